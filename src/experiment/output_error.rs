@@ -1,0 +1,59 @@
+//! What can go wrong with the files of a run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A file of the run could not be written; every text names the file and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// The operating system refused.
+    #[error(
+        "cannot {action} {path}: {source}; check that its folder exists, is writable and has free space",
+        path = .path.display()
+    )]
+    Io {
+        /// What was tried, as a verb: "create", "write", ...
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The file to append to has other columns than this version writes.
+    #[error(
+        "cannot append to {path}: its first line is `{found}`, expected `{expected}`; \
+         move the file away or choose another output folder",
+        path = .path.display()
+    )]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// Its first line.
+        found: String,
+        /// The header this version writes.
+        expected: String,
+    },
+    /// The picture could not be drawn.
+    #[error(
+        "cannot draw {path}: {reason}; check that its name ends in .png and that its folder exists and is writable",
+        path = .path.display()
+    )]
+    Draw {
+        /// The file.
+        path: PathBuf,
+        /// What the plotting library said.
+        reason: String,
+    },
+}
+
+impl OutputError {
+    /// An [`OutputError::Io`] as a closure for `map_err`.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,374 @@
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::exploration::{ExplorationConfig, Noise};
+
+/// Every number of a training: the learner's and the exploration's.
+///
+/// In TOML, one table each; what is left out keeps the preset's value:
+///
+/// ```
+/// use bevy_maddpg::learner::{Preset, TrainingConfig};
+///
+/// let config = TrainingConfig::from_toml(Preset::Matd3, "[learner]\nbatch_size = 512").unwrap();
+/// assert_eq!(config.learner.batch_size, 512);
+/// assert!(TrainingConfig::from_toml(Preset::Matd3, "[learner]\nbatchsize = 512").is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// The update and its pace.
+    pub learner: LearnerConfig,
+    /// The noise of the acting agents.
+    pub exploration: ExplorationConfig,
+}
+
+/// The learner's numbers. The algorithm is a choice of settings, see [`Preset`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearnerConfig {
+    /// Whether agents of one behavior share one actor and one critic, which then learns from all of them.
+    pub share_policies: bool,
+    /// Whether a critic sees the observations and actions of all agents (MADDPG, arXiv 1706.02275) or of its own
+    /// agent alone (independent DDPG).
+    pub central_critic: bool,
+    /// Whether two critics are learned and the lower target value counts (TD3, arXiv 1802.09477, section 4.2).
+    pub twin_critics: bool,
+    /// Critic updates for each update of the actors and their targets (TD3, section 5.2); 1 is none skipped.
+    pub policy_delay: u32,
+    /// Deviation of the noise on target actions (TD3, section 5.3), in units of the action; 0 is none.
+    pub target_noise: f32,
+    /// That noise is clipped to plus and minus this.
+    pub target_noise_clip: f32,
+    /// Sizes of the actors' hidden layers.
+    pub actor_hidden: Vec<usize>,
+    /// Sizes of the critics' hidden layers.
+    pub critic_hidden: Vec<usize>,
+    /// Whether the critics' hidden layers are normalized (layer normalization).
+    pub critic_layer_norm: bool,
+    /// Bound of the uniform first weights of the last layers (3e-3 in the DDPG paper, arXiv 1509.02971).
+    pub last_layer_scale: f32,
+    /// Joint transitions drawn for one update.
+    pub batch_size: usize,
+    /// Joint transitions the replay buffer holds.
+    pub replay_capacity: usize,
+    /// Joint transitions stored before the first update.
+    pub learning_starts: usize,
+    /// Discount factor of one decision, 0 to 1.
+    pub gamma: f32,
+    /// Share of the way that targets go to the learned weights with each update, 0 to 1.
+    pub tau: f32,
+    /// Adam's learning rate for the actors.
+    pub actor_learning_rate: f64,
+    /// Adam's learning rate for the critics.
+    pub critic_learning_rate: f64,
+    /// Bound on the global norm of a gradient of an actor or a critic.
+    pub gradient_clip: f64,
+    /// Factor on the rewards in what the critics learn.
+    pub reward_scale: f32,
+    /// Weight of the mean square of the actors' outputs before tanh in their loss; keeps them from saturating.
+    pub action_penalty: f32,
+    /// Whether observations are scaled to mean 0 and deviation 1 by their running statistics.
+    pub normalize_observations: bool,
+    /// Updates for each joint decision (one decision of one arena).
+    pub updates_per_decision: f64,
+    /// Most updates for each joint decision that an idle learner makes of spare time; at least
+    /// `updates_per_decision`. Not used in lockstep.
+    pub max_updates_per_decision: f64,
+}
+
+/// A named choice of settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// MADDPG with TD3's remedies (MATD3, arXiv 1910.01465), shared policies and fast targets: the default.
+    #[default]
+    Matd3,
+    /// Plain MADDPG at the default's sizes: one critic, no delay, no smoothing.
+    Maddpg,
+    /// The MADDPG paper's settings as published in its code: separate policies, 2 x 64, batch 1024, an update
+    /// every 100 decisions.
+    Maddpg2017,
+    /// The same update for agents that do not know of each other; one agent alone is DDPG with Ornstein-Uhlenbeck
+    /// noise (arXiv 1509.02971).
+    Ddpg,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration `{}`: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong kind.
+    #[error("the configuration{} is not usable: {reason}", .path.as_ref().map(|path| format!(" `{}`", path.display())).unwrap_or_default())]
+    Invalid {
+        /// The file, if it came from one.
+        path: Option<PathBuf>,
+        /// Which key, what was found and what was expected.
+        reason: String,
+    },
+    /// No such preset.
+    #[error("there is no preset `{0}`; the presets are {names}", names = Preset::ALL.map(|preset| preset.to_string()).join(", "))]
+    UnknownPreset(String),
+}
+
+impl Preset {
+    /// All presets.
+    pub const ALL: [Self; 4] = [Self::Matd3, Self::Maddpg, Self::Maddpg2017, Self::Ddpg];
+
+    /// The preset's settings.
+    pub fn config(self) -> TrainingConfig {
+        let mut config = TrainingConfig::default();
+        let plain = LearnerConfig {
+            twin_critics: false,
+            policy_delay: 1,
+            target_noise: 0.0,
+            ..LearnerConfig::default()
+        };
+        match self {
+            Self::Matd3 => {}
+            Self::Maddpg => config.learner = plain,
+            Self::Maddpg2017 => {
+                config.learner = LearnerConfig {
+                    share_policies: false,
+                    actor_hidden: vec![64, 64],
+                    critic_hidden: vec![64, 64],
+                    critic_layer_norm: false,
+                    batch_size: 1024,
+                    learning_starts: 25_600,
+                    gamma: 0.95,
+                    tau: 0.01,
+                    actor_learning_rate: 1e-2,
+                    critic_learning_rate: 1e-2,
+                    gradient_clip: 0.5,
+                    reward_scale: 1.0,
+                    action_penalty: 1e-3,
+                    normalize_observations: false,
+                    updates_per_decision: 0.01,
+                    max_updates_per_decision: 0.01,
+                    ..plain
+                };
+                config.exploration.random_decisions = 0;
+            }
+            Self::Ddpg => {
+                config.learner = LearnerConfig {
+                    central_critic: false,
+                    ..plain
+                };
+                config.exploration = ExplorationConfig {
+                    noise: Noise::OrnsteinUhlenbeck { theta: 0.15, sigma: 0.2 },
+                    scale: [0.25, 3.0],
+                    ..ExplorationConfig::default()
+                };
+            }
+        }
+        config
+    }
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Matd3 => "matd3",
+            Self::Maddpg => "maddpg",
+            Self::Maddpg2017 => "maddpg_2017",
+            Self::Ddpg => "ddpg",
+        })
+    }
+}
+
+impl FromStr for Preset {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        let preset = Self::ALL.into_iter().find(|preset| preset.to_string() == name);
+        preset.ok_or_else(|| ConfigError::UnknownPreset(name.into()))
+    }
+}
+
+impl Default for LearnerConfig {
+    fn default() -> Self {
+        Self {
+            share_policies: true,
+            central_critic: true,
+            twin_critics: true,
+            policy_delay: 2,
+            target_noise: 0.2,
+            target_noise_clip: 0.5,
+            actor_hidden: vec![64, 64],
+            critic_hidden: vec![64, 64],
+            critic_layer_norm: false,
+            last_layer_scale: 3e-3,
+            batch_size: 256,
+            replay_capacity: 1_000_000,
+            learning_starts: 2_000,
+            gamma: 0.97,
+            tau: 0.1,
+            actor_learning_rate: 1e-3,
+            critic_learning_rate: 1e-3,
+            gradient_clip: 10.0,
+            reward_scale: 10.0,
+            action_penalty: 1e-3,
+            normalize_observations: true,
+            updates_per_decision: 0.0625,
+            max_updates_per_decision: 1.0,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// The preset with the changes of a TOML text.
+    ///
+    /// # Errors
+    /// If the text is not TOML, has a key that does not exist or a value out of range; the error names the key.
+    pub fn from_toml(preset: Preset, text: &str) -> Result<Self, ConfigError> {
+        let invalid = |reason: String| ConfigError::Invalid { path: None, reason };
+        let changes: toml::Table = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let mut whole = toml::Table::try_from(preset.config()).map_err(|error| invalid(error.to_string()))?;
+        merge(&mut whole, changes);
+        let config: Self = whole.try_into().map_err(|error: toml::de::Error| invalid(error.to_string()))?;
+        config.check().map_err(invalid)?;
+        Ok(config)
+    }
+
+    /// The preset with the changes of a TOML file.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml), naming the file.
+    pub fn from_file(preset: Preset, path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
+        Self::from_toml(preset, &text).map_err(|error| match error {
+            ConfigError::Invalid { reason, .. } => ConfigError::Invalid {
+                path: Some(path.into()),
+                reason,
+            },
+            other => other,
+        })
+    }
+
+    /// The whole configuration as TOML.
+    ///
+    /// # Errors
+    /// Never for a configuration that passed [`check`](Self::check).
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string_pretty(self).map_err(|error| ConfigError::Invalid {
+            path: None,
+            reason: error.to_string(),
+        })
+    }
+
+    /// Whether every number is in its range.
+    ///
+    /// # Errors
+    /// A sentence naming the key, what was found and what was expected.
+    pub fn check(&self) -> Result<(), String> {
+        let LearnerConfig {
+            policy_delay,
+            batch_size,
+            replay_capacity,
+            gamma,
+            tau,
+            actor_learning_rate,
+            critic_learning_rate,
+            gradient_clip,
+            updates_per_decision,
+            max_updates_per_decision,
+            target_noise,
+            target_noise_clip,
+            reward_scale,
+            action_penalty,
+            ..
+        } = self.learner;
+        let [least, largest] = self.exploration.scale;
+        let rules = [
+            ("learner.policy_delay", f64::from(policy_delay), "1 or more", policy_delay >= 1),
+            ("learner.batch_size", batch_size as f64, "1 or more", batch_size >= 1),
+            ("learner.replay_capacity", replay_capacity as f64, "at least batch_size", replay_capacity >= batch_size),
+            ("learner.gamma", f64::from(gamma), "0 to 1", (0.0..=1.0).contains(&gamma)),
+            ("learner.tau", f64::from(tau), "more than 0, at most 1", tau > 0.0 && tau <= 1.0),
+            ("learner.actor_learning_rate", actor_learning_rate, "more than 0", positive(actor_learning_rate)),
+            ("learner.critic_learning_rate", critic_learning_rate, "more than 0", positive(critic_learning_rate)),
+            ("learner.gradient_clip", gradient_clip, "more than 0", gradient_clip > 0.0),
+            ("learner.updates_per_decision", updates_per_decision, "more than 0", positive(updates_per_decision)),
+            (
+                "learner.max_updates_per_decision",
+                max_updates_per_decision,
+                "at least updates_per_decision",
+                max_updates_per_decision >= updates_per_decision,
+            ),
+            ("learner.target_noise", f64::from(target_noise), "0 or more", target_noise >= 0.0),
+            ("learner.target_noise_clip", f64::from(target_noise_clip), "0 or more", target_noise_clip >= 0.0),
+            ("learner.reward_scale", f64::from(reward_scale), "more than 0", positive(f64::from(reward_scale))),
+            ("learner.action_penalty", f64::from(action_penalty), "0 or more", action_penalty >= 0.0),
+            ("exploration.scale", f64::from(least), "two numbers, 0 <= first <= second", least >= 0.0 && least <= largest),
+        ];
+        for (key, found, expected, holds) in rules {
+            if !holds {
+                return Err(format!("`{key}` is {found}, expected {expected}"));
+            }
+        }
+        for (key, sizes) in [("actor_hidden", &self.learner.actor_hidden), ("critic_hidden", &self.learner.critic_hidden)] {
+            if sizes.contains(&0) {
+                return Err(format!("`learner.{key}` is {sizes:?}, expected sizes of 1 or more"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn positive(value: f64) -> bool {
+    value > 0.0 && value.is_finite()
+}
+
+/// Lays `changes` over `whole`, table by table.
+fn merge(whole: &mut toml::Table, changes: toml::Table) {
+    for (key, change) in changes {
+        match (whole.get_mut(&key), change) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(change)) => merge(inner, change),
+            (_, change) => {
+                whole.insert(key, change);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_in_range_and_survives_toml() {
+        for preset in Preset::ALL {
+            let config = preset.config();
+            config.check().unwrap();
+            let text = config.to_toml().unwrap();
+            assert_eq!(TrainingConfig::from_toml(Preset::Matd3, &text).unwrap(), config, "{preset}");
+            assert_eq!(preset.to_string().parse::<Preset>().unwrap(), preset);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_key_and_what_was_expected() {
+        let error = |text| TrainingConfig::from_toml(Preset::Matd3, text).unwrap_err().to_string();
+        assert!(error("[learner]\ngama = 0.9").contains("gama"));
+        assert!(error("[learner]\ngamma = 1.5").contains("`learner.gamma` is 1.5, expected 0 to 1"));
+        assert!(error("[learner]\ngamma = \"x\"").contains("gamma"));
+        assert!(error("[learner").contains("TOML"));
+        assert!("sac".parse::<Preset>().unwrap_err().to_string().contains("matd3, maddpg, maddpg_2017, ddpg"));
+    }
+}

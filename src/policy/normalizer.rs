@@ -1,0 +1,32 @@
+use serde::{Deserialize, Serialize};
+
+/// Scales observations to about mean 0 and deviation 1: `(x - mean) * scale`, clipped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Normalizer {
+    /// Subtracted, one number an input.
+    pub mean: Vec<f32>,
+    /// One over the standard deviation, one number an input.
+    pub scale: Vec<f32>,
+}
+
+impl Normalizer {
+    /// Results are clipped to plus and minus this.
+    pub const CLIP: f32 = 5.0;
+
+    /// Leaves observations as they are, but for the clip.
+    pub fn identity(size: usize) -> Self {
+        Self {
+            mean: vec![0.0; size],
+            scale: vec![1.0; size],
+        }
+    }
+
+    /// Normalizes one observation.
+    #[inline]
+    pub fn apply(&self, observation: &[f32], out: &mut [f32]) {
+        let scaled = observation.iter().zip(&self.mean).zip(&self.scale);
+        for (o, ((x, mean), scale)) in out.iter_mut().zip(scaled) {
+            *o = ((x - mean) * scale).clamp(-Self::CLIP, Self::CLIP);
+        }
+    }
+}
