@@ -2,14 +2,24 @@
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
 
+#[cfg(feature = "game")]
+pub mod agent;
+#[cfg(feature = "game")]
+pub mod arena;
 pub mod exploration;
 #[cfg(feature = "learner")]
 pub mod learner;
 mod matrix;
+#[cfg(feature = "game")]
+pub mod plugin;
 pub mod policy;
 pub mod random;
+#[cfg(feature = "game")]
+pub mod rollout;
 pub mod telemetry;
 mod tensor_file;
+#[cfg(all(feature = "game", feature = "learner"))]
+pub mod training;
 pub mod transition;
 
 pub use tensor_file::FileError;

@@ -86,6 +86,7 @@ fn render(points: &[CurvePoint], title: &str, solved: Option<f32>) -> Result<Vec
     {
         let canvas = BitMapBackend::with_buffer(&mut large, size).into_drawing_area();
         canvas.fill(&WHITE)?;
+        let solved = solved.filter(|score| score.is_finite());
         draw_legend(&canvas, title, solved)?;
         draw_chart(&canvas, &thinned(points), solved)?;
         canvas.present()?;
@@ -333,7 +334,7 @@ mod tests {
         let one = point(5, 1.0, None);
         let bad = [point(1, f32::NAN, None), one, point(9, 0.0, Some(f32::INFINITY))];
         for points in [&[][..], &[one], &bad] {
-            draw_curve(&path, points, "", None).unwrap();
+            draw_curve(&path, points, "", Some(f32::NAN)).unwrap();
         }
         assert_eq!(thinned(&bad), [one]);
     }

@@ -25,9 +25,11 @@
 //! | `critic_gradient_norm`, `actor_gradient_norm` | learner | before clipping |
 //! | `updates_per_second` | learner | since the last report |
 
+mod existing_file;
+
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{Seek, SeekFrom};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -100,8 +102,7 @@ impl MetricsWriter {
             .truncate(false)
             .open(&path)
             .map_err(OutputError::io("open", &path))?;
-        let kept = whole_lines(&mut file).map_err(OutputError::io("read", &path))?;
-        check_header(&mut file, &path, kept > 0)?;
+        let kept = existing_file::whole_rows(&mut file, &path)?;
         file.set_len(kept)
             .and_then(|()| file.seek(SeekFrom::End(0)))
             .map_err(OutputError::io("append to", &path))?;
@@ -234,54 +235,10 @@ struct Row {
     updates_per_second: Option<f32>,
 }
 
-/// Length of the file up to its last line end, in bytes.
-fn whole_lines(file: &mut File) -> io::Result<u64> {
-    const BLOCK: u64 = 4096;
-    let mut end = file.metadata()?.len();
-    let mut block = Vec::new();
-    while end > 0 {
-        let start = end.saturating_sub(BLOCK);
-        file.seek(SeekFrom::Start(start))?;
-        block.clear();
-        Read::by_ref(file).take(end - start).read_to_end(&mut block)?;
-        if let Some(at) = block.iter().rposition(|&byte| byte == b'\n') {
-            return Ok(start + at as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
-}
-
-/// Compares the first line with [`COLUMNS`]; one that is not `whole` may be the start of it.
-fn check_header(file: &mut File, path: &Path, whole: bool) -> Result<(), OutputError> {
-    let expected = COLUMNS.join(",");
-    let mut start = Vec::new();
-    file.rewind()
-        .and_then(|()| {
-            Read::by_ref(file)
-                .take(expected.len() as u64 + 1)
-                .read_to_end(&mut start)
-        })
-        .map_err(OutputError::io("read", path))?;
-    let start = String::from_utf8_lossy(&start);
-    let found = start.lines().next().unwrap_or_default();
-    let fits = match whole {
-        true => start.strip_prefix(&expected) == Some("\n"),
-        false => expected.starts_with(found),
-    };
-    if fits {
-        return Ok(());
-    }
-    Err(OutputError::Columns {
-        path: path.to_owned(),
-        found: found.to_owned(),
-        expected,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::path::Path;
 
     use super::*;
 

@@ -36,7 +36,7 @@ pub enum OutputError {
     },
     /// The picture could not be drawn.
     #[error(
-        "cannot draw {path}: {reason}; check that its name ends in .png and that its folder exists and is writable",
+        "cannot draw {path}: {reason}; check that its folder exists, is writable and has free space",
         path = .path.display()
     )]
     Draw {
