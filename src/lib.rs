@@ -7,6 +7,8 @@ pub mod agent;
 #[cfg(feature = "game")]
 pub mod arena;
 pub mod exploration;
+#[cfg(feature = "games")]
+pub mod games;
 #[cfg(feature = "learner")]
 pub mod learner;
 mod matrix;
