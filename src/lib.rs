@@ -6,6 +6,8 @@
 pub mod agent;
 #[cfg(feature = "game")]
 pub mod arena;
+#[cfg(feature = "experiment")]
+pub mod experiment;
 pub mod exploration;
 #[cfg(feature = "games")]
 pub mod games;
