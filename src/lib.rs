@@ -11,12 +11,15 @@ pub mod experiment;
 pub mod exploration;
 #[cfg(feature = "games")]
 pub mod games;
+#[cfg(feature = "game")]
+pub mod headless;
 #[cfg(feature = "learner")]
 pub mod learner;
 mod matrix;
 #[cfg(feature = "game")]
 pub mod plugin;
 pub mod policy;
+pub mod prelude;
 pub mod random;
 #[cfg(feature = "game")]
 pub mod rollout;

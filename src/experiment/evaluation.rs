@@ -1,15 +1,7 @@
-use bevy::{
-    app::ScheduleRunnerPlugin,
-    ecs::{
-        message::MessageCursor,
-        schedule::{InternedScheduleLabel, ScheduleLabel, SingleThreadedExecutor},
-    },
-    prelude::*,
-    time::TimeUpdateStrategy,
-};
+use bevy::{ecs::message::MessageCursor, prelude::*};
 
 use super::{Evaluation, Experiment, Setup};
-use crate::{arena::EpisodeEnded, plugin::MaddpgPlugins, policy::PolicySnapshot, rollout::Arenas};
+use crate::{arena::EpisodeEnded, headless, plugin::MaddpgPlugins, policy::PolicySnapshot};
 
 /// Most arenas that an evaluation plays at once.
 const ARENAS: usize = 128;
@@ -24,7 +16,7 @@ pub fn evaluate(
     mut stop: impl FnMut() -> bool,
 ) -> Option<Evaluation> {
     let arenas = ARENAS.min(episodes as usize);
-    let mut app = headless_app(experiment.decision_period);
+    let mut app = headless::app(experiment.decision_period);
     app.add_plugins(MaddpgPlugins::play(policy.clone()).with_decision_period(experiment.decision_period));
     let setup = Setup {
         arenas,
@@ -33,7 +25,7 @@ pub fn evaluate(
         human: None,
     };
     (experiment.add_game)(&mut app, &setup);
-    start(&mut app);
+    headless::start(&mut app);
     let mut scores = EpisodeScores::new(arenas, episodes as usize);
     let mut cursor = MessageCursor::<EpisodeEnded>::default();
     while !scores.is_complete() {
@@ -45,7 +37,6 @@ pub fn evaluate(
         for episode in cursor.read(ended) {
             scores.push(episode.index, (experiment.score)(&episode.returns));
         }
-        debug_assert!(app.world().resource::<Arenas>().len() <= arenas);
     }
     Evaluation::of(&scores.scores)
 }
@@ -78,43 +69,6 @@ impl EpisodeScores {
         self.scores.len() >= self.wanted
     }
 
-    #[cfg(feature = "watch")]
-    pub(super) fn scores(&self) -> &[f32] {
-        &self.scores
-    }
-}
-
-/// An app without a window whose every update is one decision of `ticks` fixed steps, on one thread: many small arenas
-/// are stepped faster so.
-pub(super) fn headless_app(ticks: u32) -> App {
-    let mut app = App::new();
-    app.add_plugins((MinimalPlugins.build().disable::<ScheduleRunnerPlugin>(), TransformPlugin))
-        .insert_resource(TimeUpdateStrategy::FixedTimesteps(ticks));
-    let labels: [InternedScheduleLabel; 10] = [
-        First.intern(),
-        PreUpdate.intern(),
-        Update.intern(),
-        PostUpdate.intern(),
-        Last.intern(),
-        RunFixedMainLoop.intern(),
-        FixedFirst.intern(),
-        FixedPreUpdate.intern(),
-        FixedPostUpdate.intern(),
-        FixedLast.intern(),
-    ];
-    for label in labels {
-        app.edit_schedule(label, |schedule| {
-            schedule.set_executor(SingleThreadedExecutor::new());
-        });
-    }
-    app
-}
-
-/// Makes a headless app ready for `update`: the clamp on time must not swallow steps.
-pub(super) fn start(app: &mut App) {
-    app.world_mut().resource_mut::<Time<Virtual>>().set_max_delta(std::time::Duration::from_secs(3600));
-    app.finish();
-    app.cleanup();
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@ use bevy::prelude::*;
 
 use super::{
     Evaluation, ExperimentError, ProgressGoal, ProgressLine, Recorder, RecorderPlugin, Run, RunFolder, Setup, Summary,
-    evaluation::{evaluate, headless_app, start},
+    evaluation::evaluate,
     eprintln_line, println_line,
 };
 use crate::{
+    headless,
     learner::{CheckpointError, Learner, Pace},
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
@@ -167,9 +168,9 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
         limits.seconds = Some(DEFAULT_MINUTES * 60.0);
         episodes = episodes.or(Some(DEFAULT_EPISODES));
     }
-    let mut app = headless_app(run.experiment.decision_period);
+    let mut app = headless::app(run.experiment.decision_period);
     let folder = run.add_training(&mut app, Pace::Balanced)?;
-    start(&mut app);
+    headless::start(&mut app);
     let mut progress = ProgressLine::new(run.experiment.name, limits.goal(run.experiment.solved));
     loop {
         app.update();

@@ -306,7 +306,7 @@ impl Worker {
             }
         }
         if updates > 0.0 {
-            self.slot.publish(self.learner.snapshot(self.learner.updates())?);
+            self.slot.publish(self.learner.finite_snapshot()?);
         }
         if self.pace == Pace::Lockstep {
             let _ = self.acknowledge.try_send(());

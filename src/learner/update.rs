@@ -220,10 +220,7 @@ impl Learner {
             if measure {
                 let loss = loss.to_scalar::<f32>()? / values.dim(0)? as f32;
                 if !loss.is_finite() {
-                    return Err(LearnerError::Diverged {
-                        policy: group.group.name.clone(),
-                        updates: self.updates,
-                    });
+                    return Err(self.diverged(&self.groups[index].group.name));
                 }
                 measures.critic_loss += share * loss;
                 measures.q_mean += share * values.mean_all()?.to_scalar::<f32>()?;
@@ -263,6 +260,23 @@ impl Learner {
             seed: self.seed,
             policies: policies.collect::<Result<_>>()?,
         })
+    }
+
+    /// The policies as they are now, versioned by the updates done, if all their numbers are finite.
+    pub(super) fn finite_snapshot(&self) -> std::result::Result<PolicySnapshot, LearnerError> {
+        let snapshot = self.snapshot(self.updates)?;
+        let broken = snapshot.policies.iter().find(|policy| policy.network.parameters.iter().any(|x| !x.is_finite()));
+        match broken {
+            Some(policy) => Err(self.diverged(&policy.group.name)),
+            None => Ok(snapshot),
+        }
+    }
+
+    fn diverged(&self, policy: &str) -> LearnerError {
+        LearnerError::Diverged {
+            policy: policy.into(),
+            updates: self.updates,
+        }
     }
 
     /// Draws a minibatch from the replay buffer.
