@@ -23,18 +23,31 @@ struct Drone {
 
 fn main() {
     let headless = is_headless();
-    let mut app = if headless { bevy_maddpg::headless::app(5) } else { App::new() };
+    let mut app = if headless {
+        bevy_maddpg::headless::app(5)
+    } else {
+        App::new()
+    };
     if !headless {
         app.add_plugins(DefaultPlugins).add_systems(Update, draw);
     }
-    let pace = if headless { Pace::Balanced } else { Pace::FreeRunning };
-    app.add_plugins(MaddpgPlugins::train(TrainingConfig::default()).with_training(|training| training.pace = pace))
-        .insert_resource(Scores(ScoreWindow::new(100), Instant::now()))
-        .add_systems(Startup, spawn)
-        .add_systems(Reset, place)
-        .add_systems(Observe, sense)
-        .add_systems(FixedUpdate, (fly.in_set(AgentSystems::Act), judge.in_set(AgentSystems::Reward)))
-        .add_systems(Last, report);
+    let pace = if headless {
+        Pace::Balanced
+    } else {
+        Pace::FreeRunning
+    };
+    app.add_plugins(
+        MaddpgPlugins::train(TrainingConfig::default()).with_training(|training| training.pace = pace),
+    )
+    .insert_resource(Scores(ScoreWindow::new(100), Instant::now()))
+    .add_systems(Startup, spawn)
+    .add_systems(Reset, place)
+    .add_systems(Observe, sense)
+    .add_systems(
+        FixedUpdate,
+        (fly.in_set(AgentSystems::Act), judge.in_set(AgentSystems::Reward)),
+    )
+    .add_systems(Last, report);
     if !headless {
         app.run();
         return;
@@ -52,7 +65,11 @@ fn is_headless() -> bool {
 fn spawn(mut commands: Commands) {
     for _ in 0..ARENAS {
         let arena = commands.spawn(Arena::with_time_limit(40)).id(); // decisions
-        commands.spawn((Agent::new("drone", 4, 2), InArena::slot(arena, 0), Drone::default()));
+        commands.spawn((
+            Agent::new("drone", 4, 2),
+            InArena::slot(arena, 0),
+            Drone::default(),
+        ));
     }
     commands.spawn(Camera2d);
 }
@@ -92,12 +109,19 @@ fn judge(mut drones: Query<(&Drone, &mut Reward)>, time: Res<Time>) {
 #[derive(Resource)]
 struct Scores(ScoreWindow, Instant);
 
-fn report(mut ended: MessageReader<EpisodeEnded>, mut scores: ResMut<Scores>, mut exit: MessageWriter<AppExit>) {
+fn report(
+    mut ended: MessageReader<EpisodeEnded>,
+    mut scores: ResMut<Scores>,
+    mut exit: MessageWriter<AppExit>,
+) {
     for episode in ended.read() {
         let before = scores.0.best().is_some_and(|best| best >= LEARNED);
         let mean = scores.0.push(episode.returns[0]).unwrap_or(f32::NEG_INFINITY);
         if mean >= LEARNED && !before {
-            println!("learned in {:.1} s: mean return {mean:.2}", scores.1.elapsed().as_secs_f32());
+            println!(
+                "learned in {:.1} s: mean return {mean:.2}",
+                scores.1.elapsed().as_secs_f32()
+            );
             if is_headless() {
                 exit.write(AppExit::Success);
             }
@@ -109,6 +133,10 @@ fn draw(drones: Query<&Drone>, mut gizmos: Gizmos) {
     for drone in &drones {
         gizmos.circle_2d(drone.target * 300.0, 6.0, Color::srgb(0.9, 0.6, 0.2));
         gizmos.circle_2d(drone.position * 300.0, 10.0, Color::srgb(0.3, 0.7, 1.0));
-        gizmos.line_2d(drone.position * 300.0, drone.target * 300.0, Color::srgba(1.0, 1.0, 1.0, 0.1));
+        gizmos.line_2d(
+            drone.position * 300.0,
+            drone.target * 300.0,
+            Color::srgba(1.0, 1.0, 1.0, 0.1),
+        );
     }
 }

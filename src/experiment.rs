@@ -161,7 +161,11 @@ impl Experiment {
     /// What the options ask for that cannot be done, before anything is started; later, what cannot be written.
     pub fn run_with(&self, options: &Options) -> Result<(), ExperimentError> {
         let interrupted = listen_for_interrupts()?;
-        let policy = options.policy.as_deref().map(|path| self.load_policy(path)).transpose()?;
+        let policy = options
+            .policy
+            .as_deref()
+            .map(|path| self.load_policy(path))
+            .transpose()?;
         let config = options.training_config()?;
         options.device.open()?;
         if options.arenas == Some(0) {

@@ -3,13 +3,13 @@
 use bevy::{app::PluginGroupBuilder, ecs::schedule::ScheduleLabel, prelude::*};
 
 #[cfg(feature = "learner")]
+use crate::learner::TrainingConfig;
+#[cfg(feature = "learner")]
 use crate::training::TrainingPlugin;
 use crate::{
     policy::PolicySnapshot,
     rollout::{ActingPolicy, RolloutPlugin},
 };
-#[cfg(feature = "learner")]
-use crate::learner::TrainingConfig;
 
 /// All that an app needs for its agents to act, and to learn.
 ///
@@ -115,6 +115,8 @@ pub struct PlayPlugin {
 
 impl Plugin for PlayPlugin {
     fn build(&self, app: &mut App) {
-        app.world_mut().get_resource_or_init::<ActingPolicy>().set(self.policy.clone());
+        app.world_mut()
+            .get_resource_or_init::<ActingPolicy>()
+            .set(self.policy.clone());
     }
 }

@@ -1,5 +1,9 @@
 //! What a game needs most.
 
+#[cfg(feature = "learner")]
+pub use crate::learner::{Pace, Preset, TrainingConfig};
+#[cfg(all(feature = "game", feature = "learner"))]
+pub use crate::training::{LearnerReport, Training};
 #[cfg(feature = "game")]
 pub use crate::{
     agent::{Action, ActionOverride, Agent, Observation, Reward},
@@ -7,8 +11,4 @@ pub use crate::{
     plugin::MaddpgPlugins,
     rollout::{ActingPolicy, AgentSystems, Exploration, Observe, Reset, RolloutClock},
 };
-#[cfg(feature = "learner")]
-pub use crate::learner::{Pace, Preset, TrainingConfig};
 pub use crate::{policy::PolicySnapshot, telemetry::ScoreWindow};
-#[cfg(all(feature = "game", feature = "learner"))]
-pub use crate::training::{LearnerReport, Training};

@@ -73,7 +73,12 @@ impl FileError {
 }
 
 /// Writes `tensors` and `header` to `path`, whole or not at all.
-pub(crate) fn write(path: &Path, format: &'static str, header: &impl Serialize, tensors: &Tensors) -> Result<(), FileError> {
+pub(crate) fn write(
+    path: &Path,
+    format: &'static str,
+    header: &impl Serialize,
+    tensors: &Tensors,
+) -> Result<(), FileError> {
     let io_error = |source| FileError::Io {
         action: "write",
         path: path.into(),
@@ -82,7 +87,12 @@ pub(crate) fn write(path: &Path, format: &'static str, header: &impl Serialize, 
     let header = serde_json::to_value(header).map_err(|error| io_error(error.into()))?;
     let bytes: BTreeMap<&str, Vec<u8>> = tensors
         .iter()
-        .map(|(name, tensor)| (name.as_str(), tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .map(|(name, tensor)| {
+            (
+                name.as_str(),
+                tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            )
+        })
         .collect();
     let mut views = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -103,7 +113,10 @@ pub(crate) fn write(path: &Path, format: &'static str, header: &impl Serialize, 
 }
 
 /// Reads what [`write`] wrote; refuses anything else with the reason.
-pub(crate) fn read<H: DeserializeOwned>(path: &Path, format: &'static str) -> Result<(H, Tensors), FileError> {
+pub(crate) fn read<H: DeserializeOwned>(
+    path: &Path,
+    format: &'static str,
+) -> Result<(H, Tensors), FileError> {
     let content = fs::read(path).map_err(|source| FileError::Io {
         action: "read",
         path: path.into(),
@@ -115,20 +128,31 @@ pub(crate) fn read<H: DeserializeOwned>(path: &Path, format: &'static str) -> Re
 /// Reads the bytes of a file that [`write`] wrote; the error says what is wrong with them.
 pub(crate) fn parse<H: DeserializeOwned>(content: &[u8], format: &str) -> Result<(H, Tensors), String> {
     let unreadable = |error: safetensors::SafeTensorError| {
-        format!("it is not a whole safetensors file of {} bytes ({error}); take an undamaged copy", content.len())
+        format!(
+            "it is not a whole safetensors file of {} bytes ({error}); take an undamaged copy",
+            content.len()
+        )
     };
     let (_, metadata) = SafeTensors::read_metadata(content).map_err(unreadable)?;
     let file = SafeTensors::deserialize(content).map_err(unreadable)?;
     let metadata = metadata.metadata().clone().unwrap_or_default();
-    let envelope = metadata.get(ENVELOPE).ok_or_else(|| format!("its metadata has no entry `{ENVELOPE}`"))?;
+    let envelope = metadata
+        .get(ENVELOPE)
+        .ok_or_else(|| format!("its metadata has no entry `{ENVELOPE}`"))?;
     let envelope: Envelope =
         serde_json::from_str(envelope).map_err(|error| format!("its metadata is not understood: {error}"))?;
     if envelope.format != format {
-        return Err(format!("its metadata names the format `{}`, expected `{format}`", envelope.format));
+        return Err(format!(
+            "its metadata names the format `{}`, expected `{format}`",
+            envelope.format
+        ));
     }
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    let views: Vec<_> = views.iter().map(|(name, view)| (name.as_str(), view.clone())).collect();
+    let views: Vec<_> = views
+        .iter()
+        .map(|(name, view)| (name.as_str(), view.clone()))
+        .collect();
     let (found, expected) = (&envelope.crc32, checksum(format, &envelope.header, &views));
     if *found != expected {
         return Err(format!(
@@ -137,14 +161,18 @@ pub(crate) fn parse<H: DeserializeOwned>(content: &[u8], format: &str) -> Result
         ));
     }
     let tensors = views.into_iter().map(|(name, view)| {
-        let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let data = view
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let tensor = Tensor {
             shape: view.shape().to_vec(),
             data: data.collect(),
         };
         (name.to_owned(), tensor)
     });
-    let header = serde_json::from_value(envelope.header).map_err(|error| format!("its header is not understood: {error}"))?;
+    let header = serde_json::from_value(envelope.header)
+        .map_err(|error| format!("its header is not understood: {error}"))?;
     Ok((header, tensors.collect()))
 }
 
@@ -157,10 +185,12 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
         file.write_all(content)?;
         file.sync_all()
     });
-    result.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
-        // The first error is the one to report; a leftover temporary file does no harm.
-        let _ = fs::remove_file(&temporary);
-    })
+    result
+        .and_then(|()| fs::rename(&temporary, path))
+        .inspect_err(|_| {
+            // The first error is the one to report; a leftover temporary file does no harm.
+            let _ = fs::remove_file(&temporary);
+        })
 }
 
 /// CRC-32 over the format, the header and the tensors in the order of their names.

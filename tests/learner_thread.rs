@@ -17,7 +17,9 @@ fn learner(seed: u64) -> Learner {
         observation_size: 3,
         action_size: 2,
     };
-    let spec = ArenaSpec { slots: vec![agent; 2] };
+    let spec = ArenaSpec {
+        slots: vec![agent; 2],
+    };
     let config = LearnerConfig {
         batch_size: 32,
         learning_starts: 64,
@@ -30,7 +32,11 @@ fn learner(seed: u64) -> Learner {
 
 fn block(number: u64, rows: usize) -> TransitionBlock {
     let mut random = stream(9, "test", number);
-    let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f32>>();
+    let mut draw = |count: usize| {
+        (0..count)
+            .map(|_| random.random_range(-1.0..1.0))
+            .collect::<Vec<f32>>()
+    };
     TransitionBlock {
         observations: draw(rows * 6),
         actions: draw(rows * 4),
@@ -43,6 +49,7 @@ fn block(number: u64, rows: usize) -> TransitionBlock {
 fn train(seed: u64, pace: Pace) -> PolicySnapshot {
     let mut thread = LearnerThread::spawn(learner(seed), pace).unwrap();
     for number in 0..40 {
+        thread.synchronize();
         thread.send(block(number, 32));
     }
     let learner = thread.join().expect("the learner is alive");
@@ -51,7 +58,11 @@ fn train(seed: u64, pace: Pace) -> PolicySnapshot {
 
 #[test]
 fn lockstep_repeats_bit_by_bit_and_makes_exactly_its_updates() {
-    let (first, second, other) = (train(1, Pace::Lockstep), train(1, Pace::Lockstep), train(2, Pace::Lockstep));
+    let (first, second, other) = (
+        train(1, Pace::Lockstep),
+        train(1, Pace::Lockstep),
+        train(2, Pace::Lockstep),
+    );
     assert_eq!(first, second);
     assert_ne!(first.policies, other.policies);
     // 39 blocks of 32 transitions come when the learner is ready, a quarter of an update each.
@@ -61,7 +72,11 @@ fn lockstep_repeats_bit_by_bit_and_makes_exactly_its_updates() {
 #[test]
 fn balanced_pace_stays_between_its_ratios() {
     let updates = train(1, Pace::Balanced).updates;
-    assert!((39 * 8..=39 * 32).contains(&updates), "{updates} updates for {} transitions", 39 * 32);
+    assert!(
+        (39 * 8..=39 * 32).contains(&updates),
+        "{updates} updates for {} transitions",
+        39 * 32
+    );
 }
 
 #[test]
@@ -80,7 +95,10 @@ fn a_game_that_runs_free_never_waits_and_counts_what_is_dropped() {
     assert_eq!(received + dropped, blocks * 32);
     assert!(received >= CHANNEL_BLOCKS as u64 * 32);
     // Not a measurement: a game that waited for updates would wait for whole seconds here.
-    assert!(longest < Duration::from_millis(500), "longest hand-over {longest:?}");
+    assert!(
+        longest < Duration::from_millis(500),
+        "longest hand-over {longest:?}"
+    );
 }
 
 #[test]
@@ -103,7 +121,14 @@ fn a_learner_that_fails_leaves_its_last_good_policy_and_says_why() {
     let returned = thread.send(block(9, 32));
     assert!(returned.is_empty(), "the game goes on");
     let policy = slot.load();
-    assert!(policy.policies[0].network.parameters.iter().all(|x| x.is_finite()), "the last policy is a good one");
+    assert!(
+        policy.policies[0]
+            .network
+            .parameters
+            .iter()
+            .all(|x| x.is_finite()),
+        "the last policy is a good one"
+    );
 }
 
 #[test]
@@ -111,6 +136,7 @@ fn experience_memory_comes_back_to_be_used_again() {
     let mut thread = LearnerThread::spawn(learner(1), Pace::Lockstep).unwrap();
     let mut reused = 0;
     for number in 0..20 {
+        thread.synchronize();
         let empty = thread.send(block(number, 32));
         assert!(empty.is_empty());
         reused += usize::from(empty.observations.capacity() >= 32 * 6);

@@ -68,7 +68,6 @@ impl EpisodeScores {
     pub(super) fn is_complete(&self) -> bool {
         self.scores.len() >= self.wanted
     }
-
 }
 
 #[cfg(test)]

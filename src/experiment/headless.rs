@@ -1,9 +1,8 @@
 use bevy::prelude::*;
 
 use super::{
-    Evaluation, ExperimentError, ProgressGoal, ProgressLine, Recorder, RecorderPlugin, Run, RunFolder, Setup, Summary,
-    evaluation::evaluate,
-    eprintln_line, println_line,
+    Evaluation, ExperimentError, ProgressGoal, ProgressLine, Recorder, RecorderPlugin, Run, RunFolder, Setup,
+    Summary, eprintln_line, evaluation::evaluate, println_line,
 };
 use crate::{
     headless,
@@ -55,7 +54,12 @@ impl Run<'_> {
 
     /// Adds what trains to an app: plugins, game, recorder. Returns the output folder.
     pub(super) fn add_training(&self, app: &mut App, pace: Pace) -> Result<RunFolder, ExperimentError> {
-        let Self { experiment, options, config, .. } = self;
+        let Self {
+            experiment,
+            options,
+            config,
+            ..
+        } = self;
         let folder = match &options.resume {
             Some(path) => RunFolder::reopen(path)?,
             None => RunFolder::create(options.out.as_deref(), experiment.name)?,
@@ -96,14 +100,21 @@ impl Run<'_> {
     }
 
     /// Ends a training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary.
-    pub(super) fn finish_training(&self, app: &mut App, folder: &RunFolder, episodes: Option<u32>) -> Result<(), ExperimentError> {
+    pub(super) fn finish_training(
+        &self,
+        app: &mut App,
+        folder: &RunFolder,
+        episodes: Option<u32>,
+    ) -> Result<(), ExperimentError> {
         let world = app.world_mut();
         let mut summary = world.resource::<Recorder>().summary(world);
         let failure = world.resource::<Training>().failure();
         if let Some(learner) = world.resource_mut::<Training>().stop() {
             learner.save(&folder.checkpoint(), self.options.save_replay)?;
             if failure.is_none() {
-                let policy = learner.snapshot(learner.updates()).map_err(|error| CheckpointError::Learner(error.into()))?;
+                let policy = learner
+                    .snapshot(learner.updates())
+                    .map_err(|error| CheckpointError::Learner(error.into()))?;
                 policy.save(folder.policy())?;
                 summary.policy_version = policy.version;
                 summary.updates = learner.updates();
@@ -115,37 +126,66 @@ impl Run<'_> {
             recorder.save_policy(world, &folder.policy())?;
         }
         let mut recorder = world.resource_mut::<Recorder>();
-        let title = format!("{}, seed {}, {}", self.experiment.name, self.options.seed, self.options.preset);
+        let title = format!(
+            "{}, seed {}, {}",
+            self.experiment.name, self.options.seed, self.options.preset
+        );
         recorder.finish(&title)?;
         if let Some(error) = recorder.take_error() {
             return Err(error.into());
         }
         self.report(&mut summary, Some(folder))?;
         match failure {
-            Some(failure) => Err(ExperimentError::Learner { failure, policy: folder.policy() }),
+            Some(failure) => Err(ExperimentError::Learner {
+                failure,
+                policy: folder.policy(),
+            }),
             None => Ok(()),
         }
     }
 
     fn evaluate(&self, policy: &PolicySnapshot, episodes: u32) -> Option<Evaluation> {
         eprintln_line(&format!("evaluating {episodes} episodes without noise"));
-        evaluate(self.experiment, policy, episodes, self.options.seed, || self.is_interrupted())
+        evaluate(self.experiment, policy, episodes, self.options.seed, || {
+            self.is_interrupted()
+        })
     }
 
     /// Tells a person and a program what came of the run.
-    pub(super) fn report(&self, summary: &mut Summary, folder: Option<&RunFolder>) -> Result<(), ExperimentError> {
+    pub(super) fn report(
+        &self,
+        summary: &mut Summary,
+        folder: Option<&RunFolder>,
+    ) -> Result<(), ExperimentError> {
         summary.example = self.experiment.name.into();
         summary.seed = self.options.seed;
         summary.preset = self.options.preset.to_string();
         if let Some(seconds) = summary.solved_at_seconds {
-            let (episodes, decisions) = (summary.solved_at_episodes.unwrap_or(0), summary.solved_at_decisions.unwrap_or(0));
-            eprintln_line(&format!("solved after {seconds:.1} s, {episodes} episodes, {decisions} joint decisions"));
+            let (episodes, decisions) = (
+                summary.solved_at_episodes.unwrap_or(0),
+                summary.solved_at_decisions.unwrap_or(0),
+            );
+            eprintln_line(&format!(
+                "solved after {seconds:.1} s, {episodes} episodes, {decisions} joint decisions"
+            ));
         } else if let Some(bar) = self.experiment.solved.filter(|_| folder.is_some()) {
-            let best = summary.best_score_100.map_or("none yet".into(), |best| format!("{best:.3}"));
-            eprintln_line(&format!("not solved: best mean score of 100 episodes {best}, solved is {bar}"));
+            let best = summary
+                .best_score_100
+                .map_or("none yet".into(), |best| format!("{best:.3}"));
+            eprintln_line(&format!(
+                "not solved: best mean score of 100 episodes {best}, solved is {bar}"
+            ));
         }
-        if let Some(Evaluation { episodes, mean, min, max }) = summary.evaluation {
-            eprintln_line(&format!("{episodes} episodes without noise: mean {mean:.3}, least {min:.3}, most {max:.3}"));
+        if let Some(Evaluation {
+            episodes,
+            mean,
+            min,
+            max,
+        }) = summary.evaluation
+        {
+            eprintln_line(&format!(
+                "{episodes} episodes without noise: mean {mean:.3}, least {min:.3}, most {max:.3}"
+            ));
         }
         if let Some(folder) = folder {
             summary.write(folder.summary())?;
@@ -200,7 +240,12 @@ pub(super) fn evaluate_policy(run: &Run, policy: &PolicySnapshot) -> Result<(), 
         evaluation,
         seconds: start.elapsed().as_secs_f64(),
         updates: policy.updates,
-        policy: run.options.policy.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+        policy: run
+            .options
+            .policy
+            .as_ref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default(),
         policy_version: policy.version,
         ..Summary::default()
     };

@@ -116,8 +116,20 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Options::command().debug_assert();
-        let options = Options::parse_from(["tennis", "--headless", "--seed", "7", "--human", "right", "--preset", "ddpg"]);
-        assert_eq!((options.seed, options.human.map(HumanSide::slot), options.preset), (7, Some(1), Preset::Ddpg));
+        let options = Options::parse_from([
+            "tennis",
+            "--headless",
+            "--seed",
+            "7",
+            "--human",
+            "right",
+            "--preset",
+            "ddpg",
+        ]);
+        assert_eq!(
+            (options.seed, options.human.map(HumanSide::slot), options.preset),
+            (7, Some(1), Preset::Ddpg)
+        );
         assert!(Options::try_parse_from(["tennis", "--speed", "-1"]).is_err());
         assert!(Options::try_parse_from(["tennis", "--preset", "sac"]).is_err());
     }

@@ -21,10 +21,22 @@ impl RunFolder {
         };
         fs::create_dir_all(&folder.0).map_err(|source| folder.io_error("create", source))?;
         folder.check_writable()?;
-        for file in [folder.policy(), folder.checkpoint(), folder.metrics(), folder.summary()] {
+        for file in [
+            folder.policy(),
+            folder.checkpoint(),
+            folder.metrics(),
+            folder.summary(),
+        ] {
             if file.exists() {
-                let found = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                return Err(ExperimentError::FolderInUse { path: folder.0, found });
+                let found = file
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                return Err(ExperimentError::FolderInUse {
+                    path: folder.0,
+                    found,
+                });
             }
         }
         Ok(folder)
@@ -100,7 +112,9 @@ impl RunFolder {
     /// Tries a file, so that a run does not fail at its end.
     fn check_writable(&self) -> Result<(), OutputError> {
         let probe = self.0.join(".write-test");
-        fs::write(&probe, b"").and_then(|()| fs::remove_file(&probe)).map_err(|source| self.io_error("write to", source))
+        fs::write(&probe, b"")
+            .and_then(|()| fs::remove_file(&probe))
+            .map_err(|source| self.io_error("write to", source))
     }
 
     fn io_error(&self, action: &'static str, source: io::Error) -> OutputError {
@@ -123,7 +137,10 @@ mod tests {
         let folder = RunFolder::create(Some(&path), "tennis").unwrap();
         fs::write(folder.metrics(), "x").unwrap();
         let error = RunFolder::create(Some(&path), "tennis").unwrap_err().to_string();
-        assert!(error.contains("metrics.csv") && error.contains("--resume"), "{error}");
+        assert!(
+            error.contains("metrics.csv") && error.contains("--resume"),
+            "{error}"
+        );
         assert_eq!(RunFolder::reopen(&path).unwrap(), folder);
     }
 
@@ -131,7 +148,9 @@ mod tests {
     fn a_path_under_a_file_is_refused_by_name() {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("file"), "x").unwrap();
-        let error = RunFolder::create(Some(&parent.path().join("file/run")), "tennis").unwrap_err().to_string();
+        let error = RunFolder::create(Some(&parent.path().join("file/run")), "tennis")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("file/run"), "{error}");
     }
 }
