@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use bevy_maddpg::{
     experiment::Experiment,
     games::tennis::{self, TennisPlugin},
+    watch::tennis::TennisScenePlugin,
 };
 
 fn main() -> ExitCode {
@@ -19,6 +20,13 @@ fn main() -> ExitCode {
         app.add_plugins(TennisPlugin {
             arenas: setup.arenas,
             seed: setup.seed,
+            ..Default::default()
+        });
+    })
+    .with_title("Tennis: two agents learn to rally")
+    .with_scene(|app, setup| {
+        app.add_plugins(TennisScenePlugin {
+            human: setup.human,
             ..Default::default()
         });
     })

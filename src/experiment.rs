@@ -39,6 +39,8 @@ mod run_folder;
 mod score_board;
 mod summary;
 mod tensorboard;
+#[cfg(feature = "watch")]
+mod window;
 
 pub use curve::{CURVE_SIZE, CurvePoint, draw_curve};
 pub use error::ExperimentError;
@@ -69,6 +71,8 @@ use crate::{policy::ArenaSpec, policy::PolicySnapshot, rollout::RolloutError};
 /// A game as a program.
 pub struct Experiment {
     name: &'static str,
+    #[cfg(feature = "watch")]
+    title: String,
     spec: ArenaSpec,
     add_game: Box<AddTo>,
     #[cfg(feature = "watch")]
@@ -79,7 +83,7 @@ pub struct Experiment {
     decision_period: u32,
 }
 
-type AddTo = dyn Fn(&mut App, &Setup);
+type AddTo = dyn Fn(&mut App, &Setup) + Send + Sync;
 
 /// What a game needs to know to be added to an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +98,15 @@ pub struct Setup {
 
 impl Experiment {
     /// The game `name` whose arenas have the agents of `spec`, added to an app by `add_game`.
-    pub fn new(name: &'static str, spec: ArenaSpec, add_game: impl Fn(&mut App, &Setup) + 'static) -> Self {
+    pub fn new(
+        name: &'static str,
+        spec: ArenaSpec,
+        add_game: impl Fn(&mut App, &Setup) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             name,
+            #[cfg(feature = "watch")]
+            title: name.into(),
             spec,
             add_game: Box::new(add_game),
             #[cfg(feature = "watch")]
@@ -108,10 +118,18 @@ impl Experiment {
         }
     }
 
+    /// The heading of the window's dashboard; default: the name.
+    #[cfg(feature = "watch")]
+    #[must_use]
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
+        self.title = title.into();
+        self
+    }
+
     /// What draws the game in a window.
     #[cfg(feature = "watch")]
     #[must_use]
-    pub fn with_scene(mut self, add_scene: impl Fn(&mut App, &Setup) + 'static) -> Self {
+    pub fn with_scene(mut self, add_scene: impl Fn(&mut App, &Setup) + Send + Sync + 'static) -> Self {
         self.add_scene = Some(Box::new(add_scene));
         self
     }
@@ -145,8 +163,8 @@ impl Experiment {
     }
 
     /// Runs by the program's command line. Prints errors and the summary.
-    pub fn run(&self) -> ExitCode {
-        match self.run_with(&Options::parse()) {
+    pub fn run(self) -> ExitCode {
+        match self.run_with(Options::parse()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln_line(&format!("error: {error}"));
@@ -159,7 +177,7 @@ impl Experiment {
     ///
     /// # Errors
     /// What the options ask for that cannot be done, before anything is started; later, what cannot be written.
-    pub fn run_with(&self, options: &Options) -> Result<(), ExperimentError> {
+    pub fn run_with(self, options: Options) -> Result<(), ExperimentError> {
         let interrupted = listen_for_interrupts()?;
         let policy = options
             .policy
@@ -172,16 +190,20 @@ impl Experiment {
             return Err(ExperimentError::NoArenas);
         }
         let run = Run {
-            experiment: self,
-            options,
             arenas: options.arenas.unwrap_or(self.arenas),
+            experiment: Arc::new(self),
+            options,
             config,
             interrupted,
         };
         let has_display = display_is_present();
-        let headless = options.headless || !has_display || !cfg!(feature = "watch");
-        if headless && !options.headless {
+        let headless = run.options.headless || !has_display || !cfg!(feature = "watch");
+        if headless && !run.options.headless {
             eprintln_line("no display: running headless (see --help)");
+        }
+        #[cfg(feature = "watch")]
+        if !headless {
+            return window::run(&run, policy);
         }
         match policy {
             Some(policy) => headless::evaluate_policy(&run, &policy),
@@ -205,15 +227,25 @@ impl Experiment {
 }
 
 /// One run of an experiment: everything decided before it starts.
-struct Run<'a> {
-    experiment: &'a Experiment,
-    options: &'a Options,
+#[derive(Clone)]
+struct Run {
+    experiment: Arc<Experiment>,
+    options: Options,
     arenas: usize,
     config: crate::learner::TrainingConfig,
     interrupted: Arc<AtomicBool>,
 }
 
-impl Run<'_> {
+impl Run {
+    /// What the game needs to know.
+    fn setup(&self) -> Setup {
+        Setup {
+            arenas: self.arenas,
+            seed: self.options.seed,
+            human: self.options.human.map(HumanSide::slot),
+        }
+    }
+
     fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }

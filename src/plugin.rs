@@ -16,7 +16,7 @@ use crate::{
 /// | plugin | purpose |
 /// |---|---|
 /// | [`RolloutPlugin`] | the step of all arenas: observe, decide, act, reward, end, reset |
-/// | [`TrainingPlugin`](crate::training::TrainingPlugin) | with [`train`](Self::train): the learner in the background |
+/// | [`TrainingPlugin`] | with [`train`](Self::train): the learner in the background |
 /// | [`PlayPlugin`] | with [`play`](Self::play): a trained policy |
 #[derive(Debug, Clone)]
 pub struct MaddpgPlugins {

@@ -210,8 +210,7 @@ fn refusal(arenas: &[&[(&str, usize, usize)]]) -> String {
     }
     headless::start(&mut app);
     app.update();
-    let error = LAST.lock().unwrap().clone();
-    error
+    LAST.lock().unwrap().clone()
 }
 
 #[test]

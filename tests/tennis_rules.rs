@@ -113,12 +113,7 @@ fn a_ball_on_a_wall_or_the_net_is_the_fault_of_the_last_hitter() {
 fn the_last_hitter_is_rewarded_once_when_the_ball_has_passed_over_the_net() {
     for (hitter, direction, expected) in [(Side::Left, 1.0, [0.1, 0.0]), (Side::Right, -1.0, [0.0, 0.1])] {
         let mut app = tennis();
-        put_ball(
-            &mut app,
-            [-1.0 * direction, 4.0],
-            [6.0 * direction, 0.0],
-            Some(hitter),
-        );
+        put_ball(&mut app, [-direction, 4.0], [6.0 * direction, 0.0], Some(hitter));
         let mut rewarded_at = None;
         for _ in 0..30 {
             app.update();

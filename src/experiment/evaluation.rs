@@ -65,6 +65,11 @@ impl EpisodeScores {
         }
     }
 
+    #[cfg(feature = "watch")]
+    pub(super) fn scores(&self) -> &[f32] {
+        &self.scores
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         self.scores.len() >= self.wanted
     }

@@ -1,7 +1,7 @@
 use bevy::prelude::*;
 
 use super::{
-    Evaluation, ExperimentError, ProgressGoal, ProgressLine, Recorder, RecorderPlugin, Run, RunFolder, Setup,
+    Evaluation, ExperimentError, ProgressGoal, ProgressLine, Recorder, RecorderPlugin, Run, RunFolder,
     Summary, eprintln_line, evaluation::evaluate, println_line,
 };
 use crate::{
@@ -42,7 +42,7 @@ impl Limits {
     }
 }
 
-impl Run<'_> {
+impl Run {
     /// When the options say to stop.
     pub(super) fn limits(&self) -> Limits {
         Limits {
@@ -82,12 +82,7 @@ impl Run<'_> {
                 training.resume = options.resume.as_ref().map(|_| folder.checkpoint());
             });
         app.add_plugins(plugins);
-        let setup = Setup {
-            arenas: self.arenas,
-            seed: options.seed,
-            human: options.human.map(super::HumanSide::slot),
-        };
-        (experiment.add_game)(app, &setup);
+        (experiment.add_game)(app, &self.setup());
         RecorderPlugin {
             folder: folder.clone(),
             score: experiment.score,
@@ -102,11 +97,10 @@ impl Run<'_> {
     /// Ends a training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary.
     pub(super) fn finish_training(
         &self,
-        app: &mut App,
+        world: &mut World,
         folder: &RunFolder,
         episodes: Option<u32>,
     ) -> Result<(), ExperimentError> {
-        let world = app.world_mut();
         let mut summary = world.resource::<Recorder>().summary(world);
         let failure = world.resource::<Training>().failure();
         if let Some(learner) = world.resource_mut::<Training>().stop() {
@@ -146,9 +140,24 @@ impl Run<'_> {
 
     fn evaluate(&self, policy: &PolicySnapshot, episodes: u32) -> Option<Evaluation> {
         eprintln_line(&format!("evaluating {episodes} episodes without noise"));
-        evaluate(self.experiment, policy, episodes, self.options.seed, || {
+        evaluate(&self.experiment, policy, episodes, self.options.seed, || {
             self.is_interrupted()
         })
+    }
+
+    /// The summary of a run that only acts by `policy`.
+    pub(super) fn policy_summary(&self, policy: &PolicySnapshot) -> Summary {
+        Summary {
+            updates: policy.updates,
+            policy: self
+                .options
+                .policy
+                .as_ref()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default(),
+            policy_version: policy.version,
+            ..Summary::default()
+        }
     }
 
     /// Tells a person and a program what came of the run.
@@ -229,7 +238,7 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
         eprintln_line("interrupted: saving what was learned");
         episodes = None;
     }
-    run.finish_training(&mut app, &folder, episodes)
+    run.finish_training(app.world_mut(), &folder, episodes)
 }
 
 /// Evaluates a trained policy.
@@ -239,15 +248,7 @@ pub(super) fn evaluate_policy(run: &Run, policy: &PolicySnapshot) -> Result<(), 
     let mut summary = Summary {
         evaluation,
         seconds: start.elapsed().as_secs_f64(),
-        updates: policy.updates,
-        policy: run
-            .options
-            .policy
-            .as_ref()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default(),
-        policy_version: policy.version,
-        ..Summary::default()
+        ..run.policy_summary(policy)
     };
     run.report(&mut summary, None)
 }

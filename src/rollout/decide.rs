@@ -66,7 +66,10 @@ pub(super) struct Gathered {
 }
 
 /// Asks the policies for the actions of all arenas at once, adds noise and writes the actions.
-#[expect(clippy::too_many_arguments, reason = "a system asks for what it reads and writes")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a system asks for what it reads and writes"
+)]
 pub(super) fn decide(
     arenas: Res<Arenas>,
     mut acting: ResMut<ActingPolicy>,
