@@ -13,7 +13,7 @@ pub struct KeyboardControl {
     pub active: bool,
     /// The action for the keys held: as many numbers as the agent's actions, -1 to 1.
     pub map: fn(&ButtonInput<KeyCode>) -> Vec<f32>,
-    /// What the window calls it, "the left racket" for example.
+    /// What the window calls it, "left racket" for example.
     pub name: String,
     /// The keys, "arrow keys" for example.
     pub keys: String,

@@ -59,7 +59,7 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, settings: Res<Settings>, 
     let panel = commands
         .spawn((Dashboard, style::panel(node)))
         .with_children(|panel| {
-            panel.spawn(Node { row_gap: px(1), ..part.clone() }).with_children(|head| {
+            panel.spawn(Node { row_gap: px(4), ..part.clone() }).with_children(|head| {
                 head.spawn(font.text(&settings.title, 20.0, style::BRIGHT));
                 head.spawn((Head::Status, font.text("", 13.0, style::GOOD)));
                 head.spawn((Head::Failure, font.text("", 12.0, style::BAD)));

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// A count in few characters: 950, 12.3k, 4.56M.
 pub(super) fn count(number: f64) -> String {
     match number.abs() {
@@ -22,6 +24,16 @@ pub(super) fn measure(number: f32) -> String {
         size if size < 10.0 => format!("{number:.3}"),
         size if size < 1_000.0 => format!("{number:.1}"),
         _ => count(f64::from(number)),
+    }
+}
+
+/// A short time.
+pub(super) fn duration(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds if seconds < 0.001 => format!("{:.0} us", seconds * 1e6),
+        seconds if seconds < 0.01 => format!("{:.1} ms", seconds * 1e3),
+        seconds if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
+        seconds => format!("{seconds:.1} s"),
     }
 }
 
@@ -62,6 +74,12 @@ mod tests {
     fn measures_keep_their_digits() {
         assert_eq!([0.0, 0.000_12, 0.0123, 1.5, 123.4].map(measure), ["0", "1.2e-4", "0.0123", "1.500", "123.4"]);
         assert_eq!(measure(f32::NAN), "not finite");
+    }
+
+    #[test]
+    fn times_have_a_fitting_unit() {
+        let shown = [12e-6, 1.24e-3, 31e-3, 2.0].map(|seconds| duration(Duration::from_secs_f64(seconds)));
+        assert_eq!(shown, ["12 us", "1.2 ms", "31 ms", "2.0 s"]);
     }
 
     #[test]

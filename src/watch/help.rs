@@ -1,7 +1,7 @@
 use bevy::prelude::*;
 
 use super::{
-    CameraViews, KeyboardControl, SPEEDS,
+    CameraViews, KeyboardControl,
     layout::SceneFoot,
     statistics::{LearnerStatus, Statistics},
     style::{self, WatchFont},
@@ -46,9 +46,9 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, foot: Single<Entity, With
     let line = Node {
         flex_wrap: FlexWrap::Wrap,
         justify_content: JustifyContent::Center,
-        column_gap: px(16),
+        column_gap: px(12),
         row_gap: px(6),
-        padding: UiRect::axes(px(14), px(7)),
+        padding: UiRect::axes(px(12), px(7)),
         max_width: percent(100),
         ..default()
     };
@@ -106,7 +106,7 @@ fn refresh(
         let words = match help {
             Help::Pause if time.is_paused() => "go on".into(),
             Help::Pause => "pause".into(),
-            Help::Speed => speed_words(time.relative_speed()),
+            Help::Speed => format!("speed: {}x", time.relative_speed()),
             Help::Camera => format!("camera: {}", views.name()),
             Help::Noise if exploration.enabled => "noise: on".into(),
             Help::Noise => "noise: off".into(),
@@ -117,11 +117,6 @@ fn refresh(
         };
         style::write(&mut text, words);
     }
-}
-
-fn speed_words(speed: f32) -> String {
-    let all = SPEEDS.map(|(_, speed)| format!("{speed}x"));
-    format!("speed: {speed}x of {}", all.join(" "))
 }
 
 fn control_words(control: &KeyboardControl) -> String {

@@ -73,8 +73,8 @@ fn offer_racket(mut commands: Commands, front: &FrontCourt, human: Option<usize>
             Side::Right => |keys| racket_keys(keys, Side::Right),
         },
         name: match side {
-            Side::Left => "the left racket".into(),
-            Side::Right => "the right racket".into(),
+            Side::Left => "left racket".into(),
+            Side::Right => "right racket".into(),
         },
         keys: "arrows, Shift runs".into(),
     });

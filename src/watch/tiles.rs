@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     arena::Episode,
+    exploration::Noise,
     rollout::{ActingPolicy, Arenas, Exploration, RolloutClock},
 };
 
@@ -147,7 +148,7 @@ impl Sources<'_, '_> {
                 return (words, saturation.is_some_and(|share| share > 0.9));
             }
             Tile::Wait => match self.acting.wait_percentile(0.99) {
-                Some(wait) => format!("{} us", format::count(wait.as_secs_f64() * 1e6)),
+                Some(wait) => format::duration(wait),
                 None => "-".into(),
             },
         };
@@ -168,6 +169,7 @@ impl Sources<'_, '_> {
         let running = self.episodes.iter().count().max(1) as f32;
         match () {
             () if !self.exploration.enabled => "off".into(),
+            () if self.exploration.config.noise == Noise::None => "none".into(),
             () if self.clock.decisions < self.exploration.config.random_decisions => "random".into(),
             () => format!("{:.2}", self.episodes.iter().map(Episode::exploration_scale).sum::<f32>() / running),
         }

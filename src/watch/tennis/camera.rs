@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The views, in the order of the key.
-pub(super) const VIEWS: [&str; 3] = ["front court", "ball", "all arenas"];
+pub(super) const VIEWS: [&str; 3] = ["court", "ball", "arenas"];
 
 /// The camera's angle from its lower to its upper edge.
 const ANGLE: f32 = 0.6;
@@ -37,7 +37,7 @@ fn spawn(mut commands: Commands) {
             far: 2_000.0,
             ..default()
         }),
-        Tonemapping::KhronosPbrNeutral,
+        Tonemapping::None,
         DistanceFog {
             color: AIR,
             falloff: FogFalloff::Linear { start: 50.0, end: 250.0 },
@@ -97,8 +97,8 @@ fn shot(view: usize, ball: Vec3, aspect: f32) -> Shot {
             // Far enough to see the near edge of the floor from wall to wall.
             let distance = ((dimensions::WALL + 1.2) / (half_height * aspect)).max(29.0) + dimensions::WIDTH / 2.0;
             Shot {
-                eye: Vec3::new(0.12 * distance, 0.17 * distance, 0.98 * distance),
-                subject: Vec3::new(0.0, 1.2, 0.0),
+                eye: Vec3::new(0.13 * distance, 0.24 * distance, 0.96 * distance),
+                subject: Vec3::new(0.0, 1.6, 0.0),
                 air: [distance + 12.0, distance + 210.0],
             }
         }
@@ -108,9 +108,9 @@ fn shot(view: usize, ball: Vec3, aspect: f32) -> Shot {
             air: [24.0, 160.0],
         },
         _ => Shot {
-            eye: Vec3::new(-44.0, 46.0, 42.0),
-            subject: Vec3::new(6.0, -3.0, -62.0),
-            air: [90.0, 640.0],
+            eye: Vec3::new(-26.0, 30.0, 56.0),
+            subject: Vec3::new(-1.0, 3.3, -37.0),
+            air: [90.0, 680.0],
         },
     }
 }

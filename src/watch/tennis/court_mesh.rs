@@ -1,6 +1,6 @@
 use bevy::prelude::*;
 
-use super::mesh_builder::{MeshBuilder, rounded_box};
+use super::mesh_builder::MeshBuilder;
 use crate::games::tennis::{Side, dimensions::*};
 
 const SURROUND: Color = Color::srgb(0.13, 0.25, 0.33);
@@ -9,7 +9,7 @@ const LINE: Color = Color::srgb(0.90, 0.94, 0.96);
 const POST: Color = Color::srgb(0.10, 0.12, 0.16);
 const CLOTH: Color = Color::srgba(0.92, 0.96, 1.0, 0.20);
 const THREAD: Color = Color::srgba(0.92, 0.96, 1.0, 0.40);
-const GLASS: Color = Color::srgba(0.70, 0.85, 1.0, 0.10);
+const GLASS: Color = Color::srgba(0.70, 0.85, 1.0, 0.05);
 const RIM: Color = Color::srgba(0.80, 0.92, 1.0, 0.40);
 
 /// Where the lines are drawn: half the length and half the width of the marked court.
@@ -20,6 +20,10 @@ const SERVICE: f32 = 6.2;
 const LINE_WIDTH: f32 = 0.09;
 /// Height to which the walls are shown.
 const SHOWN_WALL: f32 = 0.9;
+/// Radius of a racket's edges.
+const ROUNDING: f32 = 0.16;
+/// Gaps between the strings along a side of a racket.
+const STRINGS: usize = 7;
 /// Distance between the threads of the net.
 const MESH: f32 = 0.3;
 
@@ -68,9 +72,23 @@ pub(super) fn glass() -> Mesh {
     builder.build()
 }
 
-/// A racket as it collides, round its pivot.
-pub(super) fn racket(side: Side) -> Mesh {
+/// A racket as it collides, round its pivot, with strings on the face that looks to the net.
+pub(super) fn racket(side: Side, paint: Color) -> Mesh {
     let tilt = Quat::from_rotation_z((RACKET_TILT * side.mirror()).to_radians());
     let behind = tilt * Vec3::new(-RACKET_BEHIND * side.mirror(), 0.0, 0.0);
-    rounded_box(Vec3::from(RACKET), 0.16).transformed_by(Transform::from_translation(behind).with_rotation(tilt))
+    let size = Vec3::from(RACKET);
+    let mut builder = MeshBuilder::default();
+    builder.rounded_box(size, ROUNDING, paint);
+    let out = Vec3::X * side.mirror();
+    let (up, across) = (Vec3::Y, Vec3::Z * side.mirror());
+    let face = (size / 2.0 - ROUNDING - 0.05) * (Vec3::Y + Vec3::Z);
+    let center = out * (size.x / 2.0);
+    builder.rectangle(center + out * 0.006, up * face.y, across * face.z, paint.mix(&Color::WHITE, 0.82));
+    for string in 1..STRINGS {
+        let place = 2.0 * string as f32 / STRINGS as f32 - 1.0;
+        let raised = center + out * 0.012;
+        builder.rectangle(raised + up * (place * face.y), up * 0.014, across * face.z, paint);
+        builder.rectangle(raised + across * (place * face.z), up * face.y, across * 0.014, paint);
+    }
+    builder.build().transformed_by(Transform::from_translation(behind).with_rotation(tilt))
 }

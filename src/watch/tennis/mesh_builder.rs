@@ -4,6 +4,9 @@ use bevy::{
     prelude::*,
 };
 
+/// Squares along an edge of a face of a rounded box.
+const SQUARES: usize = 8;
+
 /// Collects colored boxes and rectangles into one mesh, so that a whole court is one draw.
 #[derive(Debug, Default)]
 pub(super) struct MeshBuilder {
@@ -41,6 +44,45 @@ impl MeshBuilder {
         }
     }
 
+    /// A box whose edges are rounded with `radius`, round the origin.
+    pub fn rounded_box(&mut self, size: Vec3, radius: f32, color: Color) {
+        let half = size / 2.0;
+        let core = half - radius;
+        let color = color.to_linear().to_f32_array();
+        // Squares are dense at the edges, where the surface bends.
+        let place = |index: usize, half: f32| {
+            let lines = [0.0, 0.3, 0.7, 1.0].map(|share| share * radius - half);
+            match index {
+                0..=3 => lines[index],
+                4 => 0.0,
+                _ => -lines[SQUARES - index],
+            }
+        };
+        for (out, u, v) in [(Vec3::X, Vec3::Y, Vec3::Z), (Vec3::Y, Vec3::Z, Vec3::X), (Vec3::Z, Vec3::X, Vec3::Y)] {
+            for sign in [1.0, -1.0] {
+                let first = self.positions.len() as u32;
+                for row in 0..=SQUARES {
+                    for column in 0..=SQUARES {
+                        let (along_u, along_v) = (place(row, half.dot(u)), place(column, half.dot(v)));
+                        let on_box = out * half * sign + u * along_u * sign + v * along_v;
+                        let inner = on_box.clamp(-core, core);
+                        let normal = (on_box - inner).normalize_or_zero();
+                        self.positions.push((inner + normal * radius).to_array());
+                        self.normals.push(normal.to_array());
+                        self.colors.push(color);
+                    }
+                }
+                let width = SQUARES as u32 + 1;
+                for row in 0..SQUARES as u32 {
+                    for corner in (0..SQUARES as u32).map(|column| first + row * width + column) {
+                        let across = corner + width + 1;
+                        self.indices.extend([corner, corner + width, across, corner, across, corner + 1]);
+                    }
+                }
+            }
+        }
+    }
+
     /// The mesh.
     pub fn build(self) -> Mesh {
         Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
@@ -49,51 +91,6 @@ impl MeshBuilder {
             .with_inserted_attribute(Mesh::ATTRIBUTE_COLOR, self.colors)
             .with_inserted_indices(Indices::U32(self.indices))
     }
-}
-
-/// Squares along an edge of a face of [`rounded_box`].
-const SQUARES: usize = 8;
-
-/// A box of `size` whose edges are rounded with `radius`.
-pub(super) fn rounded_box(size: Vec3, radius: f32) -> Mesh {
-    let half = size / 2.0;
-    let core = half - radius;
-    let (mut positions, mut normals, mut indices) = (Vec::new(), Vec::new(), Vec::new());
-    // Squares are dense at the edges, where the surface bends.
-    let place = |index: usize, half: f32| {
-        let lines = [-1.0, -1.0 + 0.3 * radius / half, -1.0 + 0.7 * radius / half, -1.0 + radius / half];
-        match index {
-            0..=3 => lines[index] * half,
-            4 => 0.0,
-            _ => -lines[SQUARES - index] * half,
-        }
-    };
-    for (out, u, v) in [(Vec3::X, Vec3::Y, Vec3::Z), (Vec3::Y, Vec3::Z, Vec3::X), (Vec3::Z, Vec3::X, Vec3::Y)] {
-        for sign in [1.0, -1.0] {
-            let first = positions.len() as u32;
-            for row in 0..=SQUARES {
-                for column in 0..=SQUARES {
-                    let (along_u, along_v) = (place(row, half.dot(u)), place(column, half.dot(v)));
-                    let on_box = out * half * sign + u * along_u * sign + v * along_v;
-                    let inner = on_box.clamp(-core, core);
-                    let normal = (on_box - inner).normalize_or_zero();
-                    positions.push((inner + normal * radius).to_array());
-                    normals.push(normal.to_array());
-                }
-            }
-            let width = SQUARES as u32 + 1;
-            for row in 0..SQUARES as u32 {
-                for column in 0..SQUARES as u32 {
-                    let corner = first + row * width + column;
-                    indices.extend([corner, corner + width, corner + width + 1, corner, corner + width + 1, corner + 1]);
-                }
-            }
-        }
-    }
-    Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
-        .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, positions)
-        .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, normals)
-        .with_inserted_indices(Indices::U32(indices))
 }
 
 #[cfg(test)]
@@ -112,10 +109,10 @@ mod tests {
     #[test]
     fn boxes_face_outward_and_keep_their_size() {
         let size = Vec3::new(1.1, 1.875, 2.0);
-        let rounded = rounded_box(size, 0.15);
-        let mut builder = MeshBuilder::default();
-        builder.cuboid(Vec3::ZERO, size, Color::WHITE);
-        for mesh in [rounded, builder.build()] {
+        let (mut rounded, mut plain) = (MeshBuilder::default(), MeshBuilder::default());
+        rounded.rounded_box(size, 0.15, Color::WHITE);
+        plain.cuboid(Vec3::ZERO, size, Color::WHITE);
+        for mesh in [rounded.build(), plain.build()] {
             assert!(faces_outward(&mesh));
             let positions = mesh.attribute(Mesh::ATTRIBUTE_POSITION).and_then(|values| values.as_float3()).expect("positions");
             let reach = positions.iter().fold(Vec3::ZERO, |reach, &position| reach.max(Vec3::from(position)));

@@ -32,7 +32,7 @@ struct Stock {
     matt: Handle<StandardMaterial>,
     clear: Handle<StandardMaterial>,
     felt: Handle<StandardMaterial>,
-    paints: [Handle<StandardMaterial>; 2],
+    paint: Handle<StandardMaterial>,
 }
 
 pub(super) fn plugin(app: &mut App) {
@@ -64,8 +64,8 @@ fn stock_up(mut commands: Commands, mut meshes: ResMut<Assets<Mesh>>, mut materi
     commands.insert_resource(Stock {
         floor: meshes.add(court_mesh::floor()),
         glass: meshes.add(court_mesh::glass()),
-        ball: meshes.add(Sphere::new(dimensions::BALL_RADIUS).mesh().ico(5).unwrap_or_else(|_| Sphere::new(dimensions::BALL_RADIUS).mesh().uv(32, 18))),
-        rackets: Side::BOTH.map(|side| meshes.add(court_mesh::racket(side))),
+        ball: meshes.add(Sphere::new(dimensions::BALL_RADIUS).mesh().uv(40, 24)),
+        rackets: Side::BOTH.map(|side| meshes.add(court_mesh::racket(side, SIDES[side.slot()]))),
         matt: materials.add(StandardMaterial {
             perceptual_roughness: 0.92,
             reflectance: 0.15,
@@ -85,13 +85,10 @@ fn stock_up(mut commands: Commands, mut meshes: ResMut<Assets<Mesh>>, mut materi
             reflectance: 0.2,
             ..default()
         }),
-        paints: SIDES.map(|color| {
-            materials.add(StandardMaterial {
-                base_color: color,
-                perceptual_roughness: 0.45,
-                reflectance: 0.35,
-                ..default()
-            })
+        paint: materials.add(StandardMaterial {
+            perceptual_roughness: 0.45,
+            reflectance: 0.35,
+            ..default()
         }),
     });
 }
@@ -137,7 +134,7 @@ fn build_courts(mut commands: Commands, courts: Query<&Court, Added<Court>>, sto
         for side in Side::BOTH {
             let mut racket = commands.spawn((
                 Mesh3d(stock.rackets[side.slot()].clone()),
-                MeshMaterial3d(stock.paints[side.slot()].clone()),
+                MeshMaterial3d(stock.paint.clone()),
                 Follow::new(court.rackets[side.slot()]),
             ));
             if !is_front {
