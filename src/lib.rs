@@ -28,5 +28,7 @@ mod tensor_file;
 #[cfg(all(feature = "game", feature = "learner"))]
 pub mod training;
 pub mod transition;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 pub use tensor_file::FileError;

@@ -1,0 +1,93 @@
+use bevy::{
+    ecs::{intern::Interned, schedule::ScheduleLabel},
+    prelude::*,
+};
+
+use crate::rollout::AgentSystems;
+
+/// A body that moves further than this in one tick, in meters, was put there: it is shown there at once.
+const TELEPORT: f32 = 1.0;
+
+/// A visual that goes where a body is, smoothly between the ticks.
+///
+/// Physics bodies should have neither parents nor children, so what shows them follows them instead. The body must
+/// have no parent. The visual lags one tick behind; where the body jumped more than 1 m in a tick, by a reset, it is
+/// not drawn on the way.
+#[derive(Component, Debug, Clone)]
+#[require(Transform, Visibility)]
+pub struct Follow {
+    /// The body.
+    pub body: Entity,
+    last_ticks: Option<[Transform; 2]>,
+}
+
+impl Follow {
+    /// Follows `body`.
+    pub fn new(body: Entity) -> Self {
+        Self { body, last_ticks: None }
+    }
+}
+
+pub(super) struct FollowPlugin {
+    pub schedule: Interned<dyn ScheduleLabel>,
+}
+
+impl Plugin for FollowPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_systems(self.schedule, remember.after(AgentSystems::End))
+            .add_systems(RunFixedMainLoop, place.in_set(RunFixedMainLoopSystems::AfterFixedMainLoop));
+    }
+}
+
+/// Notes where the bodies are after this tick.
+fn remember(bodies: Query<&Transform, Without<Follow>>, mut followers: Query<&mut Follow>) {
+    for mut follow in &mut followers {
+        let Ok(now) = bodies.get(follow.body) else { continue };
+        let before = follow.last_ticks.map_or(*now, |[_, last]| last);
+        follow.last_ticks = Some([before, *now]);
+    }
+}
+
+/// Puts the visuals between the last two ticks.
+fn place(time: Res<Time<Fixed>>, mut followers: Query<(&Follow, &mut Transform)>) {
+    let share = time.overstep_fraction();
+    for (follow, mut transform) in &mut followers {
+        let Some([before, now]) = follow.last_ticks else { continue };
+        let scale = transform.scale;
+        transform.set_if_neq(between(before, now, share).with_scale(scale));
+    }
+}
+
+/// The pose at `share` of the way from one tick to the next.
+fn between(before: Transform, now: Transform, share: f32) -> Transform {
+    if before.translation.distance_squared(now.translation) > TELEPORT * TELEPORT {
+        return now;
+    }
+    Transform {
+        translation: before.translation.lerp(now.translation, share),
+        rotation: before.rotation.slerp(now.rotation, share),
+        scale: now.scale,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn visuals_are_between_ticks_but_never_on_the_way_of_a_teleport() {
+        let at = |x| Transform::from_xyz(x, 0.0, 0.0);
+        assert_eq!(between(at(0.0), at(0.6), 0.5), at(0.3), "a racket at full speed moves 0.6 m a tick");
+        assert_eq!(between(at(0.0), at(1.5), 0.5), at(1.5));
+    }
+
+    #[test]
+    fn a_visual_starts_where_its_body_is() {
+        let mut app = App::new();
+        app.add_plugins(bevy::time::TimePlugin).add_systems(Update, (remember, place).chain());
+        let body = app.world_mut().spawn(Transform::from_xyz(0.5, 0.0, 0.0)).id();
+        let visual = app.world_mut().spawn(Follow::new(body)).id();
+        app.update();
+        assert_eq!(app.world().get::<Transform>(visual).map(|t| t.translation.x), Some(0.5));
+    }
+}

@@ -1,0 +1,73 @@
+use bevy::{prelude::*, window::PrimaryWindow};
+
+use super::{Settings, style::WatchFont};
+
+/// How much of the window the dashboard covers. Keep the subject of a scene out of there.
+#[derive(Resource, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SceneInset {
+    /// Physical pixels at the window's right edge.
+    pub right: u32,
+}
+
+/// The strip at the upper edge of the scene, beside the dashboard: a place for the game's own user interface, as
+/// children. Spawned before `Startup`.
+#[derive(Component, Debug)]
+pub struct SceneHud;
+
+/// Where the dashboard goes.
+#[derive(Component, Debug)]
+pub(super) struct SideColumn;
+
+/// Where toasts and help go.
+#[derive(Component, Debug)]
+pub(super) struct SceneFoot;
+
+pub(super) fn plugin(app: &mut App) {
+    app.init_resource::<SceneInset>()
+        .add_systems(PreStartup, spawn)
+        .add_systems(Update, (scale.run_if(|settings: Res<Settings>| settings.scale_ui), measure_inset));
+}
+
+pub(super) fn spawn(mut commands: Commands, mut fonts: ResMut<Assets<Font>>) {
+    commands.insert_resource(WatchFont::load(&mut fonts));
+    let root = Node {
+        position_type: PositionType::Absolute,
+        width: percent(100),
+        height: percent(100),
+        padding: px(12).all(),
+        column_gap: px(12),
+        ..default()
+    };
+    let column = |grow: f32| Node {
+        flex_direction: FlexDirection::Column,
+        align_items: AlignItems::Center,
+        flex_grow: grow,
+        min_width: px(0),
+        row_gap: px(10),
+        ..default()
+    };
+    commands.spawn(root).with_children(|root| {
+        root.spawn(Node {
+            justify_content: JustifyContent::SpaceBetween,
+            flex_basis: px(0),
+            ..column(1.0)
+        })
+        .with_children(|scene| {
+            scene.spawn((SceneHud, column(0.0)));
+            scene.spawn((SceneFoot, Node { width: percent(100), ..column(0.0) }));
+        });
+        root.spawn((SideColumn, column(0.0)));
+    });
+}
+
+/// Grows the user interface with the window.
+fn scale(window: Single<&Window, With<PrimaryWindow>>, mut scale: ResMut<UiScale>) {
+    let fitting = (window.width() / 1280.0).min(window.height() / 720.0).clamp(0.6, 4.0);
+    if (scale.0 - fitting).abs() > 0.001 {
+        scale.0 = fitting;
+    }
+}
+
+fn measure_inset(side: Single<&ComputedNode, With<SideColumn>>, mut inset: ResMut<SceneInset>) {
+    inset.set_if_neq(SceneInset { right: side.size().x.round() as u32 });
+}

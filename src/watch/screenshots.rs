@@ -1,0 +1,93 @@
+use std::path::PathBuf;
+
+use bevy::{
+    prelude::*,
+    render::view::screenshot::{Screenshot, ScreenshotCaptured, save_to_disk},
+};
+
+use super::{CameraViews, Settings, dashboard::DashboardShown};
+
+/// A screenshot that the app takes of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedScreenshot {
+    /// Real seconds since the start at which it is taken; the earliest, where the one before is still due.
+    pub seconds: f32,
+    /// The file, with an extension that names the format: `.png`.
+    pub path: PathBuf,
+    /// Index of the [`CameraViews`] it shows; `None` leaves it. Set as soon as the one before is taken.
+    pub view: Option<usize>,
+    /// Whether the dashboard is shown. Set as soon as the one before is taken.
+    pub dashboard: bool,
+}
+
+impl PlannedScreenshot {
+    /// A screenshot after `seconds`, with the dashboard.
+    pub fn new(seconds: f32, path: impl Into<PathBuf>) -> Self {
+        Self {
+            seconds,
+            path: path.into(),
+            view: None,
+            dashboard: true,
+        }
+    }
+
+    /// Shows the view with this index.
+    #[must_use]
+    pub fn with_view(mut self, view: usize) -> Self {
+        self.view = Some(view);
+        self
+    }
+}
+
+/// How the plan stands.
+#[derive(Resource, Debug, Default)]
+struct Plan {
+    /// The next to take.
+    next: usize,
+    /// Whether its view is set.
+    is_set_up: bool,
+    /// Whether it is being taken.
+    is_capturing: bool,
+}
+
+pub(super) fn plugin(app: &mut App) {
+    if !app.world().resource::<Settings>().screenshots.is_empty() {
+        app.init_resource::<Plan>().add_systems(Last, take);
+    }
+}
+
+fn take(
+    mut commands: Commands,
+    settings: Res<Settings>,
+    time: Res<Time<Real>>,
+    mut plan: ResMut<Plan>,
+    mut views: ResMut<CameraViews>,
+    mut dashboard: ResMut<DashboardShown>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    if plan.is_capturing {
+        return;
+    }
+    let Some(shot) = settings.screenshots.get(plan.next) else {
+        if settings.exit_after_screenshots {
+            exit.write(AppExit::Success);
+        }
+        return;
+    };
+    if !plan.is_set_up {
+        plan.is_set_up = true;
+        dashboard.0 = shot.dashboard;
+        if let Some(view) = shot.view {
+            views.current = view;
+        }
+    }
+    if time.elapsed_secs() < shot.seconds {
+        return;
+    }
+    plan.is_capturing = true;
+    commands.spawn(Screenshot::primary_window()).observe(save_to_disk(shot.path.clone())).observe(
+        |_: On<ScreenshotCaptured>, mut plan: ResMut<Plan>| {
+            *plan = Plan { next: plan.next + 1, ..default() };
+        },
+    );
+}

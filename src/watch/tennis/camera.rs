@@ -1,0 +1,134 @@
+use bevy::{
+    camera::SubCameraView, core_pipeline::tonemapping::Tonemapping, prelude::*, window::PrimaryWindow,
+};
+
+use super::scenery::{AIR, FrontBall};
+use crate::{
+    games::tennis::dimensions,
+    watch::{CameraViews, SceneInset},
+};
+
+/// The views, in the order of the key.
+pub(super) const VIEWS: [&str; 3] = ["court", "ball", "arenas"];
+
+/// The camera's angle from its lower to its upper edge.
+const ANGLE: f32 = 0.6;
+/// Real seconds in which the camera goes two thirds of its way to where it should be.
+const EASE: f32 = 0.3;
+
+/// Where a camera is and what it looks at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Shot {
+    eye: Vec3,
+    subject: Vec3,
+    /// Distances at which the air begins to hide things, and hides all.
+    air: [f32; 2],
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Startup, spawn).add_systems(Update, (keep_clear_of_dashboard, go).chain());
+}
+
+fn spawn(mut commands: Commands) {
+    commands.spawn((
+        Camera3d::default(),
+        Projection::Perspective(PerspectiveProjection {
+            fov: ANGLE,
+            far: 2_000.0,
+            ..default()
+        }),
+        Tonemapping::None,
+        DistanceFog {
+            color: AIR,
+            falloff: FogFalloff::Linear { start: 50.0, end: 250.0 },
+            ..default()
+        },
+        Transform::default(),
+    ));
+}
+
+/// Moves the optical center to the middle of what the dashboard leaves free.
+fn keep_clear_of_dashboard(
+    inset: Res<SceneInset>,
+    window: Single<&Window, With<PrimaryWindow>>,
+    mut camera: Single<&mut Camera, With<Camera3d>>,
+) {
+    let size = window.physical_size();
+    let view = (inset.right > 0 && size.min_element() > 0).then(|| SubCameraView {
+        full_size: size + UVec2::new(inset.right, 0),
+        offset: Vec2::new(inset.right as f32, 0.0),
+        size,
+    });
+    if camera.sub_camera_view != view {
+        camera.sub_camera_view = view;
+    }
+}
+
+fn go(
+    time: Res<Time<Real>>,
+    views: Res<CameraViews>,
+    inset: Res<SceneInset>,
+    window: Single<&Window, With<PrimaryWindow>>,
+    ball: Option<Single<&Transform, With<FrontBall>>>,
+    camera: Single<(&mut Transform, &mut DistanceFog), (With<Camera3d>, Without<FrontBall>)>,
+    mut last: Local<Option<Shot>>,
+) {
+    let size = window.physical_size().as_vec2();
+    let aspect = ((size.x - inset.right as f32) / size.y.max(1.0)).max(0.3);
+    let ball = ball.map_or(Vec3::ZERO, |ball| ball.translation);
+    let wanted = shot(views.current, ball, aspect);
+    let share = 1.0 - (-time.delta_secs() / EASE).exp();
+    let shot = last.map_or(wanted, |last| Shot {
+        eye: last.eye.lerp(wanted.eye, share),
+        subject: last.subject.lerp(wanted.subject, share),
+        air: [0, 1].map(|end| last.air[end] + (wanted.air[end] - last.air[end]) * share),
+    });
+    *last = Some(shot);
+    let (mut transform, mut fog) = camera.into_inner();
+    *transform = Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y);
+    fog.falloff = FogFalloff::Linear { start: shot.air[0], end: shot.air[1] };
+}
+
+/// What a view shows, in a picture that is `aspect` times as wide as high.
+fn shot(view: usize, ball: Vec3, aspect: f32) -> Shot {
+    let half_height = (ANGLE / 2.0).tan();
+    match view {
+        0 => {
+            // Far enough to see the near edge of the floor from wall to wall.
+            let distance = ((dimensions::WALL + 1.2) / (half_height * aspect)).max(29.0) + dimensions::WIDTH / 2.0;
+            Shot {
+                eye: Vec3::new(0.13 * distance, 0.24 * distance, 0.96 * distance),
+                subject: Vec3::new(0.0, 1.6, 0.0),
+                air: [distance + 12.0, distance + 210.0],
+            }
+        }
+        1 => Shot {
+            eye: Vec3::new(ball.x * 0.6, (ball.y * 0.5 + 1.6).max(-0.5), 13.5),
+            subject: Vec3::new(ball.x * 0.9, ball.y * 0.8 - 0.4, 0.0),
+            air: [24.0, 160.0],
+        },
+        _ => Shot {
+            eye: Vec3::new(-26.0, 30.0, 56.0),
+            subject: Vec3::new(-1.0, 3.3, -37.0),
+            air: [90.0, 680.0],
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_front_view_shows_the_court_from_wall_to_wall() {
+        for aspect in [0.6, 1.2, 1.78, 2.4] {
+            let shot = shot(0, Vec3::ZERO, aspect);
+            let view = Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y).to_matrix().inverse();
+            for x in [-dimensions::WALL, dimensions::WALL] {
+                let corner = view.transform_point3(Vec3::new(x, dimensions::FLOOR, dimensions::WIDTH / 2.0));
+                let across = corner.x / -corner.z / ((ANGLE / 2.0).tan() * aspect);
+                assert!(across.abs() < 1.0, "aspect {aspect}: x = {x} is seen at {across}");
+            }
+        }
+    }
+}
