@@ -100,7 +100,9 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
     let run = run.clone();
     let mut finished = false;
     app.init_schedule(Closing);
-    app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Last, Closing);
+    app.world_mut()
+        .resource_mut::<MainScheduleOrder>()
+        .insert_after(Last, Closing);
     app.add_systems(Closing, move |world: &mut World| {
         let recorder = world.resource::<Recorder>();
         let at_limit = run

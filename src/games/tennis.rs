@@ -19,7 +19,7 @@ mod court;
 mod play;
 mod rules;
 
-pub use court::{Ball, Court, CourtPart, Side, dimensions};
+pub use court::{Ball, Court, CourtPart, Side, dimensions, spawn};
 pub use rules::Rally;
 
 use bevy::{

@@ -97,8 +97,8 @@ pub enum CourtPart {
     Net,
 }
 
-/// Spawns arena number `index`.
-pub(super) fn spawn(commands: &mut Commands, index: usize, seed: u64) {
+/// Spawns arena number `index`, whose serves are seeded by `seed`. [`TennisPlugin`](super::TennisPlugin) does this.
+pub fn spawn(commands: &mut Commands, index: usize, seed: u64) {
     let z = -(index as f32) * SPACING;
     let arena = commands
         .spawn((Arena::with_time_limit(TIME_LIMIT), Transform::default()))

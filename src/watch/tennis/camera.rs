@@ -26,7 +26,8 @@ struct Shot {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn).add_systems(Update, (keep_clear_of_dashboard, go).chain());
+    app.add_systems(Startup, spawn)
+        .add_systems(Update, (keep_clear_of_dashboard, go).chain());
 }
 
 fn spawn(mut commands: Commands) {
@@ -40,7 +41,10 @@ fn spawn(mut commands: Commands) {
         Tonemapping::None,
         DistanceFog {
             color: AIR,
-            falloff: FogFalloff::Linear { start: 50.0, end: 250.0 },
+            falloff: FogFalloff::Linear {
+                start: 50.0,
+                end: 250.0,
+            },
             ..default()
         },
         Transform::default(),
@@ -86,7 +90,10 @@ fn go(
     *last = Some(shot);
     let (mut transform, mut fog) = camera.into_inner();
     *transform = Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y);
-    fog.falloff = FogFalloff::Linear { start: shot.air[0], end: shot.air[1] };
+    fog.falloff = FogFalloff::Linear {
+        start: shot.air[0],
+        end: shot.air[1],
+    };
 }
 
 /// What a view shows, in a picture that is `aspect` times as wide as high.
@@ -95,7 +102,8 @@ fn shot(view: usize, ball: Vec3, aspect: f32) -> Shot {
     match view {
         0 => {
             // Far enough to see the near edge of the floor from wall to wall.
-            let distance = ((dimensions::WALL + 1.2) / (half_height * aspect)).max(29.0) + dimensions::WIDTH / 2.0;
+            let distance =
+                ((dimensions::WALL + 1.2) / (half_height * aspect)).max(29.0) + dimensions::WIDTH / 2.0;
             Shot {
                 eye: Vec3::new(0.13 * distance, 0.24 * distance, 0.96 * distance),
                 subject: Vec3::new(0.0, 1.6, 0.0),
@@ -123,7 +131,10 @@ mod tests {
     fn the_front_view_shows_the_court_from_wall_to_wall() {
         for aspect in [0.6, 1.2, 1.78, 2.4] {
             let shot = shot(0, Vec3::ZERO, aspect);
-            let view = Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y).to_matrix().inverse();
+            let view = Transform::from_translation(shot.eye)
+                .looking_at(shot.subject, Vec3::Y)
+                .to_matrix()
+                .inverse();
             for x in [-dimensions::WALL, dimensions::WALL] {
                 let corner = view.transform_point3(Vec3::new(x, dimensions::FLOOR, dimensions::WIDTH / 2.0));
                 let across = corner.x / -corner.z / ((ANGLE / 2.0).tan() * aspect);
