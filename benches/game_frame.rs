@@ -58,7 +58,13 @@ fn main() {
     while training.world().resource::<Training>().updates() < 100 {
         training.update();
     }
-    let policy = training.world().resource::<ActingPolicy>().snapshot().expect("a policy").as_ref().clone();
+    let policy = training
+        .world()
+        .resource::<ActingPolicy>()
+        .snapshot()
+        .expect("a policy")
+        .as_ref()
+        .clone();
     let mut plugins = MaddpgPlugins::play(policy);
     plugins.rollout.exploration = TrainingConfig::default().exploration;
     let mut playing = world(plugins);
@@ -67,7 +73,10 @@ fn main() {
         let updates = training.world().resource::<Training>().updates();
         on.extend(frames(&mut training, FRAMES));
         let updates = training.world().resource::<Training>().updates() - updates;
-        println!("learner: {:.0} updates/s beside the game", updates as f64 / (FRAMES as f64 * FRAME.as_secs_f64()));
+        println!(
+            "learner: {:.0} updates/s beside the game",
+            updates as f64 / (FRAMES as f64 * FRAME.as_secs_f64())
+        );
         // The learner rests once it has made all the updates that the experience allows.
         let mut before = u64::MAX;
         while training.world().resource::<Training>().updates() != before {
@@ -78,8 +87,18 @@ fn main() {
     }
     for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
         let (on, off) = (percentile(&mut on, share), percentile(&mut off, share));
-        println!("game_frame/{name}: training {on:.0} us, playing {off:.0} us, ratio {:.3}", on / off);
+        println!(
+            "game_frame/{name}: training {on:.0} us, playing {off:.0} us, ratio {:.3}",
+            on / off
+        );
     }
-    let wait = training.world().resource::<ActingPolicy>().wait_percentile(0.99).unwrap_or_default();
-    println!("game_frame/wait_p99: {:.1} us a decision for hand-over and swap", wait.as_secs_f64() * 1e6);
+    let wait = training
+        .world()
+        .resource::<ActingPolicy>()
+        .wait_percentile(0.99)
+        .unwrap_or_default();
+    println!(
+        "game_frame/wait_p99: {:.1} us a decision for hand-over and swap",
+        wait.as_secs_f64() * 1e6
+    );
 }

@@ -19,7 +19,11 @@ use rand::RngExt;
 fn filled(config: LearnerConfig, spec: ArenaSpec) -> Learner {
     let rows = 4 * config.batch_size;
     let mut random = stream(0, "bench", 0);
-    let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f32>>();
+    let mut draw = |count: usize| {
+        (0..count)
+            .map(|_| random.random_range(-1.0..1.0))
+            .collect::<Vec<f32>>()
+    };
     let block = TransitionBlock {
         observations: draw(rows * spec.joint_observation_size()),
         actions: draw(rows * spec.joint_action_size()),
@@ -47,17 +51,27 @@ fn plain(agents: usize, width: usize, batch: usize, observation_size: usize, act
         normalize_observations: false,
         ..Preset::Maddpg.config().learner
     };
-    filled(config, ArenaSpec { slots: vec![agent; agents] })
+    filled(
+        config,
+        ArenaSpec {
+            slots: vec![agent; agents],
+        },
+    )
 }
 
 fn updates(criterion: &mut Criterion) {
     let mut bench = |name: &str, mut learner: Learner| {
-        criterion.bench_function(name, |bencher| bencher.iter(|| black_box(learner.update(false).expect("an update"))));
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(learner.update(false).expect("an update")))
+        });
     };
     bench("update/plain/3x64x1024", plain(3, 64, 1024, 18, 5));
     bench("update/plain/2x256x256", plain(2, 256, 256, 24, 2));
     bench("update/plain/2x128x256", plain(2, 128, 256, 24, 2));
-    bench("update/default/tennis", filled(Preset::Matd3.config().learner, tennis::spec()));
+    bench(
+        "update/default/tennis",
+        filled(Preset::Matd3.config().learner, tennis::spec()),
+    );
 }
 
 criterion_group!(benches, updates);
