@@ -71,7 +71,7 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, settings: Res<Settings>, 
                     ..default()
                 })
                 .with_children(|score| {
-                    score.spawn((Head::Score, font.text("", 38.0, style::BRIGHT)));
+                    score.spawn((Head::Score, font.text("", 38.0, style::BRIGHT), TextLayout::no_wrap()));
                     score.spawn(Node { row_gap: px(0), ..part.clone() }).with_children(|lines| {
                         lines.spawn((Head::Mean, font.text("", 13.0, style::MUTED)));
                         lines.spawn((Head::Best, font.text("", 13.0, style::MUTED)));

@@ -9,6 +9,7 @@ use crate::{
 
 /// How the learner stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "where none is built, there is none"))]
 pub(super) enum LearnerStatus {
     /// There is none.
     #[default]
