@@ -5,6 +5,7 @@ use crate::agent::ActionOverride;
 /// An agent that a person can take over with the key T, and what the keys do.
 ///
 /// Set by the game as a resource. The agent decides as often as the others do, so the person plays on equal terms.
+/// The episodes of its arena are left out of the learning curve meanwhile.
 #[derive(Resource, Debug, Clone)]
 pub struct KeyboardControl {
     /// The entity with the [`Agent`](crate::agent::Agent).

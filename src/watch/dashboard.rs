@@ -81,7 +81,11 @@ fn spawn(
                     ..default()
                 })
                 .with_children(|score| {
-                    score.spawn((Head::Score, font.text("", 38.0, style::BRIGHT)));
+                    score.spawn((
+                        Head::Score,
+                        font.text("", 38.0, style::BRIGHT),
+                        TextLayout::no_wrap(),
+                    ));
                     score
                         .spawn(Node {
                             row_gap: px(0),

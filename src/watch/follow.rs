@@ -1,5 +1,5 @@
 use bevy::{
-    ecs::{intern::Interned, schedule::ScheduleLabel},
+    ecs::{entity::Entities, intern::Interned, schedule::ScheduleLabel},
     prelude::*,
 };
 
@@ -12,7 +12,7 @@ const TELEPORT: f32 = 1.0;
 ///
 /// Physics bodies should have neither parents nor children, so what shows them follows them instead. The body must
 /// have no parent. The visual lags one tick behind; where the body jumped more than 1 m in a tick, by a reset, it is
-/// not drawn on the way.
+/// not drawn on the way. It is despawned when its body is gone.
 #[derive(Component, Debug, Clone)]
 #[require(Transform, Visibility)]
 pub struct Follow {
@@ -46,9 +46,17 @@ impl Plugin for FollowPlugin {
 }
 
 /// Notes where the bodies are after this tick.
-fn remember(bodies: Query<&Transform, Without<Follow>>, mut followers: Query<&mut Follow>) {
-    for mut follow in &mut followers {
+fn remember(
+    mut commands: Commands,
+    bodies: Query<&Transform, Without<Follow>>,
+    all: &Entities,
+    mut followers: Query<(Entity, &mut Follow)>,
+) {
+    for (visual, mut follow) in &mut followers {
         let Ok(now) = bodies.get(follow.body) else {
+            if !all.contains(follow.body) {
+                commands.entity(visual).despawn();
+            }
             continue;
         };
         let before = follow.last_ticks.map_or(*now, |[_, last]| last);
@@ -96,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visual_starts_where_its_body_is() {
+    fn a_visual_starts_where_its_body_is_and_goes_with_it() {
         let mut app = App::new();
         app.add_plugins(bevy::time::TimePlugin)
             .add_systems(Update, (remember, place).chain());
@@ -107,5 +115,8 @@ mod tests {
             app.world().get::<Transform>(visual).map(|t| t.translation.x),
             Some(0.5)
         );
+        app.world_mut().despawn(body);
+        app.update();
+        assert!(app.world().get_entity(visual).is_err());
     }
 }

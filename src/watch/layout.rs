@@ -76,7 +76,7 @@ pub(super) fn spawn(mut commands: Commands, mut fonts: ResMut<Assets<Font>>) {
 fn scale(window: Single<&Window, With<PrimaryWindow>>, mut scale: ResMut<UiScale>) {
     let fitting = (window.width() / 1280.0)
         .min(window.height() / 720.0)
-        .clamp(0.6, 4.0);
+        .clamp(0.8, 4.0);
     if (scale.0 - fitting).abs() > 0.001 {
         scale.0 = fitting;
     }

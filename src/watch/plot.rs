@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Height of the plot.
-const HEIGHT: f32 = 232.0;
+const HEIGHT: f32 = 214.0;
 /// Room for the labels of the y axis.
 const LABELS: f32 = 34.0;
 /// Real seconds between two drawings.

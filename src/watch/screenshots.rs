@@ -39,13 +39,16 @@ impl PlannedScreenshot {
     }
 }
 
+/// Frames that layout, camera and pipelines need to settle on a slow machine.
+const SETTLING: u32 = 6;
+
 /// How the plan stands.
 #[derive(Resource, Debug, Default)]
 struct Plan {
     /// The next to take.
     next: usize,
-    /// Whether its view is set.
-    is_set_up: bool,
+    /// Frames since its view was set.
+    frames: u32,
     /// Whether it is being taken.
     is_capturing: bool,
 }
@@ -74,14 +77,14 @@ fn take(
         }
         return;
     };
-    if !plan.is_set_up {
-        plan.is_set_up = true;
+    if plan.frames == 0 {
         dashboard.0 = shot.dashboard;
         if let Some(view) = shot.view {
             views.current = view;
         }
     }
-    if time.elapsed_secs() < shot.seconds {
+    plan.frames += 1;
+    if time.elapsed_secs() < shot.seconds || plan.frames < SETTLING {
         return;
     }
     plan.is_capturing = true;

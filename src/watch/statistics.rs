@@ -1,10 +1,18 @@
 use bevy::prelude::*;
 
-use super::{Settings, curve::LearningCurve};
-use crate::{arena::EpisodeEnded, rollout::RolloutClock, telemetry::LearnerRecord};
+use super::{KeyboardControl, Settings, curve::LearningCurve};
+use crate::{
+    arena::{EpisodeEnded, InArena},
+    rollout::RolloutClock,
+    telemetry::LearnerRecord,
+};
 
 /// How the learner stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "learner"),
+    expect(dead_code, reason = "where none is built, there is none")
+)]
 pub(super) enum LearnerStatus {
     /// There is none.
     #[default]
@@ -67,7 +75,7 @@ pub(super) fn plugin(app: &mut App) {
             rates: Rates::default(),
             mark: Mark::default(),
         })
-        .add_systems(Update, (note_episodes, measure_rates));
+        .add_systems(Update, (note_episodes, measure_rates).chain());
     #[cfg(feature = "learner")]
     app.add_message::<crate::training::LearnerReport>()
         .add_systems(Update, ask_learner.before(measure_rates));
@@ -76,10 +84,19 @@ pub(super) fn plugin(app: &mut App) {
 fn note_episodes(
     settings: Res<Settings>,
     clock: Res<RolloutClock>,
+    control: Option<Res<KeyboardControl>>,
+    places: Query<&InArena>,
     mut ended: MessageReader<EpisodeEnded>,
     mut statistics: ResMut<Statistics>,
 ) {
+    let person = control
+        .filter(|control| control.active)
+        .and_then(|control| places.get(control.agent).ok());
     for episode in ended.read() {
+        // What a person plays says nothing about the policy.
+        if person.is_some_and(|place| place.arena == episode.arena) {
+            continue;
+        }
         let score = (settings.score)(&episode.returns);
         statistics.last_score = Some(score);
         statistics.curve.push(clock.decisions, score, settings.solved);

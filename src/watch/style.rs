@@ -1,7 +1,7 @@
 use bevy::{prelude::*, text::FontSize};
 
 /// Panels over the scene.
-pub(super) const PANEL: Color = Color::srgba(0.055, 0.075, 0.115, 0.96);
+pub(super) const PANEL: Color = Color::srgba(0.055, 0.075, 0.115, 0.985);
 /// Edges of panels, lines between parts.
 pub(super) const EDGE: Color = Color::srgba(0.55, 0.65, 0.85, 0.16);
 /// What is read first.

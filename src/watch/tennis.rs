@@ -12,7 +12,7 @@ use bevy::prelude::*;
 use super::{CameraViews, KeyboardControl};
 use crate::games::tennis::{Court, Side};
 
-/// Draws the arenas of [`TennisPlugin`](crate::games::tennis::TennisPlugin). Needs
+/// Draws the arenas of [`TennisPlugin`](crate::games::tennis::TennisPlugin). Add it after
 /// [`WatchPlugin`](super::WatchPlugin).
 ///
 /// The arena at z = 0 is the front court: it has shadows, a ball trail and the score board. The views are the front

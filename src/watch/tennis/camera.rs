@@ -117,7 +117,7 @@ fn shot(view: usize, ball: Vec3, aspect: f32) -> Shot {
         },
         _ => Shot {
             eye: Vec3::new(-26.0, 30.0, 56.0),
-            subject: Vec3::new(-1.0, 3.3, -37.0),
+            subject: Vec3::new(-1.0, -0.4, -37.0),
             air: [90.0, 680.0],
         },
     }
