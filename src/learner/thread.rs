@@ -32,14 +32,20 @@ pub enum Pace {
     Lockstep,
 }
 
-/// Blocks of transitions that fit into the channel.
+/// Blocks of transitions that fit into the channel where the game waits for the learner.
 pub const CHANNEL_BLOCKS: usize = 8;
+
+/// Blocks that fit where it does not: what a slow moment of the learner must not cost.
+const FREE_CHANNEL_BLOCKS: usize = 64;
 
 /// Updates between two reports.
 const UPDATES_PER_RECORD: u64 = 100;
 
 /// Updates at most between two policies, where the learner has time to spare.
 const UPDATES_PER_POLICY: u64 = 16;
+
+/// Updates that a learner beside a game that does not wait may be behind; those beyond are forgotten.
+const BACKLOG: f64 = 256.0;
 
 /// Records that wait to be read; older ones are dropped.
 const RECORDS: usize = 1024;
@@ -78,8 +84,9 @@ impl LearnerThread {
     /// # Errors
     /// If the device fails or the system gives no thread.
     pub fn spawn(learner: Learner, pace: Pace) -> Result<Self, LearnerError> {
-        let (sender, receiver) = bounded(CHANNEL_BLOCKS);
-        let (used_sender, used_blocks) = bounded(CHANNEL_BLOCKS + 2);
+        let blocks = if pace == Pace::FreeRunning { FREE_CHANNEL_BLOCKS } else { CHANNEL_BLOCKS };
+        let (sender, receiver) = bounded(blocks);
+        let (used_sender, used_blocks) = bounded(blocks + 2);
         let (acknowledge, acknowledged) = bounded(CHANNEL_BLOCKS + 2);
         let (record_sender, records) = bounded(RECORDS);
         let slot = PolicySlot::new(learner.snapshot(learner.updates())?);
@@ -246,7 +253,9 @@ impl Worker {
 
     fn work(&mut self) -> Result<(), LearnerError> {
         loop {
-            let idle = self.pace == Pace::Lockstep || self.spare_owed < 1.0 || !self.learner.is_ready();
+            let behind = self.pace == Pace::FreeRunning && self.owed >= 1.0;
+            let may_update = behind || (self.pace != Pace::Lockstep && self.spare_owed >= 1.0);
+            let idle = !may_update || !self.learner.is_ready();
             let message = if idle {
                 self.receiver.recv().map_err(|_| TryRecvError::Disconnected)
             } else {
@@ -264,9 +273,11 @@ impl Worker {
                     self.update_as_owed()?;
                 }
                 Err(TryRecvError::Empty) => {
-                    let updates = self.spare_owed.min(UPDATES_PER_POLICY as f64).floor();
-                    self.spare_owed -= updates;
-                    self.owed += updates;
+                    if self.owed < 1.0 {
+                        let updates = self.spare_owed.min(UPDATES_PER_POLICY as f64).floor();
+                        self.spare_owed -= updates;
+                        self.owed += updates;
+                    }
                     self.update_as_owed()?;
                 }
                 Err(TryRecvError::Disconnected) => return Ok(()),
@@ -299,9 +310,10 @@ impl Worker {
     fn update_as_owed(&mut self) -> Result<(), LearnerError> {
         let mut updates = self.owed.floor();
         if self.pace == Pace::FreeRunning {
-            // A backlog that cannot be worked off is forgotten: the game will not slow down.
-            updates = updates.min(4.0 * UPDATES_PER_POLICY as f64);
-            self.owed = self.owed.min(updates + 1.0);
+            // The channel is looked after between a few updates. A backlog that cannot be worked off is forgotten: the
+            // game will not slow down.
+            self.owed = self.owed.min(BACKLOG);
+            updates = updates.min(UPDATES_PER_POLICY as f64);
         }
         self.owed -= updates;
         for _ in 0..updates as u64 {
