@@ -66,7 +66,7 @@ use std::{
 use bevy::app::App;
 use clap::Parser;
 
-use crate::{policy::ArenaSpec, policy::PolicySnapshot, rollout::RolloutError};
+use crate::{headless::display_is_present, policy::ArenaSpec, policy::PolicySnapshot, rollout::RolloutError};
 
 /// A game as a program.
 pub struct Experiment {
@@ -265,15 +265,6 @@ fn listen_for_interrupts() -> Result<Arc<AtomicBool>, ExperimentError> {
         Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(flag),
         Err(error) => Err(ExperimentError::Interrupts(error)),
     }
-}
-
-/// Whether a window can be opened.
-fn display_is_present() -> bool {
-    if !cfg!(all(unix, not(target_os = "macos"))) {
-        return true;
-    }
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    is_set("DISPLAY") || (cfg!(feature = "wayland") && is_set("WAYLAND_DISPLAY"))
 }
 
 /// Prints a line for a person, on standard error.

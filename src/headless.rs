@@ -65,3 +65,12 @@ pub fn start(app: &mut App) {
     // The first update runs the startup systems and no fixed step.
     app.update();
 }
+
+/// Whether a window can be opened here: false on a Unix machine whose environment names no display.
+pub fn display_is_present() -> bool {
+    if !cfg!(all(unix, not(target_os = "macos"))) {
+        return true;
+    }
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_set("DISPLAY") || (cfg!(feature = "wayland") && is_set("WAYLAND_DISPLAY"))
+}
