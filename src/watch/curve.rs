@@ -71,7 +71,9 @@ impl LearningCurve {
         let x = decisions as f64;
         self.episodes += 1;
         self.scores.push(x, score);
-        let Some(mean) = self.window.push(score) else { return };
+        let Some(mean) = self.window.push(score) else {
+            return;
+        };
         self.means.push(x, mean);
         self.last_mean = Some((x, mean));
         if self.solved_at.is_none() && solved.is_some_and(|bar| mean >= bar) {
@@ -118,7 +120,10 @@ impl Axis {
         let span = (high - low).max(1e-9);
         let least = span / ticks.max(1) as f64;
         let power = 10f64.powf(least.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= least * 0.999);
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .map(|factor| factor * power)
+            .into_iter()
+            .find(|step| *step >= least * 0.999);
         Self {
             low,
             high: low + span,
@@ -133,7 +138,10 @@ impl Axis {
 
     /// The ticks, from low to high.
     pub fn ticks(&self) -> impl Iterator<Item = f64> {
-        let (first, last) = ((self.low / self.step).ceil() as i64, (self.high / self.step).floor() as i64);
+        let (first, last) = (
+            (self.low / self.step).ceil() as i64,
+            (self.high / self.step).floor() as i64,
+        );
         let step = self.step;
         (first..=last).map(move |index| index as f64 * step)
     }
@@ -141,12 +149,22 @@ impl Axis {
 
 /// The axes that show all of a curve and the bar: x in joint decisions, y in score.
 pub(super) fn axes(curve: &LearningCurve, solved: Option<f32>) -> (Axis, Axis) {
-    let last = curve.scores().last().map_or(0.0, |point| point.0).max(curve.last_mean.map_or(0.0, |point| point.0));
+    let last = curve
+        .scores()
+        .last()
+        .map_or(0.0, |point| point.0)
+        .max(curve.last_mean.map_or(0.0, |point| point.0));
     let first = curve.scores().first().map_or(0.0, |point| point.0);
     // A run that goes on from a checkpoint starts far from 0.
     let start = if first > last * 0.5 { first } else { 0.0 };
-    let finite = curve.scores().iter().map(|point| point.1).filter(|score| score.is_finite());
-    let (low, high) = finite.fold((0.0f32, solved.unwrap_or(0.0)), |(low, high), score| (low.min(score), high.max(score)));
+    let finite = curve
+        .scores()
+        .iter()
+        .map(|point| point.1)
+        .filter(|score| score.is_finite());
+    let (low, high) = finite.fold((0.0f32, solved.unwrap_or(0.0)), |(low, high), score| {
+        (low.min(score), high.max(score))
+    });
     let span = (high - low).max(1e-3);
     let y = Axis::new(f64::from(low - 0.04 * span), f64::from(high + 0.08 * span), 5);
     (Axis::new(start, last.max(start + 100.0), 5), y)
@@ -164,8 +182,15 @@ mod tests {
         assert_eq!(kept, [0.0, 4.0, 8.0]);
         (9..100_000u32).for_each(|x| series.push(f64::from(x), 0.0));
         assert!(series.points.len() <= 4);
-        let gaps: Vec<_> = series.points.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
-        assert!(gaps.windows(2).all(|pair| pair[0] == pair[1]), "evenly thinned: {gaps:?}");
+        let gaps: Vec<_> = series
+            .points
+            .windows(2)
+            .map(|pair| pair[1].0 - pair[0].0)
+            .collect();
+        assert!(
+            gaps.windows(2).all(|pair| pair[0] == pair[1]),
+            "evenly thinned: {gaps:?}"
+        );
     }
 
     #[test]
@@ -175,7 +200,10 @@ mod tests {
         assert_eq!(axis.ticks().collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
         assert_eq!(Axis::new(0.0, 48_000.0, 5).step, 10_000.0);
         assert_eq!((axis.share(-0.02), axis.share(2.75)), (0.0, 1.0));
-        assert!(Axis::new(1.0, 1.0, 5).share(1.0).is_finite(), "an axis of no length is widened");
+        assert!(
+            Axis::new(1.0, 1.0, 5).share(1.0).is_finite(),
+            "an axis of no length is widened"
+        );
     }
 
     #[test]

@@ -42,7 +42,12 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, (toggle, refresh));
 }
 
-fn spawn(mut commands: Commands, font: Res<WatchFont>, settings: Res<Settings>, side: Single<Entity, With<SideColumn>>) {
+fn spawn(
+    mut commands: Commands,
+    font: Res<WatchFont>,
+    settings: Res<Settings>,
+    side: Single<Entity, With<SideColumn>>,
+) {
     let node = Node {
         flex_direction: FlexDirection::Column,
         row_gap: px(12),
@@ -59,11 +64,16 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, settings: Res<Settings>, 
     let panel = commands
         .spawn((Dashboard, style::panel(node)))
         .with_children(|panel| {
-            panel.spawn(Node { row_gap: px(4), ..part.clone() }).with_children(|head| {
-                head.spawn(font.text(&settings.title, 20.0, style::BRIGHT));
-                head.spawn((Head::Status, font.text("", 13.0, style::GOOD)));
-                head.spawn((Head::Failure, font.text("", 12.0, style::BAD)));
-            });
+            panel
+                .spawn(Node {
+                    row_gap: px(4),
+                    ..part.clone()
+                })
+                .with_children(|head| {
+                    head.spawn(font.text(&settings.title, 20.0, style::BRIGHT));
+                    head.spawn((Head::Status, font.text("", 13.0, style::GOOD)));
+                    head.spawn((Head::Failure, font.text("", 12.0, style::BAD)));
+                });
             panel
                 .spawn(Node {
                     align_items: AlignItems::Center,
@@ -71,11 +81,20 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, settings: Res<Settings>, 
                     ..default()
                 })
                 .with_children(|score| {
-                    score.spawn((Head::Score, font.text("", 38.0, style::BRIGHT), TextLayout::no_wrap()));
-                    score.spawn(Node { row_gap: px(0), ..part.clone() }).with_children(|lines| {
-                        lines.spawn((Head::Mean, font.text("", 13.0, style::MUTED)));
-                        lines.spawn((Head::Best, font.text("", 13.0, style::MUTED)));
-                    });
+                    score.spawn((
+                        Head::Score,
+                        font.text("", 38.0, style::BRIGHT),
+                        TextLayout::no_wrap(),
+                    ));
+                    score
+                        .spawn(Node {
+                            row_gap: px(0),
+                            ..part.clone()
+                        })
+                        .with_children(|lines| {
+                            lines.spawn((Head::Mean, font.text("", 13.0, style::MUTED)));
+                            lines.spawn((Head::Best, font.text("", 13.0, style::MUTED)));
+                        });
                 });
             panel.spawn((DashboardPart::Curve, part.clone()));
             panel.spawn((DashboardPart::Tiles, part));
@@ -108,16 +127,29 @@ fn refresh(
                 _ => (String::new(), style::BAD),
             },
             Head::Score => {
-                let is_solved = settings.solved.zip(curve.mean()).is_some_and(|(bar, mean)| mean >= bar);
-                (score(curve.mean()), if is_solved { style::GOOD } else { style::BRIGHT })
+                let is_solved = settings
+                    .solved
+                    .zip(curve.mean())
+                    .is_some_and(|(bar, mean)| mean >= bar);
+                (
+                    score(curve.mean()),
+                    if is_solved { style::GOOD } else { style::BRIGHT },
+                )
             }
             Head::Mean => {
                 let episodes = curve.episodes().min(settings.score_window as u64);
-                (format!("mean score of the last {episodes}, best {}", score(curve.best())), style::MUTED)
+                (
+                    format!("mean score of the last {episodes}, best {}", score(curve.best())),
+                    style::MUTED,
+                )
             }
             Head::Best => solved_words(curve.solved_at, settings.solved, statistics.last_score),
         };
-        let display = if *head == Head::Failure && words.is_empty() { Display::None } else { Display::Flex };
+        let display = if *head == Head::Failure && words.is_empty() {
+            Display::None
+        } else {
+            Display::Flex
+        };
         if node.display != display {
             node.display = display;
         }
@@ -139,9 +171,16 @@ fn status(status: &LearnerStatus, is_paused: bool) -> (&'static str, Color) {
 
 fn solved_words(solved_at: Option<(u64, u64)>, bar: Option<f32>, last: Option<f32>) -> (String, Color) {
     match (solved_at, bar) {
-        (Some((episodes, _)), Some(_)) => {
-            (format!("solved after {} episodes", format::count(episodes as f64)), style::GOOD)
-        }
-        _ => (last.map_or_else(|| "no episode yet".into(), |last| format!("last episode {last:.2}")), style::MUTED),
+        (Some((episodes, _)), Some(_)) => (
+            format!("solved after {} episodes", format::count(episodes as f64)),
+            style::GOOD,
+        ),
+        _ => (
+            last.map_or_else(
+                || "no episode yet".into(),
+                |last| format!("last episode {last:.2}"),
+            ),
+            style::MUTED,
+        ),
     }
 }

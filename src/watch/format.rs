@@ -66,13 +66,18 @@ mod tests {
 
     #[test]
     fn counts_are_short_at_every_size() {
-        let shown: Vec<_> = [0.0, 999.0, 1_234.0, 99_949.0, 99_950.0, 1_234_567.0].map(count).into();
+        let shown: Vec<_> = [0.0, 999.0, 1_234.0, 99_949.0, 99_950.0, 1_234_567.0]
+            .map(count)
+            .into();
         assert_eq!(shown, ["0", "999", "1.23k", "99.9k", "100k", "1.23M"]);
     }
 
     #[test]
     fn measures_keep_their_digits() {
-        assert_eq!([0.0, 0.000_12, 0.0123, 1.5, 123.4].map(measure), ["0", "1.2e-4", "0.0123", "1.500", "123.4"]);
+        assert_eq!(
+            [0.0, 0.000_12, 0.0123, 1.5, 123.4].map(measure),
+            ["0", "1.2e-4", "0.0123", "1.500", "123.4"]
+        );
         assert_eq!(measure(f32::NAN), "not finite");
     }
 
@@ -84,11 +89,14 @@ mod tests {
 
     #[test]
     fn ticks_show_the_decimals_of_their_step() {
-        assert_eq!([(0.5, 0.5), (1.0, 0.5), (0.02, 0.02), (2.0, 1.0)].map(|(x, step)| tick(x, step)), [
-            "0.5", "1.0", "0.02", "2"
-        ]);
-        assert_eq!([(500.0, 500.0), (1_000.0, 500.0), (20_000.0, 10_000.0), (2e6, 1e6)].map(|(x, step)| tick(x, step)), [
-            "500", "1.0k", "20k", "2M"
-        ]);
+        assert_eq!(
+            [(0.5, 0.5), (1.0, 0.5), (0.02, 0.02), (2.0, 1.0)].map(|(x, step)| tick(x, step)),
+            ["0.5", "1.0", "0.02", "2"]
+        );
+        assert_eq!(
+            [(500.0, 500.0), (1_000.0, 500.0), (20_000.0, 10_000.0), (2e6, 1e6)]
+                .map(|(x, step)| tick(x, step)),
+            ["500", "1.0k", "20k", "2M"]
+        );
     }
 }

@@ -68,9 +68,10 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, foot: Single<Entity, With
         .with_children(|line| {
             for (help, key) in Help::ALL {
                 line.spawn((help, item.clone())).with_children(|item| {
-                    item.spawn((cap.clone(), BorderColor::all(style::MUTED))).with_children(|cap| {
-                        cap.spawn(font.text(key, 12.0, style::BRIGHT));
-                    });
+                    item.spawn((cap.clone(), BorderColor::all(style::MUTED)))
+                        .with_children(|cap| {
+                            cap.spawn(font.text(key, 12.0, style::BRIGHT));
+                        });
                     item.spawn((HelpText(help), font.text("", 13.0, style::MUTED)));
                 });
             }

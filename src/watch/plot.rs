@@ -51,17 +51,38 @@ fn spawn(
     parts: Query<(Entity, &DashboardPart)>,
     mut images: ResMut<Assets<Image>>,
 ) {
-    let Some((part, _)) = parts.iter().find(|(_, part)| **part == DashboardPart::Curve) else { return };
-    let image = images.add(picture(&Canvas { width: 1, height: 1, pixels: GROUND.to_u8_array().into() }));
+    let Some((part, _)) = parts.iter().find(|(_, part)| **part == DashboardPart::Curve) else {
+        return;
+    };
+    let image = images.add(picture(&Canvas {
+        width: 1,
+        height: 1,
+        pixels: GROUND.to_u8_array().into(),
+    }));
     commands.entity(part).with_children(|part| {
-        part.spawn(Node { column_gap: px(14), ..default() }).with_children(|legend| {
+        part.spawn(Node {
+            column_gap: px(14),
+            ..default()
+        })
+        .with_children(|legend| {
             let mean = format!("mean of {}", settings.score_window);
             let mut key = |color: Color, words: String| {
-                legend.spawn(Node { align_items: AlignItems::Center, column_gap: px(5), ..default() }).with_children(|key| {
-                    let swatch = Node { width: px(9), height: px(9), border_radius: BorderRadius::MAX, ..default() };
-                    key.spawn((swatch, BackgroundColor(color)));
-                    key.spawn(font.text(words, 12.0, style::MUTED));
-                });
+                legend
+                    .spawn(Node {
+                        align_items: AlignItems::Center,
+                        column_gap: px(5),
+                        ..default()
+                    })
+                    .with_children(|key| {
+                        let swatch = Node {
+                            width: px(9),
+                            height: px(9),
+                            border_radius: BorderRadius::MAX,
+                            ..default()
+                        };
+                        key.spawn((swatch, BackgroundColor(color)));
+                        key.spawn(font.text(words, 12.0, style::MUTED));
+                    });
             };
             key(DOTS.with_alpha(0.7).into(), "score of an episode".into());
             key(style::CURVE, mean);
@@ -76,23 +97,55 @@ fn spawn(
             ..default()
         };
         part.spawn(frame).with_children(|frame| {
-            let plot = Node { width: percent(100), height: percent(100), ..default() };
-            frame.spawn((Plot, plot, ImageNode::new(image).with_mode(NodeImageMode::Stretch))).with_children(|plot| {
-                let label = |width: f32| Node {
-                    position_type: PositionType::Absolute,
-                    width: px(width),
-                    display: Display::None,
-                    ..default()
-                };
-                for index in 0..TICKS {
-                    let y = Node { left: px(-LABELS), margin: UiRect::top(px(-8)), ..label(LABELS - 6.0) };
-                    plot.spawn((TickLabel::Y(index), y, font.text("", 11.0, style::MUTED), TextLayout::justify(Justify::Right)));
-                    let x = Node { bottom: px(-18), margin: UiRect::left(px(-30)), ..label(60.0) };
-                    plot.spawn((TickLabel::X(index), x, font.text("", 11.0, style::MUTED), TextLayout::justify(Justify::Center)));
-                }
-            });
+            let plot = Node {
+                width: percent(100),
+                height: percent(100),
+                ..default()
+            };
+            frame
+                .spawn((
+                    Plot,
+                    plot,
+                    ImageNode::new(image).with_mode(NodeImageMode::Stretch),
+                ))
+                .with_children(|plot| {
+                    let label = |width: f32| Node {
+                        position_type: PositionType::Absolute,
+                        width: px(width),
+                        display: Display::None,
+                        ..default()
+                    };
+                    for index in 0..TICKS {
+                        let y = Node {
+                            left: px(-LABELS),
+                            margin: UiRect::top(px(-8)),
+                            ..label(LABELS - 6.0)
+                        };
+                        plot.spawn((
+                            TickLabel::Y(index),
+                            y,
+                            font.text("", 11.0, style::MUTED),
+                            TextLayout::justify(Justify::Right),
+                        ));
+                        let x = Node {
+                            bottom: px(-18),
+                            margin: UiRect::left(px(-30)),
+                            ..label(60.0)
+                        };
+                        plot.spawn((
+                            TickLabel::X(index),
+                            x,
+                            font.text("", 11.0, style::MUTED),
+                            TextLayout::justify(Justify::Center),
+                        ));
+                    }
+                });
         });
-        let title = Node { align_self: AlignSelf::End, margin: UiRect::top(px(12)), ..default() };
+        let title = Node {
+            align_self: AlignSelf::End,
+            margin: UiRect::top(px(12)),
+            ..default()
+        };
         part.spawn((title, font.text("joint decisions", 11.0, style::MUTED)));
     });
 }
@@ -110,24 +163,40 @@ fn draw(
 ) {
     let (node, image) = plot.into_inner();
     let size = node.size().as_uvec2();
-    let is_due = time.elapsed_secs_f64() - *drawn_at >= PERIOD || size != UVec2::new(canvas.width as u32, canvas.height as u32);
+    let is_due = time.elapsed_secs_f64() - *drawn_at >= PERIOD
+        || size != UVec2::new(canvas.width as u32, canvas.height as u32);
     if !is_due || size.min_element() < 8 {
         return;
     }
     *drawn_at = time.elapsed_secs_f64();
     let (x, y) = axes(&statistics.curve, settings.solved);
-    paint(&mut canvas, size, node.inverse_scale_factor().recip(), &statistics, settings.solved, (x, y));
+    paint(
+        &mut canvas,
+        size,
+        node.inverse_scale_factor().recip(),
+        &statistics,
+        settings.solved,
+        (x, y),
+    );
     if let Some(mut image) = images.get_mut(&image.image) {
         *image = picture(&canvas);
     }
     label_axes((x, y), &mut labels);
 }
 
-fn paint(canvas: &mut Canvas, size: UVec2, scale: f32, statistics: &Statistics, solved: Option<f32>, (x, y): (Axis, Axis)) {
+fn paint(
+    canvas: &mut Canvas,
+    size: UVec2,
+    scale: f32,
+    statistics: &Statistics,
+    solved: Option<f32>,
+    (x, y): (Axis, Axis),
+) {
     canvas.clear(size.x as usize, size.y as usize, GROUND);
     let size = size.as_vec2();
     let hairline = scale.round().max(1.0) as usize;
-    let place = |decisions: f64, score: f32| Vec2::new(x.share(decisions), 1.0 - y.share(f64::from(score))) * size;
+    let place =
+        |decisions: f64, score: f32| Vec2::new(x.share(decisions), 1.0 - y.share(f64::from(score))) * size;
     for tick in x.ticks() {
         canvas.upright(x.share(tick) * size.x, hairline, GRID);
     }
@@ -139,9 +208,17 @@ fn paint(canvas: &mut Canvas, size: UVec2, scale: f32, statistics: &Statistics, 
     }
     if let Some(bar) = solved {
         let dash = (6.0 * scale).round().max(1.0) as usize;
-        canvas.level(place(0.0, bar).y, (1.5 * scale).round().max(1.0) as usize, dash, SOLVED);
+        canvas.level(
+            place(0.0, bar).y,
+            (1.5 * scale).round().max(1.0) as usize,
+            dash,
+            SOLVED,
+        );
     }
-    let line = statistics.curve.means().map(|(decisions, mean)| place(decisions, mean));
+    let line = statistics
+        .curve
+        .means()
+        .map(|(decisions, mean)| place(decisions, mean));
     canvas.line(line, 2.6 * scale, style::CURVE.to_srgba());
 }
 
@@ -172,5 +249,11 @@ fn picture(canvas: &Canvas) -> Image {
         depth_or_array_layers: 1,
     };
     let format = TextureFormat::Rgba8UnormSrgb;
-    Image::new(size, TextureDimension::D2, canvas.pixels.clone(), format, RenderAssetUsages::default())
+    Image::new(
+        size,
+        TextureDimension::D2,
+        canvas.pixels.clone(),
+        format,
+        RenderAssetUsages::default(),
+    )
 }

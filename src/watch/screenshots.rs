@@ -88,9 +88,13 @@ fn take(
         return;
     }
     plan.is_capturing = true;
-    commands.spawn(Screenshot::primary_window()).observe(save_to_disk(shot.path.clone())).observe(
-        |_: On<ScreenshotCaptured>, mut plan: ResMut<Plan>| {
-            *plan = Plan { next: plan.next + 1, ..default() };
-        },
-    );
+    commands
+        .spawn(Screenshot::primary_window())
+        .observe(save_to_disk(shot.path.clone()))
+        .observe(|_: On<ScreenshotCaptured>, mut plan: ResMut<Plan>| {
+            *plan = Plan {
+                next: plan.next + 1,
+                ..default()
+            };
+        });
 }

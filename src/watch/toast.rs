@@ -26,7 +26,9 @@ struct ToastPanel;
 struct ToastText;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_message::<Toast>().add_systems(Startup, spawn).add_systems(Update, show);
+    app.add_message::<Toast>()
+        .add_systems(Startup, spawn)
+        .add_systems(Update, show);
 }
 
 fn spawn(mut commands: Commands, font: Res<WatchFont>, foot: Single<Entity, With<SceneFoot>>) {

@@ -1,5 +1,6 @@
 use bevy::{
-    camera::SubCameraView, core_pipeline::tonemapping::Tonemapping, prelude::*, window::PrimaryWindow,
+    camera::SubCameraView, core_pipeline::tonemapping::Tonemapping, math::ops, prelude::*,
+    window::PrimaryWindow,
 };
 
 use super::scenery::{AIR, FrontBall};
@@ -26,7 +27,8 @@ struct Shot {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn).add_systems(Update, (keep_clear_of_dashboard, go).chain());
+    app.add_systems(Startup, spawn)
+        .add_systems(Update, (keep_clear_of_dashboard, go).chain());
 }
 
 fn spawn(mut commands: Commands) {
@@ -40,7 +42,10 @@ fn spawn(mut commands: Commands) {
         Tonemapping::None,
         DistanceFog {
             color: AIR,
-            falloff: FogFalloff::Linear { start: 50.0, end: 250.0 },
+            falloff: FogFalloff::Linear {
+                start: 50.0,
+                end: 250.0,
+            },
             ..default()
         },
         Transform::default(),
@@ -77,7 +82,7 @@ fn go(
     let aspect = ((size.x - inset.right as f32) / size.y.max(1.0)).max(0.3);
     let ball = ball.map_or(Vec3::ZERO, |ball| ball.translation);
     let wanted = shot(views.current, ball, aspect);
-    let share = 1.0 - (-time.delta_secs() / EASE).exp();
+    let share = 1.0 - ops::exp(-time.delta_secs() / EASE);
     let shot = last.map_or(wanted, |last| Shot {
         eye: last.eye.lerp(wanted.eye, share),
         subject: last.subject.lerp(wanted.subject, share),
@@ -86,16 +91,20 @@ fn go(
     *last = Some(shot);
     let (mut transform, mut fog) = camera.into_inner();
     *transform = Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y);
-    fog.falloff = FogFalloff::Linear { start: shot.air[0], end: shot.air[1] };
+    fog.falloff = FogFalloff::Linear {
+        start: shot.air[0],
+        end: shot.air[1],
+    };
 }
 
 /// What a view shows, in a picture that is `aspect` times as wide as high.
 fn shot(view: usize, ball: Vec3, aspect: f32) -> Shot {
-    let half_height = (ANGLE / 2.0).tan();
+    let half_height = ops::tan(ANGLE / 2.0);
     match view {
         0 => {
             // Far enough to see the near edge of the floor from wall to wall.
-            let distance = ((dimensions::WALL + 1.2) / (half_height * aspect)).max(29.0) + dimensions::WIDTH / 2.0;
+            let distance =
+                ((dimensions::WALL + 1.2) / (half_height * aspect)).max(29.0) + dimensions::WIDTH / 2.0;
             Shot {
                 eye: Vec3::new(0.13 * distance, 0.24 * distance, 0.96 * distance),
                 subject: Vec3::new(0.0, 1.6, 0.0),
@@ -123,10 +132,13 @@ mod tests {
     fn the_front_view_shows_the_court_from_wall_to_wall() {
         for aspect in [0.6, 1.2, 1.78, 2.4] {
             let shot = shot(0, Vec3::ZERO, aspect);
-            let view = Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y).to_matrix().inverse();
+            let view = Transform::from_translation(shot.eye)
+                .looking_at(shot.subject, Vec3::Y)
+                .to_matrix()
+                .inverse();
             for x in [-dimensions::WALL, dimensions::WALL] {
                 let corner = view.transform_point3(Vec3::new(x, dimensions::FLOOR, dimensions::WIDTH / 2.0));
-                let across = corner.x / -corner.z / ((ANGLE / 2.0).tan() * aspect);
+                let across = corner.x / -corner.z / (ops::tan(ANGLE / 2.0) * aspect);
                 assert!(across.abs() < 1.0, "aspect {aspect}: x = {x} is seen at {across}");
             }
         }

@@ -47,7 +47,11 @@ pub(super) fn plugin(app: &mut App) {
         .add_systems(Update, build_courts);
 }
 
-fn stock_up(mut commands: Commands, mut meshes: ResMut<Assets<Mesh>>, mut materials: ResMut<Assets<StandardMaterial>>) {
+fn stock_up(
+    mut commands: Commands,
+    mut meshes: ResMut<Assets<Mesh>>,
+    mut materials: ResMut<Assets<StandardMaterial>>,
+) {
     let ground = meshes.add(Plane3d::default().mesh().size(3_000.0, 3_000.0));
     let dark = materials.add(StandardMaterial {
         base_color: GROUND,
@@ -118,13 +122,26 @@ fn build_courts(mut commands: Commands, courts: Query<&Court, Added<Court>>, sto
     for court in &courts {
         let is_front = court.z == 0.0;
         let place = Transform::from_xyz(0.0, 0.0, court.z);
-        let floor = (Mesh3d(stock.floor.clone()), MeshMaterial3d(stock.matt.clone()), place);
+        let floor = (
+            Mesh3d(stock.floor.clone()),
+            MeshMaterial3d(stock.matt.clone()),
+            place,
+        );
         let mut floor = commands.spawn(floor);
         if !is_front {
             floor.insert(NotShadowCaster);
         }
-        commands.spawn((Mesh3d(stock.glass.clone()), MeshMaterial3d(stock.clear.clone()), place, NotShadowCaster));
-        let ball = (Mesh3d(stock.ball.clone()), MeshMaterial3d(stock.felt.clone()), Follow::new(court.ball));
+        commands.spawn((
+            Mesh3d(stock.glass.clone()),
+            MeshMaterial3d(stock.clear.clone()),
+            place,
+            NotShadowCaster,
+        ));
+        let ball = (
+            Mesh3d(stock.ball.clone()),
+            MeshMaterial3d(stock.felt.clone()),
+            Follow::new(court.ball),
+        );
         let mut ball = commands.spawn(ball);
         if is_front {
             ball.insert(FrontBall);

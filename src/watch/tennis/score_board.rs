@@ -20,7 +20,8 @@ enum Entry {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn).add_systems(Update, refresh.run_if(resource_exists::<FrontCourt>));
+    app.add_systems(Startup, spawn)
+        .add_systems(Update, refresh.run_if(resource_exists::<FrontCourt>));
 }
 
 fn spawn(mut commands: Commands, font: Res<WatchFont>, hud: Single<Entity, With<SceneHud>>) {
@@ -50,12 +51,20 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, hud: Single<Entity, With<
                     });
                     continue;
                 };
-                board.spawn((Half(side), cell(118.0), BackgroundColor(Color::NONE), BorderColor::all(Color::NONE))).with_children(
-                    |half| {
-                        half.spawn((Entry::Return(side), font.text("0.00", 24.0, SIDES[side.slot()].mix(&Color::WHITE, 0.25))));
+                board
+                    .spawn((
+                        Half(side),
+                        cell(118.0),
+                        BackgroundColor(Color::NONE),
+                        BorderColor::all(Color::NONE),
+                    ))
+                    .with_children(|half| {
+                        half.spawn((
+                            Entry::Return(side),
+                            font.text("0.00", 24.0, SIDES[side.slot()].mix(&Color::WHITE, 0.25)),
+                        ));
                         half.spawn((Entry::Player(side), font.text("", 11.0, style::MUTED)));
-                    },
-                );
+                    });
             }
         })
         .id();
@@ -69,20 +78,33 @@ fn refresh(
     mut halves: Query<(&Half, &mut BackgroundColor, &mut BorderColor)>,
     mut entries: Query<(&Entry, &mut Text)>,
 ) {
-    let Ok(rally) = rallies.get(front.arena) else { return };
+    let Ok(rally) = rallies.get(front.arena) else {
+        return;
+    };
     for (Half(side), mut ground, mut border) in &mut halves {
         let has_hit = rally.last_hitter == Some(*side);
         let color = SIDES[side.slot()];
-        ground.set_if_neq(BackgroundColor(if has_hit { color.with_alpha(0.22) } else { Color::NONE }));
+        ground.set_if_neq(BackgroundColor(if has_hit {
+            color.with_alpha(0.22)
+        } else {
+            Color::NONE
+        }));
         border.set_if_neq(BorderColor::all(if has_hit { color } else { Color::NONE }));
     }
     for (entry, mut text) in &mut entries {
         let of = |side: Side| rackets.get(front.rackets[side.slot()]);
         let words = match *entry {
             Entry::Crossings => rally.crossings.to_string(),
-            Entry::Return(side) => of(side).map_or_else(|_| String::new(), |(reward, _)| format!("{:.2}", reward.episode_return())),
+            Entry::Return(side) => of(side).map_or_else(
+                |_| String::new(),
+                |(reward, _)| format!("{:.2}", reward.episode_return()),
+            ),
             Entry::Player(side) => {
-                let who = if of(side).is_ok_and(|(_, is_person)| is_person) { "you" } else { "agent" };
+                let who = if of(side).is_ok_and(|(_, is_person)| is_person) {
+                    "you"
+                } else {
+                    "agent"
+                };
                 format!("{}, {who}", if side == Side::Left { "left" } else { "right" })
             }
         };

@@ -33,14 +33,25 @@ struct Track(VecDeque<Vec3>);
 struct Trail;
 
 pub(super) fn plugin(app: &mut App) {
-    let schedule = app.world().get_resource::<Settings>().map_or(FixedUpdate.intern(), |settings| settings.schedule);
+    let schedule = app
+        .world()
+        .get_resource::<Settings>()
+        .map_or(FixedUpdate.intern(), |settings| settings.schedule);
     app.init_resource::<Track>()
         .add_systems(Startup, spawn)
-        .add_systems(schedule, note.after(AgentSystems::End).run_if(resource_exists::<FrontCourt>))
+        .add_systems(
+            schedule,
+            note.after(AgentSystems::End)
+                .run_if(resource_exists::<FrontCourt>),
+        )
         .add_systems(Update, draw);
 }
 
-fn spawn(mut commands: Commands, mut meshes: ResMut<Assets<Mesh>>, mut materials: ResMut<Assets<StandardMaterial>>) {
+fn spawn(
+    mut commands: Commands,
+    mut meshes: ResMut<Assets<Mesh>>,
+    mut materials: ResMut<Assets<StandardMaterial>>,
+) {
     let material = materials.add(StandardMaterial {
         alpha_mode: AlphaMode::Blend,
         unlit: true,
@@ -96,7 +107,11 @@ fn ribbon(points: &[Vec3], eye: Vec3) -> Mesh {
     // What is missing of its length lies folded up at its beginning.
     let missing = (TICKS + 1).saturating_sub(points.len());
     for index in 0..=TICKS {
-        let point = |index: usize| index.checked_sub(missing).map_or(tail, |index| points.get(index).copied().unwrap_or(head));
+        let point = |index: usize| {
+            index
+                .checked_sub(missing)
+                .map_or(tail, |index| points.get(index).copied().unwrap_or(head))
+        };
         let here = point(index);
         let along = point((index + 1).min(TICKS)) - point(index.saturating_sub(1));
         let across = along.cross(eye - here).normalize_or_zero();
@@ -106,7 +121,9 @@ fn ribbon(points: &[Vec3], eye: Vec3) -> Mesh {
             colors.push([color.red, color.green, color.blue, OPACITY * share * share]);
         }
     }
-    let indices = (0..TICKS as u32).flat_map(|index| [0, 1, 2, 2, 1, 3].map(|corner| 2 * index + corner)).collect();
+    let indices = (0..TICKS as u32)
+        .flat_map(|index| [0, 1, 2, 2, 1, 3].map(|corner| 2 * index + corner))
+        .collect();
     Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
         .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, vec![[0.0, 0.0, 1.0]; positions.len()])
         .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, positions)
@@ -124,7 +141,10 @@ mod tests {
             let points: Vec<_> = (0..length).map(|x| Vec3::X * x as f32 * 0.1).collect();
             let mesh = ribbon(&points, Vec3::Z * 30.0);
             assert_eq!(mesh.count_vertices(), 2 * (TICKS + 1));
-            let positions = mesh.attribute(Mesh::ATTRIBUTE_POSITION).and_then(|values| values.as_float3()).expect("positions");
+            let positions = mesh
+                .attribute(Mesh::ATTRIBUTE_POSITION)
+                .and_then(|values| values.as_float3())
+                .expect("positions");
             assert!(positions.iter().flatten().all(|number| number.is_finite()));
         }
     }
