@@ -45,7 +45,9 @@ impl Agent {
 }
 
 fn fit_to_agent(mut world: DeferredWorld, context: HookContext) {
-    let Some(agent) = world.get::<Agent>(context.entity).cloned() else { return };
+    let Some(agent) = world.get::<Agent>(context.entity).cloned() else {
+        return;
+    };
     if let Some(mut observation) = world.get_mut::<Observation>(context.entity) {
         observation.frame = vec![0.0; agent.observation_size];
         observation.stack = vec![0.0; agent.observation_size * agent.frames];

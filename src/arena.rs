@@ -151,7 +151,11 @@ mod tests {
     fn the_first_end_of_an_episode_counts() {
         let mut episode = Episode::default();
         episode.terminate();
-        assert_eq!(episode.status(), EpisodeStatus::New, "an episode that has not begun cannot end");
+        assert_eq!(
+            episode.status(),
+            EpisodeStatus::New,
+            "an episode that has not begun cannot end"
+        );
         episode.begin(0.1);
         episode.truncate();
         episode.terminate();
@@ -164,7 +168,9 @@ mod tests {
     fn despawning_an_arena_despawns_its_agents() {
         let mut world = World::new();
         let arena = world.spawn(Arena::default()).id();
-        let agent = world.spawn((crate::agent::Agent::new("a", 1, 1), InArena::slot(arena, 0))).id();
+        let agent = world
+            .spawn((crate::agent::Agent::new("a", 1, 1), InArena::slot(arena, 0)))
+            .id();
         world.despawn(arena);
         assert!(world.get_entity(agent).is_err());
     }

@@ -97,7 +97,8 @@ impl Explorer {
     pub fn act_randomly(&mut self, config: &ExplorationConfig, action: &mut [f32], random: &mut impl Rng) {
         if self.hold_left == 0 || self.held.len() != action.len() {
             self.held.clear();
-            self.held.extend(action.iter().map(|_| random.random_range(-1.0..=1.0f32)));
+            self.held
+                .extend(action.iter().map(|_| random.random_range(-1.0..=1.0f32)));
             self.hold_left = config.random_hold.max(1);
         }
         self.hold_left -= 1;
@@ -159,7 +160,12 @@ mod tests {
             })
             .collect();
         let mean_square = |lag: usize| {
-            values.iter().zip(&values[lag..]).map(|(a, b)| f64::from(a * b)).sum::<f64>() / values.len() as f64
+            values
+                .iter()
+                .zip(&values[lag..])
+                .map(|(a, b)| f64::from(a * b))
+                .sum::<f64>()
+                / values.len() as f64
         };
         // x' = (1 - theta) x + sigma n: variance sigma^2 / (1 - (1 - theta)^2), correlation 1 - theta.
         let variance = f64::from(sigma * sigma / (1.0 - (1.0 - theta) * (1.0 - theta)));
@@ -180,8 +186,11 @@ mod tests {
             explorer.perturb(&config, &mut action, &mut random);
             assert!(action.iter().all(|a| a.abs() <= 1.0));
         }
-        let (least, largest) = (scales.iter().copied().fold(1.0, f32::min), scales.iter().copied().fold(0.0, f32::max));
-        assert!(least >= 0.05 && least < 0.15 && largest <= 0.6 && largest > 0.5);
+        let (least, largest) = (
+            scales.iter().copied().fold(1.0, f32::min),
+            scales.iter().copied().fold(0.0, f32::max),
+        );
+        assert!((0.05..0.15).contains(&least) && (0.5..=0.6).contains(&largest));
     }
 
     #[test]

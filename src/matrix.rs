@@ -50,9 +50,16 @@ pub(crate) enum Output {
 /// If the sizes do not fit.
 pub(crate) fn multiply(out: &mut [f32], a: Matrix, b: Matrix, output: Output) {
     assert_eq!(a.columns, b.rows, "inner sizes agree");
-    assert_eq!(out.len(), a.rows * b.columns, "the output holds the whole product");
+    assert_eq!(
+        out.len(),
+        a.rows * b.columns,
+        "the output holds the whole product"
+    );
     let (rows, columns, inner) = (a.rows, b.columns, a.columns);
-    #[expect(unsafe_code, reason = "gemm takes raw pointers; the sizes are checked just above")]
+    #[expect(
+        unsafe_code,
+        reason = "gemm takes raw pointers; the sizes are checked just above"
+    )]
     // SAFETY: `out` holds rows x columns numbers and is exclusively borrowed; `a` and `b` hold
     // rows x inner and inner x columns numbers at their strides, which `Matrix::new` checked.
     unsafe {
@@ -89,9 +96,19 @@ mod tests {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let b = [1.0, -1.0, 0.5, 2.0, 0.0, 3.0];
         let mut out = [10.0; 4];
-        multiply(&mut out, Matrix::new(&a, 2, 3), Matrix::new(&b, 3, 2), Output::Overwrite);
+        multiply(
+            &mut out,
+            Matrix::new(&a, 2, 3),
+            Matrix::new(&b, 3, 2),
+            Output::Overwrite,
+        );
         assert_eq!(out, [2.0, 12.0, 6.5, 24.0]);
-        multiply(&mut out, Matrix::new(&a, 2, 3), Matrix::new(&b, 3, 2), Output::Add);
+        multiply(
+            &mut out,
+            Matrix::new(&a, 2, 3),
+            Matrix::new(&b, 3, 2),
+            Output::Add,
+        );
         assert_eq!(out, [4.0, 24.0, 13.0, 48.0]);
     }
 

@@ -3,20 +3,20 @@
 use bevy::{app::PluginGroupBuilder, ecs::schedule::ScheduleLabel, prelude::*};
 
 #[cfg(feature = "learner")]
+use crate::learner::TrainingConfig;
+#[cfg(feature = "learner")]
 use crate::training::TrainingPlugin;
 use crate::{
     policy::PolicySnapshot,
     rollout::{ActingPolicy, RolloutPlugin},
 };
-#[cfg(feature = "learner")]
-use crate::learner::TrainingConfig;
 
 /// All that an app needs for its agents to act, and to learn.
 ///
 /// | plugin | purpose |
 /// |---|---|
 /// | [`RolloutPlugin`] | the step of all arenas: observe, decide, act, reward, end, reset |
-/// | [`TrainingPlugin`](crate::training::TrainingPlugin) | with [`train`](Self::train): the learner in the background |
+/// | [`TrainingPlugin`] | with [`train`](Self::train): the learner in the background |
 /// | [`PlayPlugin`] | with [`play`](Self::play): a trained policy |
 #[derive(Debug, Clone)]
 pub struct MaddpgPlugins {
@@ -115,6 +115,8 @@ pub struct PlayPlugin {
 
 impl Plugin for PlayPlugin {
     fn build(&self, app: &mut App) {
-        app.world_mut().get_resource_or_init::<ActingPolicy>().set(self.policy.clone());
+        app.world_mut()
+            .get_resource_or_init::<ActingPolicy>()
+            .set(self.policy.clone());
     }
 }

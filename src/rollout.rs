@@ -143,24 +143,40 @@ impl Plugin for RolloutPlugin {
             )
             .configure_sets(
                 schedule,
-                (DecideSystems::Prepare, DecideSystems::Record, DecideSystems::HandOver, DecideSystems::Decide)
+                (
+                    DecideSystems::Prepare,
+                    DecideSystems::Record,
+                    DecideSystems::Synchronize,
+                    DecideSystems::Swap,
+                    DecideSystems::HandOver,
+                    DecideSystems::Decide,
+                )
                     .chain()
                     .in_set(AgentSystems::Decide),
             )
             .add_systems(
                 schedule,
                 (
-                    (arenas::collect, arenas::watch_for_policy, episodes::reset.run_if(episodes::any_needs_reset))
+                    (
+                        arenas::collect,
+                        arenas::watch_for_policy,
+                        episodes::reset.run_if(episodes::any_needs_reset),
+                    )
                         .chain()
                         .in_set(DecideSystems::Prepare),
                     (observe, experience::push_frames, experience::close_decisions)
                         .chain()
                         .in_set(DecideSystems::Record)
                         .run_if(decision_is_due),
-                    decide::decide.in_set(DecideSystems::Decide).run_if(decision_is_due),
+                    policy::swap.in_set(DecideSystems::Swap).run_if(decision_is_due),
+                    decide::decide
+                        .in_set(DecideSystems::Decide)
+                        .run_if(decision_is_due),
                     (
                         episodes::apply_time_limits,
-                        (observe, episodes::finish, episodes::reset).chain().run_if(episodes::any_needs_reset),
+                        (observe, episodes::finish, episodes::reset)
+                            .chain()
+                            .run_if(episodes::any_needs_reset),
                         advance_clock,
                     )
                         .chain()
@@ -184,6 +200,10 @@ pub(crate) enum DecideSystems {
     Prepare,
     /// Observations are taken, transitions completed.
     Record,
+    /// In lockstep, the learner is waited for.
+    Synchronize,
+    /// The newest policy is taken.
+    Swap,
     /// Transitions go to the learner.
     HandOver,
     /// Policies are asked.

@@ -1,7 +1,7 @@
 //! Files of named `f32` tensors with a checksum: the container of policies and checkpoints.
 //!
-//! A `.safetensors` file whose metadata holds a `format` name, a JSON `header` and a CRC-32 of the
-//! format, the header and every tensor. Written to a temporary file, synced and renamed, so that a killed process
+//! A `.safetensors` file with one metadata entry, `bevy_maddpg`: JSON with the name of the format, a header and a
+//! CRC-32 of the format, the header and every tensor. The same content gives the same bytes. Written to a temporary file, synced and renamed, so that a killed process
 //! leaves the old file or the new one, never half of one.
 
 use std::{
@@ -12,13 +12,25 @@ use std::{
 };
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 /// A tensor: its shape and its numbers, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) data: Vec<f32>,
+}
+
+/// The key of the metadata entry. One alone: the order of several would differ from run to run.
+const ENVELOPE: &str = "bevy_maddpg";
+
+/// What the metadata entry holds.
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    format: String,
+    crc32: String,
+    header: Value,
 }
 
 /// Tensors by name.
@@ -61,16 +73,26 @@ impl FileError {
 }
 
 /// Writes `tensors` and `header` to `path`, whole or not at all.
-pub(crate) fn write(path: &Path, format: &'static str, header: &impl Serialize, tensors: &Tensors) -> Result<(), FileError> {
+pub(crate) fn write(
+    path: &Path,
+    format: &'static str,
+    header: &impl Serialize,
+    tensors: &Tensors,
+) -> Result<(), FileError> {
     let io_error = |source| FileError::Io {
         action: "write",
         path: path.into(),
         source,
     };
-    let header = serde_json::to_string(header).map_err(|error| io_error(error.into()))?;
+    let header = serde_json::to_value(header).map_err(|error| io_error(error.into()))?;
     let bytes: BTreeMap<&str, Vec<u8>> = tensors
         .iter()
-        .map(|(name, tensor)| (name.as_str(), tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .map(|(name, tensor)| {
+            (
+                name.as_str(),
+                tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            )
+        })
         .collect();
     let mut views = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -78,19 +100,23 @@ pub(crate) fn write(path: &Path, format: &'static str, header: &impl Serialize, 
             .map_err(|error| io_error(io::Error::other(error)))?;
         views.push((name.as_str(), view));
     }
-    let checksum = checksum(format, &header, &views);
-    let metadata = HashMap::from([
-        ("format".to_owned(), format.to_owned()),
-        ("header".to_owned(), header),
-        ("crc32".to_owned(), format!("{checksum:08x}")),
-    ]);
+    let envelope = Envelope {
+        format: format.into(),
+        crc32: checksum(format, &header, &views),
+        header,
+    };
+    let envelope = serde_json::to_string(&envelope).map_err(|error| io_error(error.into()))?;
+    let metadata = HashMap::from([(ENVELOPE.to_owned(), envelope)]);
     let content =
         safetensors::serialize(views, Some(metadata)).map_err(|error| io_error(io::Error::other(error)))?;
     write_atomically(path, &content).map_err(io_error)
 }
 
 /// Reads what [`write`] wrote; refuses anything else with the reason.
-pub(crate) fn read<H: DeserializeOwned>(path: &Path, format: &'static str) -> Result<(H, Tensors), FileError> {
+pub(crate) fn read<H: DeserializeOwned>(
+    path: &Path,
+    format: &'static str,
+) -> Result<(H, Tensors), FileError> {
     let content = fs::read(path).map_err(|source| FileError::Io {
         action: "read",
         path: path.into(),
@@ -102,36 +128,51 @@ pub(crate) fn read<H: DeserializeOwned>(path: &Path, format: &'static str) -> Re
 /// Reads the bytes of a file that [`write`] wrote; the error says what is wrong with them.
 pub(crate) fn parse<H: DeserializeOwned>(content: &[u8], format: &str) -> Result<(H, Tensors), String> {
     let unreadable = |error: safetensors::SafeTensorError| {
-        format!("it is not a whole safetensors file of {} bytes ({error}); take an undamaged copy", content.len())
+        format!(
+            "it is not a whole safetensors file of {} bytes ({error}); take an undamaged copy",
+            content.len()
+        )
     };
     let (_, metadata) = SafeTensors::read_metadata(content).map_err(unreadable)?;
     let file = SafeTensors::deserialize(content).map_err(unreadable)?;
     let metadata = metadata.metadata().clone().unwrap_or_default();
-    let found = metadata.get("format").map_or("none", String::as_str);
-    if found != format {
-        return Err(format!("its metadata names the format `{found}`, expected `{format}`"));
+    let envelope = metadata
+        .get(ENVELOPE)
+        .ok_or_else(|| format!("its metadata has no entry `{ENVELOPE}`"))?;
+    let envelope: Envelope =
+        serde_json::from_str(envelope).map_err(|error| format!("its metadata is not understood: {error}"))?;
+    if envelope.format != format {
+        return Err(format!(
+            "its metadata names the format `{}`, expected `{format}`",
+            envelope.format
+        ));
     }
-    let header = metadata.get("header").ok_or("its metadata has no `header`")?;
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    let views: Vec<_> = views.iter().map(|(name, view)| (name.as_str(), view.clone())).collect();
-    let found = metadata.get("crc32").map_or("none", String::as_str);
-    let expected = format!("{:08x}", checksum(format, header, &views));
-    if found != expected {
+    let views: Vec<_> = views
+        .iter()
+        .map(|(name, view)| (name.as_str(), view.clone()))
+        .collect();
+    let (found, expected) = (&envelope.crc32, checksum(format, &envelope.header, &views));
+    if *found != expected {
         return Err(format!(
             "its checksum is {found}, its content gives {expected}: it was damaged after it was written; take an \
              undamaged copy"
         ));
     }
     let tensors = views.into_iter().map(|(name, view)| {
-        let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let data = view
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let tensor = Tensor {
             shape: view.shape().to_vec(),
             data: data.collect(),
         };
         (name.to_owned(), tensor)
     });
-    let header = serde_json::from_str(header).map_err(|error| format!("its header is not understood: {error}"))?;
+    let header = serde_json::from_value(envelope.header)
+        .map_err(|error| format!("its header is not understood: {error}"))?;
     Ok((header, tensors.collect()))
 }
 
@@ -144,21 +185,23 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
         file.write_all(content)?;
         file.sync_all()
     });
-    result.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
-        // The first error is the one to report; a leftover temporary file does no harm.
-        let _ = fs::remove_file(&temporary);
-    })
+    result
+        .and_then(|()| fs::rename(&temporary, path))
+        .inspect_err(|_| {
+            // The first error is the one to report; a leftover temporary file does no harm.
+            let _ = fs::remove_file(&temporary);
+        })
 }
 
 /// CRC-32 over the format, the header and the tensors in the order of their names.
-fn checksum(format: &str, header: &str, views: &[(&str, TensorView)]) -> u32 {
+fn checksum(format: &str, header: &Value, views: &[(&str, TensorView)]) -> String {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(format.as_bytes());
-    hasher.update(header.as_bytes());
+    hasher.update(header.to_string().as_bytes());
     for (name, view) in views {
         hasher.update(name.as_bytes());
         hasher.update(format!("{:?}{:?}", view.dtype(), view.shape()).as_bytes());
         hasher.update(view.data());
     }
-    hasher.finalize()
+    format!("{:08x}", hasher.finalize())
 }

@@ -55,11 +55,17 @@ impl Plugin for TrainingPlugin {
             plugin: self.clone(),
             thread: None,
             spare: TransitionBlock::default(),
+            wait_start: None,
         })
         .add_message::<LearnerReport>()
         .add_systems(
             self.schedule,
-            (start, hand_over.run_if(decision_is_due)).chain().in_set(DecideSystems::HandOver),
+            (
+                (start, synchronize.run_if(decision_is_due))
+                    .chain()
+                    .in_set(DecideSystems::Synchronize),
+                hand_over.in_set(DecideSystems::HandOver).run_if(decision_is_due),
+            ),
         )
         .add_systems(Last, report);
     }
@@ -75,6 +81,7 @@ pub struct Training {
     plugin: TrainingPlugin,
     thread: Option<LearnerThread>,
     spare: TransitionBlock,
+    wait_start: Option<Instant>,
 }
 
 impl Training {
@@ -124,7 +131,14 @@ fn start(
         return Ok(());
     }
     *started = true;
-    let TrainingPlugin { config, pace, device, seed, resume, .. } = training.plugin.clone();
+    let TrainingPlugin {
+        config,
+        pace,
+        device,
+        seed,
+        resume,
+        ..
+    } = training.plugin.clone();
     let device = device.open()?;
     let learner = match resume {
         Some(path) => Learner::load(&path, arenas.spec(), device)?,
@@ -138,18 +152,32 @@ fn start(
     Ok(())
 }
 
+/// In lockstep, waits for the learner; starts the clock on what the learner costs the game.
+fn synchronize(mut training: ResMut<Training>) {
+    training.wait_start = Some(Instant::now());
+    if let Some(thread) = &mut training.thread {
+        thread.synchronize();
+    }
+}
+
 /// Gives the learner what has been experienced since the last decision.
-fn hand_over(mut training: ResMut<Training>, mut experience: ResMut<Experience>, mut acting: ResMut<ActingPolicy>) {
+fn hand_over(
+    mut training: ResMut<Training>,
+    mut experience: ResMut<Experience>,
+    mut acting: ResMut<ActingPolicy>,
+) {
     let training = &mut *training;
-    let Some(thread) = &mut training.thread else { return };
+    let Some(thread) = &mut training.thread else {
+        return;
+    };
     if experience.completed().is_empty() {
         return;
     }
     let block = experience.exchange(std::mem::take(&mut training.spare));
-    let start = Instant::now();
     training.spare = thread.send(block);
-    acting.refresh();
-    acting.note_wait(start.elapsed());
+    if let Some(start) = training.wait_start.take() {
+        acting.note_wait(start.elapsed());
+    }
 }
 
 fn report(

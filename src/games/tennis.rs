@@ -19,7 +19,7 @@ mod court;
 mod play;
 mod rules;
 
-pub use court::{Ball, Court, CourtPart, Side, dimensions};
+pub use court::{Ball, Court, CourtPart, Side, dimensions, spawn};
 pub use rules::Rally;
 
 use bevy::{
@@ -72,29 +72,37 @@ impl Default for TennisPlugin {
 impl Plugin for TennisPlugin {
     fn build(&self, app: &mut App) {
         let plugin = self.clone();
-        app.insert_resource(TimestepMode::Fixed { dt: TICK_SECONDS as f32, substeps: 1 })
-            .insert_resource(Time::<Fixed>::from_seconds(TICK_SECONDS))
-            .add_plugins(RapierPhysicsPlugin::<NoUserData>::default().in_schedule(self.schedule))
-            .configure_sets(
-                self.schedule,
-                (PhysicsSet::SyncBackend, PhysicsSet::StepSimulation, PhysicsSet::Writeback).in_set(AgentSystems::Simulate),
+        app.insert_resource(TimestepMode::Fixed {
+            dt: TICK_SECONDS as f32,
+            substeps: 1,
+        })
+        .insert_resource(Time::<Fixed>::from_seconds(TICK_SECONDS))
+        .add_plugins(RapierPhysicsPlugin::<NoUserData>::default().in_schedule(self.schedule))
+        .configure_sets(
+            self.schedule,
+            (
+                PhysicsSet::SyncBackend,
+                PhysicsSet::StepSimulation,
+                PhysicsSet::Writeback,
             )
-            .add_systems(Startup, move |mut commands: Commands| {
-                for index in 0..plugin.arenas {
-                    court::spawn(&mut commands, index, plugin.seed);
-                }
-            })
-            .add_systems(Observe, play::sense)
-            .add_systems(Reset, play::serve)
-            .add_systems(
-                self.schedule,
-                (
-                    play::move_rackets.in_set(AgentSystems::Act),
-                    (rules::clamp_ball, rules::judge_contacts, rules::judge_crossings)
-                        .chain()
-                        .in_set(AgentSystems::Reward),
-                ),
-            );
+                .in_set(AgentSystems::Simulate),
+        )
+        .add_systems(Startup, move |mut commands: Commands| {
+            for index in 0..plugin.arenas {
+                court::spawn(&mut commands, index, plugin.seed);
+            }
+        })
+        .add_systems(Observe, play::sense)
+        .add_systems(Reset, play::serve)
+        .add_systems(
+            self.schedule,
+            (
+                play::move_rackets.in_set(AgentSystems::Act),
+                (rules::clamp_ball, rules::judge_contacts, rules::judge_crossings)
+                    .chain()
+                    .in_set(AgentSystems::Reward),
+            ),
+        );
         // Rapier puts its message buffers in place but leaves them to grow: they are cleared only once registered.
         MessageRegistry::register_message::<CollisionEvent>(app.world_mut());
         MessageRegistry::register_message::<ContactForceEvent>(app.world_mut());

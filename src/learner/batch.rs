@@ -36,8 +36,12 @@ impl View {
     pub(super) fn new(spec: &ArenaSpec, slot: usize, central: bool) -> Self {
         let agents = if central { spec.agents() } else { 1 };
         let slots: Vec<usize> = (0..agents).map(|k| (slot + k) % spec.agents()).collect();
-        let observations = slots.iter().map(|&s| (spec.observation_offset(s), spec.slots[s].observation_size));
-        let actions = slots.iter().map(|&s| (spec.action_offset(s), spec.slots[s].action_size));
+        let observations = slots
+            .iter()
+            .map(|&s| (spec.observation_offset(s), spec.slots[s].observation_size));
+        let actions = slots
+            .iter()
+            .map(|&s| (spec.action_offset(s), spec.slots[s].action_size));
         Self {
             observations: observations.collect(),
             actions: actions.collect(),
@@ -56,8 +60,17 @@ impl View {
     }
 
     /// Appends the view's rows of the joint rows; with actions where they are given.
-    pub(super) fn gather(&self, observations: &[f32], actions: Option<&[f32]>, rows: usize, out: &mut Vec<f32>) {
-        let (width, action_width) = (observations.len() / rows, actions.map_or(0, |actions| actions.len() / rows));
+    pub(super) fn gather(
+        &self,
+        observations: &[f32],
+        actions: Option<&[f32]>,
+        rows: usize,
+        out: &mut Vec<f32>,
+    ) {
+        let (width, action_width) = (
+            observations.len() / rows,
+            actions.map_or(0, |actions| actions.len() / rows),
+        );
         for row in 0..rows {
             for &(offset, size) in &self.observations {
                 out.extend_from_slice(&observations[row * width + offset..][..size]);
@@ -71,7 +84,13 @@ impl View {
 
 impl Batch {
     /// Fills the batch with the transitions at `indices`; `normalizers` has one entry a slot.
-    pub(super) fn gather(&mut self, replay: &ReplayBuffer, indices: &[usize], spec: &ArenaSpec, normalizers: &[&Normalizer]) {
+    pub(super) fn gather(
+        &mut self,
+        replay: &ReplayBuffer,
+        indices: &[usize],
+        spec: &ArenaSpec,
+        normalizers: &[&Normalizer],
+    ) {
         let TransitionBlock {
             observations,
             actions,
@@ -79,7 +98,11 @@ impl Batch {
             next_observations,
             terminated,
         } = replay.rows();
-        let (width, action_width, agents) = (spec.joint_observation_size(), spec.joint_action_size(), spec.agents());
+        let (width, action_width, agents) = (
+            spec.joint_observation_size(),
+            spec.joint_action_size(),
+            spec.agents(),
+        );
         self.rows = indices.len();
         for (target, source) in [
             (&mut self.observations, observations),
@@ -100,8 +123,10 @@ impl Batch {
         self.rewards.clear();
         self.continues.clear();
         for &index in indices {
-            self.actions.extend_from_slice(&actions[index * action_width..(index + 1) * action_width]);
-            self.rewards.extend_from_slice(&rewards[index * agents..(index + 1) * agents]);
+            self.actions
+                .extend_from_slice(&actions[index * action_width..(index + 1) * action_width]);
+            self.rewards
+                .extend_from_slice(&rewards[index * agents..(index + 1) * agents]);
             self.continues.push(if terminated[index] { 0.0 } else { 1.0 });
         }
     }

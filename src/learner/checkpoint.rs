@@ -19,6 +19,10 @@ use crate::{
 /// The `format` of a checkpoint.
 const FORMAT: &str = "bevy_maddpg checkpoint v1";
 
+/// A learner resumed without its replay buffer collects so many transitions before it goes on: a trained policy
+/// should not be bent by the little it has just seen.
+const REFILL: usize = 20_000;
+
 /// A checkpoint that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -94,7 +98,11 @@ impl Learner {
         }
         let rows = self.replay.rows();
         if with_replay {
-            let terminated: Vec<f32> = rows.terminated.iter().map(|&t| if t { 1.0 } else { 0.0 }).collect();
+            let terminated: Vec<f32> = rows
+                .terminated
+                .iter()
+                .map(|&t| if t { 1.0 } else { 0.0 })
+                .collect();
             for (name, data) in [
                 ("observations", &rows.observations),
                 ("actions", &rows.actions),
@@ -132,32 +140,47 @@ impl Learner {
         if header.spec != *spec {
             return Err(CheckpointError::Mismatch {
                 path: path.into(),
-                reason: format!("it was made with the agents {:?}, here are {:?}", header.spec.slots, spec.slots),
+                reason: format!(
+                    "it was made with the agents {:?}, here are {:?}",
+                    header.spec.slots, spec.slots
+                ),
             });
         }
         let damaged = |reason: String| FileError::damaged(path, FORMAT, reason);
         let mut take = |name: &str, length: Option<usize>| {
-            let tensor = tensors.remove(name).ok_or_else(|| damaged(format!("it has no tensor `{name}`")))?;
+            let tensor = tensors
+                .remove(name)
+                .ok_or_else(|| damaged(format!("it has no tensor `{name}`")))?;
             match length {
                 Some(length) if tensor.data.len() != length => {
                     let found = tensor.data.len();
-                    Err(damaged(format!("its tensor `{name}` has {found} numbers, expected {length}")))
+                    Err(damaged(format!(
+                        "its tensor `{name}` has {found} numbers, expected {length}"
+                    )))
                 }
                 _ => Ok(tensor.data),
             }
         };
         let mut learner = Self::new(header.config, header.spec, device.clone(), header.seed)?;
         if learner.groups.len() != header.groups.len() {
-            return Err(damaged(format!("it has {} policies, expected {}", header.groups.len(), learner.groups.len())).into());
+            return Err(damaged(format!(
+                "it has {} policies, expected {}",
+                header.groups.len(),
+                learner.groups.len()
+            ))
+            .into());
         }
         for (group, saved) in learner.groups.iter_mut().zip(header.groups) {
             for (name, var) in parts(group) {
                 let data = take(&format!("{}.{name}", saved.name), Some(var.elem_count()))?;
-                let tensor = CandleTensor::from_vec(data, var.shape(), &device).map_err(LearnerError::from)?;
+                let tensor =
+                    CandleTensor::from_vec(data, var.shape(), &device).map_err(LearnerError::from)?;
                 var.set(&tensor).map_err(LearnerError::from)?;
             }
             if saved.mean.len() != group.statistics.mean.len() || saved.squares.len() != saved.mean.len() {
-                return Err(damaged(format!("its statistics of `{}` have the wrong size", saved.name)).into());
+                return Err(
+                    damaged(format!("its statistics of `{}` have the wrong size", saved.name)).into(),
+                );
             }
             group.weights.actor_adam.steps = saved.actor_steps;
             group.weights.critics_adam.steps = saved.critic_steps;
@@ -174,16 +197,27 @@ impl Learner {
             };
             let capacity = learner.config.replay_capacity;
             if len > capacity || next > len {
-                return Err(damaged(format!("its replay buffer holds {len} of {capacity} and writes at {next}")).into());
+                return Err(damaged(format!(
+                    "its replay buffer holds {len} of {capacity} and writes at {next}"
+                ))
+                .into());
             }
             let rows = TransitionBlock {
                 observations: take("replay/observations", Some(len * sizes.observation))?,
                 actions: take("replay/actions", Some(len * sizes.action))?,
                 rewards: take("replay/rewards", Some(len * sizes.agents))?,
                 next_observations: take("replay/next_observations", Some(len * sizes.observation))?,
-                terminated: take("replay/terminated", Some(len))?.into_iter().map(|t| t > 0.5).collect(),
+                terminated: take("replay/terminated", Some(len))?
+                    .into_iter()
+                    .map(|t| t > 0.5)
+                    .collect(),
             };
             learner.replay = ReplayBuffer::restore(sizes, capacity, next, rows);
+        } else {
+            let wanted = usize::try_from(header.transitions)
+                .unwrap_or(usize::MAX)
+                .min(REFILL);
+            learner.ready_at = learner.ready_at.max(wanted).min(learner.config.replay_capacity);
         }
         learner.updates = header.updates;
         learner.transitions = header.transitions;
@@ -196,7 +230,8 @@ impl Learner {
 /// The tensors of a group's state, by name.
 fn parts(group: &Group) -> [(&'static str, &Var); 8] {
     let weights = &group.weights;
-    let ([actor_m, actor_v], [critics_m, critics_v]) = (&weights.actor_adam.moments, &weights.critics_adam.moments);
+    let ([actor_m, actor_v], [critics_m, critics_v]) =
+        (&weights.actor_adam.moments, &weights.critics_adam.moments);
     [
         ("actor", &weights.actor),
         ("actor_target", &weights.actor_target),

@@ -88,9 +88,17 @@ mod tests {
 
     #[test]
     fn a_gpu_that_is_not_built_in_is_refused_by_name_and_auto_falls_back() {
-        assert!(matches!(DeviceChoice::Auto.open().unwrap(), Device::Cpu) || cfg!(any(feature = "cuda", feature = "metal")));
+        assert!(
+            matches!(DeviceChoice::Auto.open().unwrap(), Device::Cpu)
+                || cfg!(any(feature = "cuda", feature = "metal"))
+        );
         if !cfg!(feature = "cuda") {
-            let error = "cuda".parse::<DeviceChoice>().unwrap().open().unwrap_err().to_string();
+            let error = "cuda"
+                .parse::<DeviceChoice>()
+                .unwrap()
+                .open()
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("--features cuda"), "{error}");
         }
         assert!("tpu".parse::<DeviceChoice>().is_err());

@@ -29,9 +29,19 @@ impl Adam {
 
     /// One step against `gradient`, scaled down to a global norm of `max_norm` if it is larger.
     /// Returns the norm before clipping.
-    pub fn step(&mut self, parameters: &Var, gradient: &Tensor, learning_rate: f64, max_norm: f64) -> Result<f32> {
+    pub fn step(
+        &mut self,
+        parameters: &Var,
+        gradient: &Tensor,
+        learning_rate: f64,
+        max_norm: f64,
+    ) -> Result<f32> {
         let norm = global_norm(gradient)?;
-        let clip = if norm > max_norm { max_norm / (norm + 1e-6) } else { 1.0 };
+        let clip = if norm > max_norm {
+            max_norm / (norm + 1e-6)
+        } else {
+            1.0
+        };
         self.steps += 1;
         let steps = self.steps.min(i32::MAX as u64) as i32;
         let step = AdamStep {
@@ -78,7 +88,13 @@ impl InplaceOp2 for FirstMoment {
         "adam-first-moment"
     }
 
-    fn cpu_fwd(&self, moment: &mut CpuStorage, layout: &Layout, gradient: &CpuStorage, gradient_layout: &Layout) -> Result<()> {
+    fn cpu_fwd(
+        &self,
+        moment: &mut CpuStorage,
+        layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> Result<()> {
         let (keep, add) = (BETA1 as f32, ((1.0 - BETA1) * self.0) as f32);
         let gradient = slice(gradient, gradient_layout)?;
         for (moment, gradient) in slice_mut(moment, layout)?.iter_mut().zip(gradient) {
@@ -96,7 +112,13 @@ impl InplaceOp2 for SecondMoment {
         "adam-second-moment"
     }
 
-    fn cpu_fwd(&self, moment: &mut CpuStorage, layout: &Layout, gradient: &CpuStorage, gradient_layout: &Layout) -> Result<()> {
+    fn cpu_fwd(
+        &self,
+        moment: &mut CpuStorage,
+        layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> Result<()> {
         let (keep, add) = (BETA2 as f32, ((1.0 - BETA2) * self.0 * self.0) as f32);
         let gradient = slice(gradient, gradient_layout)?;
         for (moment, gradient) in slice_mut(moment, layout)?.iter_mut().zip(gradient) {
@@ -127,7 +149,9 @@ impl InplaceOp3 for AdamStep {
         second_layout: &Layout,
     ) -> Result<()> {
         let (rate, correction, epsilon) = (self.rate as f32, self.variance_correction as f32, EPSILON as f32);
-        let moments = slice(first, first_layout)?.iter().zip(slice(second, second_layout)?);
+        let moments = slice(first, first_layout)?
+            .iter()
+            .zip(slice(second, second_layout)?);
         for (parameter, (first, second)) in slice_mut(parameters, layout)?.iter_mut().zip(moments) {
             *parameter -= rate * first / ((correction * second).sqrt() + epsilon);
         }
@@ -138,7 +162,9 @@ impl InplaceOp3 for AdamStep {
 /// Polyak averaging: `target += tau (online - target)`.
 pub fn polyak(target: &Var, online: &Var, tau: f64) -> Result<()> {
     if matches!(target.device(), Device::Cpu) {
-        return target.as_tensor().inplace_op2(online.as_tensor(), &Polyak(tau as f32));
+        return target
+            .as_tensor()
+            .inplace_op2(online.as_tensor(), &Polyak(tau as f32));
     }
     target.set(&((target.as_tensor() * (1.0 - tau))? + (online.as_tensor() * tau)?)?.detach())
 }
@@ -150,7 +176,13 @@ impl InplaceOp2 for Polyak {
         "polyak"
     }
 
-    fn cpu_fwd(&self, target: &mut CpuStorage, layout: &Layout, online: &CpuStorage, online_layout: &Layout) -> Result<()> {
+    fn cpu_fwd(
+        &self,
+        target: &mut CpuStorage,
+        layout: &Layout,
+        online: &CpuStorage,
+        online_layout: &Layout,
+    ) -> Result<()> {
         let online = slice(online, online_layout)?;
         for (target, online) in slice_mut(target, layout)?.iter_mut().zip(online) {
             *target += self.0 * (online - *target);
@@ -185,12 +217,17 @@ mod tests {
             for k in 0..2 {
                 m[k] = 0.9 * m[k] + 0.1 * gradient[k];
                 v[k] = 0.999 * v[k] + 0.001 * gradient[k] * gradient[k];
-                let (m, v) = (m[k] / (1.0 - 0.9f64.powi(step)), v[k] / (1.0 - 0.999f64.powi(step)));
+                let (m, v) = (
+                    m[k] / (1.0 - 0.9f64.powi(step)),
+                    v[k] / (1.0 - 0.999f64.powi(step)),
+                );
                 theta[k] -= 0.01 * m / (v.sqrt() + 1e-8);
             }
         }
         let found = parameters.to_vec1::<f32>().unwrap();
-        assert!((f64::from(found[0]) - theta[0]).abs() < 1e-5 && (f64::from(found[1]) - theta[1]).abs() < 1e-5);
+        assert!(
+            (f64::from(found[0]) - theta[0]).abs() < 1e-5 && (f64::from(found[1]) - theta[1]).abs() < 1e-5
+        );
     }
 
     #[test]
@@ -201,7 +238,10 @@ mod tests {
         let norm = adam.step(&parameters, &gradient, 0.1, 0.5).unwrap();
         assert!((norm - 5.0).abs() < 1e-5);
         let moment = adam.moments[0].to_vec1::<f32>().unwrap();
-        assert!((moment[0] - 0.03).abs() < 1e-5 && (moment[1] - 0.04).abs() < 1e-5, "clipped to norm 0.5, times 0.1");
+        assert!(
+            (moment[0] - 0.03).abs() < 1e-5 && (moment[1] - 0.04).abs() < 1e-5,
+            "clipped to norm 0.5, times 0.1"
+        );
     }
 
     #[test]

@@ -73,19 +73,43 @@ impl ReplayBuffer {
     /// # Panics
     /// If the block's rows have other sizes than the ring's.
     pub fn push(&mut self, block: &TransitionBlock) {
-        let RowSizes { observation, action, agents } = self.sizes;
+        let RowSizes {
+            observation,
+            action,
+            agents,
+        } = self.sizes;
         let count = block.rows();
-        assert_eq!(block.observations.len(), count * observation, "whole joint observations");
+        assert_eq!(
+            block.observations.len(),
+            count * observation,
+            "whole joint observations"
+        );
         assert_eq!(block.actions.len(), count * action, "whole joint actions");
         let mut done = 0;
         while done < count {
             let run = (count - done).min(self.capacity - self.next);
             let (next, to) = (self.next, done + run);
-            write(&mut self.rows.observations, &block.observations[done * observation..to * observation], next * observation);
-            write(&mut self.rows.actions, &block.actions[done * action..to * action], next * action);
-            write(&mut self.rows.rewards, &block.rewards[done * agents..to * agents], next * agents);
+            write(
+                &mut self.rows.observations,
+                &block.observations[done * observation..to * observation],
+                next * observation,
+            );
+            write(
+                &mut self.rows.actions,
+                &block.actions[done * action..to * action],
+                next * action,
+            );
+            write(
+                &mut self.rows.rewards,
+                &block.rewards[done * agents..to * agents],
+                next * agents,
+            );
             let next_observations = &block.next_observations[done * observation..to * observation];
-            write(&mut self.rows.next_observations, next_observations, next * observation);
+            write(
+                &mut self.rows.next_observations,
+                next_observations,
+                next * observation,
+            );
             write(&mut self.rows.terminated, &block.terminated[done..to], next);
             self.next = (next + run) % self.capacity;
             done = to;

@@ -40,7 +40,11 @@ impl RunningStatistics {
         let deviation = |squares: &f64| (squares / self.count).sqrt().max(LEAST_DEVIATION);
         Normalizer {
             mean: self.mean.iter().map(|&mean| mean as f32).collect(),
-            scale: self.squares.iter().map(|squares| (1.0 / deviation(squares)) as f32).collect(),
+            scale: self
+                .squares
+                .iter()
+                .map(|squares| (1.0 / deviation(squares)) as f32)
+                .collect(),
         }
     }
 }
@@ -60,6 +64,9 @@ mod tests {
         assert!((normalizer.mean[0] - 3.0).abs() < 1e-6);
         let deviation = ((4.0f32 + 1.0 + 25.0 + 36.0) / 4.0).sqrt();
         assert!((normalizer.scale[0] - 1.0 / deviation).abs() < 1e-6);
-        assert!((normalizer.scale[1] - 100.0).abs() < 1e-3, "a constant is not blown up without bound");
+        assert!(
+            (normalizer.scale[1] - 100.0).abs() < 1e-3,
+            "a constant is not blown up without bound"
+        );
     }
 }

@@ -102,7 +102,7 @@ impl LearnerThread {
         let thread = std::thread::Builder::new()
             .name("maddpg learner".into())
             .spawn(move || worker.run())
-            .map_err(|error| candle_core::Error::wrap(error))?;
+            .map_err(candle_core::Error::wrap)?;
         Ok(Self {
             sender: Some(sender),
             used_blocks,
@@ -122,6 +122,15 @@ impl LearnerThread {
         &self.slot
     }
 
+    /// In lockstep, waits until what was sent has been learned from and its policy published. Take the policy after
+    /// this and before the next [`send`](Self::send): so the game goes on while that block is learned from, and yet
+    /// always acts by the same policy. Returns at once with any other pace.
+    pub fn synchronize(&mut self) {
+        while self.in_flight > 0 && self.acknowledged.recv().is_ok() {
+            self.in_flight -= 1;
+        }
+    }
+
     /// Hands over a block of experience and returns an empty one whose memory can be used again.
     pub fn send(&mut self, block: TransitionBlock) -> TransitionBlock {
         let Some(sender) = &self.sender else { return block };
@@ -132,13 +141,8 @@ impl LearnerThread {
             },
             Pace::Balanced => sender.send(Message::Experience(block)).err().map(|error| error.0),
             Pace::Lockstep => {
-                let refused = sender.send(Message::Experience(block)).err().map(|error| error.0);
                 self.in_flight += 1;
-                // The block before this one must be done; this one may be learned while the game goes on.
-                while self.in_flight > 1 && self.acknowledged.recv().is_ok() {
-                    self.in_flight -= 1;
-                }
-                refused
+                sender.send(Message::Experience(block)).err().map(|error| error.0)
             }
         };
         if let Some(Message::Experience(mut block)) = refused {
@@ -175,7 +179,11 @@ impl LearnerThread {
 
     /// Why the learner stopped, if it did; the last good policy stays in the slot.
     pub fn failure(&self) -> Option<String> {
-        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Stops the thread once it has done what was sent, and returns the learner; `None` if it had failed.
@@ -219,7 +227,9 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let mut failure = self.0.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            failure.get_or_insert_with(|| "the learner thread panicked; the last good policy stays in use".into());
+            failure.get_or_insert_with(|| {
+                "the learner thread panicked; the last good policy stays in use".into()
+            });
         }
     }
 }
@@ -298,7 +308,9 @@ impl Worker {
             let measure = self.learner.updates().is_multiple_of(10);
             let measures = self.learner.update(measure || self.report.wants_actors)?;
             self.report.add(&measures, measure);
-            self.shared.updates.store(self.learner.updates(), Ordering::Relaxed);
+            self.shared
+                .updates
+                .store(self.learner.updates(), Ordering::Relaxed);
             if self.learner.updates().is_multiple_of(UPDATES_PER_RECORD) {
                 let record = self.report.take(&self.learner);
                 // A reader that sleeps misses reports; the learner does not wait for it.
@@ -306,7 +318,7 @@ impl Worker {
             }
         }
         if updates > 0.0 {
-            self.slot.publish(self.learner.snapshot(self.learner.updates())?);
+            self.slot.publish(self.learner.finite_snapshot()?);
         }
         if self.pace == Pace::Lockstep {
             let _ = self.acknowledge.try_send(());
@@ -363,7 +375,11 @@ impl Report {
                 self.sums.saturation += measures.saturation;
             }
         }
-        self.wants_actors = if measures.actors_updated { false } else { self.wants_actors || measured };
+        self.wants_actors = if measures.actors_updated {
+            false
+        } else {
+            self.wants_actors || measured
+        };
     }
 
     fn take(&mut self, learner: &Learner) -> LearnerRecord {

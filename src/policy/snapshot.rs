@@ -25,8 +25,16 @@ impl Policy {
     /// # Panics
     /// If the slices do not hold that many numbers.
     pub fn act(&self, observations: &[f32], actions: &mut [f32], rows: usize, scratch: &mut Scratch) {
-        let AgentSpec { observation_size, action_size, .. } = self.group.agent;
-        assert_eq!(observations.len(), rows * observation_size, "whole rows of observations");
+        let AgentSpec {
+            observation_size,
+            action_size,
+            ..
+        } = self.group.agent;
+        assert_eq!(
+            observations.len(),
+            rows * observation_size,
+            "whole rows of observations"
+        );
         assert_eq!(actions.len(), rows * action_size, "whole rows of actions");
         scratch.normalized.resize(observations.len(), 0.0);
         let rows_in = observations.chunks_exact(observation_size);
@@ -60,7 +68,8 @@ impl PolicySnapshot {
         let policies = groups
             .iter()
             .map(|group| {
-                let shape = NetworkShape::new(group.agent.observation_size, &[], group.agent.action_size, false);
+                let shape =
+                    NetworkShape::new(group.agent.observation_size, &[], group.agent.action_size, false);
                 Policy {
                     group: group.clone(),
                     normalizer: Normalizer::identity(group.agent.observation_size),

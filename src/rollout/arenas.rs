@@ -1,6 +1,6 @@
 use bevy::prelude::*;
 
-use super::{ActingPolicy, Exploration, Experience};
+use super::{ActingPolicy, Experience, Exploration};
 use crate::{
     agent::Agent,
     arena::{Arena, ArenaAgents, InArena},
@@ -36,7 +36,9 @@ pub enum RolloutError {
         slots: Vec<usize>,
     },
     /// An arena whose agents differ from the other arenas'.
-    #[error("arena {arena} has the agents {found:?}, the other arenas have {expected:?}; all arenas of a world need the same")]
+    #[error(
+        "arena {arena} has the agents {found:?}, the other arenas have {expected:?}; all arenas of a world need the same"
+    )]
     DifferentArenas {
         /// The arena at fault.
         arena: Entity,
@@ -102,7 +104,12 @@ pub(super) fn collect(
     for (arena, members) in sorted {
         let mut slots: Vec<(usize, Entity, &Agent)> = members
             .iter()
-            .filter_map(|entity| agents.get(entity).ok().map(|(agent, place)| (place.slot, entity, agent)))
+            .filter_map(|entity| {
+                agents
+                    .get(entity)
+                    .ok()
+                    .map(|(agent, place)| (place.slot, entity, agent))
+            })
             .collect();
         slots.sort_unstable_by_key(|(slot, ..)| *slot);
         if slots.iter().enumerate().any(|(index, (slot, ..))| index != *slot) {

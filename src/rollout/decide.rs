@@ -34,7 +34,8 @@ impl Exploration {
         let first = self.arenas.len() as u64;
         self.arenas.truncate(arenas);
         let streams = (first..arenas as u64).map(|index| stream(self.seed, "exploration", index));
-        self.arenas.extend(streams.map(|random| (Explorer::default(), random)));
+        self.arenas
+            .extend(streams.map(|random| (Explorer::default(), random)));
     }
 
     /// Starts an episode of arena `index`; returns the scale of its noise.
@@ -65,6 +66,10 @@ pub(super) struct Gathered {
 }
 
 /// Asks the policies for the actions of all arenas at once, adds noise and writes the actions.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a system asks for what it reads and writes"
+)]
 pub(super) fn decide(
     arenas: Res<Arenas>,
     mut acting: ResMut<ActingPolicy>,
@@ -75,11 +80,17 @@ pub(super) fn decide(
     mut agents: Query<(&Observation, &mut Action, Option<&ActionOverride>)>,
     mut gathered: Local<Gathered>,
 ) -> Result {
-    acting.refresh();
-    let Some((snapshot, scratch)) = acting.parts() else { return Ok(()) };
+    let Some((snapshot, scratch)) = acting.parts() else {
+        return Ok(());
+    };
     let spec = arenas.spec();
     let (observation_size, action_size) = (spec.joint_observation_size(), spec.joint_action_size());
-    let Experience { observations, actions, open, .. } = &mut *experience;
+    let Experience {
+        observations,
+        actions,
+        open,
+        ..
+    } = &mut *experience;
 
     observations.clear();
     for entry in arenas.entries() {
@@ -88,7 +99,10 @@ pub(super) fn decide(
         }
     }
 
-    let Gathered { observations: rows_in, actions: rows_out } = &mut *gathered;
+    let Gathered {
+        observations: rows_in,
+        actions: rows_out,
+    } = &mut *gathered;
     for policy in &snapshot.policies {
         let agent = &policy.group.agent;
         rows_in.clear();
@@ -109,14 +123,21 @@ pub(super) fn decide(
     }
 
     let decisions = clock.decisions;
-    for (index, (entry, joint)) in arenas.entries().iter().zip(actions.chunks_exact_mut(action_size)).enumerate() {
+    for (index, (entry, joint)) in arenas
+        .entries()
+        .iter()
+        .zip(actions.chunks_exact_mut(action_size))
+        .enumerate()
+    {
         exploration.explore(index, decisions, joint);
         let mut offset = 0;
         let mut members = agents.iter_many_mut(&entry.agents);
         while let Some((_, mut action, taken_over)) = members.fetch_next() {
             let own = &mut joint[offset..offset + action.0.len()];
             if let Some(ActionOverride(numbers)) = taken_over {
-                own.iter_mut().zip(numbers).for_each(|(own, number)| *own = number.clamp(-1.0, 1.0));
+                own.iter_mut()
+                    .zip(numbers)
+                    .for_each(|(own, number)| *own = number.clamp(-1.0, 1.0));
             }
             action.0.copy_from_slice(own);
             offset += own.len();

@@ -53,8 +53,12 @@ impl Experience {
         }
         let (observation, action) = self.sizes;
         let block = &mut self.completed;
-        block.observations.extend_from_slice(&self.observations[index * observation..(index + 1) * observation]);
-        block.actions.extend_from_slice(&self.actions[index * action..(index + 1) * action]);
+        block
+            .observations
+            .extend_from_slice(&self.observations[index * observation..(index + 1) * observation]);
+        block
+            .actions
+            .extend_from_slice(&self.actions[index * action..(index + 1) * action]);
         for (next, reward) in agents {
             block.next_observations.extend_from_slice(next.stacked());
             block.rewards.push(reward);
@@ -78,7 +82,9 @@ pub(super) fn close_decisions(
 ) {
     let experience = experience.bypass_change_detection();
     for (index, entry) in arenas.entries().iter().enumerate() {
-        let observed = agents.iter_many(&entry.agents).map(|(observation, reward)| (observation, reward.decision));
+        let observed = agents
+            .iter_many(&entry.agents)
+            .map(|(observation, reward)| (observation, reward.decision));
         experience.close(index, false, observed);
         let mut members = agents.iter_many_mut(&entry.agents);
         while let Some((_, mut reward)) = members.fetch_next() {

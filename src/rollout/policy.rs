@@ -75,8 +75,10 @@ impl ActingPolicy {
     }
 
     /// Takes the newest policy of the slot.
-    pub(crate) fn refresh(&mut self) {
-        let (Some(slot), Some(current)) = (&self.slot, &self.current) else { return };
+    fn refresh(&mut self) {
+        let (Some(slot), Some(current)) = (&self.slot, &self.current) else {
+            return;
+        };
         let newest = slot.load();
         if !Arc::ptr_eq(current, &newest) {
             self.current = Some(newest);
@@ -102,4 +104,9 @@ impl ActingPolicy {
             _ => Ok(()),
         }
     }
+}
+
+/// Takes the newest policy for the decision that follows.
+pub(super) fn swap(mut acting: ResMut<ActingPolicy>) {
+    acting.refresh();
 }

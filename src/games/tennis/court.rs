@@ -97,10 +97,12 @@ pub enum CourtPart {
     Net,
 }
 
-/// Spawns arena number `index`.
-pub(super) fn spawn(commands: &mut Commands, index: usize, seed: u64) {
+/// Spawns arena number `index`, whose serves are seeded by `seed`. [`TennisPlugin`](super::TennisPlugin) does this.
+pub fn spawn(commands: &mut Commands, index: usize, seed: u64) {
     let z = -(index as f32) * SPACING;
-    let arena = commands.spawn((Arena::with_time_limit(TIME_LIMIT), Transform::default())).id();
+    let arena = commands
+        .spawn((Arena::with_time_limit(TIME_LIMIT), Transform::default()))
+        .id();
     let rackets = Side::BOTH.map(|side| spawn_racket(commands, arena, side, z));
     let ball = commands
         .spawn((
@@ -111,8 +113,17 @@ pub(super) fn spawn(commands: &mut Commands, index: usize, seed: u64) {
             Collider::ball(BALL_RADIUS),
             ColliderMassProperties::Mass(0.75),
             LockedAxes::TRANSLATION_LOCKED_Z | LockedAxes::ROTATION_LOCKED_Z,
-            Damping { linear_damping: 0.0, angular_damping: 0.0 },
-            (elastic(), slippery(), Ccd::enabled(), Sleeping::disabled(), ActiveEvents::COLLISION_EVENTS),
+            Damping {
+                linear_damping: 0.0,
+                angular_damping: 0.0,
+            },
+            (
+                elastic(),
+                slippery(),
+                Ccd::enabled(),
+                Sleeping::disabled(),
+                ActiveEvents::COLLISION_EVENTS,
+            ),
         ))
         .id();
     commands.entity(arena).insert(Court {
@@ -123,12 +134,27 @@ pub(super) fn spawn(commands: &mut Commands, index: usize, seed: u64) {
     });
     for side in Side::BOTH {
         let out = -side.mirror();
-        fixed(commands, CourtPart::Floor(side), [out * HALF_LENGTH / 2.0, FLOOR - 0.5, z], [HALF_LENGTH, 1.0, WIDTH]);
+        fixed(
+            commands,
+            CourtPart::Floor(side),
+            [out * HALF_LENGTH / 2.0, FLOOR - 0.5, z],
+            [HALF_LENGTH, 1.0, WIDTH],
+        );
         let height = FLOOR + WALL_HEIGHT / 2.0;
-        fixed(commands, CourtPart::Wall(side), [out * (WALL + 0.5), height, z], [1.0, WALL_HEIGHT, WIDTH]);
+        fixed(
+            commands,
+            CourtPart::Wall(side),
+            [out * (WALL + 0.5), height, z],
+            [1.0, WALL_HEIGHT, WIDTH],
+        );
     }
     let height = NET - FLOOR;
-    fixed(commands, CourtPart::Net, [0.0, FLOOR + height / 2.0, z], [NET_THICKNESS, height, WIDTH]);
+    fixed(
+        commands,
+        CourtPart::Net,
+        [0.0, FLOOR + height / 2.0, z],
+        [NET_THICKNESS, height, WIDTH],
+    );
 }
 
 fn spawn_racket(commands: &mut Commands, arena: Entity, side: Side, z: f32) -> Entity {

@@ -46,7 +46,9 @@ pub(super) fn sense(
     mut rackets: Query<(&Side, &Transform, &Velocity, &mut Observation)>,
 ) {
     for court in &courts {
-        let Ok((ball, ball_velocity)) = bodies.get(court.ball) else { continue };
+        let Ok((ball, ball_velocity)) = bodies.get(court.ball) else {
+            continue;
+        };
         let mut members = rackets.iter_many_mut(court.rackets);
         while let Some((side, racket, velocity, mut observation)) = members.fetch_next() {
             let mirror = side.mirror();

@@ -46,13 +46,17 @@ pub(super) fn judge_contacts(
     mut rewards: Query<&mut Reward>,
 ) {
     for contact in contacts.read() {
-        let CollisionEvent::Started(a, b, _) = *contact else { continue };
+        let CollisionEvent::Started(a, b, _) = *contact else {
+            continue;
+        };
         let (ball, other) = match (balls.get(a), balls.get(b)) {
             (Ok(ball), _) => (ball, b),
             (_, Ok(ball)) => (ball, a),
             _ => continue,
         };
-        let Ok((court, mut rally, mut episode)) = courts.get_mut(ball.court) else { continue };
+        let Ok((court, mut rally, mut episode)) = courts.get_mut(ball.court) else {
+            continue;
+        };
         if !episode.is_running() {
             continue;
         }
@@ -87,9 +91,15 @@ pub(super) fn judge_crossings(
         if touches != rally.over_net {
             rally.over_net = touches;
         }
-        let Some(hitter) = rally.last_hitter.filter(|_| left && episode.is_running()) else { continue };
+        let Some(hitter) = rally.last_hitter.filter(|_| left && episode.is_running()) else {
+            continue;
+        };
         let is_far = position.x * hitter.mirror() > dimensions::BALL_RADIUS;
-        if let Some(mut reward) = rewards.get_mut(court.rackets[hitter.slot()]).ok().filter(|_| is_far) {
+        if let Some(mut reward) = rewards
+            .get_mut(court.rackets[hitter.slot()])
+            .ok()
+            .filter(|_| is_far)
+        {
             reward.add(CROSSING_REWARD);
             rally.crossings += 1;
         }

@@ -1,0 +1,78 @@
+//! One learner update, on one thread.
+//!
+//! `update/plain/AGENTSxWIDTHxBATCH` is plain MADDPG with two hidden layers and separate policies, the algorithm that
+//! public PyTorch implementations run; `update/default/tennis` is the default preset at tennis' sizes.
+
+use std::hint::black_box;
+
+use bevy_maddpg::{
+    games::tennis,
+    learner::{Learner, LearnerConfig, Preset},
+    policy::{AgentSpec, ArenaSpec},
+    random::stream,
+    transition::TransitionBlock,
+};
+use candle_core::Device;
+use criterion::{Criterion, criterion_group, criterion_main};
+use rand::RngExt;
+
+fn filled(config: LearnerConfig, spec: ArenaSpec) -> Learner {
+    let rows = 4 * config.batch_size;
+    let mut random = stream(0, "bench", 0);
+    let mut draw = |count: usize| {
+        (0..count)
+            .map(|_| random.random_range(-1.0..1.0))
+            .collect::<Vec<f32>>()
+    };
+    let block = TransitionBlock {
+        observations: draw(rows * spec.joint_observation_size()),
+        actions: draw(rows * spec.joint_action_size()),
+        rewards: draw(rows * spec.agents()),
+        next_observations: draw(rows * spec.joint_observation_size()),
+        terminated: vec![false; rows],
+    };
+    let mut learner = Learner::new(config, spec, Device::Cpu, 0).expect("a CPU learner");
+    learner.remember(&block);
+    learner
+}
+
+fn plain(agents: usize, width: usize, batch: usize, observation_size: usize, action_size: usize) -> Learner {
+    let agent = AgentSpec {
+        behavior: "agent".into(),
+        observation_size,
+        action_size,
+    };
+    let config = LearnerConfig {
+        share_policies: false,
+        actor_hidden: vec![width; 2],
+        critic_hidden: vec![width; 2],
+        critic_layer_norm: false,
+        batch_size: batch,
+        normalize_observations: false,
+        ..Preset::Maddpg.config().learner
+    };
+    filled(
+        config,
+        ArenaSpec {
+            slots: vec![agent; agents],
+        },
+    )
+}
+
+fn updates(criterion: &mut Criterion) {
+    let mut bench = |name: &str, mut learner: Learner| {
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(learner.update(false).expect("an update")))
+        });
+    };
+    bench("update/plain/3x64x1024", plain(3, 64, 1024, 18, 5));
+    bench("update/plain/2x256x256", plain(2, 256, 256, 24, 2));
+    bench("update/plain/2x128x256", plain(2, 128, 256, 24, 2));
+    bench(
+        "update/default/tennis",
+        filled(Preset::Matd3.config().learner, tennis::spec()),
+    );
+}
+
+criterion_group!(benches, updates);
+criterion_main!(benches);

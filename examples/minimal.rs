@@ -1,0 +1,142 @@
+//! The smallest game that learns: drones fly to a target, and find out how while you watch.
+//!
+//! ```sh
+//! cargo run --example minimal                # in a window
+//! cargo run --example minimal -- --headless  # at full speed, until learned
+//! ```
+
+use std::time::Instant;
+
+use bevy::prelude::*;
+use bevy_maddpg::prelude::*;
+
+const ARENAS: usize = 32;
+const LEARNED: f32 = -0.6;
+
+/// A drone with its speed and the place it should reach, in meters.
+#[derive(Component, Default)]
+struct Drone {
+    position: Vec2,
+    velocity: Vec2,
+    target: Vec2,
+}
+
+fn main() {
+    let headless = is_headless();
+    let mut app = if headless {
+        bevy_maddpg::headless::app(5)
+    } else {
+        App::new()
+    };
+    if !headless {
+        app.add_plugins(DefaultPlugins).add_systems(Update, draw);
+    }
+    let pace = if headless {
+        Pace::Balanced
+    } else {
+        Pace::FreeRunning
+    };
+    app.add_plugins(
+        MaddpgPlugins::train(TrainingConfig::default()).with_training(|training| training.pace = pace),
+    )
+    .insert_resource(Scores(ScoreWindow::new(100), Instant::now()))
+    .add_systems(Startup, spawn)
+    .add_systems(Reset, place)
+    .add_systems(Observe, sense)
+    .add_systems(
+        FixedUpdate,
+        (fly.in_set(AgentSystems::Act), judge.in_set(AgentSystems::Reward)),
+    )
+    .add_systems(Last, report);
+    if !headless {
+        app.run();
+        return;
+    }
+    bevy_maddpg::headless::start(&mut app);
+    while app.should_exit().is_none() {
+        app.update();
+    }
+}
+
+fn is_headless() -> bool {
+    std::env::args().any(|argument| argument == "--headless") || std::env::var_os("DISPLAY").is_none()
+}
+
+fn spawn(mut commands: Commands) {
+    for _ in 0..ARENAS {
+        let arena = commands.spawn(Arena::with_time_limit(40)).id(); // decisions
+        commands.spawn((
+            Agent::new("drone", 4, 2),
+            InArena::slot(arena, 0),
+            Drone::default(),
+        ));
+    }
+    commands.spawn(Camera2d);
+}
+
+fn place(episodes: Query<&Episode>, mut drones: Query<(&mut Drone, &InArena)>, mut turn: Local<u32>) {
+    for (mut drone, place) in &mut drones {
+        if episodes.get(place.arena).is_ok_and(Episode::needs_reset) {
+            *turn += 1;
+            let target = Vec2::from_angle(*turn as f32 * 2.4) * (0.5 + 0.5 * (*turn as f32 * 0.618).fract());
+            *drone = Drone { target, ..default() };
+        }
+    }
+}
+
+fn sense(mut drones: Query<(&Drone, &mut Observation)>) {
+    for (drone, mut observation) in &mut drones {
+        let way = drone.target - drone.position;
+        observation.write(&[way.x, way.y, drone.velocity.x, drone.velocity.y]);
+    }
+}
+
+fn fly(mut drones: Query<(&Action, &mut Drone)>, time: Res<Time>) {
+    for (action, mut drone) in &mut drones {
+        drone.velocity += Vec2::new(action[0], action[1]) * 5.0 * time.delta_secs();
+        let velocity = drone.velocity;
+        drone.position += velocity * time.delta_secs();
+    }
+}
+
+fn judge(mut drones: Query<(&Drone, &mut Reward)>, time: Res<Time>) {
+    for (drone, mut reward) in &mut drones {
+        reward.add(-drone.position.distance(drone.target) * time.delta_secs());
+    }
+}
+
+/// Mean return of the last 100 episodes, and since when.
+#[derive(Resource)]
+struct Scores(ScoreWindow, Instant);
+
+fn report(
+    mut ended: MessageReader<EpisodeEnded>,
+    mut scores: ResMut<Scores>,
+    mut exit: MessageWriter<AppExit>,
+) {
+    for episode in ended.read() {
+        let before = scores.0.best().is_some_and(|best| best >= LEARNED);
+        let mean = scores.0.push(episode.returns[0]).unwrap_or(f32::NEG_INFINITY);
+        if mean >= LEARNED && !before {
+            println!(
+                "learned in {:.1} s: mean return {mean:.2}",
+                scores.1.elapsed().as_secs_f32()
+            );
+            if is_headless() {
+                exit.write(AppExit::Success);
+            }
+        }
+    }
+}
+
+fn draw(drones: Query<&Drone>, mut gizmos: Gizmos) {
+    for drone in &drones {
+        gizmos.circle_2d(drone.target * 300.0, 6.0, Color::srgb(0.9, 0.6, 0.2));
+        gizmos.circle_2d(drone.position * 300.0, 10.0, Color::srgb(0.3, 0.7, 1.0));
+        gizmos.line_2d(
+            drone.position * 300.0,
+            drone.target * 300.0,
+            Color::srgba(1.0, 1.0, 1.0, 0.1),
+        );
+    }
+}

@@ -1,0 +1,254 @@
+use bevy::prelude::*;
+
+use super::{
+    Evaluation, ExperimentError, ProgressGoal, ProgressLine, Recorder, RecorderPlugin, Run, RunFolder,
+    Summary, eprintln_line, evaluation::evaluate, println_line,
+};
+use crate::{
+    headless,
+    learner::{CheckpointError, Learner, Pace},
+    plugin::MaddpgPlugins,
+    policy::PolicySnapshot,
+    training::Training,
+};
+
+/// Minutes of training if nothing says when to stop.
+const DEFAULT_MINUTES: f64 = 1.0;
+/// Episodes evaluated if nothing says how many.
+const DEFAULT_EPISODES: u32 = 100;
+
+/// When a training stops.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    seconds: Option<f64>,
+    decisions: Option<u64>,
+    until_solved: bool,
+}
+
+impl Limits {
+    pub(super) fn reached(&self, recorder: &Recorder, decisions: u64) -> bool {
+        self.seconds.is_some_and(|seconds| recorder.seconds() >= seconds)
+            || self.decisions.is_some_and(|limit| decisions >= limit)
+            || (self.until_solved && recorder.board().solved().is_some())
+    }
+
+    fn goal(&self, bar: Option<f32>) -> ProgressGoal {
+        match (self.seconds, self.decisions, bar) {
+            (Some(seconds), None, _) => ProgressGoal::Seconds(seconds),
+            (_, Some(decisions), _) => ProgressGoal::Decisions(decisions),
+            (_, _, Some(bar)) if self.until_solved => ProgressGoal::Solved(bar),
+            _ => ProgressGoal::Endless,
+        }
+    }
+}
+
+impl Run {
+    /// When the options say to stop.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            seconds: self.options.max_minutes.map(|minutes| minutes * 60.0),
+            decisions: self.options.max_decisions,
+            until_solved: self.options.until_solved,
+        }
+    }
+
+    /// Adds what trains to an app: plugins, game, recorder. Returns the output folder.
+    pub(super) fn add_training(&self, app: &mut App, pace: Pace) -> Result<RunFolder, ExperimentError> {
+        let Self {
+            experiment,
+            options,
+            config,
+            ..
+        } = self;
+        let folder = match &options.resume {
+            Some(path) => RunFolder::reopen(path)?,
+            None => RunFolder::create(options.out.as_deref(), experiment.name)?,
+        };
+        let mut config = config.clone();
+        if options.resume.is_some() {
+            // What the run was started with; a checkpoint that cannot be used is refused before anything else.
+            Learner::load(&folder.checkpoint(), &experiment.spec, candle_core::Device::Cpu)?;
+            if folder.config().exists() {
+                config = crate::learner::TrainingConfig::from_file(options.preset, &folder.config())?;
+            }
+        }
+        folder.write_config(&config.to_toml()?)?;
+        let plugins = MaddpgPlugins::train(config)
+            .with_seed(options.seed)
+            .with_decision_period(experiment.decision_period)
+            .with_training(|training| {
+                training.pace = if options.lockstep { Pace::Lockstep } else { pace };
+                training.device = options.device;
+                training.resume = options.resume.as_ref().map(|_| folder.checkpoint());
+            });
+        app.add_plugins(plugins);
+        (experiment.add_game)(app, &self.setup());
+        RecorderPlugin {
+            folder: folder.clone(),
+            score: experiment.score,
+            solved: experiment.solved,
+            resumed: options.resume.is_some(),
+            save_replay: options.save_replay,
+        }
+        .add_to(app)?;
+        Ok(folder)
+    }
+
+    /// Ends a training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary.
+    pub(super) fn finish_training(
+        &self,
+        world: &mut World,
+        folder: &RunFolder,
+        episodes: Option<u32>,
+    ) -> Result<(), ExperimentError> {
+        let mut summary = world.resource::<Recorder>().summary(world);
+        let failure = world.resource::<Training>().failure();
+        if let Some(learner) = world.resource_mut::<Training>().stop() {
+            learner.save(&folder.checkpoint(), self.options.save_replay)?;
+            if failure.is_none() {
+                let policy = learner
+                    .snapshot(learner.updates())
+                    .map_err(|error| CheckpointError::Learner(error.into()))?;
+                policy.save(folder.policy())?;
+                summary.policy_version = policy.version;
+                summary.updates = learner.updates();
+                summary.evaluation = episodes.and_then(|episodes| self.evaluate(&policy, episodes));
+            }
+        }
+        if failure.is_some() {
+            let recorder = world.resource::<Recorder>();
+            recorder.save_policy(world, &folder.policy())?;
+        }
+        let mut recorder = world.resource_mut::<Recorder>();
+        let title = format!(
+            "{}, seed {}, {}",
+            self.experiment.name, self.options.seed, self.options.preset
+        );
+        recorder.finish(&title)?;
+        if let Some(error) = recorder.take_error() {
+            return Err(error.into());
+        }
+        self.report(&mut summary, Some(folder))?;
+        match failure {
+            Some(failure) => Err(ExperimentError::Learner {
+                failure,
+                policy: folder.policy(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn evaluate(&self, policy: &PolicySnapshot, episodes: u32) -> Option<Evaluation> {
+        eprintln_line(&format!("evaluating {episodes} episodes without noise"));
+        evaluate(&self.experiment, policy, episodes, self.options.seed, || {
+            self.is_interrupted()
+        })
+    }
+
+    /// The summary of a run that only acts by `policy`.
+    pub(super) fn policy_summary(&self, policy: &PolicySnapshot) -> Summary {
+        Summary {
+            updates: policy.updates,
+            policy: self
+                .options
+                .policy
+                .as_ref()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default(),
+            policy_version: policy.version,
+            ..Summary::default()
+        }
+    }
+
+    /// Tells a person and a program what came of the run.
+    pub(super) fn report(
+        &self,
+        summary: &mut Summary,
+        folder: Option<&RunFolder>,
+    ) -> Result<(), ExperimentError> {
+        summary.example = self.experiment.name.into();
+        summary.seed = self.options.seed;
+        summary.preset = self.options.preset.to_string();
+        if let Some(seconds) = summary.solved_at_seconds {
+            let (episodes, decisions) = (
+                summary.solved_at_episodes.unwrap_or(0),
+                summary.solved_at_decisions.unwrap_or(0),
+            );
+            eprintln_line(&format!(
+                "solved after {seconds:.1} s, {episodes} episodes, {decisions} joint decisions"
+            ));
+        } else if let Some(bar) = self.experiment.solved.filter(|_| folder.is_some()) {
+            let best = summary
+                .best_score_100
+                .map_or("none yet".into(), |best| format!("{best:.3}"));
+            eprintln_line(&format!(
+                "not solved: best mean score of 100 episodes {best}, solved is {bar}"
+            ));
+        }
+        if let Some(Evaluation {
+            episodes,
+            mean,
+            min,
+            max,
+        }) = summary.evaluation
+        {
+            eprintln_line(&format!(
+                "{episodes} episodes without noise: mean {mean:.3}, least {min:.3}, most {max:.3}"
+            ));
+        }
+        if let Some(folder) = folder {
+            summary.write(folder.summary())?;
+            eprintln_line(&format!(
+                "written to {}: policy.safetensors, curve.png, metrics.csv, TensorBoard events, config.toml, \
+                 checkpoint.safetensors, summary.json",
+                folder.path().display()
+            ));
+        }
+        println_line(&summary.to_json_line());
+        Ok(())
+    }
+}
+
+/// Trains at full speed with a progress bar.
+pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
+    let mut limits = run.limits();
+    let mut episodes = run.options.evaluate;
+    if limits.seconds.is_none() && limits.decisions.is_none() && !limits.until_solved {
+        limits.seconds = Some(DEFAULT_MINUTES * 60.0);
+        episodes = episodes.or(Some(DEFAULT_EPISODES));
+    }
+    let mut app = headless::app(run.experiment.decision_period);
+    let folder = run.add_training(&mut app, Pace::Balanced)?;
+    headless::start(&mut app);
+    let mut progress = ProgressLine::new(run.experiment.name, limits.goal(run.experiment.solved));
+    loop {
+        app.update();
+        let world = app.world();
+        let recorder = world.resource::<Recorder>();
+        let status = recorder.status(world);
+        progress.update(&status);
+        let training = world.resource::<Training>();
+        let failed = training.failure().is_some() || recorder.has_failed();
+        if failed || run.is_interrupted() || limits.reached(recorder, status.decisions) {
+            progress.finish(&status);
+            break;
+        }
+    }
+    if run.is_interrupted() {
+        eprintln_line("interrupted: saving what was learned");
+        episodes = None;
+    }
+    run.finish_training(app.world_mut(), &folder, episodes)
+}
+
+/// Evaluates a trained policy.
+pub(super) fn evaluate_policy(run: &Run, policy: &PolicySnapshot) -> Result<(), ExperimentError> {
+    let start = std::time::Instant::now();
+    let evaluation = run.evaluate(policy, run.options.evaluate.unwrap_or(DEFAULT_EPISODES));
+    let mut summary = Summary {
+        evaluation,
+        seconds: start.elapsed().as_secs_f64(),
+        ..run.policy_summary(policy)
+    };
+    run.report(&mut summary, None)
+}

@@ -1,0 +1,67 @@
+//! Apps without a window, stepped by hand as fast as the machine can.
+//!
+//! ```
+//! use bevy::prelude::*;
+//! use bevy_maddpg::headless;
+//!
+//! #[derive(Resource, Default)]
+//! struct Ticks(u32);
+//!
+//! let mut app = headless::app(5);
+//! app.init_resource::<Ticks>().add_systems(FixedUpdate, |mut ticks: ResMut<Ticks>| ticks.0 += 1);
+//! headless::start(&mut app);
+//! app.update();
+//! app.update();
+//! assert_eq!(app.world().resource::<Ticks>().0, 10, "five fixed steps an update");
+//! ```
+
+use std::time::Duration;
+
+use bevy::{
+    app::ScheduleRunnerPlugin,
+    ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SingleThreadedExecutor},
+    prelude::*,
+    time::TimeUpdateStrategy,
+};
+
+/// An app whose every update is `ticks` fixed steps, on one thread: many small arenas are stepped faster so.
+///
+/// Add plugins and systems, then call [`start`], then [`App::update`] as often as needed.
+pub fn app(ticks: u32) -> App {
+    let mut app = App::new();
+    app.add_plugins((
+        MinimalPlugins.build().disable::<ScheduleRunnerPlugin>(),
+        TransformPlugin,
+    ))
+    .insert_resource(TimeUpdateStrategy::FixedTimesteps(ticks));
+    let labels: [InternedScheduleLabel; 10] = [
+        First.intern(),
+        PreUpdate.intern(),
+        Update.intern(),
+        PostUpdate.intern(),
+        Last.intern(),
+        RunFixedMainLoop.intern(),
+        FixedFirst.intern(),
+        FixedPreUpdate.intern(),
+        FixedPostUpdate.intern(),
+        FixedLast.intern(),
+    ];
+    for label in labels {
+        app.edit_schedule(label, |schedule| {
+            schedule.set_executor(SingleThreadedExecutor::new());
+        });
+    }
+    app
+}
+
+/// Makes an app ready for [`App::update`] by hand, and runs its startup systems.
+pub fn start(app: &mut App) {
+    // The clamp on long frames must not swallow fixed steps.
+    app.world_mut()
+        .resource_mut::<Time<Virtual>>()
+        .set_max_delta(Duration::from_secs(3600));
+    app.finish();
+    app.cleanup();
+    // The first update runs the startup systems and no fixed step.
+    app.update();
+}

@@ -1,0 +1,265 @@
+//! The tennis example as a program: its output, its errors, Ctrl-C and resuming.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use bevy_maddpg::{experiment::Summary, policy::PolicySnapshot};
+
+/// The example, built by `cargo test` beside this test.
+fn tennis() -> Command {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let mut command = Command::new(
+        folder
+            .join("examples")
+            .join(format!("tennis{}", std::env::consts::EXE_SUFFIX)),
+    );
+    command
+        .env("RUST_BACKTRACE", "1")
+        .env_remove("DISPLAY")
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    tennis().arg("--headless").args(arguments).output().unwrap()
+}
+
+fn summary(output: &Output) -> Summary {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(
+        text.lines().count(),
+        1,
+        "nothing but the summary on standard output: {text}"
+    );
+    serde_json::from_str(text.trim()).unwrap()
+}
+
+/// Asserts that the program refuses with one readable message; returns it.
+fn refusal(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{arguments:?} is accepted: {text}");
+    assert!(output.stdout.is_empty(), "no summary of a run that was not");
+    assert!(
+        !text.contains("panicked") && !text.contains("backtrace"),
+        "{text}"
+    );
+    let errors = text.lines().filter(|line| line.starts_with("error")).count();
+    assert_eq!(errors, 1, "one message: {text}");
+    text
+}
+
+fn shipped_policy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/policies/tennis.safetensors")
+}
+
+#[test]
+fn a_short_run_writes_everything_it_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let out_text = out.to_str().unwrap();
+    let output = run(&[
+        "--seed",
+        "3",
+        "--max-decisions",
+        "12000",
+        "--evaluate",
+        "2",
+        "--out",
+        out_text,
+    ]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{text}");
+    let summary = summary(&output);
+    assert_eq!(
+        (summary.example.as_str(), summary.seed, summary.preset.as_str()),
+        ("tennis", 3, "matd3")
+    );
+    assert!(summary.decisions >= 12_000 && summary.decisions < 12_200 && summary.updates > 0);
+    assert_eq!(
+        summary.evaluation.as_ref().map(|evaluation| evaluation.episodes),
+        Some(2)
+    );
+    assert_eq!(
+        summary,
+        serde_json::from_str(&fs::read_to_string(out.join("summary.json")).unwrap()).unwrap()
+    );
+    let policy = PolicySnapshot::load(out.join("policy.safetensors")).unwrap();
+    assert_eq!((policy.seed, policy.updates), (3, summary.updates));
+    for file in [
+        "checkpoint.safetensors",
+        "config.toml",
+        "curve.png",
+        "metrics.csv",
+    ] {
+        assert!(fs::metadata(out.join(file)).unwrap().len() > 100, "{file}");
+    }
+    let names = fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(names.into_iter().any(|name| name.contains("tfevents")));
+
+    assert!(refusal(&["--out", out_text]).contains("already holds a run"));
+    let resumed = run(&["--resume", out_text, "--max-decisions", "14000"]);
+    let resumed_summary = self::summary(&resumed);
+    assert!(
+        resumed_summary.decisions >= 14_000 && resumed_summary.decisions < 14_200,
+        "it goes on counting"
+    );
+    assert!(resumed_summary.updates >= summary.updates);
+}
+
+#[test]
+fn lockstep_gives_the_same_policy_file_for_the_same_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |name: &str, seed: &str| {
+        let out = folder.path().join(name);
+        let limits = [
+            "--lockstep",
+            "--arenas",
+            "16",
+            "--max-decisions",
+            "12000",
+            "--seed",
+            seed,
+        ];
+        let output = run(&[&limits[..], &["--out", out.to_str().unwrap()]].concat());
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(summary(&output).updates > 300);
+        fs::read(out.join("policy.safetensors")).unwrap()
+    };
+    let first = policy("first", "5");
+    assert!(first == policy("second", "5"), "the same seed, the same bytes");
+    assert!(first != policy("other", "6"), "another seed, another policy");
+}
+
+#[test]
+fn the_shipped_policy_plays_well() {
+    let policy = shipped_policy();
+    let output = run(&["--policy", policy.to_str().unwrap(), "--evaluate", "20"]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let evaluation = summary(&output).evaluation.unwrap();
+    assert_eq!(evaluation.episodes, 20);
+    assert!(evaluation.mean >= 2.6 && evaluation.min >= 2.0, "{evaluation:?}");
+}
+
+#[test]
+fn a_policy_file_that_cannot_be_used_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.safetensors");
+    let path_text = path.to_str().unwrap();
+    assert!(
+        refusal(&["--policy", path_text]).contains("mine.safetensors"),
+        "missing"
+    );
+    let content = fs::read(shipped_policy()).unwrap();
+    let flip = |position: usize| {
+        let mut damaged = content.clone();
+        damaged[position] ^= 0x10;
+        damaged
+    };
+    for (damage, bytes) in [
+        ("empty", Vec::new()),
+        ("text", b"not a policy".to_vec()),
+        ("truncated", content[..content.len() - 100].to_vec()),
+        ("one bit flipped in the weights", flip(content.len() - 50)),
+        ("one bit flipped in the header", flip(30)),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let text = refusal(&["--policy", path_text]);
+        assert!(text.contains("mine.safetensors"), "{damage}: {text}");
+    }
+    // A policy for other agents.
+    let mut spec = bevy_maddpg::games::tennis::spec();
+    spec.slots.iter_mut().for_each(|agent| agent.observation_size = 7);
+    PolicySnapshot::zeros(&spec.groups(true).unwrap())
+        .save(&path)
+        .unwrap();
+    let text = refusal(&["--policy", path_text]);
+    assert!(
+        text.contains("another game") && text.contains("observation_size: 7"),
+        "{text}"
+    );
+}
+
+#[test]
+fn options_that_cannot_be_met_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("mine.toml");
+    let config_text = config.to_str().unwrap();
+    for (text, expected) in [
+        ("[learner]\ngama = 0.9", "gama"),
+        ("[learner]\ngamma = 2.0", "`learner.gamma` is 2, expected 0 to 1"),
+        ("[learner]\nbatch_size = \"many\"", "batch_size"),
+        ("[learner", "mine.toml"),
+    ] {
+        fs::write(&config, text).unwrap();
+        let refused = refusal(&["--config", config_text]);
+        assert!(
+            refused.contains(expected) && refused.contains("mine.toml"),
+            "{refused}"
+        );
+    }
+    assert!(refusal(&["--config", "/nowhere/mine.toml"]).contains("/nowhere/mine.toml"));
+    let file = folder.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let under_a_file = file.join("run");
+    assert!(refusal(&["--out", under_a_file.to_str().unwrap()]).contains("file/run"));
+    if !cfg!(feature = "cuda") {
+        assert!(refusal(&["--device", "cuda"]).contains("--features cuda"));
+    }
+    assert!(refusal(&["--resume", folder.path().to_str().unwrap()]).contains("checkpoint.safetensors"));
+    assert!(refusal(&["--preset", "sac"]).contains("maddpg_2017"));
+    assert!(refusal(&["--arenas", "0"]).contains("--arenas"));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_run_cleanly_with_what_was_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let child = tennis()
+        .args(["--headless", "--max-minutes", "5", "--out", out.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while fs::metadata(out.join("metrics.csv")).map_or(0, |file| file.len()) < 1_000 {
+        assert!(Instant::now() < deadline, "the run starts");
+        sleep(Duration::from_millis(100));
+    }
+    let status = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(summary(&output).decisions > 0);
+    assert!(PolicySnapshot::load(out.join("policy.safetensors")).is_ok());
+    let resumed = run(&["--resume", out.to_str().unwrap(), "--max-minutes", "0.02"]);
+    assert!(
+        resumed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&resumed.stderr)
+    );
+}

@@ -1,0 +1,227 @@
+//! What the rollout hands to a learner, and what it refuses.
+
+use bevy::{ecs::error::BevyError, prelude::*};
+use bevy_maddpg::{
+    agent::{Action, ActionOverride, Agent, Observation, Reward},
+    arena::{Arena, Episode, EpisodeEnded, InArena},
+    headless,
+    learner::{Pace, Preset, TrainingConfig},
+    plugin::MaddpgPlugins,
+    policy::PolicySnapshot,
+    rollout::{AgentSystems, Arenas, Observe, Reset, RolloutClock},
+    training::Training,
+};
+
+/// A game of one number: it grows by the agent's action each tick, from 0 at reset; each tick earns 1.
+#[derive(Component, Default)]
+struct Position(f32);
+
+fn reset(arenas: Query<(&Episode, Entity)>, mut agents: Query<(&InArena, &mut Position)>) {
+    for (place, mut position) in &mut agents {
+        if arenas
+            .get(place.arena)
+            .is_ok_and(|(episode, _)| episode.needs_reset())
+        {
+            position.0 = 0.0;
+        }
+    }
+}
+
+fn observe(mut agents: Query<(&Position, &mut Observation)>) {
+    for (position, mut observation) in &mut agents {
+        observation.write(&[position.0]);
+    }
+}
+
+fn act(mut agents: Query<(&Action, &mut Position)>) {
+    for (action, mut position) in &mut agents {
+        position.0 += action[0];
+    }
+}
+
+fn reward(mut agents: Query<(&InArena, &Position, &mut Reward)>, mut episodes: Query<&mut Episode>) {
+    for (place, position, mut reward) in &mut agents {
+        reward.add(1.0);
+        if position.0 >= 6.5 {
+            episodes.get_mut(place.arena).unwrap().terminate();
+        }
+    }
+}
+
+fn game(plugins: MaddpgPlugins, time_limit: u32, frames: usize) -> App {
+    let mut app = headless::app(1);
+    app.add_plugins(plugins.with_decision_period(2))
+        .add_systems(Reset, reset)
+        .add_systems(Observe, observe)
+        .add_systems(
+            FixedUpdate,
+            (act.in_set(AgentSystems::Act), reward.in_set(AgentSystems::Reward)),
+        );
+    let arena = app.world_mut().spawn(Arena::with_time_limit(time_limit)).id();
+    for slot in 0..2 {
+        app.world_mut().spawn((
+            Agent::new("walker", 1, 1).with_frames(frames),
+            InArena::slot(arena, slot),
+            Position::default(),
+            ActionOverride(vec![0.5 + 0.5 * slot as f32]),
+        ));
+    }
+    headless::start(&mut app);
+    app
+}
+
+fn training() -> MaddpgPlugins {
+    let mut config =
+        TrainingConfig::from_toml(Preset::Matd3, "[learner]\nlearning_starts = 1000000").unwrap();
+    config.exploration.random_decisions = 0;
+    MaddpgPlugins::train(config).with_training(|training| training.pace = Pace::Lockstep)
+}
+
+/// The transitions that reached the learner.
+fn transitions(app: &mut App) -> bevy_maddpg::transition::TransitionBlock {
+    let learner = app
+        .world_mut()
+        .resource_mut::<Training>()
+        .stop()
+        .expect("a learner");
+    learner.replay().rows().clone()
+}
+
+#[test]
+fn a_transition_spans_a_decision_and_ends_before_the_reset() {
+    // Slot 1 moves by 1 a tick, 2 a decision: it passes 6.5 in the first tick of the fourth decision.
+    let mut app = game(training(), 100, 1);
+    (0..11).for_each(|_| app.update());
+    let rows = transitions(&mut app);
+    assert_eq!(rows.observations[..8], [0.0, 0.0, 1.0, 2.0, 2.0, 4.0, 3.0, 6.0]);
+    assert_eq!(
+        rows.next_observations[..8],
+        [1.0, 2.0, 2.0, 4.0, 3.0, 6.0, 3.5, 7.0],
+        "the true last observation"
+    );
+    assert_eq!(rows.actions[..8], [0.5, 1.0, 0.5, 1.0, 0.5, 1.0, 0.5, 1.0]);
+    assert_eq!(
+        rows.rewards[..8],
+        [2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0],
+        "rewards of a decision are added up"
+    );
+    assert_eq!(rows.terminated[..5], [false, false, false, true, false]);
+    assert_eq!(
+        rows.observations[8..10],
+        [0.0, 0.0],
+        "the next episode starts from its reset"
+    );
+}
+
+#[test]
+fn a_time_limit_truncates_and_is_not_a_terminal_state() {
+    let mut app = game(training(), 2, 1);
+    (0..10).for_each(|_| app.update());
+    let ended: Vec<EpisodeEnded> = app
+        .world_mut()
+        .resource_mut::<Messages<EpisodeEnded>>()
+        .drain()
+        .collect();
+    assert!(
+        ended
+            .iter()
+            .all(|episode| episode.truncated && episode.decisions == 2 && episode.returns == [4.0, 4.0])
+    );
+    let rows = transitions(&mut app);
+    assert!(rows.terminated.iter().all(|&terminated| !terminated));
+    assert_eq!(
+        rows.next_observations[2..4],
+        [2.0, 4.0],
+        "the last observation before the reset"
+    );
+    assert_eq!(rows.observations[4..6], [0.0, 0.0]);
+}
+
+#[test]
+fn frames_are_stacked_and_start_anew_with_an_episode() {
+    let mut app = game(training(), 2, 3);
+    (0..8).for_each(|_| app.update());
+    let rows = transitions(&mut app);
+    let slot_1 = |row: usize| rows.observations[row * 6 + 3..row * 6 + 6].to_vec();
+    assert_eq!(
+        [slot_1(0), slot_1(1), slot_1(2)],
+        [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]]
+    );
+    assert_eq!(rows.next_observations[9..12], [0.0, 2.0, 4.0]);
+}
+
+#[test]
+fn nothing_is_kept_when_nobody_learns() {
+    let agents = bevy_maddpg::policy::AgentSpec {
+        behavior: "walker".into(),
+        observation_size: 1,
+        action_size: 1,
+    };
+    let spec = bevy_maddpg::policy::ArenaSpec {
+        slots: vec![agents; 2],
+    };
+    let policy = PolicySnapshot::zeros(&spec.groups(true).unwrap());
+    let mut app = game(MaddpgPlugins::play(policy), 2, 1);
+    (0..50).for_each(|_| app.update());
+    assert!(
+        app.world()
+            .resource::<bevy_maddpg::rollout::Experience>()
+            .completed()
+            .is_empty()
+    );
+    assert_eq!(app.world().resource::<RolloutClock>().decisions, 25);
+}
+
+#[test]
+fn arenas_can_come_and_go() {
+    let mut app = game(training(), 3, 1);
+    (0..5).for_each(|_| app.update());
+    let arena = app.world_mut().spawn(Arena::with_time_limit(3)).id();
+    for slot in 0..2 {
+        app.world_mut().spawn((
+            Agent::new("walker", 1, 1),
+            InArena::slot(arena, slot),
+            Position::default(),
+        ));
+    }
+    (0..5).for_each(|_| app.update());
+    assert_eq!(app.world().resource::<Arenas>().len(), 2);
+    app.world_mut().despawn(arena);
+    (0..5).for_each(|_| app.update());
+    assert_eq!(app.world().resource::<Arenas>().len(), 1);
+}
+
+/// The error that a world of arenas with these agents stops with.
+fn refusal(arenas: &[&[(&str, usize, usize)]]) -> String {
+    fn keep(error: BevyError, _: bevy::ecs::error::ErrorContext) {
+        LAST.lock().unwrap().clone_from(&error.to_string());
+    }
+    static LAST: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one = ONE.lock().unwrap();
+    let mut app = headless::app(1);
+    app.set_error_handler(keep).add_plugins(training());
+    for agents in arenas {
+        let arena = app.world_mut().spawn(Arena::default()).id();
+        for &(behavior, slot, size) in *agents {
+            app.world_mut()
+                .spawn((Agent::new(behavior, size, 1), InArena::slot(arena, slot)));
+        }
+    }
+    headless::start(&mut app);
+    app.update();
+    LAST.lock().unwrap().clone()
+}
+
+#[test]
+fn agents_that_do_not_fit_together_are_refused_by_name() {
+    let gap = refusal(&[&[("a", 0, 1), ("a", 2, 1)]]);
+    assert!(gap.contains("slots [0, 2]"), "{gap}");
+    let sizes = refusal(&[&[("a", 0, 1), ("a", 1, 2)]]);
+    assert!(
+        sizes.contains("behavior `a`") && sizes.contains("observes 2"),
+        "{sizes}"
+    );
+    let arenas = refusal(&[&[("a", 0, 1)], &[("b", 0, 1)]]);
+    assert!(arenas.contains("all arenas of a world need the same"), "{arenas}");
+}
