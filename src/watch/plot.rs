@@ -152,6 +152,7 @@ fn spawn(
 }
 
 /// Draws the curve and its labels a few times a second, at the resolution of the screen.
+#[expect(clippy::too_many_arguments, reason = "what it draws comes from many places")]
 fn draw(
     time: Res<Time<Real>>,
     settings: Res<Settings>,

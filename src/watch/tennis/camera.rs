@@ -17,6 +17,9 @@ const ANGLE: f32 = 0.6;
 /// Real seconds in which the camera goes two thirds of its way to where it should be.
 const EASE: f32 = 0.3;
 
+/// The camera, which is not the ball.
+type CameraOnly = (With<Camera3d>, Without<FrontBall>);
+
 /// Where a camera is and what it looks at.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Shot {
@@ -75,7 +78,7 @@ fn go(
     inset: Res<SceneInset>,
     window: Single<&Window, With<PrimaryWindow>>,
     ball: Option<Single<&Transform, With<FrontBall>>>,
-    camera: Single<(&mut Transform, &mut DistanceFog), (With<Camera3d>, Without<FrontBall>)>,
+    camera: Single<(&mut Transform, &mut DistanceFog), CameraOnly>,
     mut last: Local<Option<Shot>>,
 ) {
     let size = window.physical_size().as_vec2();
