@@ -147,16 +147,14 @@ impl Axis {
     }
 }
 
-/// The axes that show all of a curve and the bar: x in joint decisions, y in score.
-pub(super) fn axes(curve: &LearningCurve, solved: Option<f32>) -> (Axis, Axis) {
-    let last = curve
-        .scores()
-        .last()
-        .map_or(0.0, |point| point.0)
-        .max(curve.last_mean.map_or(0.0, |point| point.0));
-    let first = curve.scores().first().map_or(0.0, |point| point.0);
-    // A run that goes on from a checkpoint starts far from 0.
-    let start = if first > last * 0.5 { first } else { 0.0 };
+/// A run that is first seen after more joint decisions than this goes on from a checkpoint.
+const RESUMED: u64 = 10_000;
+
+/// The axes that show all of a curve and the bar: x in joint decisions, y in score. The run was first seen after
+/// `from` decisions, there are `now`.
+pub(super) fn axes(curve: &LearningCurve, solved: Option<f32>, from: u64, now: u64) -> (Axis, Axis) {
+    let is_resumed = from > RESUMED && from > now / 10;
+    let (start, last) = (if is_resumed { from as f64 } else { 0.0 }, now as f64);
     let finite = curve
         .scores()
         .iter()
@@ -219,8 +217,11 @@ mod tests {
 
     #[test]
     fn axes_show_the_bar_before_any_score() {
-        let (x, y) = axes(&LearningCurve::new(100), Some(0.5));
+        let (x, y) = axes(&LearningCurve::new(100), Some(0.5), 64, 5_000);
         assert!(y.low <= 0.0 && y.high > 0.5);
+        assert_eq!((x.low, x.high), (0.0, 5_000.0));
+        let (x, _) = axes(&LearningCurve::new(100), None, 200_000, 200_000);
+        assert_eq!(x.low, 200_000.0, "a resumed run starts where it was");
         assert!(x.high > x.low);
     }
 }

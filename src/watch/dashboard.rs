@@ -138,10 +138,12 @@ fn refresh(
             }
             Head::Mean => {
                 let episodes = curve.episodes().min(settings.score_window as u64);
-                (
-                    format!("mean score of the last {episodes}, best {}", score(curve.best())),
-                    style::MUTED,
-                )
+                let words = match curve.best() {
+                    Some(best) => format!("mean score of the last {episodes}, best {best:.2}"),
+                    None if episodes > 0 => format!("mean score of the last {episodes}"),
+                    None => "no episode has ended yet".into(),
+                };
+                (words, style::MUTED)
             }
             Head::Best => solved_words(curve.solved_at, settings.solved, statistics.last_score),
         };
@@ -176,10 +178,7 @@ fn solved_words(solved_at: Option<(u64, u64)>, bar: Option<f32>, last: Option<f3
             style::GOOD,
         ),
         _ => (
-            last.map_or_else(
-                || "no episode yet".into(),
-                |last| format!("last episode {last:.2}"),
-            ),
+            last.map_or_else(String::new, |last| format!("last episode {last:.2}")),
             style::MUTED,
         ),
     }

@@ -14,6 +14,7 @@ use super::{
     statistics::Statistics,
     style::{self, WatchFont},
 };
+use crate::rollout::RolloutClock;
 
 /// Height of the plot.
 const HEIGHT: f32 = 214.0;
@@ -151,25 +152,29 @@ fn spawn(
 }
 
 /// Draws the curve and its labels a few times a second, at the resolution of the screen.
+#[expect(clippy::too_many_arguments, reason = "what it draws comes from many places")]
 fn draw(
     time: Res<Time<Real>>,
     settings: Res<Settings>,
     statistics: Res<Statistics>,
+    clock: Res<RolloutClock>,
     plot: Single<(&ComputedNode, &ImageNode), With<Plot>>,
     mut images: ResMut<Assets<Image>>,
     mut labels: Query<(&TickLabel, &mut Node, &mut Text)>,
     mut canvas: Local<Canvas>,
     mut drawn_at: Local<f64>,
+    mut first_seen: Local<Option<u64>>,
 ) {
     let (node, image) = plot.into_inner();
     let size = node.size().as_uvec2();
     let is_due = time.elapsed_secs_f64() - *drawn_at >= PERIOD
         || size != UVec2::new(canvas.width as u32, canvas.height as u32);
-    if !is_due || size.min_element() < 8 {
+    if !is_due || size.min_element() < 8 || clock.decisions == 0 {
         return;
     }
     *drawn_at = time.elapsed_secs_f64();
-    let (x, y) = axes(&statistics.curve, settings.solved);
+    let from = *first_seen.get_or_insert(clock.decisions);
+    let (x, y) = axes(&statistics.curve, settings.solved, from, clock.decisions);
     paint(
         &mut canvas,
         size,

@@ -1,5 +1,6 @@
 use bevy::{
-    camera::SubCameraView, core_pipeline::tonemapping::Tonemapping, prelude::*, window::PrimaryWindow,
+    camera::SubCameraView, core_pipeline::tonemapping::Tonemapping, math::ops, prelude::*,
+    window::PrimaryWindow,
 };
 
 use super::scenery::{AIR, FrontBall};
@@ -15,6 +16,9 @@ pub(super) const VIEWS: [&str; 3] = ["court", "ball", "arenas"];
 const ANGLE: f32 = 0.6;
 /// Real seconds in which the camera goes two thirds of its way to where it should be.
 const EASE: f32 = 0.3;
+
+/// The camera, which is not the ball.
+type CameraOnly = (With<Camera3d>, Without<FrontBall>);
 
 /// Where a camera is and what it looks at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,14 +78,14 @@ fn go(
     inset: Res<SceneInset>,
     window: Single<&Window, With<PrimaryWindow>>,
     ball: Option<Single<&Transform, With<FrontBall>>>,
-    camera: Single<(&mut Transform, &mut DistanceFog), (With<Camera3d>, Without<FrontBall>)>,
+    camera: Single<(&mut Transform, &mut DistanceFog), CameraOnly>,
     mut last: Local<Option<Shot>>,
 ) {
     let size = window.physical_size().as_vec2();
     let aspect = ((size.x - inset.right as f32) / size.y.max(1.0)).max(0.3);
     let ball = ball.map_or(Vec3::ZERO, |ball| ball.translation);
     let wanted = shot(views.current, ball, aspect);
-    let share = 1.0 - (-time.delta_secs() / EASE).exp();
+    let share = 1.0 - ops::exp(-time.delta_secs() / EASE);
     let shot = last.map_or(wanted, |last| Shot {
         eye: last.eye.lerp(wanted.eye, share),
         subject: last.subject.lerp(wanted.subject, share),
@@ -98,7 +102,7 @@ fn go(
 
 /// What a view shows, in a picture that is `aspect` times as wide as high.
 fn shot(view: usize, ball: Vec3, aspect: f32) -> Shot {
-    let half_height = (ANGLE / 2.0).tan();
+    let half_height = ops::tan(ANGLE / 2.0);
     match view {
         0 => {
             // Far enough to see the near edge of the floor from wall to wall.
@@ -137,7 +141,7 @@ mod tests {
                 .inverse();
             for x in [-dimensions::WALL, dimensions::WALL] {
                 let corner = view.transform_point3(Vec3::new(x, dimensions::FLOOR, dimensions::WIDTH / 2.0));
-                let across = corner.x / -corner.z / ((ANGLE / 2.0).tan() * aspect);
+                let across = corner.x / -corner.z / (ops::tan(ANGLE / 2.0) * aspect);
                 assert!(across.abs() < 1.0, "aspect {aspect}: x = {x} is seen at {across}");
             }
         }
