@@ -58,13 +58,7 @@ fn main() {
     while training.world().resource::<Training>().updates() < 100 {
         training.update();
     }
-    let policy = training
-        .world()
-        .resource::<ActingPolicy>()
-        .snapshot()
-        .expect("a policy")
-        .as_ref()
-        .clone();
+    let policy = training.world().resource::<ActingPolicy>().snapshot().expect("a policy").as_ref().clone();
     let mut plugins = MaddpgPlugins::play(policy);
     plugins.rollout.exploration = TrainingConfig::default().exploration;
     let mut playing = world(plugins);
@@ -87,18 +81,8 @@ fn main() {
     }
     for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
         let (on, off) = (percentile(&mut on, share), percentile(&mut off, share));
-        println!(
-            "game_frame/{name}: training {on:.0} us, playing {off:.0} us, ratio {:.3}",
-            on / off
-        );
+        println!("game_frame/{name}: training {on:.0} us, playing {off:.0} us, ratio {:.3}", on / off);
     }
-    let wait = training
-        .world()
-        .resource::<ActingPolicy>()
-        .wait_percentile(0.99)
-        .unwrap_or_default();
-    println!(
-        "game_frame/wait_p99: {:.1} us a decision for hand-over and swap",
-        wait.as_secs_f64() * 1e6
-    );
+    let wait = training.world().resource::<ActingPolicy>().wait_percentile(0.99).unwrap_or_default();
+    println!("game_frame/wait_p99: {:.1} us a decision for hand-over and swap", wait.as_secs_f64() * 1e6);
 }

@@ -27,8 +27,7 @@ fn world(arenas: usize) -> App {
     plugins.rollout.exploration = TrainingConfig::default().exploration;
     plugins.rollout.exploration.random_decisions = 0;
     let mut app = headless::app(tennis::DECISION_PERIOD);
-    app.add_plugins(plugins)
-        .add_plugins(TennisPlugin { arenas, ..default() });
+    app.add_plugins(plugins).add_plugins(TennisPlugin { arenas, ..default() });
     headless::start(&mut app);
     (0..20).for_each(|_| app.update());
     app
@@ -37,17 +36,14 @@ fn world(arenas: usize) -> App {
 /// The bodies of 64 arenas in a world of rapier alone: no agents, no rules; balls are put back when they lie.
 fn bare_physics() -> App {
     let mut app = headless::app(tennis::DECISION_PERIOD);
-    app.insert_resource(TimestepMode::Fixed {
-        dt: tennis::TICK_SECONDS as f32,
-        substeps: 1,
-    })
-    .insert_resource(Time::<Fixed>::from_seconds(tennis::TICK_SECONDS))
-    .add_plugins(RapierPhysicsPlugin::<NoUserData>::default().in_fixed_schedule())
-    .add_systems(Startup, |mut commands: Commands| {
-        for index in 0..64 {
-            tennis::spawn(&mut commands, index, 0);
-        }
-    });
+    app.insert_resource(TimestepMode::Fixed { dt: tennis::TICK_SECONDS as f32, substeps: 1 })
+        .insert_resource(Time::<Fixed>::from_seconds(tennis::TICK_SECONDS))
+        .add_plugins(RapierPhysicsPlugin::<NoUserData>::default().in_fixed_schedule())
+        .add_systems(Startup, |mut commands: Commands| {
+            for index in 0..64 {
+                tennis::spawn(&mut commands, index, 0);
+            }
+        });
     headless::start(&mut app);
     (0..20).for_each(|_| app.update());
     app
@@ -58,9 +54,7 @@ fn rollouts(criterion: &mut Criterion) {
     for arenas in [1, 64, 256, 1024] {
         let mut app = world(arenas);
         group.throughput(Throughput::Elements(2 * arenas as u64));
-        group.bench_function(BenchmarkId::from_parameter(arenas), |bencher| {
-            bencher.iter(|| app.update())
-        });
+        group.bench_function(BenchmarkId::from_parameter(arenas), |bencher| bencher.iter(|| app.update()));
     }
     group.finish();
     let mut app = bare_physics();

@@ -19,11 +19,7 @@ use rand::RngExt;
 fn filled(config: LearnerConfig, spec: ArenaSpec) -> Learner {
     let rows = 4 * config.batch_size;
     let mut random = stream(0, "bench", 0);
-    let mut draw = |count: usize| {
-        (0..count)
-            .map(|_| random.random_range(-1.0..1.0))
-            .collect::<Vec<f32>>()
-    };
+    let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f32>>();
     let block = TransitionBlock {
         observations: draw(rows * spec.joint_observation_size()),
         actions: draw(rows * spec.joint_action_size()),
@@ -37,11 +33,7 @@ fn filled(config: LearnerConfig, spec: ArenaSpec) -> Learner {
 }
 
 fn plain(agents: usize, width: usize, batch: usize, observation_size: usize, action_size: usize) -> Learner {
-    let agent = AgentSpec {
-        behavior: "agent".into(),
-        observation_size,
-        action_size,
-    };
+    let agent = AgentSpec { behavior: "agent".into(), observation_size, action_size };
     let config = LearnerConfig {
         share_policies: false,
         actor_hidden: vec![width; 2],
@@ -51,12 +43,7 @@ fn plain(agents: usize, width: usize, batch: usize, observation_size: usize, act
         normalize_observations: false,
         ..Preset::Maddpg.config().learner
     };
-    filled(
-        config,
-        ArenaSpec {
-            slots: vec![agent; agents],
-        },
-    )
+    filled(config, ArenaSpec { slots: vec![agent; agents] })
 }
 
 fn updates(criterion: &mut Criterion) {
@@ -68,10 +55,7 @@ fn updates(criterion: &mut Criterion) {
     bench("update/plain/3x64x1024", plain(3, 64, 1024, 18, 5));
     bench("update/plain/2x256x256", plain(2, 256, 256, 24, 2));
     bench("update/plain/2x128x256", plain(2, 128, 256, 24, 2));
-    bench(
-        "update/default/tennis",
-        filled(Preset::Matd3.config().learner, tennis::spec()),
-    );
+    bench("update/default/tennis", filled(Preset::Matd3.config().learner, tennis::spec()));
 }
 
 criterion_group!(benches, updates);

@@ -53,11 +53,7 @@ fn is_headless() -> bool {
 fn spawn(mut commands: Commands) {
     for _ in 0..ARENAS {
         let arena = commands.spawn(Arena::with_time_limit(40)).id(); // decisions
-        commands.spawn((
-            Agent::new("drone", 4, 2),
-            InArena::slot(arena, 0),
-            Drone::default(),
-        ));
+        commands.spawn((Agent::new("drone", 4, 2), InArena::slot(arena, 0), Drone::default()));
     }
     commands.spawn(Camera2d);
 }
@@ -106,10 +102,7 @@ fn report(
         let before = scores.0.best().is_some_and(|best| best >= LEARNED);
         let mean = scores.0.push(episode.returns[0]).unwrap_or(f32::NEG_INFINITY);
         if mean >= LEARNED && !before {
-            println!(
-                "learned in {:.1} s: mean return {mean:.2}",
-                scores.1.elapsed().as_secs_f32()
-            );
+            println!("learned in {:.1} s: mean return {mean:.2}", scores.1.elapsed().as_secs_f32());
             if is_headless() {
                 exit.write(AppExit::Success);
             }
@@ -121,10 +114,6 @@ fn draw(drones: Query<&Drone>, mut gizmos: Gizmos) {
     for drone in &drones {
         gizmos.circle_2d(drone.target * 300.0, 6.0, Color::srgb(0.9, 0.6, 0.2));
         gizmos.circle_2d(drone.position * 300.0, 10.0, Color::srgb(0.3, 0.7, 1.0));
-        gizmos.line_2d(
-            drone.position * 300.0,
-            drone.target * 300.0,
-            Color::srgba(1.0, 1.0, 1.0, 0.1),
-        );
+        gizmos.line_2d(drone.position * 300.0, drone.target * 300.0, Color::srgba(1.0, 1.0, 1.0, 0.1));
     }
 }

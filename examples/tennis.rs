@@ -17,18 +17,11 @@ use bevy_maddpg::{
 
 fn main() -> ExitCode {
     Experiment::new("tennis", tennis::spec(), |app, setup| {
-        app.add_plugins(TennisPlugin {
-            arenas: setup.arenas,
-            seed: setup.seed,
-            ..Default::default()
-        });
+        app.add_plugins(TennisPlugin { arenas: setup.arenas, seed: setup.seed, ..Default::default() });
     })
     .with_title("Tennis: two agents learn to rally")
     .with_scene(|app, setup| {
-        app.add_plugins(TennisScenePlugin {
-            human: setup.human,
-            ..Default::default()
-        });
+        app.add_plugins(TennisScenePlugin { human: setup.human, ..Default::default() });
     })
     .with_score(tennis::score)
     .with_solved(tennis::SOLVED)

@@ -28,12 +28,7 @@ pub struct Agent {
 impl Agent {
     /// An agent that sees one frame of `observation_size` numbers and acts with `action_size` numbers.
     pub fn new(behavior: impl Into<String>, observation_size: usize, action_size: usize) -> Self {
-        Self {
-            behavior: behavior.into(),
-            observation_size,
-            action_size,
-            frames: 1,
-        }
+        Self { behavior: behavior.into(), observation_size, action_size, frames: 1 }
     }
 
     /// The same agent with the last `frames` frames stacked into what its policy sees.
@@ -126,6 +121,7 @@ pub struct Reward {
 impl Reward {
     /// Adds to the reward of the present decision; any unit, finite.
     pub fn add(&mut self, reward: f32) {
+        debug_assert!(reward.is_finite(), "Reward::add takes finite numbers, found {reward}");
         self.decision += reward;
         self.episode += reward;
     }

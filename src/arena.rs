@@ -15,9 +15,7 @@ pub struct Arena {
 impl Arena {
     /// An arena whose episodes are truncated after `decisions` decisions.
     pub fn with_time_limit(decisions: u32) -> Self {
-        Self {
-            time_limit: Some(decisions),
-        }
+        Self { time_limit: Some(decisions) }
     }
 }
 
@@ -151,11 +149,7 @@ mod tests {
     fn the_first_end_of_an_episode_counts() {
         let mut episode = Episode::default();
         episode.terminate();
-        assert_eq!(
-            episode.status(),
-            EpisodeStatus::New,
-            "an episode that has not begun cannot end"
-        );
+        assert_eq!(episode.status(), EpisodeStatus::New, "an episode that has not begun cannot end");
         episode.begin(0.1);
         episode.truncate();
         episode.terminate();
@@ -168,9 +162,7 @@ mod tests {
     fn despawning_an_arena_despawns_its_agents() {
         let mut world = World::new();
         let arena = world.spawn(Arena::default()).id();
-        let agent = world
-            .spawn((crate::agent::Agent::new("a", 1, 1), InArena::slot(arena, 0)))
-            .id();
+        let agent = world.spawn((crate::agent::Agent::new("a", 1, 1), InArena::slot(arena, 0))).id();
         world.despawn(arena);
         assert!(world.get_entity(agent).is_err());
     }

@@ -179,11 +179,7 @@ impl Experiment {
     /// What the options ask for that cannot be done, before anything is started; later, what cannot be written.
     pub fn run_with(self, options: Options) -> Result<(), ExperimentError> {
         let interrupted = listen_for_interrupts()?;
-        let policy = options
-            .policy
-            .as_deref()
-            .map(|path| self.load_policy(path))
-            .transpose()?;
+        let policy = options.policy.as_deref().map(|path| self.load_policy(path)).transpose()?;
         let config = options.training_config()?;
         options.device.open()?;
         if options.arenas == Some(0) {
@@ -239,11 +235,7 @@ struct Run {
 impl Run {
     /// What the game needs to know.
     fn setup(&self) -> Setup {
-        Setup {
-            arenas: self.arenas,
-            seed: self.options.seed,
-            human: self.options.human.map(HumanSide::slot),
-        }
+        Setup { arenas: self.arenas, seed: self.options.seed, human: self.options.human.map(HumanSide::slot) }
     }
 
     fn is_interrupted(&self) -> bool {

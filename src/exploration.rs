@@ -97,8 +97,7 @@ impl Explorer {
     pub fn act_randomly(&mut self, config: &ExplorationConfig, action: &mut [f32], random: &mut impl Rng) {
         if self.hold_left == 0 || self.held.len() != action.len() {
             self.held.clear();
-            self.held
-                .extend(action.iter().map(|_| random.random_range(-1.0..=1.0f32)));
+            self.held.extend(action.iter().map(|_| random.random_range(-1.0..=1.0f32)));
             self.hold_left = config.random_hold.max(1);
         }
         self.hold_left -= 1;
@@ -131,11 +130,7 @@ mod tests {
 
     #[test]
     fn the_schedule_shrinks_the_scale_linearly() {
-        let config = ExplorationConfig {
-            final_factor: 0.2,
-            schedule_decisions: 100,
-            ..Default::default()
-        };
+        let config = ExplorationConfig { final_factor: 0.2, schedule_decisions: 100, ..Default::default() };
         assert_eq!(config.factor(0), 1.0);
         assert!((config.factor(50) - 0.6).abs() < 1e-6);
         assert_eq!(config.factor(1_000), 0.2);
@@ -160,11 +155,7 @@ mod tests {
             })
             .collect();
         let mean_square = |lag: usize| {
-            values
-                .iter()
-                .zip(&values[lag..])
-                .map(|(a, b)| f64::from(a * b))
-                .sum::<f64>()
+            values.iter().zip(&values[lag..]).map(|(a, b)| f64::from(a * b)).sum::<f64>()
                 / values.len() as f64
         };
         // x' = (1 - theta) x + sigma n: variance sigma^2 / (1 - (1 - theta)^2), correlation 1 - theta.
@@ -186,10 +177,8 @@ mod tests {
             explorer.perturb(&config, &mut action, &mut random);
             assert!(action.iter().all(|a| a.abs() <= 1.0));
         }
-        let (least, largest) = (
-            scales.iter().copied().fold(1.0, f32::min),
-            scales.iter().copied().fold(0.0, f32::max),
-        );
+        let (least, largest) =
+            (scales.iter().copied().fold(1.0, f32::min), scales.iter().copied().fold(0.0, f32::max));
         assert!((0.05..0.15).contains(&least) && (0.5..=0.6).contains(&largest));
     }
 

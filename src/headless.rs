@@ -29,11 +29,8 @@ use bevy::{
 /// Add plugins and systems, then call [`start`], then [`App::update`] as often as needed.
 pub fn app(ticks: u32) -> App {
     let mut app = App::new();
-    app.add_plugins((
-        MinimalPlugins.build().disable::<ScheduleRunnerPlugin>(),
-        TransformPlugin,
-    ))
-    .insert_resource(TimeUpdateStrategy::FixedTimesteps(ticks));
+    app.add_plugins((MinimalPlugins.build().disable::<ScheduleRunnerPlugin>(), TransformPlugin))
+        .insert_resource(TimeUpdateStrategy::FixedTimesteps(ticks));
     let labels: [InternedScheduleLabel; 10] = [
         First.intern(),
         PreUpdate.intern(),
@@ -57,9 +54,7 @@ pub fn app(ticks: u32) -> App {
 /// Makes an app ready for [`App::update`] by hand, and runs its startup systems.
 pub fn start(app: &mut App) {
     // The clamp on long frames must not swallow fixed steps.
-    app.world_mut()
-        .resource_mut::<Time<Virtual>>()
-        .set_max_delta(Duration::from_secs(3600));
+    app.world_mut().resource_mut::<Time<Virtual>>().set_max_delta(Duration::from_secs(3600));
     app.finish();
     app.cleanup();
     // The first update runs the startup systems and no fixed step.

@@ -14,13 +14,7 @@ impl<'a> Matrix<'a> {
     /// A contiguous row-major matrix of `rows` by `columns`.
     pub(crate) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "the slice holds the whole matrix");
-        Self {
-            data,
-            rows,
-            columns,
-            row_stride: columns,
-            column_stride: 1,
-        }
+        Self { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
     /// The same numbers with rows and columns exchanged.
@@ -50,16 +44,9 @@ pub(crate) enum Output {
 /// If the sizes do not fit.
 pub(crate) fn multiply(out: &mut [f32], a: Matrix, b: Matrix, output: Output) {
     assert_eq!(a.columns, b.rows, "inner sizes agree");
-    assert_eq!(
-        out.len(),
-        a.rows * b.columns,
-        "the output holds the whole product"
-    );
+    assert_eq!(out.len(), a.rows * b.columns, "the output holds the whole product");
     let (rows, columns, inner) = (a.rows, b.columns, a.columns);
-    #[expect(
-        unsafe_code,
-        reason = "gemm takes raw pointers; the sizes are checked just above"
-    )]
+    #[expect(unsafe_code, reason = "gemm takes raw pointers; the sizes are checked just above")]
     // SAFETY: `out` holds rows x columns numbers and is exclusively borrowed; `a` and `b` hold
     // rows x inner and inner x columns numbers at their strides, which `Matrix::new` checked.
     unsafe {
@@ -96,19 +83,9 @@ mod tests {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let b = [1.0, -1.0, 0.5, 2.0, 0.0, 3.0];
         let mut out = [10.0; 4];
-        multiply(
-            &mut out,
-            Matrix::new(&a, 2, 3),
-            Matrix::new(&b, 3, 2),
-            Output::Overwrite,
-        );
+        multiply(&mut out, Matrix::new(&a, 2, 3), Matrix::new(&b, 3, 2), Output::Overwrite);
         assert_eq!(out, [2.0, 12.0, 6.5, 24.0]);
-        multiply(
-            &mut out,
-            Matrix::new(&a, 2, 3),
-            Matrix::new(&b, 3, 2),
-            Output::Add,
-        );
+        multiply(&mut out, Matrix::new(&a, 2, 3), Matrix::new(&b, 3, 2), Output::Add);
         assert_eq!(out, [4.0, 24.0, 13.0, 48.0]);
     }
 
@@ -116,12 +93,7 @@ mod tests {
     fn a_transposed_view_is_read_by_columns() {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let mut out = [0.0; 4];
-        multiply(
-            &mut out,
-            Matrix::new(&a, 3, 2).transposed(),
-            Matrix::new(&a, 3, 2),
-            Output::Overwrite,
-        );
+        multiply(&mut out, Matrix::new(&a, 3, 2).transposed(), Matrix::new(&a, 3, 2), Output::Overwrite);
         assert_eq!(out, [35.0, 44.0, 44.0, 56.0]);
     }
 }

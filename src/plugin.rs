@@ -32,14 +32,8 @@ impl MaddpgPlugins {
     #[cfg(feature = "learner")]
     pub fn train(config: TrainingConfig) -> Self {
         Self {
-            rollout: RolloutPlugin {
-                exploration: config.exploration,
-                ..RolloutPlugin::default()
-            },
-            training: Some(TrainingPlugin {
-                config: config.learner,
-                ..TrainingPlugin::default()
-            }),
+            rollout: RolloutPlugin { exploration: config.exploration, ..RolloutPlugin::default() },
+            training: Some(TrainingPlugin { config: config.learner, ..TrainingPlugin::default() }),
             play: None,
         }
     }
@@ -115,8 +109,6 @@ pub struct PlayPlugin {
 
 impl Plugin for PlayPlugin {
     fn build(&self, app: &mut App) {
-        app.world_mut()
-            .get_resource_or_init::<ActingPolicy>()
-            .set(self.policy.clone());
+        app.world_mut().get_resource_or_init::<ActingPolicy>().set(self.policy.clone());
     }
 }

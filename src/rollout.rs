@@ -169,9 +169,7 @@ impl Plugin for RolloutPlugin {
                         .in_set(DecideSystems::Record)
                         .run_if(decision_is_due),
                     policy::swap.in_set(DecideSystems::Swap).run_if(decision_is_due),
-                    decide::decide
-                        .in_set(DecideSystems::Decide)
-                        .run_if(decision_is_due),
+                    decide::decide.in_set(DecideSystems::Decide).run_if(decision_is_due),
                     (
                         episodes::apply_time_limits,
                         (observe, episodes::finish, episodes::reset)

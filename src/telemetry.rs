@@ -82,11 +82,7 @@ pub struct ScoreWindow {
 impl ScoreWindow {
     /// A window over the last `window` episodes; at least 1.
     pub fn new(window: usize) -> Self {
-        Self {
-            window: window.max(1),
-            scores: VecDeque::new(),
-            best: None,
-        }
+        Self { window: window.max(1), scores: VecDeque::new(), best: None }
     }
 
     /// Takes one more score; returns the mean once the window is full.

@@ -64,11 +64,7 @@ pub enum FileError {
 
 impl FileError {
     pub(crate) fn damaged(path: &Path, format: &'static str, reason: impl Into<String>) -> Self {
-        Self::Damaged {
-            path: path.into(),
-            format,
-            reason: reason.into(),
-        }
+        Self::Damaged { path: path.into(), format, reason: reason.into() }
     }
 }
 
@@ -79,20 +75,11 @@ pub(crate) fn write(
     header: &impl Serialize,
     tensors: &Tensors,
 ) -> Result<(), FileError> {
-    let io_error = |source| FileError::Io {
-        action: "write",
-        path: path.into(),
-        source,
-    };
+    let io_error = |source| FileError::Io { action: "write", path: path.into(), source };
     let header = serde_json::to_value(header).map_err(|error| io_error(error.into()))?;
     let bytes: BTreeMap<&str, Vec<u8>> = tensors
         .iter()
-        .map(|(name, tensor)| {
-            (
-                name.as_str(),
-                tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            )
-        })
+        .map(|(name, tensor)| (name.as_str(), tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect()))
         .collect();
     let mut views = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -100,11 +87,7 @@ pub(crate) fn write(
             .map_err(|error| io_error(io::Error::other(error)))?;
         views.push((name.as_str(), view));
     }
-    let envelope = Envelope {
-        format: format.into(),
-        crc32: checksum(format, &header, &views),
-        header,
-    };
+    let envelope = Envelope { format: format.into(), crc32: checksum(format, &header, &views), header };
     let envelope = serde_json::to_string(&envelope).map_err(|error| io_error(error.into()))?;
     let metadata = HashMap::from([(ENVELOPE.to_owned(), envelope)]);
     let content =
@@ -117,11 +100,8 @@ pub(crate) fn read<H: DeserializeOwned>(
     path: &Path,
     format: &'static str,
 ) -> Result<(H, Tensors), FileError> {
-    let content = fs::read(path).map_err(|source| FileError::Io {
-        action: "read",
-        path: path.into(),
-        source,
-    })?;
+    let content =
+        fs::read(path).map_err(|source| FileError::Io { action: "read", path: path.into(), source })?;
     parse(&content, format).map_err(|reason| FileError::damaged(path, format, reason))
 }
 
@@ -136,23 +116,15 @@ pub(crate) fn parse<H: DeserializeOwned>(content: &[u8], format: &str) -> Result
     let (_, metadata) = SafeTensors::read_metadata(content).map_err(unreadable)?;
     let file = SafeTensors::deserialize(content).map_err(unreadable)?;
     let metadata = metadata.metadata().clone().unwrap_or_default();
-    let envelope = metadata
-        .get(ENVELOPE)
-        .ok_or_else(|| format!("its metadata has no entry `{ENVELOPE}`"))?;
+    let envelope = metadata.get(ENVELOPE).ok_or_else(|| format!("its metadata has no entry `{ENVELOPE}`"))?;
     let envelope: Envelope =
         serde_json::from_str(envelope).map_err(|error| format!("its metadata is not understood: {error}"))?;
     if envelope.format != format {
-        return Err(format!(
-            "its metadata names the format `{}`, expected `{format}`",
-            envelope.format
-        ));
+        return Err(format!("its metadata names the format `{}`, expected `{format}`", envelope.format));
     }
     let mut views = file.tensors();
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    let views: Vec<_> = views
-        .iter()
-        .map(|(name, view)| (name.as_str(), view.clone()))
-        .collect();
+    let views: Vec<_> = views.iter().map(|(name, view)| (name.as_str(), view.clone())).collect();
     let (found, expected) = (&envelope.crc32, checksum(format, &envelope.header, &views));
     if *found != expected {
         return Err(format!(
@@ -161,14 +133,8 @@ pub(crate) fn parse<H: DeserializeOwned>(content: &[u8], format: &str) -> Result
         ));
     }
     let tensors = views.into_iter().map(|(name, view)| {
-        let data = view
-            .data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        let tensor = Tensor {
-            shape: view.shape().to_vec(),
-            data: data.collect(),
-        };
+        let data = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let tensor = Tensor { shape: view.shape().to_vec(), data: data.collect() };
         (name.to_owned(), tensor)
     });
     let header = serde_json::from_value(envelope.header)
@@ -185,12 +151,10 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
         file.write_all(content)?;
         file.sync_all()
     });
-    result
-        .and_then(|()| fs::rename(&temporary, path))
-        .inspect_err(|_| {
-            // The first error is the one to report; a leftover temporary file does no harm.
-            let _ = fs::remove_file(&temporary);
-        })
+    result.and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+        // The first error is the one to report; a leftover temporary file does no harm.
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 /// CRC-32 over the format, the header and the tensors in the order of their names.

@@ -61,9 +61,7 @@ impl Plugin for TrainingPlugin {
         .add_systems(
             self.schedule,
             (
-                (start, synchronize.run_if(decision_is_due))
-                    .chain()
-                    .in_set(DecideSystems::Synchronize),
+                (start, synchronize.run_if(decision_is_due)).chain().in_set(DecideSystems::Synchronize),
                 hand_over.in_set(DecideSystems::HandOver).run_if(decision_is_due),
             ),
         )
@@ -131,14 +129,7 @@ fn start(
         return Ok(());
     }
     *started = true;
-    let TrainingPlugin {
-        config,
-        pace,
-        device,
-        seed,
-        resume,
-        ..
-    } = training.plugin.clone();
+    let TrainingPlugin { config, pace, device, seed, resume, .. } = training.plugin.clone();
     let device = device.open()?;
     let learner = match resume {
         Some(path) => Learner::load(&path, arenas.spec(), device)?,

@@ -105,9 +105,7 @@ struct Settings(WatchPlugin);
 impl Plugin for WatchPlugin {
     fn build(&self, app: &mut App) {
         app.insert_resource(Settings(self.clone())).add_plugins((
-            follow::FollowPlugin {
-                schedule: self.schedule,
-            },
+            follow::FollowPlugin { schedule: self.schedule },
             statistics::plugin,
             keys::plugin,
             control::plugin,

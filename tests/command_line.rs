@@ -14,15 +14,9 @@ use bevy_maddpg::{experiment::Summary, policy::PolicySnapshot};
 fn tennis() -> Command {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
-    let mut command = Command::new(
-        folder
-            .join("examples")
-            .join(format!("tennis{}", std::env::consts::EXE_SUFFIX)),
-    );
-    command
-        .env("RUST_BACKTRACE", "1")
-        .env_remove("DISPLAY")
-        .stdin(Stdio::null());
+    let mut command =
+        Command::new(folder.join("examples").join(format!("tennis{}", std::env::consts::EXE_SUFFIX)));
+    command.env("RUST_BACKTRACE", "1").env_remove("DISPLAY").stdin(Stdio::null());
     command
 }
 
@@ -32,11 +26,7 @@ fn run(arguments: &[&str]) -> Output {
 
 fn summary(output: &Output) -> Summary {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
-    assert_eq!(
-        text.lines().count(),
-        1,
-        "nothing but the summary on standard output: {text}"
-    );
+    assert_eq!(text.lines().count(), 1, "nothing but the summary on standard output: {text}");
     serde_json::from_str(text.trim()).unwrap()
 }
 
@@ -46,10 +36,7 @@ fn refusal(arguments: &[&str]) -> String {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{arguments:?} is accepted: {text}");
     assert!(output.stdout.is_empty(), "no summary of a run that was not");
-    assert!(
-        !text.contains("panicked") && !text.contains("backtrace"),
-        "{text}"
-    );
+    assert!(!text.contains("panicked") && !text.contains("backtrace"), "{text}");
     let errors = text.lines().filter(|line| line.starts_with("error")).count();
     assert_eq!(errors, 1, "one message: {text}");
     text
@@ -64,54 +51,29 @@ fn a_short_run_writes_everything_it_promises() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let out_text = out.to_str().unwrap();
-    let output = run(&[
-        "--seed",
-        "3",
-        "--max-decisions",
-        "12000",
-        "--evaluate",
-        "2",
-        "--out",
-        out_text,
-    ]);
+    let output = run(&["--seed", "3", "--max-decisions", "12000", "--evaluate", "2", "--out", out_text]);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}");
     let summary = summary(&output);
-    assert_eq!(
-        (summary.example.as_str(), summary.seed, summary.preset.as_str()),
-        ("tennis", 3, "matd3")
-    );
+    assert_eq!((summary.example.as_str(), summary.seed, summary.preset.as_str()), ("tennis", 3, "matd3"));
     assert!(summary.decisions >= 12_000 && summary.decisions < 12_200 && summary.updates > 0);
-    assert_eq!(
-        summary.evaluation.as_ref().map(|evaluation| evaluation.episodes),
-        Some(2)
-    );
+    assert_eq!(summary.evaluation.as_ref().map(|evaluation| evaluation.episodes), Some(2));
     assert_eq!(
         summary,
         serde_json::from_str(&fs::read_to_string(out.join("summary.json")).unwrap()).unwrap()
     );
     let policy = PolicySnapshot::load(out.join("policy.safetensors")).unwrap();
     assert_eq!((policy.seed, policy.updates), (3, summary.updates));
-    for file in [
-        "checkpoint.safetensors",
-        "config.toml",
-        "curve.png",
-        "metrics.csv",
-    ] {
+    for file in ["checkpoint.safetensors", "config.toml", "curve.png", "metrics.csv"] {
         assert!(fs::metadata(out.join(file)).unwrap().len() > 100, "{file}");
     }
-    let names = fs::read_dir(&out)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(names.into_iter().any(|name| name.contains("tfevents")));
 
     assert!(refusal(&["--out", out_text]).contains("already holds a run"));
     let resumed = run(&["--resume", out_text, "--max-decisions", "14000"]);
     let resumed_summary = self::summary(&resumed);
-    assert!(
-        resumed_summary.decisions >= 14_000 && resumed_summary.decisions < 14_200,
-        "it goes on counting"
-    );
+    assert!(resumed_summary.decisions >= 14_000 && resumed_summary.decisions < 14_200, "it goes on counting");
     assert!(resumed_summary.updates >= summary.updates);
 }
 
@@ -120,21 +82,9 @@ fn lockstep_gives_the_same_policy_file_for_the_same_seed() {
     let folder = tempfile::tempdir().unwrap();
     let policy = |name: &str, seed: &str| {
         let out = folder.path().join(name);
-        let limits = [
-            "--lockstep",
-            "--arenas",
-            "16",
-            "--max-decisions",
-            "12000",
-            "--seed",
-            seed,
-        ];
+        let limits = ["--lockstep", "--arenas", "16", "--max-decisions", "12000", "--seed", seed];
         let output = run(&[&limits[..], &["--out", out.to_str().unwrap()]].concat());
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(summary(&output).updates > 300);
         fs::read(out.join("policy.safetensors")).unwrap()
     };
@@ -147,11 +97,7 @@ fn lockstep_gives_the_same_policy_file_for_the_same_seed() {
 fn the_shipped_policy_plays_well() {
     let policy = shipped_policy();
     let output = run(&["--policy", policy.to_str().unwrap(), "--evaluate", "20"]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let evaluation = summary(&output).evaluation.unwrap();
     assert_eq!(evaluation.episodes, 20);
     assert!(evaluation.mean >= 2.6 && evaluation.min >= 2.0, "{evaluation:?}");
@@ -162,10 +108,7 @@ fn a_policy_file_that_cannot_be_used_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mine.safetensors");
     let path_text = path.to_str().unwrap();
-    assert!(
-        refusal(&["--policy", path_text]).contains("mine.safetensors"),
-        "missing"
-    );
+    assert!(refusal(&["--policy", path_text]).contains("mine.safetensors"), "missing");
     let content = fs::read(shipped_policy()).unwrap();
     let flip = |position: usize| {
         let mut damaged = content.clone();
@@ -186,14 +129,9 @@ fn a_policy_file_that_cannot_be_used_is_refused_by_name() {
     // A policy for other agents.
     let mut spec = bevy_maddpg::games::tennis::spec();
     spec.slots.iter_mut().for_each(|agent| agent.observation_size = 7);
-    PolicySnapshot::zeros(&spec.groups(true).unwrap())
-        .save(&path)
-        .unwrap();
+    PolicySnapshot::zeros(&spec.groups(true).unwrap()).save(&path).unwrap();
     let text = refusal(&["--policy", path_text]);
-    assert!(
-        text.contains("another game") && text.contains("observation_size: 7"),
-        "{text}"
-    );
+    assert!(text.contains("another game") && text.contains("observation_size: 7"), "{text}");
 }
 
 #[test]
@@ -209,10 +147,7 @@ fn options_that_cannot_be_met_are_refused() {
     ] {
         fs::write(&config, text).unwrap();
         let refused = refusal(&["--config", config_text]);
-        assert!(
-            refused.contains(expected) && refused.contains("mine.toml"),
-            "{refused}"
-        );
+        assert!(refused.contains(expected) && refused.contains("mine.toml"), "{refused}");
     }
     assert!(refusal(&["--config", "/nowhere/mine.toml"]).contains("/nowhere/mine.toml"));
     let file = folder.path().join("file");
@@ -243,23 +178,12 @@ fn ctrl_c_ends_a_run_cleanly_with_what_was_learned() {
         assert!(Instant::now() < deadline, "the run starts");
         sleep(Duration::from_millis(100));
     }
-    let status = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(status.success());
     let output = child.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(summary(&output).decisions > 0);
     assert!(PolicySnapshot::load(out.join("policy.safetensors")).is_ok());
     let resumed = run(&["--resume", out.to_str().unwrap(), "--max-minutes", "0.02"]);
-    assert!(
-        resumed.status.success(),
-        "{}",
-        String::from_utf8_lossy(&resumed.stderr)
-    );
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
 }

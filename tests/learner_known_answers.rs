@@ -10,14 +10,8 @@ use candle_core::Device;
 use rand::RngExt;
 
 fn arena(agents: usize, observation_size: usize) -> ArenaSpec {
-    let agent = AgentSpec {
-        behavior: "agent".into(),
-        observation_size,
-        action_size: 1,
-    };
-    ArenaSpec {
-        slots: vec![agent; agents],
-    }
+    let agent = AgentSpec { behavior: "agent".into(), observation_size, action_size: 1 };
+    ArenaSpec { slots: vec![agent; agents] }
 }
 
 fn config(preset: Preset) -> LearnerConfig {
@@ -87,39 +81,22 @@ fn every_preset_finds_the_best_action() {
         let before = worst_error(&learner, target);
         update(&mut learner, 600);
         let after = worst_error(&learner, target);
-        assert!(
-            before > 0.4 && after < 0.1,
-            "{preset}: worst error {before} before, {after} after"
-        );
+        assert!(before > 0.4 && after < 0.1, "{preset}: worst error {before} before, {after} after");
     }
 }
 
 #[test]
 fn separate_policies_learn_different_roles_where_a_shared_one_cannot() {
     let target = |observation: &[f32], agent: usize| {
-        if agent == 0 {
-            0.6 * observation[0]
-        } else {
-            -0.6 * observation[1]
-        }
+        if agent == 0 { 0.6 * observation[0] } else { -0.6 * observation[1] }
     };
     for (share_policies, learns) in [(false, true), (true, false)] {
-        let config = LearnerConfig {
-            share_policies,
-            ..config(Preset::Matd3)
-        };
+        let config = LearnerConfig { share_policies, ..config(Preset::Matd3) };
         let mut learner = Learner::new(config, arena(2, 1), Device::Cpu, 2).unwrap();
         learner.remember(&one_step_game(4_000, &mut stream(2, "test", 0), target));
         update(&mut learner, 600);
-        assert_eq!(
-            learner.snapshot(1).unwrap().policies.len(),
-            if share_policies { 1 } else { 2 }
-        );
-        assert_eq!(
-            worst_error(&learner, target) < 0.1,
-            learns,
-            "shared: {share_policies}"
-        );
+        assert_eq!(learner.snapshot(1).unwrap().policies.len(), if share_policies { 1 } else { 2 });
+        assert_eq!(worst_error(&learner, target) < 0.1, learns, "shared: {share_policies}");
     }
 }
 
@@ -131,10 +108,7 @@ fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
         let mut random = stream(3, "test", 0);
         let actions = uniform(&mut random, 4_000);
         let rewards = actions.chunks(2).flat_map(|a| [a[1], a[0]]).collect();
-        let config = LearnerConfig {
-            central_critic,
-            ..config(Preset::Maddpg)
-        };
+        let config = LearnerConfig { central_critic, ..config(Preset::Maddpg) };
         let mut learner = Learner::new(config, arena(2, 1), Device::Cpu, 3).unwrap();
         learner.remember(&TransitionBlock {
             observations: vec![0.0; 4_000],
@@ -147,22 +121,14 @@ fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
         losses.push(learner.update(true).unwrap().critic_loss);
     }
     assert!(losses[0] < 0.01, "central critic: loss {}", losses[0]);
-    assert!(
-        losses[1] > 0.2,
-        "a critic of its own agent alone cannot know: loss {}",
-        losses[1]
-    );
+    assert!(losses[1] > 0.2, "a critic of its own agent alone cannot know: loss {}", losses[1]);
 }
 
 #[test]
 fn values_go_through_time_limits_and_stop_at_terminal_states() {
     // A reward of 1 each decision for ever is worth 1 / (1 - gamma); with an end at once, it is worth 1.
     for (terminated, value) in [(false, 5.0f32), (true, 1.0)] {
-        let config = LearnerConfig {
-            gamma: 0.8,
-            target_noise: 0.0,
-            ..config(Preset::Matd3)
-        };
+        let config = LearnerConfig { gamma: 0.8, target_noise: 0.0, ..config(Preset::Matd3) };
         let mut learner = Learner::new(config, arena(1, 1), Device::Cpu, 4).unwrap();
         let mut random = stream(4, "test", 0);
         learner.remember(&TransitionBlock {
@@ -196,11 +162,7 @@ fn observations_of_any_scale_are_learned_from() {
     for observation in [420.0f32, 500.0, 580.0] {
         let mut action = [0.0];
         policy.act(&[observation], &mut action, 1, &mut Scratch::default());
-        assert!(
-            (action[0] - target(&[observation; 2], 0)).abs() < 0.1,
-            "at {observation}: {}",
-            action[0]
-        );
+        assert!((action[0] - target(&[observation; 2], 0)).abs() < 0.1, "at {observation}: {}", action[0]);
     }
 }
 
@@ -210,9 +172,7 @@ fn a_checkpoint_goes_on_exactly_where_it_was_written() {
     let path = folder.path().join("checkpoint.safetensors");
     let spec = arena(2, 1);
     let mut learner = Learner::new(config(Preset::Matd3), spec.clone(), Device::Cpu, 6).unwrap();
-    learner.remember(&one_step_game(300, &mut stream(6, "test", 0), |o, agent| {
-        o[agent]
-    }));
+    learner.remember(&one_step_game(300, &mut stream(6, "test", 0), |o, agent| o[agent]));
     update(&mut learner, 33);
     learner.save(&path, true).unwrap();
     let mut resumed = Learner::load(&path, &spec, Device::Cpu).unwrap();
@@ -222,9 +182,7 @@ fn a_checkpoint_goes_on_exactly_where_it_was_written() {
     assert_eq!(learner.snapshot(1).unwrap(), resumed.snapshot(1).unwrap());
     assert_eq!((resumed.updates(), resumed.transitions()), (53, 300));
 
-    let error = Learner::load(&path, &arena(3, 1), Device::Cpu)
-        .unwrap_err()
-        .to_string();
+    let error = Learner::load(&path, &arena(3, 1), Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("does not fit"), "{error}");
     let content = std::fs::read(&path).unwrap();
     std::fs::write(&path, &content[..content.len() / 2]).unwrap();

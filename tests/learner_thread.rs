@@ -12,14 +12,8 @@ use candle_core::Device;
 use rand::RngExt;
 
 fn learner(seed: u64) -> Learner {
-    let agent = AgentSpec {
-        behavior: "agent".into(),
-        observation_size: 3,
-        action_size: 2,
-    };
-    let spec = ArenaSpec {
-        slots: vec![agent; 2],
-    };
+    let agent = AgentSpec { behavior: "agent".into(), observation_size: 3, action_size: 2 };
+    let spec = ArenaSpec { slots: vec![agent; 2] };
     let config = LearnerConfig {
         batch_size: 32,
         learning_starts: 64,
@@ -32,11 +26,7 @@ fn learner(seed: u64) -> Learner {
 
 fn block(number: u64, rows: usize) -> TransitionBlock {
     let mut random = stream(9, "test", number);
-    let mut draw = |count: usize| {
-        (0..count)
-            .map(|_| random.random_range(-1.0..1.0))
-            .collect::<Vec<f32>>()
-    };
+    let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f32>>();
     TransitionBlock {
         observations: draw(rows * 6),
         actions: draw(rows * 4),
@@ -58,11 +48,8 @@ fn train(seed: u64, pace: Pace) -> PolicySnapshot {
 
 #[test]
 fn lockstep_repeats_bit_by_bit_and_makes_exactly_its_updates() {
-    let (first, second, other) = (
-        train(1, Pace::Lockstep),
-        train(1, Pace::Lockstep),
-        train(2, Pace::Lockstep),
-    );
+    let (first, second, other) =
+        (train(1, Pace::Lockstep), train(1, Pace::Lockstep), train(2, Pace::Lockstep));
     assert_eq!(first, second);
     assert_ne!(first.policies, other.policies);
     // 39 blocks of 32 transitions come when the learner is ready, a quarter of an update each.
@@ -72,11 +59,7 @@ fn lockstep_repeats_bit_by_bit_and_makes_exactly_its_updates() {
 #[test]
 fn balanced_pace_stays_between_its_ratios() {
     let updates = train(1, Pace::Balanced).updates;
-    assert!(
-        (39 * 8..=39 * 32).contains(&updates),
-        "{updates} updates for {} transitions",
-        39 * 32
-    );
+    assert!((39 * 8..=39 * 32).contains(&updates), "{updates} updates for {} transitions", 39 * 32);
 }
 
 #[test]
@@ -95,10 +78,7 @@ fn a_game_that_runs_free_never_waits_and_counts_what_is_dropped() {
     assert_eq!(received + dropped, blocks * 32);
     assert!(received >= CHANNEL_BLOCKS as u64 * 32);
     // Not a measurement: a game that waited for updates would wait for whole seconds here.
-    assert!(
-        longest < Duration::from_millis(500),
-        "longest hand-over {longest:?}"
-    );
+    assert!(longest < Duration::from_millis(500), "longest hand-over {longest:?}");
 }
 
 #[test]
@@ -108,10 +88,7 @@ fn a_learner_that_fails_leaves_its_last_good_policy_and_says_why() {
     for number in 0..8 {
         thread.send(block(number, 32));
     }
-    let poisoned = TransitionBlock {
-        rewards: vec![f32::NAN; 64],
-        ..block(8, 32)
-    };
+    let poisoned = TransitionBlock { rewards: vec![f32::NAN; 64], ..block(8, 32) };
     let deadline = Instant::now() + Duration::from_secs(20);
     while thread.failure().is_none() && Instant::now() < deadline {
         thread.send(poisoned.clone());
@@ -122,11 +99,7 @@ fn a_learner_that_fails_leaves_its_last_good_policy_and_says_why() {
     assert!(returned.is_empty(), "the game goes on");
     let policy = slot.load();
     assert!(
-        policy.policies[0]
-            .network
-            .parameters
-            .iter()
-            .all(|x| x.is_finite()),
+        policy.policies[0].network.parameters.iter().all(|x| x.is_finite()),
         "the last policy is a good one"
     );
 }

@@ -17,18 +17,13 @@ fn tennis_is_solved_from_nothing() {
         .with_decision_period(tennis::DECISION_PERIOD)
         .with_training(|training| training.pace = Pace::Lockstep);
     let mut app = headless::app(tennis::DECISION_PERIOD);
-    app.add_plugins(plugins)
-        .add_plugins(TennisPlugin { seed, ..default() });
+    app.add_plugins(plugins).add_plugins(TennisPlugin { seed, ..default() });
     headless::start(&mut app);
     let mut scores = ScoreWindow::new(100);
     while scores.best().is_none_or(|best| best < tennis::SOLVED) {
         app.update();
         let decisions = app.world().resource::<RolloutClock>().decisions;
-        assert!(
-            decisions < 250_000,
-            "best mean score {:?} after {decisions} joint decisions",
-            scores.best()
-        );
+        assert!(decisions < 250_000, "best mean score {:?} after {decisions} joint decisions", scores.best());
         let mut ended = app.world_mut().resource_mut::<Messages<EpisodeEnded>>();
         for episode in ended.drain() {
             scores.push(tennis::score(&episode.returns));

@@ -24,16 +24,10 @@ fn note(
     let mut courts: Vec<_> = courts.iter().collect();
     courts.sort_unstable_by_key(|(entity, _)| *entity);
     let mut bits = Vec::new();
-    for body in courts
-        .iter()
-        .flat_map(|(_, court)| [court.ball, court.rackets[0], court.rackets[1]])
-    {
+    for body in courts.iter().flat_map(|(_, court)| [court.ball, court.rackets[0], court.rackets[1]]) {
         let (transform, velocity) = states.get(body).unwrap();
-        let numbers = [
-            transform.translation.to_array(),
-            velocity.linear.to_array(),
-            velocity.angular.to_array(),
-        ];
+        let numbers =
+            [transform.translation.to_array(), velocity.linear.to_array(), velocity.angular.to_array()];
         bits.extend(numbers.as_flattened().iter().map(|number| number.to_bits()));
     }
     history.0.push(bits);
@@ -49,11 +43,7 @@ fn app_with(strategy: TimeUpdateStrategy) -> App {
     app.insert_resource(strategy)
         .init_resource::<History>()
         .add_plugins(MaddpgPlugins::play(policy()).with_decision_period(tennis::DECISION_PERIOD))
-        .add_plugins(TennisPlugin {
-            arenas: 3,
-            seed: 5,
-            ..default()
-        })
+        .add_plugins(TennisPlugin { arenas: 3, seed: 5, ..default() })
         .add_systems(FixedUpdate, note.after(AgentSystems::End));
     headless::start(&mut app);
     app
@@ -63,11 +53,7 @@ fn history(mut app: App, ticks: usize) -> Vec<Vec<u32>> {
     while app.world().resource::<History>().0.len() < ticks {
         app.update();
     }
-    app.world_mut()
-        .resource_mut::<History>()
-        .0
-        .drain(..ticks)
-        .collect()
+    app.world_mut().resource_mut::<History>().0.drain(..ticks).collect()
 }
 
 #[test]
@@ -75,10 +61,7 @@ fn full_speed_and_real_time_give_the_same_states_bit_by_bit() {
     let ticks = 1_500;
     let full_speed = history(app_with(TimeUpdateStrategy::FixedTimesteps(5)), ticks);
     // A display at 60 Hz, and one that stutters between 144 and 20 frames a second.
-    let steady = history(
-        app_with(TimeUpdateStrategy::ManualDuration(Duration::from_micros(16_667))),
-        ticks,
-    );
+    let steady = history(app_with(TimeUpdateStrategy::ManualDuration(Duration::from_micros(16_667))), ticks);
     let mut stuttering = app_with(TimeUpdateStrategy::ManualDuration(Duration::from_micros(6_944)));
     let mut frame = 0;
     while stuttering.world().resource::<History>().0.len() < ticks {
@@ -90,10 +73,7 @@ fn full_speed_and_real_time_give_the_same_states_bit_by_bit() {
     let stuttering = history(stuttering, ticks);
     for tick in 0..ticks {
         assert!(full_speed[tick] == steady[tick], "60 Hz differs at tick {tick}");
-        assert!(
-            full_speed[tick] == stuttering[tick],
-            "stuttering differs at tick {tick}"
-        );
+        assert!(full_speed[tick] == stuttering[tick], "stuttering differs at tick {tick}");
     }
     assert_ne!(full_speed[ticks - 1], full_speed[ticks - 2], "the game moves");
 }
@@ -101,20 +81,12 @@ fn full_speed_and_real_time_give_the_same_states_bit_by_bit() {
 #[test]
 fn speeding_up_changes_the_steps_a_frame_and_nothing_else() {
     let ticks = 600;
-    let normal = history(
-        app_with(TimeUpdateStrategy::ManualDuration(Duration::from_millis(16))),
-        ticks,
-    );
+    let normal = history(app_with(TimeUpdateStrategy::ManualDuration(Duration::from_millis(16))), ticks);
     let mut fast = app_with(TimeUpdateStrategy::ManualDuration(Duration::from_millis(16)));
-    fast.world_mut()
-        .resource_mut::<Time<Virtual>>()
-        .set_relative_speed(8.0);
+    fast.world_mut().resource_mut::<Time<Virtual>>().set_relative_speed(8.0);
     let before = fast.world().resource::<RolloutClock>().tick;
     (0..10).for_each(|_| fast.update());
     let steps = fast.world().resource::<RolloutClock>().tick - before;
-    assert!(
-        (60..=68).contains(&steps),
-        "8x of 160 ms is 64 steps of 20 ms, found {steps}"
-    );
+    assert!((60..=68).contains(&steps), "8x of 160 ms is 64 steps of 20 ms, found {steps}");
     assert!(history(fast, ticks) == normal);
 }

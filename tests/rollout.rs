@@ -18,10 +18,7 @@ struct Position(f32);
 
 fn reset(arenas: Query<(&Episode, Entity)>, mut agents: Query<(&InArena, &mut Position)>) {
     for (place, mut position) in &mut agents {
-        if arenas
-            .get(place.arena)
-            .is_ok_and(|(episode, _)| episode.needs_reset())
-        {
+        if arenas.get(place.arena).is_ok_and(|(episode, _)| episode.needs_reset()) {
             position.0 = 0.0;
         }
     }
@@ -53,10 +50,7 @@ fn game(plugins: MaddpgPlugins, time_limit: u32, frames: usize) -> App {
     app.add_plugins(plugins.with_decision_period(2))
         .add_systems(Reset, reset)
         .add_systems(Observe, observe)
-        .add_systems(
-            FixedUpdate,
-            (act.in_set(AgentSystems::Act), reward.in_set(AgentSystems::Reward)),
-        );
+        .add_systems(FixedUpdate, (act.in_set(AgentSystems::Act), reward.in_set(AgentSystems::Reward)));
     let arena = app.world_mut().spawn(Arena::with_time_limit(time_limit)).id();
     for slot in 0..2 {
         app.world_mut().spawn((
@@ -79,11 +73,7 @@ fn training() -> MaddpgPlugins {
 
 /// The transitions that reached the learner.
 fn transitions(app: &mut App) -> bevy_maddpg::transition::TransitionBlock {
-    let learner = app
-        .world_mut()
-        .resource_mut::<Training>()
-        .stop()
-        .expect("a learner");
+    let learner = app.world_mut().resource_mut::<Training>().stop().expect("a learner");
     learner.replay().rows().clone()
 }
 
@@ -106,22 +96,14 @@ fn a_transition_spans_a_decision_and_ends_before_the_reset() {
         "rewards of a decision are added up"
     );
     assert_eq!(rows.terminated[..5], [false, false, false, true, false]);
-    assert_eq!(
-        rows.observations[8..10],
-        [0.0, 0.0],
-        "the next episode starts from its reset"
-    );
+    assert_eq!(rows.observations[8..10], [0.0, 0.0], "the next episode starts from its reset");
 }
 
 #[test]
 fn a_time_limit_truncates_and_is_not_a_terminal_state() {
     let mut app = game(training(), 2, 1);
     (0..10).for_each(|_| app.update());
-    let ended: Vec<EpisodeEnded> = app
-        .world_mut()
-        .resource_mut::<Messages<EpisodeEnded>>()
-        .drain()
-        .collect();
+    let ended: Vec<EpisodeEnded> = app.world_mut().resource_mut::<Messages<EpisodeEnded>>().drain().collect();
     assert!(
         ended
             .iter()
@@ -129,11 +111,7 @@ fn a_time_limit_truncates_and_is_not_a_terminal_state() {
     );
     let rows = transitions(&mut app);
     assert!(rows.terminated.iter().all(|&terminated| !terminated));
-    assert_eq!(
-        rows.next_observations[2..4],
-        [2.0, 4.0],
-        "the last observation before the reset"
-    );
+    assert_eq!(rows.next_observations[2..4], [2.0, 4.0], "the last observation before the reset");
     assert_eq!(rows.observations[4..6], [0.0, 0.0]);
 }
 
@@ -143,32 +121,19 @@ fn frames_are_stacked_and_start_anew_with_an_episode() {
     (0..8).for_each(|_| app.update());
     let rows = transitions(&mut app);
     let slot_1 = |row: usize| rows.observations[row * 6 + 3..row * 6 + 6].to_vec();
-    assert_eq!(
-        [slot_1(0), slot_1(1), slot_1(2)],
-        [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]]
-    );
+    assert_eq!([slot_1(0), slot_1(1), slot_1(2)], [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]]);
     assert_eq!(rows.next_observations[9..12], [0.0, 2.0, 4.0]);
 }
 
 #[test]
 fn nothing_is_kept_when_nobody_learns() {
-    let agents = bevy_maddpg::policy::AgentSpec {
-        behavior: "walker".into(),
-        observation_size: 1,
-        action_size: 1,
-    };
-    let spec = bevy_maddpg::policy::ArenaSpec {
-        slots: vec![agents; 2],
-    };
+    let agents =
+        bevy_maddpg::policy::AgentSpec { behavior: "walker".into(), observation_size: 1, action_size: 1 };
+    let spec = bevy_maddpg::policy::ArenaSpec { slots: vec![agents; 2] };
     let policy = PolicySnapshot::zeros(&spec.groups(true).unwrap());
     let mut app = game(MaddpgPlugins::play(policy), 2, 1);
     (0..50).for_each(|_| app.update());
-    assert!(
-        app.world()
-            .resource::<bevy_maddpg::rollout::Experience>()
-            .completed()
-            .is_empty()
-    );
+    assert!(app.world().resource::<bevy_maddpg::rollout::Experience>().completed().is_empty());
     assert_eq!(app.world().resource::<RolloutClock>().decisions, 25);
 }
 
@@ -178,11 +143,7 @@ fn arenas_can_come_and_go() {
     (0..5).for_each(|_| app.update());
     let arena = app.world_mut().spawn(Arena::with_time_limit(3)).id();
     for slot in 0..2 {
-        app.world_mut().spawn((
-            Agent::new("walker", 1, 1),
-            InArena::slot(arena, slot),
-            Position::default(),
-        ));
+        app.world_mut().spawn((Agent::new("walker", 1, 1), InArena::slot(arena, slot), Position::default()));
     }
     (0..5).for_each(|_| app.update());
     assert_eq!(app.world().resource::<Arenas>().len(), 2);
@@ -204,8 +165,7 @@ fn refusal(arenas: &[&[(&str, usize, usize)]]) -> String {
     for agents in arenas {
         let arena = app.world_mut().spawn(Arena::default()).id();
         for &(behavior, slot, size) in *agents {
-            app.world_mut()
-                .spawn((Agent::new(behavior, size, 1), InArena::slot(arena, slot)));
+            app.world_mut().spawn((Agent::new(behavior, size, 1), InArena::slot(arena, slot)));
         }
     }
     headless::start(&mut app);
@@ -218,10 +178,7 @@ fn agents_that_do_not_fit_together_are_refused_by_name() {
     let gap = refusal(&[&[("a", 0, 1), ("a", 2, 1)]]);
     assert!(gap.contains("slots [0, 2]"), "{gap}");
     let sizes = refusal(&[&[("a", 0, 1), ("a", 1, 2)]]);
-    assert!(
-        sizes.contains("behavior `a`") && sizes.contains("observes 2"),
-        "{sizes}"
-    );
+    assert!(sizes.contains("behavior `a`") && sizes.contains("observes 2"), "{sizes}");
     let arenas = refusal(&[&[("a", 0, 1)], &[("b", 0, 1)]]);
     assert!(arenas.contains("all arenas of a world need the same"), "{arenas}");
 }

@@ -19,22 +19,14 @@ fn world_of(arenas: usize, exploration: ExplorationConfig) -> App {
         MaddpgPlugins::play(PolicySnapshot::zeros(&groups)).with_decision_period(tennis::DECISION_PERIOD);
     plugins.rollout.exploration = exploration;
     let mut app = headless::app(1);
-    app.add_plugins(plugins).add_plugins(TennisPlugin {
-        arenas,
-        seed: 1,
-        ..default()
-    });
+    app.add_plugins(plugins).add_plugins(TennisPlugin { arenas, seed: 1, ..default() });
     headless::start(&mut app);
     app.update();
     app
 }
 
 fn still() -> ExplorationConfig {
-    ExplorationConfig {
-        noise: Noise::None,
-        random_decisions: 0,
-        ..default()
-    }
+    ExplorationConfig { noise: Noise::None, random_decisions: 0, ..default() }
 }
 
 fn tennis() -> App {
@@ -42,11 +34,7 @@ fn tennis() -> App {
 }
 
 fn court(app: &mut App) -> (Entity, Court) {
-    let (entity, court) = app
-        .world_mut()
-        .query::<(Entity, &Court)>()
-        .single(app.world())
-        .unwrap();
+    let (entity, court) = app.world_mut().query::<(Entity, &Court)>().single(app.world()).unwrap();
     (entity, court.clone())
 }
 
@@ -73,9 +61,7 @@ fn step_until_end(app: &mut App, ticks: u32) -> EpisodeEnded {
 
 fn returns(app: &mut App) -> [f32; 2] {
     let (_, court) = court(app);
-    court
-        .rackets
-        .map(|racket| app.world().get::<Reward>(racket).unwrap().episode_return())
+    court.rackets.map(|racket| app.world().get::<Reward>(racket).unwrap().episode_return())
 }
 
 #[test]
@@ -95,11 +81,9 @@ fn a_ball_on_the_floor_is_the_fault_of_that_halfs_owner() {
 
 #[test]
 fn a_ball_on_a_wall_or_the_net_is_the_fault_of_the_last_hitter() {
-    for (position, velocity) in [
-        ([-11.0, 5.0], [-8.0, 0.0]),
-        ([11.0, 5.0], [8.0, 0.0]),
-        ([-1.0, -2.0], [8.0, 0.0]),
-    ] {
+    for (position, velocity) in
+        [([-11.0, 5.0], [-8.0, 0.0]), ([11.0, 5.0], [8.0, 0.0]), ([-1.0, -2.0], [8.0, 0.0])]
+    {
         for (hitter, expected) in [(Side::Left, [-0.01, 0.0]), (Side::Right, [0.0, -0.01])] {
             let mut app = tennis();
             put_ball(&mut app, position, velocity, Some(hitter));
@@ -127,10 +111,7 @@ fn the_last_hitter_is_rewarded_once_when_the_ball_has_passed_over_the_net() {
             }
         }
         let x = rewarded_at.expect("rewarded");
-        assert!(
-            x > dimensions::BALL_RADIUS && x < 0.7,
-            "rewarded when the ball has left the plane, at {x}"
-        );
+        assert!(x > dimensions::BALL_RADIUS && x < 0.7, "rewarded when the ball has left the plane, at {x}");
     }
 }
 
@@ -150,22 +131,14 @@ fn a_ball_that_passes_too_high_or_turns_back_earns_nothing() {
     // The far side's own ball, coming back over the net, is not the left side's merit.
     put_ball(&mut app, [1.0, 4.0], [-6.0, 0.0], Some(Side::Left));
     (0..25).for_each(|_| app.update());
-    assert_eq!(
-        returns(&mut app),
-        [0.0; 2],
-        "a ball that comes to the hitter's own side"
-    );
+    assert_eq!(returns(&mut app), [0.0; 2], "a ball that comes to the hitter's own side");
 }
 
 #[test]
 fn a_racket_that_touches_the_ball_becomes_the_last_hitter() {
     let mut app = tennis();
     let (arena, court) = court(&mut app);
-    let racket = app
-        .world()
-        .get::<Transform>(court.rackets[1])
-        .unwrap()
-        .translation;
+    let racket = app.world().get::<Transform>(court.rackets[1]).unwrap().translation;
     put_ball(&mut app, [racket.x, racket.y + 3.0], [0.0, -5.0], None);
     for _ in 0..40 {
         app.update();
@@ -183,11 +156,8 @@ fn serves_lie_in_their_ranges_on_both_sides_and_no_reset_is_lost() {
     let mut sides = [0; 2];
     for _ in 0..600 {
         app.update();
-        let ended: Vec<EpisodeEnded> = app
-            .world_mut()
-            .resource_mut::<Messages<EpisodeEnded>>()
-            .drain()
-            .collect();
+        let ended: Vec<EpisodeEnded> =
+            app.world_mut().resource_mut::<Messages<EpisodeEnded>>().drain().collect();
         let mut served = Vec::new();
         for ended in ended {
             let world = app.world();
@@ -212,17 +182,11 @@ fn serves_lie_in_their_ranges_on_both_sides_and_no_reset_is_lost() {
         app.update();
         for (entity, ball) in served {
             let fallen = app.world().get::<Transform>(entity).unwrap().translation;
-            assert!(
-                (fallen - ball).length() < 0.02,
-                "the physics goes on from the serve, found {fallen}"
-            );
+            assert!((fallen - ball).length() < 0.02, "the physics goes on from the serve, found {fallen}");
         }
         app.world_mut().resource_mut::<Messages<EpisodeEnded>>().clear();
     }
-    assert!(
-        sides.iter().all(|&count| count > 60),
-        "a fair coin, found {sides:?}"
-    );
+    assert!(sides.iter().all(|&count| count > 60), "a fair coin, found {sides:?}");
 }
 
 #[test]
@@ -246,18 +210,11 @@ fn the_balls_speed_is_clamped_and_rackets_stay_off_the_net() {
     let velocity = app.world().get::<Velocity>(court.ball).unwrap().linear;
     assert_eq!((velocity.x, velocity.y), (9.0, 9.0));
     for racket in court.rackets {
-        app.world_mut()
-            .entity_mut(racket)
-            .insert(ActionOverride(vec![1.0, -1.0]));
+        app.world_mut().entity_mut(racket).insert(ActionOverride(vec![1.0, -1.0]));
     }
     (0..60).for_each(|_| app.update());
     for side in Side::BOTH {
-        let x = app
-            .world()
-            .get::<Transform>(court.rackets[side.slot()])
-            .unwrap()
-            .translation
-            .x;
+        let x = app.world().get::<Transform>(court.rackets[side.slot()]).unwrap().translation.x;
         // Put back at one meter each tick, then moved on by at most 0.6 m before the next.
         assert!((-1.0..=-0.3).contains(&(x * side.mirror())), "{side:?} at {x}");
     }
@@ -267,41 +224,23 @@ fn the_balls_speed_is_clamped_and_rackets_stay_off_the_net() {
 fn a_jump_lifts_a_racket_from_below_its_starting_height_only() {
     let mut app = tennis();
     let (_, court) = court(&mut app);
-    app.world_mut()
-        .entity_mut(court.rackets[0])
-        .insert(ActionOverride(vec![0.0, 1.0]));
+    app.world_mut().entity_mut(court.rackets[0]).insert(ActionOverride(vec![0.0, 1.0]));
     let (mut fastest, mut highest) = (0.0f32, -9.0f32);
     for _ in 0..60 {
         app.update();
         fastest = fastest.max(app.world().get::<Velocity>(court.rackets[0]).unwrap().linear.y);
-        highest = highest.max(
-            app.world()
-                .get::<Transform>(court.rackets[0])
-                .unwrap()
-                .translation
-                .y,
-        );
+        highest = highest.max(app.world().get::<Transform>(court.rackets[0]).unwrap().translation.y);
     }
-    assert!(
-        (6.5..=7.0).contains(&fastest),
-        "a jump starts at 7 m/s, found {fastest}"
-    );
-    assert!(
-        highest > 0.0 && highest < 1.2,
-        "7 m/s from -1.5 m reaches about 1 m, found {highest}"
-    );
+    assert!((6.5..=7.0).contains(&fastest), "a jump starts at 7 m/s, found {fastest}");
+    assert!(highest > 0.0 && highest < 1.2, "7 m/s from -1.5 m reaches about 1 m, found {highest}");
 }
 
 #[test]
 fn the_ball_never_tunnels_through_a_racket_at_full_speed() {
     // Rackets charge at 30 m/s at balls in front of them, from 40 distances.
     let mut app = world_of(40, still());
-    let courts: Vec<(Entity, Court)> = app
-        .world_mut()
-        .query::<(Entity, &Court)>()
-        .iter(app.world())
-        .map(|(e, c)| (e, c.clone()))
-        .collect();
+    let courts: Vec<(Entity, Court)> =
+        app.world_mut().query::<(Entity, &Court)>().iter(app.world()).map(|(e, c)| (e, c.clone())).collect();
     for (index, (_, court)) in courts.iter().enumerate() {
         let distance = 2.0 + 0.05 * index as f32;
         let world = app.world_mut();
@@ -309,19 +248,12 @@ fn the_ball_never_tunnels_through_a_racket_at_full_speed() {
         let mut ball = world.entity_mut(court.ball);
         ball.get_mut::<Transform>().unwrap().translation = Vec3::new(-8.0 + distance, 2.0, court.z);
         ball.get_mut::<Velocity>().unwrap().linear = Vec3::new(-9.0, 0.0, 0.0);
-        world
-            .entity_mut(court.rackets[0])
-            .insert(ActionOverride(vec![1.0, -1.0]));
+        world.entity_mut(court.rackets[0]).insert(ActionOverride(vec![1.0, -1.0]));
     }
     (0..12).for_each(|_| app.update());
     for (arena, court) in &courts {
         let hitter = app.world().get::<Rally>(*arena).unwrap().last_hitter;
-        assert_eq!(
-            hitter,
-            Some(Side::Left),
-            "court at {} was passed through",
-            court.z
-        );
+        assert_eq!(hitter, Some(Side::Left), "court at {} was passed through", court.z);
     }
 }
 
@@ -339,30 +271,18 @@ fn both_sides_see_the_same_game() {
             racket.get_mut::<Velocity>().unwrap().linear = Vec3::ZERO;
         }
         app.world_mut().run_schedule(bevy_maddpg::rollout::Observe);
-        let frame = |slot: usize| {
-            app.world()
-                .get::<Observation>(court.rackets[slot])
-                .unwrap()
-                .frame()
-                .to_vec()
-        };
+        let frame =
+            |slot: usize| app.world().get::<Observation>(court.rackets[slot]).unwrap().frame().to_vec();
         seen.push([frame(0), frame(1)]);
     }
-    assert_eq!(
-        seen[0][0], seen[1][1],
-        "left sees what right sees of the mirrored game"
-    );
+    assert_eq!(seen[0][0], seen[1][1], "left sees what right sees of the mirrored game");
     assert_eq!(seen[0][1], seen[1][0]);
     assert_eq!(seen[0][0], [-7.0, -1.5, 0.0, 0.0, -3.0, 4.0, 2.0, 1.0]);
 }
 
 #[test]
 fn random_play_scores_next_to_nothing() {
-    let random = ExplorationConfig {
-        random_decisions: u64::MAX,
-        random_hold: 1,
-        ..still()
-    };
+    let random = ExplorationConfig { random_decisions: u64::MAX, random_hold: 1, ..still() };
     let mut app = world_of(64, random);
     let mut scores = Vec::new();
     while scores.len() < 1_000 {

@@ -59,10 +59,7 @@ pub fn draw_curve(
     let temporary = path.with_file_name(format!(".{name}.tmp{}.png", std::process::id()));
     let drawn = render(points, title, solved)
         .and_then(|pixels| encode(&temporary, &pixels))
-        .map_err(|error| OutputError::Draw {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
+        .map_err(|error| OutputError::Draw { path: path.to_owned(), reason: error.to_string() })
         .and_then(|()| fs::rename(&temporary, path).map_err(OutputError::io("write", path)));
     if drawn.is_err() {
         // The error that counts is the one above.
@@ -117,10 +114,7 @@ fn draw_legend(canvas: &Canvas, title: &str, solved: Option<f32>) -> Result<(), 
             MEAN => canvas.draw(&PathElement::new([(key.0, middle), (key.1, middle)], stroke(4)))?,
             _ => {
                 for dash in [key.0, key.0 + px(13), key.0 + px(26)] {
-                    canvas.draw(&PathElement::new(
-                        [(dash, middle), (dash + px(8), middle)],
-                        stroke(2),
-                    ))?;
+                    canvas.draw(&PathElement::new([(dash, middle), (dash + px(8), middle)], stroke(2)))?;
                 }
             }
         }
@@ -172,19 +166,13 @@ fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Re
         .iter()
         .filter_map(|point| Some((point.decisions as f64, f64::from(point.score_100?))))
         .collect();
-    let segments = means
-        .windows(2)
-        .map(|ends| PathElement::new(ends, MEAN.stroke_width(4 * SCALE)));
+    let segments = means.windows(2).map(|ends| PathElement::new(ends, MEAN.stroke_width(4 * SCALE)));
     chart.draw_series(segments)?;
     chart.draw_series(means.iter().map(|&at| Circle::new(at, px(2), MEAN.filled())))?;
     if points.is_empty() {
         let (width, height) = canvas.dim_in_pixel();
         let text = style(24, FAINT_TEXT).pos(centre());
-        canvas.draw_text(
-            "no episode has ended yet",
-            &text,
-            (width as i32 / 2, height as i32 / 2),
-        )?;
+        canvas.draw_text("no episode has ended yet", &text, (width as i32 / 2, height as i32 / 2))?;
     }
     Ok(())
 }
@@ -204,20 +192,13 @@ fn thinned(points: &[CurvePoint]) -> Vec<CurvePoint> {
 /// What the axes span: from zero decisions, and every score with a margin.
 fn ranges(points: &[CurvePoint], solved: Option<f32>) -> (Range<f64>, Range<f64>) {
     let last = points.last().map_or(0, |point| point.decisions).max(100) as f64;
-    let scores = points
-        .iter()
-        .flat_map(|point| [Some(point.score), point.score_100]);
+    let scores = points.iter().flat_map(|point| [Some(point.score), point.score_100]);
     let scores = scores.chain([solved]).flatten().map(f64::from);
-    let (low, high) = scores.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), score| {
-        (low.min(score), high.max(score))
-    });
+    let (low, high) = scores
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), score| (low.min(score), high.max(score)));
     let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
     // One height alone has no scale; zero gives it one.
-    let (low, high) = if low < high {
-        (low, high)
-    } else {
-        (low.min(0.0), high.max(0.0))
-    };
+    let (low, high) = if low < high { (low, high) } else { (low.min(0.0), high.max(0.0)) };
     let margin = if low < high { 0.06 * (high - low) } else { 0.5 };
     (0.0..last * 1.01, low - margin..high + margin)
 }
@@ -293,11 +274,7 @@ mod tests {
     use super::*;
 
     fn point(decisions: u64, score: f32, score_100: Option<f32>) -> CurvePoint {
-        CurvePoint {
-            decisions,
-            score,
-            score_100,
-        }
+        CurvePoint { decisions, score, score_100 }
     }
 
     /// Width and height in a PNG's header.
@@ -309,18 +286,14 @@ mod tests {
     }
 
     fn has(pixels: &[u8], colour: RGBColor) -> bool {
-        pixels
-            .chunks_exact(3)
-            .any(|pixel| pixel == [colour.0, colour.1, colour.2])
+        pixels.chunks_exact(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
     }
 
     #[test]
     fn a_curve_is_a_png_of_the_stated_size_and_leaves_no_other_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("curve.png");
-        let points: Vec<_> = (0..300)
-            .map(|n| point(n * 30, n as f32, Some(n as f32)))
-            .collect();
+        let points: Vec<_> = (0..300).map(|n| point(n * 30, n as f32, Some(n as f32))).collect();
         draw_curve(&path, &points, "tennis", Some(100.0)).unwrap();
         draw_curve(&path, &points, "tennis", None).unwrap();
         assert_eq!(png_size(&path), CURVE_SIZE);

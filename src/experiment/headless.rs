@@ -54,12 +54,7 @@ impl Run {
 
     /// Adds what trains to an app: plugins, game, recorder. Returns the output folder.
     pub(super) fn add_training(&self, app: &mut App, pace: Pace) -> Result<RunFolder, ExperimentError> {
-        let Self {
-            experiment,
-            options,
-            config,
-            ..
-        } = self;
+        let Self { experiment, options, config, .. } = self;
         let folder = match &options.resume {
             Some(path) => RunFolder::reopen(path)?,
             None => RunFolder::create(options.out.as_deref(), experiment.name)?,
@@ -120,41 +115,28 @@ impl Run {
             recorder.save_policy(world, &folder.policy())?;
         }
         let mut recorder = world.resource_mut::<Recorder>();
-        let title = format!(
-            "{}, seed {}, {}",
-            self.experiment.name, self.options.seed, self.options.preset
-        );
+        let title = format!("{}, seed {}, {}", self.experiment.name, self.options.seed, self.options.preset);
         recorder.finish(&title)?;
         if let Some(error) = recorder.take_error() {
             return Err(error.into());
         }
         self.report(&mut summary, Some(folder))?;
         match failure {
-            Some(failure) => Err(ExperimentError::Learner {
-                failure,
-                policy: folder.policy(),
-            }),
+            Some(failure) => Err(ExperimentError::Learner { failure, policy: folder.policy() }),
             None => Ok(()),
         }
     }
 
     fn evaluate(&self, policy: &PolicySnapshot, episodes: u32) -> Option<Evaluation> {
         eprintln_line(&format!("evaluating {episodes} episodes without noise"));
-        evaluate(&self.experiment, policy, episodes, self.options.seed, || {
-            self.is_interrupted()
-        })
+        evaluate(&self.experiment, policy, episodes, self.options.seed, || self.is_interrupted())
     }
 
     /// The summary of a run that only acts by `policy`.
     pub(super) fn policy_summary(&self, policy: &PolicySnapshot) -> Summary {
         Summary {
             updates: policy.updates,
-            policy: self
-                .options
-                .policy
-                .as_ref()
-                .map(|path| path.display().to_string())
-                .unwrap_or_default(),
+            policy: self.options.policy.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             policy_version: policy.version,
             ..Summary::default()
         }
@@ -170,28 +152,16 @@ impl Run {
         summary.seed = self.options.seed;
         summary.preset = self.options.preset.to_string();
         if let Some(seconds) = summary.solved_at_seconds {
-            let (episodes, decisions) = (
-                summary.solved_at_episodes.unwrap_or(0),
-                summary.solved_at_decisions.unwrap_or(0),
-            );
+            let (episodes, decisions) =
+                (summary.solved_at_episodes.unwrap_or(0), summary.solved_at_decisions.unwrap_or(0));
             eprintln_line(&format!(
                 "solved after {seconds:.1} s, {episodes} episodes, {decisions} joint decisions"
             ));
         } else if let Some(bar) = self.experiment.solved.filter(|_| folder.is_some()) {
-            let best = summary
-                .best_score_100
-                .map_or("none yet".into(), |best| format!("{best:.3}"));
-            eprintln_line(&format!(
-                "not solved: best mean score of 100 episodes {best}, solved is {bar}"
-            ));
+            let best = summary.best_score_100.map_or("none yet".into(), |best| format!("{best:.3}"));
+            eprintln_line(&format!("not solved: best mean score of 100 episodes {best}, solved is {bar}"));
         }
-        if let Some(Evaluation {
-            episodes,
-            mean,
-            min,
-            max,
-        }) = summary.evaluation
-        {
+        if let Some(Evaluation { episodes, mean, min, max }) = summary.evaluation {
             eprintln_line(&format!(
                 "{episodes} episodes without noise: mean {mean:.3}, least {min:.3}, most {max:.3}"
             ));
@@ -245,10 +215,7 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
 pub(super) fn evaluate_policy(run: &Run, policy: &PolicySnapshot) -> Result<(), ExperimentError> {
     let start = std::time::Instant::now();
     let evaluation = run.evaluate(policy, run.options.evaluate.unwrap_or(DEFAULT_EPISODES));
-    let mut summary = Summary {
-        evaluation,
-        seconds: start.elapsed().as_secs_f64(),
-        ..run.policy_summary(policy)
-    };
+    let mut summary =
+        Summary { evaluation, seconds: start.elapsed().as_secs_f64(), ..run.policy_summary(policy) };
     run.report(&mut summary, None)
 }

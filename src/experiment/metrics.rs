@@ -303,20 +303,9 @@ mod tests {
     fn appending_writes_no_second_header_and_drops_an_unfinished_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
-        MetricsWriter::append(&path)
-            .unwrap()
-            .write_episode(&episode(1), None)
-            .unwrap();
-        OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .unwrap()
-            .write_all(b"episode,62,0.")
-            .unwrap();
-        MetricsWriter::append(&path)
-            .unwrap()
-            .write_episode(&episode(2), Some(0.5))
-            .unwrap();
+        MetricsWriter::append(&path).unwrap().write_episode(&episode(1), None).unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"episode,62,0.").unwrap();
+        MetricsWriter::append(&path).unwrap().write_episode(&episode(2), Some(0.5)).unwrap();
 
         assert_eq!(column(&path, "episode"), ["1", "2"]);
         assert_eq!(column(&path, "score_100"), ["", "0.5"]);
@@ -329,10 +318,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
         std::fs::write(&path, "kind,deci").unwrap();
-        MetricsWriter::append(&path)
-            .unwrap()
-            .write_episode(&episode(1), None)
-            .unwrap();
+        MetricsWriter::append(&path).unwrap().write_episode(&episode(1), None).unwrap();
         assert_eq!(column(&path, "episode"), ["1"]);
     }
 
@@ -340,11 +326,7 @@ mod tests {
     fn appending_to_a_foreign_file_is_refused_by_name_and_leaves_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
-        for foreign in [
-            "step,reward\n1,2".to_owned(),
-            "notes".to_owned(),
-            COLUMNS.join(",") + ",more\n",
-        ] {
+        for foreign in ["step,reward\n1,2".to_owned(), "notes".to_owned(), COLUMNS.join(",") + ",more\n"] {
             std::fs::write(&path, &foreign).unwrap();
             let error = MetricsWriter::append(&path).unwrap_err();
             assert!(matches!(error, OutputError::Columns { .. }));

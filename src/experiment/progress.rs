@@ -75,21 +75,12 @@ impl ProgressLine {
         let style = ProgressStyle::with_template(template).expect("both templates are well formed");
         bar.set_style(style.progress_chars("━╸─"));
         bar.set_prefix(name.to_owned());
-        Self {
-            goal,
-            bar,
-            print,
-            last_shown: None,
-        }
+        Self { goal, bar, print, last_shown: None }
     }
 
     /// Shows `status`, where the last one shown is old enough: call it as often as you like.
     pub fn update(&mut self, status: &ProgressStatus) {
-        let every = if self.bar.is_hidden() {
-            LINE_EVERY
-        } else {
-            DRAW_EVERY
-        };
+        let every = if self.bar.is_hidden() { LINE_EVERY } else { DRAW_EVERY };
         if self.last_shown.is_some_and(|shown| shown.elapsed() < every) {
             return;
         }
@@ -174,12 +165,7 @@ fn count(number: f64) -> String {
 /// Hours, minutes and seconds.
 fn clock(seconds: f64) -> String {
     let seconds = seconds as u64;
-    format!(
-        "{:02}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 #[cfg(test)]
@@ -206,14 +192,8 @@ mod tests {
     #[test]
     fn a_line_has_the_time_and_the_score_for_each_goal() {
         let lines = [
-            (
-                ProgressGoal::Seconds(90.0),
-                "00:01:15 of 00:01:30 | score 0.250, best -",
-            ),
-            (
-                ProgressGoal::Decisions(2_500_000),
-                "00:01:15, 00:01:15 left | score 0.250, best -",
-            ),
+            (ProgressGoal::Seconds(90.0), "00:01:15 of 00:01:30 | score 0.250, best -"),
+            (ProgressGoal::Decisions(2_500_000), "00:01:15, 00:01:15 left | score 0.250, best -"),
             (ProgressGoal::Solved(0.5), "00:01:15 | score 0.250 of 0.5, best -"),
             (ProgressGoal::Endless, "00:01:15 | score 0.250, best -"),
         ];
@@ -227,10 +207,7 @@ mod tests {
     #[test]
     fn the_work_done_is_counted_with_its_rates() {
         let work = work(&status());
-        assert_eq!(
-            work,
-            "4321 episodes, 1.25M decisions, 12.3k agent decisions/s, 100 updates/s, policy 7"
-        );
+        assert_eq!(work, "4321 episodes, 1.25M decisions, 12.3k agent decisions/s, 100 updates/s, policy 7");
     }
 
     #[test]

@@ -40,11 +40,7 @@ impl RecorderPlugin {
     /// # Errors
     /// If a file cannot be opened.
     pub fn add_to(self, app: &mut App) -> Result<(), OutputError> {
-        let metrics = if self.resumed {
-            MetricsWriter::append
-        } else {
-            MetricsWriter::create
-        };
+        let metrics = if self.resumed { MetricsWriter::append } else { MetricsWriter::create };
         app.insert_resource(Recorder {
             metrics: metrics(self.folder.metrics())?,
             tensorboard: TensorBoardWriter::create(self.folder.path())?,
@@ -166,12 +162,7 @@ impl Recorder {
     pub fn finish(&mut self, title: &str) -> Result<(), OutputError> {
         self.metrics.flush()?;
         self.tensorboard.flush()?;
-        draw_curve(
-            self.plugin.folder.curve(),
-            self.board.points(),
-            title,
-            self.plugin.solved,
-        )
+        draw_curve(self.plugin.folder.curve(), self.board.points(), title, self.plugin.solved)
     }
 
     fn write(
@@ -205,25 +196,18 @@ fn record(
     let recorder = &mut *recorder;
     recorder.first_decision.get_or_insert(clock.decisions);
     recorder.first_update.get_or_insert(training.updates());
-    let (seconds, score, before) = (
-        recorder.seconds(),
-        recorder.plugin.score,
-        recorder.board.episodes(),
-    );
-    let episodes = ended
-        .read()
-        .zip(before + 1..)
-        .map(|(ended, episode)| EpisodeRecord {
-            episode,
-            arena: ended.index,
-            length: ended.decisions,
-            returns: ended.returns.clone(),
-            score: score(&ended.returns),
-            truncated: ended.truncated,
-            exploration_scale: ended.exploration_scale,
-            decisions: clock.decisions,
-            seconds,
-        });
+    let (seconds, score, before) = (recorder.seconds(), recorder.plugin.score, recorder.board.episodes());
+    let episodes = ended.read().zip(before + 1..).map(|(ended, episode)| EpisodeRecord {
+        episode,
+        arena: ended.index,
+        length: ended.decisions,
+        returns: ended.returns.clone(),
+        score: score(&ended.returns),
+        truncated: ended.truncated,
+        exploration_scale: ended.exploration_scale,
+        decisions: clock.decisions,
+        seconds,
+    });
     let reports = reports.read().map(|report| report.0.clone());
     if recorder.error.is_none() {
         recorder.error = recorder.write(episodes, reports, clock.decisions).err();

@@ -21,22 +21,10 @@ impl RunFolder {
         };
         fs::create_dir_all(&folder.0).map_err(|source| folder.io_error("create", source))?;
         folder.check_writable()?;
-        for file in [
-            folder.policy(),
-            folder.checkpoint(),
-            folder.metrics(),
-            folder.summary(),
-        ] {
+        for file in [folder.policy(), folder.checkpoint(), folder.metrics(), folder.summary()] {
             if file.exists() {
-                let found = file
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                return Err(ExperimentError::FolderInUse {
-                    path: folder.0,
-                    found,
-                });
+                let found = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                return Err(ExperimentError::FolderInUse { path: folder.0, found });
             }
         }
         Ok(folder)
@@ -118,11 +106,7 @@ impl RunFolder {
     }
 
     fn io_error(&self, action: &'static str, source: io::Error) -> OutputError {
-        OutputError::Io {
-            action,
-            path: self.0.clone(),
-            source,
-        }
+        OutputError::Io { action, path: self.0.clone(), source }
     }
 }
 
@@ -137,10 +121,7 @@ mod tests {
         let folder = RunFolder::create(Some(&path), "tennis").unwrap();
         fs::write(folder.metrics(), "x").unwrap();
         let error = RunFolder::create(Some(&path), "tennis").unwrap_err().to_string();
-        assert!(
-            error.contains("metrics.csv") && error.contains("--resume"),
-            "{error}"
-        );
+        assert!(error.contains("metrics.csv") && error.contains("--resume"), "{error}");
         assert_eq!(RunFolder::reopen(&path).unwrap(), folder);
     }
 
@@ -148,9 +129,8 @@ mod tests {
     fn a_path_under_a_file_is_refused_by_name() {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("file"), "x").unwrap();
-        let error = RunFolder::create(Some(&parent.path().join("file/run")), "tennis")
-            .unwrap_err()
-            .to_string();
+        let error =
+            RunFolder::create(Some(&parent.path().join("file/run")), "tennis").unwrap_err().to_string();
         assert!(error.contains("file/run"), "{error}");
     }
 }

@@ -55,10 +55,7 @@ impl ScoreBoard {
     pub fn push(&mut self, record: &EpisodeRecord) -> Option<f32> {
         self.score_100 = self.window.push(record.score);
         self.episodes = record.episode;
-        let reached = self
-            .score_100
-            .zip(self.bar)
-            .is_some_and(|(mean, bar)| mean >= bar);
+        let reached = self.score_100.zip(self.bar).is_some_and(|(mean, bar)| mean >= bar);
         if reached && self.solved.is_none() {
             self.solved = Some(Solved {
                 episodes: record.episode,
@@ -147,20 +144,13 @@ mod tests {
         }
         assert_eq!((board.solved(), board.recent_score()), (None, Some(1.0)));
         assert_eq!(board.push(&episode(100, 1.0)), Some(1.0));
-        let solved = Solved {
-            episodes: 100,
-            decisions: 1_000,
-            seconds: 100.0,
-        };
+        let solved = Solved { episodes: 100, decisions: 1_000, seconds: 100.0 };
         assert_eq!(board.solved(), Some(solved));
         for number in 101..=300 {
             board.push(&episode(number, 0.0));
         }
         assert_eq!(board.solved(), Some(solved), "it stays solved");
-        assert_eq!(
-            (board.score_100(), board.best_score_100()),
-            (Some(0.0), Some(1.0))
-        );
+        assert_eq!((board.score_100(), board.best_score_100()), (Some(0.0), Some(1.0)));
         assert_eq!(board.episodes(), 300);
     }
 
@@ -185,10 +175,6 @@ mod tests {
         assert!(points.len() > MAX_POINTS / 2);
         assert_eq!(points[0].decisions, 10);
         let step = points[1].decisions - points[0].decisions;
-        assert!(
-            points
-                .windows(2)
-                .all(|pair| pair[1].decisions - pair[0].decisions == step)
-        );
+        assert!(points.windows(2).all(|pair| pair[1].decisions - pair[0].decisions == step));
     }
 }

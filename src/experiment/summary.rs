@@ -150,10 +150,7 @@ mod tests {
             "policy",
             "policy_version",
         ];
-        let places: Vec<_> = fields
-            .iter()
-            .map(|field| line.find(&format!("\"{field}\":")))
-            .collect();
+        let places: Vec<_> = fields.iter().map(|field| line.find(&format!("\"{field}\":"))).collect();
         assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{line}");
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(object.as_object().unwrap().len(), fields.len());
@@ -175,9 +172,7 @@ mod tests {
     #[test]
     fn a_missing_folder_is_an_error_that_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let error = summary()
-            .write(folder.path().join("missing/summary.json"))
-            .unwrap_err();
+        let error = summary().write(folder.path().join("missing/summary.json")).unwrap_err();
         assert!(error.to_string().contains("missing/summary.json"), "{error}");
     }
 
@@ -185,9 +180,6 @@ mod tests {
     fn an_evaluation_of_no_episodes_is_none() {
         assert_eq!(Evaluation::of(&[]), None);
         let evaluation = Evaluation::of(&[-1.0, 2.0]).unwrap();
-        assert_eq!(
-            (evaluation.mean, evaluation.min, evaluation.max),
-            (0.5, -1.0, 2.0)
-        );
+        assert_eq!((evaluation.mean, evaluation.min, evaluation.max), (0.5, -1.0, 2.0));
     }
 }

@@ -167,9 +167,7 @@ impl TensorBoardWriter {
     }
 
     fn write(&mut self, event: &Event) -> Result<(), OutputError> {
-        event
-            .write_record(&mut self.file)
-            .map_err(OutputError::io("write", &self.path))?;
+        event.write_record(&mut self.file).map_err(OutputError::io("write", &self.path))?;
         self.flush_if_due()
     }
 
@@ -191,9 +189,7 @@ impl TensorBoardWriter {
 
 /// Seconds since 1970.
 fn wall_time() -> f64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0.0, |time| time.as_secs_f64())
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
 /// Creates an event file under a name nothing in `folder` has yet.
@@ -231,11 +227,7 @@ mod tests {
     }
 
     fn curve(scalars: &[Scalar], tag: &str) -> Vec<(u64, f32)> {
-        scalars
-            .iter()
-            .filter(|scalar| scalar.tag == tag)
-            .map(|scalar| (scalar.step, scalar.value))
-            .collect()
+        scalars.iter().filter(|scalar| scalar.tag == tag).map(|scalar| (scalar.step, scalar.value)).collect()
     }
 
     #[test]
@@ -260,10 +252,7 @@ mod tests {
         let name = writer.path().file_name().unwrap().to_str().unwrap();
         assert!(name.starts_with("events.out.tfevents."));
         let scalars = decode::scalars(&std::fs::read(writer.path()).unwrap());
-        assert_eq!(
-            curve(&scalars, "charts/episodic_return"),
-            [(20, 0.5), (40, 0.5), (60, 0.5)]
-        );
+        assert_eq!(curve(&scalars, "charts/episodic_return"), [(20, 0.5), (40, 0.5), (60, 0.5)]);
         assert_eq!(curve(&scalars, "charts/episodic_return_1")[0], (20, -0.25));
         assert_eq!(curve(&scalars, "charts/score_100"), [(60, 0.25)]);
         assert_eq!(curve(&scalars, "charts/SPS"), [(60, 20.0)]);

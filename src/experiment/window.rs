@@ -31,14 +31,8 @@ pub(super) fn run(run: &Run, policy: Option<PolicySnapshot>) -> Result<(), Exper
         resolution: (1280, 720).into(),
         ..default()
     };
-    let log = LogPlugin {
-        filter: "wgpu=error,naga=warn".into(),
-        ..default()
-    };
-    let plugins = DefaultPlugins.set(WindowPlugin {
-        primary_window: Some(window),
-        ..default()
-    });
+    let log = LogPlugin { filter: "wgpu=error,naga=warn".into(), ..default() };
+    let plugins = DefaultPlugins.set(WindowPlugin { primary_window: Some(window), ..default() });
     app.add_plugins(plugins.set(log));
     let outcome: Outcome = Arc::new(Mutex::new(Ok(())));
     match policy {
@@ -55,9 +49,7 @@ pub(super) fn run(run: &Run, policy: Option<PolicySnapshot>) -> Result<(), Exper
 }
 
 fn add_watch(run: &Run, app: &mut App) {
-    let Run {
-        experiment, options, ..
-    } = run;
+    let Run { experiment, options, .. } = run;
     let screenshot = |path| PlannedScreenshot::new(options.screenshot_after as f32, path);
     app.add_plugins(WatchPlugin {
         title: experiment.title.clone(),
@@ -83,15 +75,11 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
                training: Res<Training>,
                mut toasts: MessageWriter<Toast>| {
             training.checkpoint(saved_to.checkpoint(), save_replay);
-            let saved = acting
-                .snapshot()
-                .map_or(Ok(()), |snapshot| snapshot.save(saved_to.policy()));
+            let saved = acting.snapshot().map_or(Ok(()), |snapshot| snapshot.save(saved_to.policy()));
             toasts.write(Toast::new(match saved {
-                Ok(()) => format!(
-                    "saved to {} after {:.0} s",
-                    saved_to.policy().display(),
-                    recorder.seconds()
-                ),
+                Ok(()) => {
+                    format!("saved to {} after {:.0} s", saved_to.policy().display(), recorder.seconds())
+                }
                 Err(error) => error.to_string(),
             }));
         })
@@ -100,14 +88,10 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
     let run = run.clone();
     let mut finished = false;
     app.init_schedule(Closing);
-    app.world_mut()
-        .resource_mut::<MainScheduleOrder>()
-        .insert_after(Last, Closing);
+    app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Last, Closing);
     app.add_systems(Closing, move |world: &mut World| {
         let recorder = world.resource::<Recorder>();
-        let at_limit = run
-            .limits()
-            .reached(recorder, world.resource::<RolloutClock>().decisions);
+        let at_limit = run.limits().reached(recorder, world.resource::<RolloutClock>().decisions);
         let closed = !world.resource::<Messages<AppExit>>().is_empty();
         if finished || !(closed || at_limit || run.is_interrupted() || recorder.has_failed()) {
             return;
@@ -131,27 +115,24 @@ fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) 
         .options
         .evaluate
         .map(|episodes| EpisodeScores::new(arenas.min(episodes as usize), episodes as usize));
-    app.add_systems(
-        Last,
-        move |mut ended: MessageReader<EpisodeEnded>, mut exit: MessageWriter<AppExit>| {
-            if run.is_interrupted() {
-                exit.write(AppExit::Success);
-            }
-            let Some(counted) = &mut scores else { return };
-            for episode in ended.read() {
-                counted.push(episode.index, (run.experiment.score)(&episode.returns));
-            }
-            if !counted.is_complete() {
-                return;
-            }
-            let mut summary = Summary {
-                evaluation: Evaluation::of(counted.scores()),
-                seconds: start.elapsed().as_secs_f64(),
-                ..run.policy_summary(&policy)
-            };
-            scores = None;
-            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = run.report(&mut summary, None);
+    app.add_systems(Last, move |mut ended: MessageReader<EpisodeEnded>, mut exit: MessageWriter<AppExit>| {
+        if run.is_interrupted() {
             exit.write(AppExit::Success);
-        },
-    );
+        }
+        let Some(counted) = &mut scores else { return };
+        for episode in ended.read() {
+            counted.push(episode.index, (run.experiment.score)(&episode.returns));
+        }
+        if !counted.is_complete() {
+            return;
+        }
+        let mut summary = Summary {
+            evaluation: Evaluation::of(counted.scores()),
+            seconds: start.elapsed().as_secs_f64(),
+            ..run.policy_summary(&policy)
+        };
+        scores = None;
+        *outcome.lock().unwrap_or_else(PoisonError::into_inner) = run.report(&mut summary, None);
+        exit.write(AppExit::Success);
+    });
 }

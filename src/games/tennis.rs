@@ -61,48 +61,37 @@ pub struct TennisPlugin {
 
 impl Default for TennisPlugin {
     fn default() -> Self {
-        Self {
-            arenas: 64,
-            seed: 0,
-            schedule: FixedUpdate.intern(),
-        }
+        Self { arenas: 64, seed: 0, schedule: FixedUpdate.intern() }
     }
 }
 
 impl Plugin for TennisPlugin {
     fn build(&self, app: &mut App) {
         let plugin = self.clone();
-        app.insert_resource(TimestepMode::Fixed {
-            dt: TICK_SECONDS as f32,
-            substeps: 1,
-        })
-        .insert_resource(Time::<Fixed>::from_seconds(TICK_SECONDS))
-        .add_plugins(RapierPhysicsPlugin::<NoUserData>::default().in_schedule(self.schedule))
-        .configure_sets(
-            self.schedule,
-            (
-                PhysicsSet::SyncBackend,
-                PhysicsSet::StepSimulation,
-                PhysicsSet::Writeback,
+        app.insert_resource(TimestepMode::Fixed { dt: TICK_SECONDS as f32, substeps: 1 })
+            .insert_resource(Time::<Fixed>::from_seconds(TICK_SECONDS))
+            .add_plugins(RapierPhysicsPlugin::<NoUserData>::default().in_schedule(self.schedule))
+            .configure_sets(
+                self.schedule,
+                (PhysicsSet::SyncBackend, PhysicsSet::StepSimulation, PhysicsSet::Writeback)
+                    .in_set(AgentSystems::Simulate),
             )
-                .in_set(AgentSystems::Simulate),
-        )
-        .add_systems(Startup, move |mut commands: Commands| {
-            for index in 0..plugin.arenas {
-                court::spawn(&mut commands, index, plugin.seed);
-            }
-        })
-        .add_systems(Observe, play::sense)
-        .add_systems(Reset, play::serve)
-        .add_systems(
-            self.schedule,
-            (
-                play::move_rackets.in_set(AgentSystems::Act),
-                (rules::clamp_ball, rules::judge_contacts, rules::judge_crossings)
-                    .chain()
-                    .in_set(AgentSystems::Reward),
-            ),
-        );
+            .add_systems(Startup, move |mut commands: Commands| {
+                for index in 0..plugin.arenas {
+                    court::spawn(&mut commands, index, plugin.seed);
+                }
+            })
+            .add_systems(Observe, play::sense)
+            .add_systems(Reset, play::serve)
+            .add_systems(
+                self.schedule,
+                (
+                    play::move_rackets.in_set(AgentSystems::Act),
+                    (rules::clamp_ball, rules::judge_contacts, rules::judge_crossings)
+                        .chain()
+                        .in_set(AgentSystems::Reward),
+                ),
+            );
         // Rapier puts its message buffers in place but leaves them to grow: they are cleared only once registered.
         MessageRegistry::register_message::<CollisionEvent>(app.world_mut());
         MessageRegistry::register_message::<ContactForceEvent>(app.world_mut());
@@ -117,9 +106,7 @@ pub fn spec() -> ArenaSpec {
         observation_size: play::OBSERVATION_SIZE * FRAMES,
         action_size: play::ACTION_SIZE,
     };
-    ArenaSpec {
-        slots: vec![player.clone(), player],
-    }
+    ArenaSpec { slots: vec![player.clone(), player] }
 }
 
 /// The score of an episode with these returns: the larger of the two.

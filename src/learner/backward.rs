@@ -18,15 +18,9 @@ pub(crate) struct Deltas {
 /// What a backward pass computes.
 pub(crate) enum Wanted<'a> {
     /// The gradient of the parameters, written over `gradient`, `[parameters]`.
-    Parameters {
-        inputs: &'a [f32],
-        gradient: &'a mut [f32],
-    },
+    Parameters { inputs: &'a [f32], gradient: &'a mut [f32] },
     /// The gradient of some columns of the inputs, written over `gradient`, `[rows, columns]`.
-    Columns {
-        columns: Range<usize>,
-        gradient: &'a mut [f32],
-    },
+    Columns { columns: Range<usize>, gradient: &'a mut [f32] },
 }
 
 /// Backpropagates `output_gradient`, `[rows, outputs]`, through the forward pass kept in `activations`.
@@ -52,19 +46,10 @@ pub(crate) fn backward(
                 add_products(&mut gradient[gain.clone()], &deltas.above, normalized);
                 sum_rows(&mut gradient[shift.clone()], &deltas.above, &deltas.ones);
             }
-            through_norm(
-                &mut deltas.above,
-                &parameters[gain.clone()],
-                normalized,
-                inverse_deviation,
-            );
+            through_norm(&mut deltas.above, &parameters[gain.clone()], normalized, inverse_deviation);
         }
         if let Wanted::Parameters { inputs, gradient } = &mut wanted {
-            let below = if index == 0 {
-                inputs
-            } else {
-                activations.output(index - 1)
-            };
+            let below = if index == 0 { inputs } else { activations.output(index - 1) };
             multiply(
                 &mut gradient[layer.weights.clone()],
                 Matrix::new(below, rows, layer.inputs).transposed(),
@@ -75,13 +60,7 @@ pub(crate) fn backward(
         }
         if index > 0 {
             deltas.below.resize(rows * layer.inputs, 0.0);
-            through_weights(
-                &mut deltas.below,
-                &deltas.above,
-                parameters,
-                layer,
-                0..layer.inputs,
-            );
+            through_weights(&mut deltas.below, &deltas.above, parameters, layer, 0..layer.inputs);
             std::mem::swap(&mut deltas.above, &mut deltas.below);
             deltas.above.truncate(rows * layer.inputs);
         } else if let Wanted::Columns { columns, gradient } = &mut wanted {
@@ -137,12 +116,7 @@ fn through_norm(deltas: &mut [f32], gain: &[f32], normalized: &[f32], inverse_de
 /// `sums = onesᵀ · rows`: a gemm is the fastest way to add up rows.
 fn sum_rows(sums: &mut [f32], rows: &[f32], ones: &[f32]) {
     let (count, width) = (ones.len(), sums.len());
-    multiply(
-        sums,
-        Matrix::new(ones, 1, count),
-        Matrix::new(rows, count, width),
-        Output::Overwrite,
-    );
+    multiply(sums, Matrix::new(ones, 1, count), Matrix::new(rows, count, width), Output::Overwrite);
 }
 
 /// `sums = sum over rows of a b`, element by element.
@@ -181,57 +155,28 @@ mod tests {
                 *parameter += random.random_range(-0.2..0.2);
             }
             let rows = 4;
-            let mut draw = |count: usize| {
-                (0..count)
-                    .map(|_| random.random_range(-1.0..1.0f32))
-                    .collect::<Vec<_>>()
-            };
+            let mut draw =
+                |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
             let (inputs, weights) = (draw(rows * 5), draw(rows * 3));
-            Self {
-                shape,
-                parameters,
-                inputs,
-                weights,
-                rows,
-            }
+            Self { shape, parameters, inputs, weights, rows }
         }
 
         fn loss(&self, parameters: &[f32], inputs: &[f32]) -> f64 {
             let mut activations = Activations::default();
-            let outputs = self
-                .shape
-                .forward(parameters, inputs, self.rows, &mut activations);
-            outputs
-                .iter()
-                .zip(&self.weights)
-                .map(|(o, w)| f64::from(*o) * f64::from(*w))
-                .sum()
+            let outputs = self.shape.forward(parameters, inputs, self.rows, &mut activations);
+            outputs.iter().zip(&self.weights).map(|(o, w)| f64::from(*o) * f64::from(*w)).sum()
         }
 
         fn gradients(&self) -> (Vec<f32>, Vec<f32>) {
             let (mut activations, mut deltas) = (Activations::default(), Deltas::default());
-            self.shape
-                .forward(&self.parameters, &self.inputs, self.rows, &mut activations);
+            self.shape.forward(&self.parameters, &self.inputs, self.rows, &mut activations);
             let mut parameters = vec![f32::NAN; self.parameters.len()];
             let mut columns = vec![f32::NAN; self.rows * 2];
             for wanted in [
-                Wanted::Parameters {
-                    inputs: &self.inputs,
-                    gradient: &mut parameters,
-                },
-                Wanted::Columns {
-                    columns: 1..3,
-                    gradient: &mut columns,
-                },
+                Wanted::Parameters { inputs: &self.inputs, gradient: &mut parameters },
+                Wanted::Columns { columns: 1..3, gradient: &mut columns },
             ] {
-                backward(
-                    &self.shape,
-                    &self.parameters,
-                    &activations,
-                    &self.weights,
-                    wanted,
-                    &mut deltas,
-                );
+                backward(&self.shape, &self.parameters, &activations, &self.weights, wanted, &mut deltas);
             }
             (parameters, columns)
         }
@@ -240,10 +185,7 @@ mod tests {
     fn check(analytic: f32, plus: f64, minus: f64, step: f32) -> Result<(), TestCaseError> {
         let numeric = (plus - minus) / (2.0 * f64::from(step));
         let error = (f64::from(analytic) - numeric).abs();
-        prop_assert!(
-            error < 2e-2 * numeric.abs().max(0.5),
-            "analytic {analytic}, numeric {numeric}"
-        );
+        prop_assert!(error < 2e-2 * numeric.abs().max(0.5), "analytic {analytic}, numeric {numeric}");
         Ok(())
     }
 

@@ -36,17 +36,10 @@ impl View {
     pub(super) fn new(spec: &ArenaSpec, slot: usize, central: bool) -> Self {
         let agents = if central { spec.agents() } else { 1 };
         let slots: Vec<usize> = (0..agents).map(|k| (slot + k) % spec.agents()).collect();
-        let observations = slots
-            .iter()
-            .map(|&s| (spec.observation_offset(s), spec.slots[s].observation_size));
-        let actions = slots
-            .iter()
-            .map(|&s| (spec.action_offset(s), spec.slots[s].action_size));
-        Self {
-            observations: observations.collect(),
-            actions: actions.collect(),
-            slots,
-        }
+        let observations =
+            slots.iter().map(|&s| (spec.observation_offset(s), spec.slots[s].observation_size));
+        let actions = slots.iter().map(|&s| (spec.action_offset(s), spec.slots[s].action_size));
+        Self { observations: observations.collect(), actions: actions.collect(), slots }
     }
 
     /// Numbers in the observation part of the view.
@@ -67,10 +60,8 @@ impl View {
         rows: usize,
         out: &mut Vec<f32>,
     ) {
-        let (width, action_width) = (
-            observations.len() / rows,
-            actions.map_or(0, |actions| actions.len() / rows),
-        );
+        let (width, action_width) =
+            (observations.len() / rows, actions.map_or(0, |actions| actions.len() / rows));
         for row in 0..rows {
             for &(offset, size) in &self.observations {
                 out.extend_from_slice(&observations[row * width + offset..][..size]);
@@ -91,23 +82,13 @@ impl Batch {
         spec: &ArenaSpec,
         normalizers: &[&Normalizer],
     ) {
-        let TransitionBlock {
-            observations,
-            actions,
-            rewards,
-            next_observations,
-            terminated,
-        } = replay.rows();
-        let (width, action_width, agents) = (
-            spec.joint_observation_size(),
-            spec.joint_action_size(),
-            spec.agents(),
-        );
+        let TransitionBlock { observations, actions, rewards, next_observations, terminated } = replay.rows();
+        let (width, action_width, agents) =
+            (spec.joint_observation_size(), spec.joint_action_size(), spec.agents());
         self.rows = indices.len();
-        for (target, source) in [
-            (&mut self.observations, observations),
-            (&mut self.next_observations, next_observations),
-        ] {
+        for (target, source) in
+            [(&mut self.observations, observations), (&mut self.next_observations, next_observations)]
+        {
             target.resize(indices.len() * width, 0.0);
             for (out, &index) in target.chunks_exact_mut(width).zip(indices) {
                 let row = &source[index * width..(index + 1) * width];
@@ -123,10 +104,8 @@ impl Batch {
         self.rewards.clear();
         self.continues.clear();
         for &index in indices {
-            self.actions
-                .extend_from_slice(&actions[index * action_width..(index + 1) * action_width]);
-            self.rewards
-                .extend_from_slice(&rewards[index * agents..(index + 1) * agents]);
+            self.actions.extend_from_slice(&actions[index * action_width..(index + 1) * action_width]);
+            self.rewards.extend_from_slice(&rewards[index * agents..(index + 1) * agents]);
             self.continues.push(if terminated[index] { 0.0 } else { 1.0 });
         }
     }

@@ -98,11 +98,7 @@ impl Learner {
         }
         let rows = self.replay.rows();
         if with_replay {
-            let terminated: Vec<f32> = rows
-                .terminated
-                .iter()
-                .map(|&t| if t { 1.0 } else { 0.0 })
-                .collect();
+            let terminated: Vec<f32> = rows.terminated.iter().map(|&t| if t { 1.0 } else { 0.0 }).collect();
             for (name, data) in [
                 ("observations", &rows.observations),
                 ("actions", &rows.actions),
@@ -123,10 +119,7 @@ impl Learner {
             sampling: self.sampling.clone(),
             smoothing: self.smoothing.clone(),
             groups,
-            replay: with_replay.then(|| ReplayHeader {
-                next: self.replay.next(),
-                len: self.replay.len(),
-            }),
+            replay: with_replay.then(|| ReplayHeader { next: self.replay.next(), len: self.replay.len() }),
         };
         Ok(tensor_file::write(path, FORMAT, &header, &tensors)?)
     }
@@ -148,15 +141,11 @@ impl Learner {
         }
         let damaged = |reason: String| FileError::damaged(path, FORMAT, reason);
         let mut take = |name: &str, length: Option<usize>| {
-            let tensor = tensors
-                .remove(name)
-                .ok_or_else(|| damaged(format!("it has no tensor `{name}`")))?;
+            let tensor = tensors.remove(name).ok_or_else(|| damaged(format!("it has no tensor `{name}`")))?;
             match length {
                 Some(length) if tensor.data.len() != length => {
                     let found = tensor.data.len();
-                    Err(damaged(format!(
-                        "its tensor `{name}` has {found} numbers, expected {length}"
-                    )))
+                    Err(damaged(format!("its tensor `{name}` has {found} numbers, expected {length}")))
                 }
                 _ => Ok(tensor.data),
             }
@@ -178,9 +167,7 @@ impl Learner {
                 var.set(&tensor).map_err(LearnerError::from)?;
             }
             if saved.mean.len() != group.statistics.mean.len() || saved.squares.len() != saved.mean.len() {
-                return Err(
-                    damaged(format!("its statistics of `{}` have the wrong size", saved.name)).into(),
-                );
+                return Err(damaged(format!("its statistics of `{}` have the wrong size", saved.name)).into());
             }
             group.weights.actor_adam.steps = saved.actor_steps;
             group.weights.critics_adam.steps = saved.critic_steps;
@@ -207,16 +194,11 @@ impl Learner {
                 actions: take("replay/actions", Some(len * sizes.action))?,
                 rewards: take("replay/rewards", Some(len * sizes.agents))?,
                 next_observations: take("replay/next_observations", Some(len * sizes.observation))?,
-                terminated: take("replay/terminated", Some(len))?
-                    .into_iter()
-                    .map(|t| t > 0.5)
-                    .collect(),
+                terminated: take("replay/terminated", Some(len))?.into_iter().map(|t| t > 0.5).collect(),
             };
             learner.replay = ReplayBuffer::restore(sizes, capacity, next, rows);
         } else {
-            let wanted = usize::try_from(header.transitions)
-                .unwrap_or(usize::MAX)
-                .min(REFILL);
+            let wanted = usize::try_from(header.transitions).unwrap_or(usize::MAX).min(REFILL);
             learner.ready_at = learner.ready_at.max(wanted).min(learner.config.replay_capacity);
         }
         learner.updates = header.updates;

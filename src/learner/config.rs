@@ -163,15 +163,9 @@ impl Preset {
                 config.exploration.random_decisions = 0;
             }
             Self::Ddpg => {
-                config.learner = LearnerConfig {
-                    central_critic: false,
-                    ..plain
-                };
+                config.learner = LearnerConfig { central_critic: false, ..plain };
                 config.exploration = ExplorationConfig {
-                    noise: Noise::OrnsteinUhlenbeck {
-                        theta: 0.15,
-                        sigma: 0.2,
-                    },
+                    noise: Noise::OrnsteinUhlenbeck { theta: 0.15, sigma: 0.2 },
                     scale: [0.25, 3.0],
                     ..ExplorationConfig::default()
                 };
@@ -241,9 +235,7 @@ impl TrainingConfig {
         let changes: toml::Table = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         let mut whole = toml::Table::try_from(preset.config()).map_err(|error| invalid(error.to_string()))?;
         merge(&mut whole, changes);
-        let config: Self = whole
-            .try_into()
-            .map_err(|error: toml::de::Error| invalid(error.to_string()))?;
+        let config: Self = whole.try_into().map_err(|error: toml::de::Error| invalid(error.to_string()))?;
         config.check().map_err(invalid)?;
         Ok(config)
     }
@@ -253,15 +245,10 @@ impl TrainingConfig {
     /// # Errors
     /// As [`from_toml`](Self::from_toml), naming the file.
     pub fn from_file(preset: Preset, path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.into(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
         Self::from_toml(preset, &text).map_err(|error| match error {
-            ConfigError::Invalid { reason, .. } => ConfigError::Invalid {
-                path: Some(path.into()),
-                reason,
-            },
+            ConfigError::Invalid { reason, .. } => ConfigError::Invalid { path: Some(path.into()), reason },
             other => other,
         })
     }
@@ -271,10 +258,8 @@ impl TrainingConfig {
     /// # Errors
     /// Never for a configuration that passed [`check`](Self::check).
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string_pretty(self).map_err(|error| ConfigError::Invalid {
-            path: None,
-            reason: error.to_string(),
-        })
+        toml::to_string_pretty(self)
+            .map_err(|error| ConfigError::Invalid { path: None, reason: error.to_string() })
     }
 
     /// Whether every number is in its range.
@@ -301,36 +286,16 @@ impl TrainingConfig {
         } = self.learner;
         let [least, largest] = self.exploration.scale;
         let rules = [
-            (
-                "learner.policy_delay",
-                f64::from(policy_delay),
-                "1 or more",
-                policy_delay >= 1,
-            ),
-            (
-                "learner.batch_size",
-                batch_size as f64,
-                "1 or more",
-                batch_size >= 1,
-            ),
+            ("learner.policy_delay", f64::from(policy_delay), "1 or more", policy_delay >= 1),
+            ("learner.batch_size", batch_size as f64, "1 or more", batch_size >= 1),
             (
                 "learner.replay_capacity",
                 replay_capacity as f64,
                 "at least batch_size",
                 replay_capacity >= batch_size,
             ),
-            (
-                "learner.gamma",
-                f64::from(gamma),
-                "0 to 1",
-                (0.0..=1.0).contains(&gamma),
-            ),
-            (
-                "learner.tau",
-                f64::from(tau),
-                "more than 0, at most 1",
-                tau > 0.0 && tau <= 1.0,
-            ),
+            ("learner.gamma", f64::from(gamma), "0 to 1", (0.0..=1.0).contains(&gamma)),
+            ("learner.tau", f64::from(tau), "more than 0, at most 1", tau > 0.0 && tau <= 1.0),
             (
                 "learner.actor_learning_rate",
                 actor_learning_rate,
@@ -343,12 +308,7 @@ impl TrainingConfig {
                 "more than 0",
                 positive(critic_learning_rate),
             ),
-            (
-                "learner.gradient_clip",
-                gradient_clip,
-                "more than 0",
-                gradient_clip > 0.0,
-            ),
+            ("learner.gradient_clip", gradient_clip, "more than 0", gradient_clip > 0.0),
             (
                 "learner.updates_per_decision",
                 updates_per_decision,
@@ -361,12 +321,7 @@ impl TrainingConfig {
                 "at least updates_per_decision",
                 max_updates_per_decision >= updates_per_decision,
             ),
-            (
-                "learner.target_noise",
-                f64::from(target_noise),
-                "0 or more",
-                target_noise >= 0.0,
-            ),
+            ("learner.target_noise", f64::from(target_noise), "0 or more", target_noise >= 0.0),
             (
                 "learner.target_noise_clip",
                 f64::from(target_noise_clip),
@@ -379,12 +334,7 @@ impl TrainingConfig {
                 "more than 0",
                 positive(f64::from(reward_scale)),
             ),
-            (
-                "learner.action_penalty",
-                f64::from(action_penalty),
-                "0 or more",
-                action_penalty >= 0.0,
-            ),
+            ("learner.action_penalty", f64::from(action_penalty), "0 or more", action_penalty >= 0.0),
             (
                 "exploration.scale",
                 f64::from(least),
@@ -397,14 +347,11 @@ impl TrainingConfig {
                 return Err(format!("`{key}` is {found}, expected {expected}"));
             }
         }
-        for (key, sizes) in [
-            ("actor_hidden", &self.learner.actor_hidden),
-            ("critic_hidden", &self.learner.critic_hidden),
-        ] {
+        for (key, sizes) in
+            [("actor_hidden", &self.learner.actor_hidden), ("critic_hidden", &self.learner.critic_hidden)]
+        {
             if sizes.contains(&0) {
-                return Err(format!(
-                    "`learner.{key}` is {sizes:?}, expected sizes of 1 or more"
-                ));
+                return Err(format!("`learner.{key}` is {sizes:?}, expected sizes of 1 or more"));
             }
         }
         Ok(())
@@ -437,32 +384,20 @@ mod tests {
             let config = preset.config();
             config.check().unwrap();
             let text = config.to_toml().unwrap();
-            assert_eq!(
-                TrainingConfig::from_toml(Preset::Matd3, &text).unwrap(),
-                config,
-                "{preset}"
-            );
+            assert_eq!(TrainingConfig::from_toml(Preset::Matd3, &text).unwrap(), config, "{preset}");
             assert_eq!(preset.to_string().parse::<Preset>().unwrap(), preset);
         }
     }
 
     #[test]
     fn errors_name_the_key_and_what_was_expected() {
-        let error = |text| {
-            TrainingConfig::from_toml(Preset::Matd3, text)
-                .unwrap_err()
-                .to_string()
-        };
+        let error = |text| TrainingConfig::from_toml(Preset::Matd3, text).unwrap_err().to_string();
         assert!(error("[learner]\ngama = 0.9").contains("gama"));
         assert!(error("[learner]\ngamma = 1.5").contains("`learner.gamma` is 1.5, expected 0 to 1"));
         assert!(error("[learner]\ngamma = \"x\"").contains("gamma"));
         assert!(error("[learner").contains("TOML"));
         assert!(
-            "sac"
-                .parse::<Preset>()
-                .unwrap_err()
-                .to_string()
-                .contains("matd3, maddpg, maddpg_2017, ddpg")
+            "sac".parse::<Preset>().unwrap_err().to_string().contains("matd3, maddpg, maddpg_2017, ddpg")
         );
     }
 }

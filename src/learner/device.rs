@@ -93,12 +93,7 @@ mod tests {
                 || cfg!(any(feature = "cuda", feature = "metal"))
         );
         if !cfg!(feature = "cuda") {
-            let error = "cuda"
-                .parse::<DeviceChoice>()
-                .unwrap()
-                .open()
-                .unwrap_err()
-                .to_string();
+            let error = "cuda".parse::<DeviceChoice>().unwrap().open().unwrap_err().to_string();
             assert!(error.contains("--features cuda"), "{error}");
         }
         assert!("tpu".parse::<DeviceChoice>().is_err());

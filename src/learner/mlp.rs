@@ -41,11 +41,7 @@ struct Workspace {
 impl Mlp {
     /// `stack` networks of `shape`.
     pub fn new(shape: NetworkShape, stack: usize) -> Self {
-        Self {
-            shape: Arc::new(shape),
-            stack,
-            pool: Pool::default(),
-        }
+        Self { shape: Arc::new(shape), stack, pool: Pool::default() }
     }
 
     /// The networks' sizes.
@@ -73,10 +69,7 @@ impl Mlp {
         parameters: &Tensor,
     ) -> Result<Tensor> {
         if matches!(inputs.device(), Device::Cpu) {
-            let op = ColumnsOp {
-                op: self.op(),
-                columns,
-            };
+            let op = ColumnsOp { op: self.op(), columns };
             return inputs.apply_op3(values, parameters, op);
         }
         let inputs = inputs.detach();
@@ -113,10 +106,7 @@ impl Mlp {
 
     fn op(&self) -> Op {
         let workspace = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Op {
-            mlp: self.clone(),
-            workspace: Mutex::new(workspace.unwrap_or_default()),
-        }
+        Op { mlp: self.clone(), workspace: Mutex::new(workspace.unwrap_or_default()) }
     }
 }
 
@@ -129,11 +119,7 @@ struct Op {
 impl Drop for Op {
     fn drop(&mut self) {
         let workspace = std::mem::take(self.workspace.get_mut().unwrap_or_else(PoisonError::into_inner));
-        self.mlp
-            .pool
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(workspace);
+        self.mlp.pool.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
     }
 }
 
@@ -169,9 +155,7 @@ impl Op {
         };
         workspace.activations.resize_with(*stack, Activations::default);
         let mut outputs = Vec::with_capacity(stack * rows * shape.outputs());
-        let networks = parameters
-            .chunks_exact(shape.parameters())
-            .zip(&mut workspace.activations);
+        let networks = parameters.chunks_exact(shape.parameters()).zip(&mut workspace.activations);
         for (parameters, activations) in networks {
             outputs.extend_from_slice(shape.forward(parameters, inputs, rows, activations));
         }
@@ -190,13 +174,9 @@ impl Op {
         with_slice(parameters, |parameters| {
             with_slice(&gradient, |gradient| {
                 let mut guard = self.workspace.lock().unwrap_or_else(PoisonError::into_inner);
-                let Workspace {
-                    activations, deltas, ..
-                } = &mut *guard;
+                let Workspace { activations, deltas, .. } = &mut *guard;
                 let size = gradient.len() / stack;
-                let networks = parameters
-                    .chunks_exact(shape.parameters())
-                    .zip(gradient.chunks_exact(size));
+                let networks = parameters.chunks_exact(shape.parameters()).zip(gradient.chunks_exact(size));
                 for (index, ((parameters, gradient), activations)) in networks.zip(activations).enumerate() {
                     each(index, parameters, activations, gradient, deltas);
                 }
@@ -220,11 +200,7 @@ impl CustomOp2 for ParametersOp {
         parameters: &CpuStorage,
         parameters_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.0.forward(
-            slice(inputs, inputs_layout)?,
-            None,
-            slice(parameters, parameters_layout)?,
-        )
+        self.0.forward(slice(inputs, inputs_layout)?, None, slice(parameters, parameters_layout)?)
     }
 
     fn bwd(
@@ -238,22 +214,13 @@ impl CustomOp2 for ParametersOp {
         let size = shape.parameters();
         let mut gradients = vec![0.0; parameters.elem_count()];
         with_slice(inputs, |inputs| {
-            self.0.backward(
-                parameters,
-                gradient,
-                |index, parameters, activations, gradient, deltas| {
-                    let wanted = Wanted::Parameters {
-                        inputs,
-                        gradient: &mut gradients[index * size..(index + 1) * size],
-                    };
-                    backward(shape, parameters, activations, gradient, wanted, deltas);
-                },
-            )
+            self.0.backward(parameters, gradient, |index, parameters, activations, gradient, deltas| {
+                let wanted =
+                    Wanted::Parameters { inputs, gradient: &mut gradients[index * size..(index + 1) * size] };
+                backward(shape, parameters, activations, gradient, wanted, deltas);
+            })
         })?;
-        Ok((
-            None,
-            Some(Tensor::from_vec(gradients, parameters.shape(), &Device::Cpu)?),
-        ))
+        Ok((None, Some(Tensor::from_vec(gradients, parameters.shape(), &Device::Cpu)?)))
     }
 }
 
@@ -277,11 +244,7 @@ impl CustomOp3 for ColumnsOp {
         parameters_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let replaced = Some((slice(values, values_layout)?, &self.columns));
-        self.op.forward(
-            slice(inputs, inputs_layout)?,
-            replaced,
-            slice(parameters, parameters_layout)?,
-        )
+        self.op.forward(slice(inputs, inputs_layout)?, replaced, slice(parameters, parameters_layout)?)
     }
 
     fn bwd(
@@ -294,30 +257,12 @@ impl CustomOp3 for ColumnsOp {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let mut gradients = vec![0.0; values.elem_count()];
         let mut own = vec![0.0; values.elem_count()];
-        self.op.backward(
-            parameters,
-            gradient,
-            |_, parameters, activations, gradient, deltas| {
-                let wanted = Wanted::Columns {
-                    columns: self.columns.clone(),
-                    gradient: &mut own,
-                };
-                backward(
-                    &self.op.mlp.shape,
-                    parameters,
-                    activations,
-                    gradient,
-                    wanted,
-                    deltas,
-                );
-                gradients.iter_mut().zip(&own).for_each(|(sum, own)| *sum += own);
-            },
-        )?;
-        Ok((
-            None,
-            Some(Tensor::from_vec(gradients, values.shape(), &Device::Cpu)?),
-            None,
-        ))
+        self.op.backward(parameters, gradient, |_, parameters, activations, gradient, deltas| {
+            let wanted = Wanted::Columns { columns: self.columns.clone(), gradient: &mut own };
+            backward(&self.op.mlp.shape, parameters, activations, gradient, wanted, deltas);
+            gradients.iter_mut().zip(&own).for_each(|(sum, own)| *sum += own);
+        })?;
+        Ok((None, Some(Tensor::from_vec(gradients, values.shape(), &Device::Cpu)?), None))
     }
 }
 
@@ -347,26 +292,15 @@ mod tests {
 
     fn tensors(shape: &NetworkShape, stack: usize, rows: usize) -> (Tensor, Var) {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
-        let inputs: Vec<f32> = (0..rows * shape.inputs())
-            .map(|_| random.random_range(-1.0..1.0))
-            .collect();
-        let parameters: Vec<f32> = (0..stack)
-            .flat_map(|_| shape.initialize(0.3, &mut random))
-            .collect();
+        let inputs: Vec<f32> = (0..rows * shape.inputs()).map(|_| random.random_range(-1.0..1.0)).collect();
+        let parameters: Vec<f32> = (0..stack).flat_map(|_| shape.initialize(0.3, &mut random)).collect();
         let inputs = Tensor::from_vec(inputs, (rows, shape.inputs()), &Device::Cpu).unwrap();
         let count = parameters.len();
         (inputs, Var::from_vec(parameters, count, &Device::Cpu).unwrap())
     }
 
     fn assert_close(a: &Tensor, b: &Tensor) {
-        let difference = (a - b)
-            .unwrap()
-            .abs()
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .max(0)
-            .unwrap();
+        let difference = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
         let difference = difference.to_scalar::<f32>().unwrap();
         assert!(difference < 1e-5, "differ by {difference}");
     }
@@ -382,10 +316,7 @@ mod tests {
             assert_close(&own, &reference);
             let gradient = |loss: Tensor| {
                 let gradients = loss.sqr().unwrap().sum_all().unwrap().backward().unwrap();
-                gradients
-                    .get(&parameters)
-                    .expect("the parameters are reached")
-                    .clone()
+                gradients.get(&parameters).expect("the parameters are reached").clone()
             };
             assert_close(&gradient(own), &gradient(reference));
         }
@@ -418,12 +349,7 @@ mod tests {
         let (inputs, parameters) = tensors(&shape, 1, 9);
         let mlp = Mlp::new(shape, 1);
         for _ in 0..5 {
-            mlp.forward(&inputs, &parameters)
-                .unwrap()
-                .sum_all()
-                .unwrap()
-                .backward()
-                .unwrap();
+            mlp.forward(&inputs, &parameters).unwrap().sum_all().unwrap().backward().unwrap();
         }
         assert_eq!(mlp.pool.lock().unwrap().len(), 1);
     }

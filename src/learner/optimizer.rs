@@ -21,10 +21,7 @@ impl Adam {
     /// Fresh moments for `parameters`.
     pub fn new(parameters: &Var) -> Result<Self> {
         let zeros = || Var::zeros(parameters.shape(), parameters.dtype(), parameters.device());
-        Ok(Self {
-            moments: [zeros()?, zeros()?],
-            steps: 0,
-        })
+        Ok(Self { moments: [zeros()?, zeros()?], steps: 0 })
     }
 
     /// One step against `gradient`, scaled down to a global norm of `max_norm` if it is larger.
@@ -37,11 +34,7 @@ impl Adam {
         max_norm: f64,
     ) -> Result<f32> {
         let norm = global_norm(gradient)?;
-        let clip = if norm > max_norm {
-            max_norm / (norm + 1e-6)
-        } else {
-            1.0
-        };
+        let clip = if norm > max_norm { max_norm / (norm + 1e-6) } else { 1.0 };
         self.steps += 1;
         let steps = self.steps.min(i32::MAX as u64) as i32;
         let step = AdamStep {
@@ -149,9 +142,7 @@ impl InplaceOp3 for AdamStep {
         second_layout: &Layout,
     ) -> Result<()> {
         let (rate, correction, epsilon) = (self.rate as f32, self.variance_correction as f32, EPSILON as f32);
-        let moments = slice(first, first_layout)?
-            .iter()
-            .zip(slice(second, second_layout)?);
+        let moments = slice(first, first_layout)?.iter().zip(slice(second, second_layout)?);
         for (parameter, (first, second)) in slice_mut(parameters, layout)?.iter_mut().zip(moments) {
             *parameter -= rate * first / ((correction * second).sqrt() + epsilon);
         }
@@ -162,9 +153,7 @@ impl InplaceOp3 for AdamStep {
 /// Polyak averaging: `target += tau (online - target)`.
 pub fn polyak(target: &Var, online: &Var, tau: f64) -> Result<()> {
     if matches!(target.device(), Device::Cpu) {
-        return target
-            .as_tensor()
-            .inplace_op2(online.as_tensor(), &Polyak(tau as f32));
+        return target.as_tensor().inplace_op2(online.as_tensor(), &Polyak(tau as f32));
     }
     target.set(&((target.as_tensor() * (1.0 - tau))? + (online.as_tensor() * tau)?)?.detach())
 }
@@ -217,10 +206,7 @@ mod tests {
             for k in 0..2 {
                 m[k] = 0.9 * m[k] + 0.1 * gradient[k];
                 v[k] = 0.999 * v[k] + 0.001 * gradient[k] * gradient[k];
-                let (m, v) = (
-                    m[k] / (1.0 - 0.9f64.powi(step)),
-                    v[k] / (1.0 - 0.999f64.powi(step)),
-                );
+                let (m, v) = (m[k] / (1.0 - 0.9f64.powi(step)), v[k] / (1.0 - 0.999f64.powi(step)));
                 theta[k] -= 0.01 * m / (v.sqrt() + 1e-8);
             }
         }

@@ -25,12 +25,7 @@ pub struct RowSizes {
 impl ReplayBuffer {
     /// An empty ring for `capacity` transitions, at least 1.
     pub fn new(sizes: RowSizes, capacity: usize) -> Self {
-        Self {
-            sizes,
-            capacity: capacity.max(1),
-            next: 0,
-            rows: TransitionBlock::default(),
-        }
+        Self { sizes, capacity: capacity.max(1), next: 0, rows: TransitionBlock::default() }
     }
 
     /// Transitions stored.
@@ -60,12 +55,7 @@ impl ReplayBuffer {
 
     /// A ring with these contents.
     pub(crate) fn restore(sizes: RowSizes, capacity: usize, next: usize, rows: TransitionBlock) -> Self {
-        Self {
-            sizes,
-            capacity,
-            next,
-            rows,
-        }
+        Self { sizes, capacity, next, rows }
     }
 
     /// Stores a block, overwriting the oldest transitions when full.
@@ -73,17 +63,9 @@ impl ReplayBuffer {
     /// # Panics
     /// If the block's rows have other sizes than the ring's.
     pub fn push(&mut self, block: &TransitionBlock) {
-        let RowSizes {
-            observation,
-            action,
-            agents,
-        } = self.sizes;
+        let RowSizes { observation, action, agents } = self.sizes;
         let count = block.rows();
-        assert_eq!(
-            block.observations.len(),
-            count * observation,
-            "whole joint observations"
-        );
+        assert_eq!(block.observations.len(), count * observation, "whole joint observations");
         assert_eq!(block.actions.len(), count * action, "whole joint actions");
         let mut done = 0;
         while done < count {
@@ -94,22 +76,10 @@ impl ReplayBuffer {
                 &block.observations[done * observation..to * observation],
                 next * observation,
             );
-            write(
-                &mut self.rows.actions,
-                &block.actions[done * action..to * action],
-                next * action,
-            );
-            write(
-                &mut self.rows.rewards,
-                &block.rewards[done * agents..to * agents],
-                next * agents,
-            );
+            write(&mut self.rows.actions, &block.actions[done * action..to * action], next * action);
+            write(&mut self.rows.rewards, &block.rewards[done * agents..to * agents], next * agents);
             let next_observations = &block.next_observations[done * observation..to * observation];
-            write(
-                &mut self.rows.next_observations,
-                next_observations,
-                next * observation,
-            );
+            write(&mut self.rows.next_observations, next_observations, next * observation);
             write(&mut self.rows.terminated, &block.terminated[done..to], next);
             self.next = (next + run) % self.capacity;
             done = to;
@@ -135,11 +105,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SIZES: RowSizes = RowSizes {
-        observation: 2,
-        action: 1,
-        agents: 1,
-    };
+    const SIZES: RowSizes = RowSizes { observation: 2, action: 1, agents: 1 };
 
     fn block(values: std::ops::Range<usize>) -> TransitionBlock {
         TransitionBlock {

@@ -14,11 +14,7 @@ const LEAST_DEVIATION: f64 = 1e-2;
 
 impl RunningStatistics {
     pub(crate) fn new(size: usize) -> Self {
-        Self {
-            count: 0.0,
-            mean: vec![0.0; size],
-            squares: vec![0.0; size],
-        }
+        Self { count: 0.0, mean: vec![0.0; size], squares: vec![0.0; size] }
     }
 
     /// Takes one more observation.
@@ -40,11 +36,7 @@ impl RunningStatistics {
         let deviation = |squares: &f64| (squares / self.count).sqrt().max(LEAST_DEVIATION);
         Normalizer {
             mean: self.mean.iter().map(|&mean| mean as f32).collect(),
-            scale: self
-                .squares
-                .iter()
-                .map(|squares| (1.0 / deviation(squares)) as f32)
-                .collect(),
+            scale: self.squares.iter().map(|squares| (1.0 / deviation(squares)) as f32).collect(),
         }
     }
 }
@@ -64,9 +56,6 @@ mod tests {
         assert!((normalizer.mean[0] - 3.0).abs() < 1e-6);
         let deviation = ((4.0f32 + 1.0 + 25.0 + 36.0) / 4.0).sqrt();
         assert!((normalizer.scale[0] - 1.0 / deviation).abs() < 1e-6);
-        assert!(
-            (normalizer.scale[1] - 100.0).abs() < 1e-3,
-            "a constant is not blown up without bound"
-        );
+        assert!((normalizer.scale[1] - 100.0).abs() < 1e-3, "a constant is not blown up without bound");
     }
 }

@@ -4,7 +4,7 @@
 //! of the learner: if the learner dies, its last policy stays in the slot and [`LearnerThread::failure`] says why.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, select, unbounded};
 
 use super::{Learner, LearnerError, Measures};
 use crate::{policy::PolicySlot, telemetry::LearnerRecord, transition::TransitionBlock};
@@ -53,7 +53,8 @@ const RECORDS: usize = 1024;
 /// The game's end of a running learner. Dropping it stops the thread and joins it.
 #[derive(Debug)]
 pub struct LearnerThread {
-    sender: Option<Sender<Message>>,
+    sender: Option<Sender<TransitionBlock>>,
+    checkpoints: Sender<CheckpointRequest>,
     used_blocks: Receiver<TransitionBlock>,
     acknowledged: Receiver<()>,
     records: Receiver<LearnerRecord>,
@@ -65,11 +66,8 @@ pub struct LearnerThread {
     dropped: u64,
 }
 
-#[derive(Debug)]
-enum Message {
-    Experience(TransitionBlock),
-    Checkpoint(PathBuf, bool),
-}
+/// A checkpoint that is asked for: where, and whether with the replay buffer.
+type CheckpointRequest = (PathBuf, bool);
 
 /// What both ends see.
 #[derive(Debug, Default)]
@@ -89,6 +87,7 @@ impl LearnerThread {
         let (used_sender, used_blocks) = bounded(blocks + 2);
         let (acknowledge, acknowledged) = bounded(CHANNEL_BLOCKS + 2);
         let (record_sender, records) = bounded(RECORDS);
+        let (checkpoint_sender, checkpoints) = unbounded();
         let slot = PolicySlot::new(learner.snapshot(learner.updates())?);
         let shared = Arc::new(Shared::default());
         shared.updates.store(learner.updates(), Ordering::Relaxed);
@@ -97,6 +96,7 @@ impl LearnerThread {
             spare: learner.config().max_updates_per_decision - learner.config().updates_per_decision,
             spare_owed: 0.0,
             receiver,
+            checkpoints,
             used: used_sender,
             acknowledge,
             records: record_sender,
@@ -112,6 +112,7 @@ impl LearnerThread {
             .map_err(candle_core::Error::wrap)?;
         Ok(Self {
             sender: Some(sender),
+            checkpoints: checkpoint_sender,
             used_blocks,
             acknowledged,
             records,
@@ -142,31 +143,32 @@ impl LearnerThread {
     pub fn send(&mut self, block: TransitionBlock) -> TransitionBlock {
         let Some(sender) = &self.sender else { return block };
         let refused = match self.pace {
-            Pace::FreeRunning => match sender.try_send(Message::Experience(block)) {
+            Pace::FreeRunning => match sender.try_send(block) {
                 Ok(()) => None,
-                Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => Some(message),
+                Err(TrySendError::Full(block)) => {
+                    self.dropped += block.rows() as u64;
+                    Some(block)
+                }
+                Err(TrySendError::Disconnected(block)) => Some(block),
             },
-            Pace::Balanced => sender.send(Message::Experience(block)).err().map(|error| error.0),
+            Pace::Balanced => sender.send(block).err().map(|error| error.0),
             Pace::Lockstep => {
                 self.in_flight += 1;
-                sender.send(Message::Experience(block)).err().map(|error| error.0)
+                sender.send(block).err().map(|error| error.0)
             }
         };
-        if let Some(Message::Experience(mut block)) = refused {
-            self.dropped += block.rows() as u64;
+        if let Some(mut block) = refused {
             block.clear();
             return block;
         }
         self.used_blocks.try_recv().unwrap_or_default()
     }
 
-    /// Asks for a checkpoint at `path`, with the replay buffer if `with_replay`. The learner writes it when it has
-    /// done what was sent before.
+    /// Asks for a checkpoint at `path`, with the replay buffer if `with_replay`. The learner writes it between two
+    /// updates; the game does not wait.
     pub fn checkpoint(&self, path: PathBuf, with_replay: bool) {
-        if let Some(sender) = &self.sender {
-            // Refused only by a learner that is gone, which `failure` reports.
-            let _ = sender.send(Message::Checkpoint(path, with_replay));
-        }
+        // Refused only by a learner that is gone, which `failure` reports.
+        let _ = self.checkpoints.send((path, with_replay));
     }
 
     /// The reports that came since the last call, oldest first.
@@ -186,11 +188,7 @@ impl LearnerThread {
 
     /// Why the learner stopped, if it did; the last good policy stays in the slot.
     pub fn failure(&self) -> Option<String> {
-        self.shared
-            .failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Stops the thread once it has done what was sent, and returns the learner; `None` if it had failed.
@@ -213,7 +211,8 @@ impl Drop for LearnerThread {
 /// The thread's end.
 struct Worker {
     learner: Learner,
-    receiver: Receiver<Message>,
+    receiver: Receiver<TransitionBlock>,
+    checkpoints: Receiver<CheckpointRequest>,
     used: Sender<TransitionBlock>,
     acknowledge: Sender<()>,
     records: Sender<LearnerRecord>,
@@ -255,19 +254,28 @@ impl Worker {
         loop {
             let behind = self.pace == Pace::FreeRunning && self.owed >= 1.0;
             let may_update = behind || (self.pace != Pace::Lockstep && self.spare_owed >= 1.0);
-            let idle = !may_update || !self.learner.is_ready();
-            let message = if idle {
-                self.receiver.recv().map_err(|_| TryRecvError::Disconnected)
-            } else {
+            if let Ok((path, with_replay)) = self.checkpoints.try_recv() {
+                self.save(&path, with_replay);
+            }
+            let block = if may_update && self.learner.is_ready() {
                 self.receiver.try_recv()
+            } else {
+                select! {
+                    recv(self.receiver) -> block => block.map_err(|_| TryRecvError::Disconnected),
+                    recv(self.checkpoints) -> request => {
+                        let Ok((path, with_replay)) = request else { return Ok(()) };
+                        self.save(&path, with_replay);
+                        continue;
+                    }
+                }
             };
-            match message {
-                Ok(message) => {
-                    self.take(message)?;
+            match block {
+                Ok(block) => {
+                    self.remember(block);
                     if self.pace == Pace::FreeRunning {
                         // The game does not wait: all that lies in the channel comes before the updates it asks for.
-                        while let Ok(message) = self.receiver.try_recv() {
-                            self.take(message)?;
+                        while let Ok(block) = self.receiver.try_recv() {
+                            self.remember(block);
                         }
                     }
                     self.update_as_owed()?;
@@ -285,26 +293,22 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, message: Message) -> Result<(), LearnerError> {
-        match message {
-            Message::Experience(mut block) => {
-                self.learner.remember(&block);
-                let rows = block.rows() as f64;
-                if self.learner.is_ready() {
-                    self.owed += rows * self.learner.config().updates_per_decision;
-                    self.spare_owed += rows * self.spare;
-                }
-                block.clear();
-                // A full channel has memory enough.
-                let _ = self.used.try_send(block);
-            }
-            Message::Checkpoint(path, with_replay) => {
-                if let Err(error) = self.learner.save(&path, with_replay) {
-                    log::error!("{error}");
-                }
-            }
+    fn remember(&mut self, mut block: TransitionBlock) {
+        self.learner.remember(&block);
+        if self.learner.is_ready() {
+            let rows = block.rows() as f64;
+            self.owed += rows * self.learner.config().updates_per_decision;
+            self.spare_owed += rows * self.spare;
         }
-        Ok(())
+        block.clear();
+        // A full channel has memory enough.
+        let _ = self.used.try_send(block);
+    }
+
+    fn save(&self, path: &Path, with_replay: bool) {
+        if let Err(error) = self.learner.save(path, with_replay) {
+            log::error!("{error}");
+        }
     }
 
     fn update_as_owed(&mut self) -> Result<(), LearnerError> {
@@ -320,9 +324,7 @@ impl Worker {
             let measure = self.learner.updates().is_multiple_of(10);
             let measures = self.learner.update(measure || self.report.wants_actors)?;
             self.report.add(&measures, measure);
-            self.shared
-                .updates
-                .store(self.learner.updates(), Ordering::Relaxed);
+            self.shared.updates.store(self.learner.updates(), Ordering::Relaxed);
             if self.learner.updates().is_multiple_of(UPDATES_PER_RECORD) {
                 let record = self.report.take(&self.learner);
                 // A reader that sleeps misses reports; the learner does not wait for it.
@@ -387,11 +389,7 @@ impl Report {
                 self.sums.saturation += measures.saturation;
             }
         }
-        self.wants_actors = if measures.actors_updated {
-            false
-        } else {
-            self.wants_actors || measured
-        };
+        self.wants_actors = if measures.actors_updated { false } else { self.wants_actors || measured };
     }
 
     fn take(&mut self, learner: &Learner) -> LearnerRecord {
@@ -412,12 +410,7 @@ impl Report {
             updates_per_second: self.updates as f32 / seconds,
             seconds: now.duration_since(self.start).as_secs_f64(),
         };
-        *self = Self {
-            start: self.start,
-            last: now,
-            wants_actors: self.wants_actors,
-            ..Self::new()
-        };
+        *self = Self { start: self.start, last: now, wants_actors: self.wants_actors, ..Self::new() };
         record
     }
 }

@@ -207,10 +207,7 @@ impl Learner {
         self.draw();
         self.updates += 1;
         let actors_too = self.updates.is_multiple_of(u64::from(self.config.policy_delay));
-        let mut measures = Measures {
-            actors_updated: actors_too,
-            ..Measures::default()
-        };
+        let mut measures = Measures { actors_updated: actors_too, ..Measures::default() };
         let target_actions = self.target_actions()?;
         let share = 1.0 / self.groups.len() as f32;
         for index in 0..self.groups.len() {
@@ -224,9 +221,7 @@ impl Learner {
             let weights = &mut group.weights;
             let gradient = reached(gradients.get(&weights.critics))?;
             let norm =
-                weights
-                    .critics_adam
-                    .step(&weights.critics, gradient, rate, self.config.gradient_clip)?;
+                weights.critics_adam.step(&weights.critics, gradient, rate, self.config.gradient_clip)?;
             measures.critic_gradient_norm += share * norm;
             if measure {
                 let loss = loss.to_scalar::<f32>()? / values.dim(0)? as f32;
@@ -276,10 +271,8 @@ impl Learner {
     /// The policies as they are now, versioned by the updates done, if all their numbers are finite.
     pub(super) fn finite_snapshot(&self) -> std::result::Result<PolicySnapshot, LearnerError> {
         let snapshot = self.snapshot(self.updates)?;
-        let broken = snapshot
-            .policies
-            .iter()
-            .find(|policy| policy.network.parameters.iter().any(|x| !x.is_finite()));
+        let broken =
+            snapshot.policies.iter().find(|policy| policy.network.parameters.iter().any(|x| !x.is_finite()));
         match broken {
             Some(policy) => Err(self.diverged(&policy.group.name)),
             None => Ok(snapshot),
@@ -287,24 +280,19 @@ impl Learner {
     }
 
     fn diverged(&self, policy: &str) -> LearnerError {
-        LearnerError::Diverged {
-            policy: policy.into(),
-            updates: self.updates,
-        }
+        LearnerError::Diverged { policy: policy.into(), updates: self.updates }
     }
 
     /// Draws a minibatch from the replay buffer.
     fn draw(&mut self) {
-        self.replay
-            .sample(self.config.batch_size, &mut self.sampling, &mut self.indices);
+        self.replay.sample(self.config.batch_size, &mut self.sampling, &mut self.indices);
         let mut normalizers = vec![&self.groups[0].normalizer; self.spec.agents()];
         for group in &self.groups {
             for &slot in &group.group.slots {
                 normalizers[slot] = &group.normalizer;
             }
         }
-        self.batch
-            .gather(&self.replay, &self.indices, &self.spec, &normalizers);
+        self.batch.gather(&self.replay, &self.indices, &self.spec, &normalizers);
     }
 
     /// Each slot's smoothed target action at the next observations, `[batch, action_size]`.
@@ -314,9 +302,7 @@ impl Learner {
         for group in &self.groups {
             let inputs =
                 group.own_observations(&self.batch.next_observations, rows, &self.spec, &self.device)?;
-            let outputs = group
-                .actor
-                .forward(&inputs, &group.weights.actor_target.as_detached_tensor())?;
+            let outputs = group.actor.forward(&inputs, &group.weights.actor_target.as_detached_tensor())?;
             let mut all = outputs.squeeze(0)?.tanh()?;
             if self.config.target_noise > 0.0 {
                 let clip = self.config.target_noise_clip;
@@ -332,24 +318,14 @@ impl Learner {
                 actions[slot] = Some(all.narrow(0, member * rows, rows)?);
             }
         }
-        Ok(actions
-            .into_iter()
-            .map(|action| action.expect("each slot is in one group"))
-            .collect())
+        Ok(actions.into_iter().map(|action| action.expect("each slot is in one group")).collect())
     }
 
     /// The critics' inputs and regression targets of one group, its members' rows one below the other:
     /// `[members * batch, inputs]` and `[members * batch, 1]`.
     fn critic_batch(&self, index: usize, target_actions: &[Tensor]) -> Result<(Tensor, Tensor)> {
         let group = &self.groups[index];
-        let Batch {
-            rows,
-            observations,
-            next_observations,
-            actions,
-            rewards,
-            continues,
-        } = &self.batch;
+        let Batch { rows, observations, next_observations, actions, rewards, continues } = &self.batch;
         let (mut now, mut next) = (Vec::new(), Vec::new());
         let mut next_actions = Vec::with_capacity(group.views.len());
         for view in &group.views {
@@ -360,25 +336,14 @@ impl Learner {
         }
         let count = rows * group.views.len();
         let view = &group.views[0];
-        let now = Tensor::from_vec(
-            now,
-            (count, view.observation_size() + view.action_size()),
-            &self.device,
-        )?;
+        let now = Tensor::from_vec(now, (count, view.observation_size() + view.action_size()), &self.device)?;
         let next = Tensor::from_vec(next, (count, view.observation_size()), &self.device)?;
         let next = Tensor::cat(&[&next, &Tensor::cat(&next_actions, 0)?], 1)?;
-        let values = group
-            .critics
-            .forward(&next, &group.weights.critics_target.as_detached_tensor())?
-            .min(0)?;
+        let values =
+            group.critics.forward(&next, &group.weights.critics_target.as_detached_tensor())?.min(0)?;
         let agents = self.spec.agents();
-        let scaled = |slot: usize| {
-            rewards
-                .iter()
-                .skip(slot)
-                .step_by(agents)
-                .map(|r| r * self.config.reward_scale)
-        };
+        let scaled =
+            |slot: usize| rewards.iter().skip(slot).step_by(agents).map(|r| r * self.config.reward_scale);
         let rewards: Vec<f32> = group.group.slots.iter().flat_map(|&slot| scaled(slot)).collect();
         let discounts: Vec<f32> = continues.iter().map(|c| c * self.config.gamma).collect();
         let rewards = Tensor::from_vec(rewards, (count, 1), &self.device)?;
@@ -396,12 +361,8 @@ impl Learner {
     ) -> Result<()> {
         let share = 1.0 / self.groups.len() as f32;
         let group = &mut self.groups[index];
-        let own = group.own_observations(
-            &self.batch.observations,
-            self.batch.rows,
-            &self.spec,
-            &self.device,
-        )?;
+        let own =
+            group.own_observations(&self.batch.observations, self.batch.rows, &self.spec, &self.device)?;
         let outputs = group.actor.forward(&own, &group.weights.actor)?.squeeze(0)?;
         let actions = outputs.tanh()?;
         let start = group.views[0].observation_size();
@@ -411,9 +372,7 @@ impl Learner {
             0,
             group.first_critic.shape().parameters(),
         )?;
-        let values = group
-            .first_critic
-            .forward_columns(critic_inputs, &actions, columns, &critic)?;
+        let values = group.first_critic.forward_columns(critic_inputs, &actions, columns, &critic)?;
         let penalty = (outputs.sqr()?.mean_all()? * f64::from(self.config.action_penalty))?;
         let loss = (penalty - values.mean_all()?)?;
         let gradients = loss.backward()?;
@@ -424,12 +383,7 @@ impl Learner {
             share * weights.actor_adam.step(&weights.actor, gradient, rate, clip)?;
         if measure {
             measures.actor_loss += share * loss.to_scalar::<f32>()?;
-            let saturated = actions
-                .detach()
-                .abs()?
-                .gt(0.95)?
-                .to_dtype(DType::F32)?
-                .mean_all()?;
+            let saturated = actions.detach().abs()?.gt(0.95)?.to_dtype(DType::F32)?.mean_all()?;
             measures.saturation += share * saturated.to_scalar::<f32>()?;
         }
         Ok(())
@@ -451,11 +405,8 @@ impl Group {
         device: &Device,
         random: &mut Random,
     ) -> Result<Self> {
-        let views: Vec<View> = group
-            .slots
-            .iter()
-            .map(|&slot| View::new(spec, slot, config.central_critic))
-            .collect();
+        let views: Vec<View> =
+            group.slots.iter().map(|&slot| View::new(spec, slot, config.central_critic)).collect();
         let (observation_size, action_size) = (group.agent.observation_size, group.agent.action_size);
         let inputs = views[0].observation_size() + views[0].action_size();
         let actor = NetworkShape::new(observation_size, &config.actor_hidden, action_size, false);
@@ -463,9 +414,7 @@ impl Group {
         let stack = if config.twin_critics { 2 } else { 1 };
         let scale = config.last_layer_scale;
         let actor_parameters = actor.initialize(scale, random);
-        let critic_parameters: Vec<f32> = (0..stack)
-            .flat_map(|_| critic.initialize(scale, random))
-            .collect();
+        let critic_parameters: Vec<f32> = (0..stack).flat_map(|_| critic.initialize(scale, random)).collect();
         let var = |parameters: &[f32]| Var::from_slice(parameters, parameters.len(), device);
         let (actor_var, critics_var) = (var(&actor_parameters)?, var(&critic_parameters)?);
         Ok(Self {

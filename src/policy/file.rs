@@ -87,68 +87,38 @@ impl PolicySnapshot {
 fn write_policy(policy: &Policy, tensors: &mut Tensors) {
     let name = &policy.group.name;
     let mut put = |suffix: &str, shape: &[usize], data: &[f32]| {
-        let tensor = Tensor {
-            shape: shape.to_vec(),
-            data: data.to_vec(),
-        };
+        let tensor = Tensor { shape: shape.to_vec(), data: data.to_vec() };
         tensors.insert(format!("{name}.{suffix}"), tensor);
     };
     let Network { shape, parameters } = &policy.network;
     for (index, layer) in shape.layers().iter().enumerate() {
         let outputs = layer.outputs;
-        put(
-            &format!("{index}.weights"),
-            &[layer.inputs, outputs],
-            &parameters[layer.weights.clone()],
-        );
-        put(
-            &format!("{index}.bias"),
-            &[outputs],
-            &parameters[layer.bias.clone()],
-        );
+        put(&format!("{index}.weights"), &[layer.inputs, outputs], &parameters[layer.weights.clone()]);
+        put(&format!("{index}.bias"), &[outputs], &parameters[layer.bias.clone()]);
         if let Some([gain, shift]) = &layer.norm {
             put(&format!("{index}.gain"), &[outputs], &parameters[gain.clone()]);
             put(&format!("{index}.shift"), &[outputs], &parameters[shift.clone()]);
         }
     }
-    put(
-        "normalizer.mean",
-        &[policy.normalizer.mean.len()],
-        &policy.normalizer.mean,
-    );
-    put(
-        "normalizer.scale",
-        &[policy.normalizer.scale.len()],
-        &policy.normalizer.scale,
-    );
+    put("normalizer.mean", &[policy.normalizer.mean.len()], &policy.normalizer.mean);
+    put("normalizer.scale", &[policy.normalizer.scale.len()], &policy.normalizer.scale);
 }
 
 fn read_snapshot(header: Header, mut tensors: Tensors) -> Result<PolicySnapshot, String> {
-    let policies = header
-        .policies
-        .into_iter()
-        .map(|policy| read_policy(policy, &mut tensors));
+    let policies = header.policies.into_iter().map(|policy| read_policy(policy, &mut tensors));
     let snapshot = PolicySnapshot {
         version: header.version,
         updates: header.updates,
         seed: header.seed,
         policies: policies.collect::<Result<Vec<_>, _>>()?,
     };
-    let mut slots: Vec<usize> = snapshot
-        .policies
-        .iter()
-        .flat_map(|p| p.group.slots.clone())
-        .collect();
+    let mut slots: Vec<usize> = snapshot.policies.iter().flat_map(|p| p.group.slots.clone()).collect();
     slots.sort_unstable();
     if slots.is_empty() || slots.iter().enumerate().any(|(index, &slot)| index != slot) {
-        return Err(format!(
-            "its policies play the slots {slots:?}, expected each from 0 on once"
-        ));
+        return Err(format!("its policies play the slots {slots:?}, expected each from 0 on once"));
     }
     if let Some(name) = tensors.keys().next() {
-        return Err(format!(
-            "it holds a tensor `{name}` that belongs to none of its policies"
-        ));
+        return Err(format!("it holds a tensor `{name}` that belongs to none of its policies"));
     }
     Ok(snapshot)
 }
@@ -157,26 +127,17 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
     let PolicyHeader { name, agent, .. } = &header;
     let mut take = |suffix: &str, shape: &[usize]| {
         let key = format!("{name}.{suffix}");
-        let tensor = tensors
-            .remove(&key)
-            .ok_or_else(|| format!("it has no tensor `{key}`"))?;
+        let tensor = tensors.remove(&key).ok_or_else(|| format!("it has no tensor `{key}`"))?;
         if tensor.shape != shape {
-            return Err(format!(
-                "its tensor `{key}` has the shape {:?}, expected {shape:?}",
-                tensor.shape
-            ));
+            return Err(format!("its tensor `{key}` has the shape {:?}, expected {shape:?}", tensor.shape));
         }
         if tensor.data.iter().any(|x| !x.is_finite()) {
             return Err(format!("its tensor `{key}` holds a number that is not finite"));
         }
         Ok(tensor.data)
     };
-    let shape = NetworkShape::new(
-        agent.observation_size,
-        &header.hidden,
-        agent.action_size,
-        header.layer_norm,
-    );
+    let shape =
+        NetworkShape::new(agent.observation_size, &header.hidden, agent.action_size, header.layer_norm);
     let mut parameters = vec![0.0; shape.parameters()];
     for (index, layer) in shape.layers().iter().enumerate() {
         let outputs = layer.outputs;
@@ -193,11 +154,7 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
         scale: take("normalizer.scale", &[agent.observation_size])?,
     };
     Ok(Policy {
-        group: PolicyGroup {
-            name: header.name,
-            slots: header.slots,
-            agent: header.agent,
-        },
+        group: PolicyGroup { name: header.name, slots: header.slots, agent: header.agent },
         normalizer,
         network: Network { shape, parameters },
     })
@@ -209,20 +166,13 @@ mod tests {
     use crate::policy::ArenaSpec;
 
     fn snapshot() -> PolicySnapshot {
-        let agent = |behavior: &str| AgentSpec {
-            behavior: behavior.into(),
-            observation_size: 3,
-            action_size: 2,
-        };
-        let spec = ArenaSpec {
-            slots: vec![agent("a"), agent("b"), agent("a")],
-        };
+        let agent =
+            |behavior: &str| AgentSpec { behavior: behavior.into(), observation_size: 3, action_size: 2 };
+        let spec = ArenaSpec { slots: vec![agent("a"), agent("b"), agent("a")] };
         let mut snapshot = PolicySnapshot::zeros(&spec.groups(true).unwrap());
         let shape = NetworkShape::new(3, &[4], 2, true);
-        snapshot.policies[1].network = Network {
-            parameters: (0..shape.parameters()).map(|k| k as f32 * 0.5).collect(),
-            shape,
-        };
+        snapshot.policies[1].network =
+            Network { parameters: (0..shape.parameters()).map(|k| k as f32 * 0.5).collect(), shape };
         snapshot.version = 7;
         snapshot
     }
@@ -233,11 +183,7 @@ mod tests {
         let path = folder.path().join("p.safetensors");
         snapshot().save(&path).unwrap();
         assert_eq!(PolicySnapshot::load(&path).unwrap(), snapshot());
-        assert_eq!(
-            std::fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "no temporary file is left"
-        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -247,10 +193,7 @@ mod tests {
         snapshot().save(&path).unwrap();
         let content = std::fs::read(&path).unwrap();
         for length in (0..content.len()).step_by(7) {
-            assert!(
-                PolicySnapshot::from_bytes(&content[..length]).is_err(),
-                "truncated to {length}"
-            );
+            assert!(PolicySnapshot::from_bytes(&content[..length]).is_err(), "truncated to {length}");
         }
         for bit in 0..content.len() * 8 {
             let mut damaged = content.clone();
@@ -264,19 +207,11 @@ mod tests {
     #[test]
     fn errors_name_the_file_and_what_is_wrong() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = PolicySnapshot::load(folder.path().join("none.safetensors"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            missing.contains("none.safetensors") && missing.contains("cannot read"),
-            "{missing}"
-        );
+        let missing = PolicySnapshot::load(folder.path().join("none.safetensors")).unwrap_err().to_string();
+        assert!(missing.contains("none.safetensors") && missing.contains("cannot read"), "{missing}");
         let path = folder.path().join("text.safetensors");
         std::fs::write(&path, "hello").unwrap();
         let text = PolicySnapshot::load(&path).unwrap_err().to_string();
-        assert!(
-            text.contains("text.safetensors") && text.contains("policy"),
-            "{text}"
-        );
+        assert!(text.contains("text.safetensors") && text.contains("policy"), "{text}");
     }
 }

@@ -79,11 +79,7 @@ impl NetworkShape {
 
     /// Sizes of the hidden layers.
     pub fn hidden(&self) -> Vec<usize> {
-        self.layers
-            .iter()
-            .filter(|layer| layer.hidden)
-            .map(|layer| layer.outputs)
-            .collect()
+        self.layers.iter().filter(|layer| layer.hidden).map(|layer| layer.outputs).collect()
     }
 
     /// Whether the hidden layers are normalized.
@@ -102,11 +98,7 @@ impl NetworkShape {
     pub fn initialize(&self, last_layer_scale: f32, random: &mut impl Rng) -> Vec<f32> {
         let mut parameters = vec![0.0; self.parameters()];
         for layer in &self.layers {
-            let bound = if layer.hidden {
-                1.0 / (layer.inputs as f32).sqrt()
-            } else {
-                last_layer_scale
-            };
+            let bound = if layer.hidden { 1.0 / (layer.inputs as f32).sqrt() } else { last_layer_scale };
             for value in &mut parameters[layer.weights.start..layer.bias.end] {
                 *value = bound * random.random_range(-1.0..=1.0f32);
             }
@@ -128,11 +120,7 @@ impl NetworkShape {
         rows: usize,
         activations: &'a mut Activations,
     ) -> &'a [f32] {
-        assert_eq!(
-            parameters.len(),
-            self.parameters(),
-            "one flat slice of parameters"
-        );
+        assert_eq!(parameters.len(), self.parameters(), "one flat slice of parameters");
         activations.fit(self, rows);
         let mut below: &[f32] = inputs;
         for (layer, kept) in self.layers.iter().zip(&mut activations.layers) {
@@ -168,10 +156,7 @@ pub fn relu(values: &mut [f32]) {
 /// Layer normalization of each row, keeping what the backward pass needs.
 fn normalize_rows(kept: &mut LayerActivations, gain: &[f32], shift: &[f32]) {
     let width = gain.len();
-    let rows = kept
-        .output
-        .chunks_exact_mut(width)
-        .zip(kept.normalized.chunks_exact_mut(width));
+    let rows = kept.output.chunks_exact_mut(width).zip(kept.normalized.chunks_exact_mut(width));
     for ((output, normalized), inverse_deviation) in rows.zip(&mut kept.inverse_deviation) {
         let mean = lane_sum(output.iter().copied(), width) / width as f32;
         let variance = lane_sum(output.iter().map(|x| (x - mean) * (x - mean)), width) / width as f32;
@@ -216,15 +201,11 @@ impl Activations {
 
     /// Of layer `index`: its rows normalized, before gain and shift, and one over each row's deviation.
     pub fn normalized(&self, index: usize) -> (&[f32], &[f32]) {
-        (
-            &self.layers[index].normalized,
-            &self.layers[index].inverse_deviation,
-        )
+        (&self.layers[index].normalized, &self.layers[index].inverse_deviation)
     }
 
     fn fit(&mut self, shape: &NetworkShape, rows: usize) {
-        self.layers
-            .resize_with(shape.layers.len(), LayerActivations::default);
+        self.layers.resize_with(shape.layers.len(), LayerActivations::default);
         for (layer, kept) in shape.layers.iter().zip(&mut self.layers) {
             kept.output.resize(rows * layer.outputs, 0.0);
             let normalized = if layer.norm.is_some() { rows } else { 0 };
@@ -271,10 +252,7 @@ mod tests {
         for row in activations.normalized(0).0.chunks_exact(24) {
             let mean = row.iter().sum::<f32>() / 24.0;
             let variance = row.iter().map(|x| x * x).sum::<f32>() / 24.0;
-            assert!(
-                mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-3,
-                "mean {mean}, variance {variance}"
-            );
+            assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-3, "mean {mean}, variance {variance}");
         }
     }
 

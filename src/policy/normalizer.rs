@@ -15,10 +15,7 @@ impl Normalizer {
 
     /// Leaves observations as they are, but for the clip.
     pub fn identity(size: usize) -> Self {
-        Self {
-            mean: vec![0.0; size],
-            scale: vec![1.0; size],
-        }
+        Self { mean: vec![0.0; size], scale: vec![1.0; size] }
     }
 
     /// Normalizes one observation.

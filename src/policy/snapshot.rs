@@ -25,16 +25,8 @@ impl Policy {
     /// # Panics
     /// If the slices do not hold that many numbers.
     pub fn act(&self, observations: &[f32], actions: &mut [f32], rows: usize, scratch: &mut Scratch) {
-        let AgentSpec {
-            observation_size,
-            action_size,
-            ..
-        } = self.group.agent;
-        assert_eq!(
-            observations.len(),
-            rows * observation_size,
-            "whole rows of observations"
-        );
+        let AgentSpec { observation_size, action_size, .. } = self.group.agent;
+        assert_eq!(observations.len(), rows * observation_size, "whole rows of observations");
         assert_eq!(actions.len(), rows * action_size, "whole rows of actions");
         scratch.normalized.resize(observations.len(), 0.0);
         let rows_in = observations.chunks_exact(observation_size);
@@ -52,7 +44,7 @@ impl Policy {
 /// The policies of all slots of an arena at one moment of training. Immutable; share it in an `Arc`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicySnapshot {
-    /// Counts up with every publication of one training; 0 is untrained.
+    /// Grows with every publication of one training; 0 is untrained.
     pub version: u64,
     /// Learner updates that made it.
     pub updates: u64,
@@ -73,19 +65,11 @@ impl PolicySnapshot {
                 Policy {
                     group: group.clone(),
                     normalizer: Normalizer::identity(group.agent.observation_size),
-                    network: Network {
-                        parameters: vec![0.0; shape.parameters()],
-                        shape,
-                    },
+                    network: Network { parameters: vec![0.0; shape.parameters()], shape },
                 }
             })
             .collect();
-        Self {
-            version: 0,
-            updates: 0,
-            seed: 0,
-            policies,
-        }
+        Self { version: 0, updates: 0, seed: 0, policies }
     }
 
     /// The arena these policies play.
@@ -97,8 +81,6 @@ impl PolicySnapshot {
                 slots[slot] = Some(group.agent.clone());
             }
         }
-        ArenaSpec {
-            slots: slots.into_iter().flatten().collect(),
-        }
+        ArenaSpec { slots: slots.into_iter().flatten().collect() }
     }
 }

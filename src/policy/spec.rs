@@ -79,10 +79,7 @@ impl ArenaSpec {
 
     /// Where the observation of `slot` starts in the joint observation.
     pub fn observation_offset(&self, slot: usize) -> usize {
-        self.slots[..slot]
-            .iter()
-            .map(|agent| agent.observation_size)
-            .sum()
+        self.slots[..slot].iter().map(|agent| agent.observation_size).sum()
     }
 
     /// Where the action of `slot` starts in the joint action.
@@ -96,24 +93,16 @@ impl ArenaSpec {
     /// If the agents of one behavior differ in size, or a size is zero.
     pub fn groups(&self, share: bool) -> Result<Vec<PolicyGroup>, SpecError> {
         if self.slots.is_empty() {
-            return Err(SpecError::Empty {
-                slot: 0,
-                missing: "agent",
-            });
+            return Err(SpecError::Empty { slot: 0, missing: "agent" });
         }
         let mut groups: Vec<PolicyGroup> = Vec::new();
         for (slot, agent) in self.slots.iter().enumerate() {
-            for (size, missing) in [
-                (agent.observation_size, "observation"),
-                (agent.action_size, "action"),
-            ] {
+            for (size, missing) in [(agent.observation_size, "observation"), (agent.action_size, "action")] {
                 if size == 0 {
                     return Err(SpecError::Empty { slot, missing });
                 }
             }
-            let twin = groups
-                .iter_mut()
-                .find(|group| group.agent.behavior == agent.behavior);
+            let twin = groups.iter_mut().find(|group| group.agent.behavior == agent.behavior);
             match twin {
                 Some(group) if group.agent != *agent => {
                     return Err(SpecError::DifferentSizes {
@@ -125,11 +114,7 @@ impl ArenaSpec {
                 }
                 Some(group) if share => group.slots.push(slot),
                 _ => groups.push(PolicyGroup {
-                    name: if share {
-                        agent.behavior.clone()
-                    } else {
-                        format!("{}#{slot}", agent.behavior)
-                    },
+                    name: if share { agent.behavior.clone() } else { format!("{}#{slot}", agent.behavior) },
                     slots: vec![slot],
                     agent: agent.clone(),
                 }),
@@ -144,44 +129,24 @@ mod tests {
     use super::*;
 
     fn agent(behavior: &str, observation_size: usize) -> AgentSpec {
-        AgentSpec {
-            behavior: behavior.into(),
-            observation_size,
-            action_size: 2,
-        }
+        AgentSpec { behavior: behavior.into(), observation_size, action_size: 2 }
     }
 
     #[test]
     fn slots_of_one_behavior_share_a_policy_only_if_asked() {
-        let spec = ArenaSpec {
-            slots: vec![agent("a", 3), agent("b", 4), agent("a", 3)],
-        };
+        let spec = ArenaSpec { slots: vec![agent("a", 3), agent("b", 4), agent("a", 3)] };
         let shared = spec.groups(true).unwrap();
-        assert_eq!(
-            shared.iter().map(|g| g.slots.clone()).collect::<Vec<_>>(),
-            [vec![0, 2], vec![1]]
-        );
+        assert_eq!(shared.iter().map(|g| g.slots.clone()).collect::<Vec<_>>(), [vec![0, 2], vec![1]]);
         let separate = spec.groups(false).unwrap();
-        assert_eq!(
-            separate.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(),
-            ["a#0", "b#1", "a#2"]
-        );
-        assert_eq!(
-            (spec.joint_observation_size(), spec.observation_offset(2)),
-            (10, 7)
-        );
+        assert_eq!(separate.iter().map(|g| g.name.as_str()).collect::<Vec<_>>(), ["a#0", "b#1", "a#2"]);
+        assert_eq!((spec.joint_observation_size(), spec.observation_offset(2)), (10, 7));
     }
 
     #[test]
     fn different_sizes_under_one_name_are_named() {
-        let spec = ArenaSpec {
-            slots: vec![agent("a", 3), agent("a", 4)],
-        };
+        let spec = ArenaSpec { slots: vec![agent("a", 3), agent("a", 4)] };
         let error = spec.groups(true).unwrap_err().to_string();
-        assert!(
-            error.contains("slot 0 observes 3") && error.contains("slot 1 observes 4"),
-            "{error}"
-        );
+        assert!(error.contains("slot 0 observes 3") && error.contains("slot 1 observes 4"), "{error}");
         assert!(ArenaSpec::default().groups(true).is_err());
     }
 }

@@ -104,21 +104,14 @@ pub(super) fn collect(
     for (arena, members) in sorted {
         let mut slots: Vec<(usize, Entity, &Agent)> = members
             .iter()
-            .filter_map(|entity| {
-                agents
-                    .get(entity)
-                    .ok()
-                    .map(|(agent, place)| (place.slot, entity, agent))
-            })
+            .filter_map(|entity| agents.get(entity).ok().map(|(agent, place)| (place.slot, entity, agent)))
             .collect();
         slots.sort_unstable_by_key(|(slot, ..)| *slot);
         if slots.iter().enumerate().any(|(index, (slot, ..))| index != *slot) {
             let slots = slots.iter().map(|(slot, ..)| *slot).collect();
             return Err(RolloutError::Slots { arena, slots }.into());
         }
-        let found = ArenaSpec {
-            slots: slots.iter().map(|(_, _, agent)| agent_spec(agent)).collect(),
-        };
+        let found = ArenaSpec { slots: slots.iter().map(|(_, _, agent)| agent_spec(agent)).collect() };
         match &spec {
             None => {
                 found.groups(true).map_err(RolloutError::from)?;
@@ -134,10 +127,7 @@ pub(super) fn collect(
             }
             Some(_) => {}
         }
-        entries.push(ArenaEntry {
-            arena,
-            agents: slots.iter().map(|(_, entity, _)| *entity).collect(),
-        });
+        entries.push(ArenaEntry { arena, agents: slots.iter().map(|(_, entity, _)| *entity).collect() });
     }
     arenas.entries = entries;
     arenas.spec = spec.unwrap_or_default();

@@ -21,12 +21,7 @@ pub struct Exploration {
 
 impl Exploration {
     pub(super) fn new(config: ExplorationConfig, seed: u64) -> Self {
-        Self {
-            config,
-            enabled: true,
-            seed,
-            arenas: Vec::new(),
-        }
+        Self { config, enabled: true, seed, arenas: Vec::new() }
     }
 
     /// Makes room for `arenas` arenas, each with a random stream of its own.
@@ -34,8 +29,7 @@ impl Exploration {
         let first = self.arenas.len() as u64;
         self.arenas.truncate(arenas);
         let streams = (first..arenas as u64).map(|index| stream(self.seed, "exploration", index));
-        self.arenas
-            .extend(streams.map(|random| (Explorer::default(), random)));
+        self.arenas.extend(streams.map(|random| (Explorer::default(), random)));
     }
 
     /// Starts an episode of arena `index`; returns the scale of its noise.
@@ -66,10 +60,7 @@ pub(super) struct Gathered {
 }
 
 /// Asks the policies for the actions of all arenas at once, adds noise and writes the actions.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a system asks for what it reads and writes"
-)]
+#[expect(clippy::too_many_arguments, reason = "a system asks for what it reads and writes")]
 pub(super) fn decide(
     arenas: Res<Arenas>,
     mut acting: ResMut<ActingPolicy>,
@@ -85,12 +76,7 @@ pub(super) fn decide(
     };
     let spec = arenas.spec();
     let (observation_size, action_size) = (spec.joint_observation_size(), spec.joint_action_size());
-    let Experience {
-        observations,
-        actions,
-        open,
-        ..
-    } = &mut *experience;
+    let Experience { observations, actions, open, .. } = &mut *experience;
 
     observations.clear();
     for entry in arenas.entries() {
@@ -99,10 +85,7 @@ pub(super) fn decide(
         }
     }
 
-    let Gathered {
-        observations: rows_in,
-        actions: rows_out,
-    } = &mut *gathered;
+    let Gathered { observations: rows_in, actions: rows_out } = &mut *gathered;
     for policy in &snapshot.policies {
         let agent = &policy.group.agent;
         rows_in.clear();
@@ -123,11 +106,8 @@ pub(super) fn decide(
     }
 
     let decisions = clock.decisions;
-    for (index, (entry, joint)) in arenas
-        .entries()
-        .iter()
-        .zip(actions.chunks_exact_mut(action_size))
-        .enumerate()
+    for (index, (entry, joint)) in
+        arenas.entries().iter().zip(actions.chunks_exact_mut(action_size)).enumerate()
     {
         exploration.explore(index, decisions, joint);
         let mut offset = 0;
@@ -135,9 +115,7 @@ pub(super) fn decide(
         while let Some((_, mut action, taken_over)) = members.fetch_next() {
             let own = &mut joint[offset..offset + action.0.len()];
             if let Some(ActionOverride(numbers)) = taken_over {
-                own.iter_mut()
-                    .zip(numbers)
-                    .for_each(|(own, number)| *own = number.clamp(-1.0, 1.0));
+                own.iter_mut().zip(numbers).for_each(|(own, number)| *own = number.clamp(-1.0, 1.0));
             }
             action.0.copy_from_slice(own);
             offset += own.len();

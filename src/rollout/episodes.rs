@@ -41,17 +41,13 @@ pub(super) fn finish(
         while let Some((mut observation, _)) = members.fetch_next() {
             observation.push_frame();
         }
-        let last = agents
-            .iter_many(&entry.agents)
-            .map(|(observation, reward)| (observation, reward.decision));
+        let last =
+            agents.iter_many(&entry.agents).map(|(observation, reward)| (observation, reward.decision));
         experience.close(index, !truncated, last);
         ended.write(EpisodeEnded {
             arena: entry.arena,
             index,
-            returns: agents
-                .iter_many(&entry.agents)
-                .map(|(_, reward)| reward.episode_return())
-                .collect(),
+            returns: agents.iter_many(&entry.agents).map(|(_, reward)| reward.episode_return()).collect(),
             decisions: episode.decisions(),
             truncated,
             exploration_scale: episode.exploration_scale(),

@@ -56,9 +56,7 @@ impl Experience {
         block
             .observations
             .extend_from_slice(&self.observations[index * observation..(index + 1) * observation]);
-        block
-            .actions
-            .extend_from_slice(&self.actions[index * action..(index + 1) * action]);
+        block.actions.extend_from_slice(&self.actions[index * action..(index + 1) * action]);
         for (next, reward) in agents {
             block.next_observations.extend_from_slice(next.stacked());
             block.rewards.push(reward);
@@ -82,9 +80,8 @@ pub(super) fn close_decisions(
 ) {
     let experience = experience.bypass_change_detection();
     for (index, entry) in arenas.entries().iter().enumerate() {
-        let observed = agents
-            .iter_many(&entry.agents)
-            .map(|(observation, reward)| (observation, reward.decision));
+        let observed =
+            agents.iter_many(&entry.agents).map(|(observation, reward)| (observation, reward.decision));
         experience.close(index, false, observed);
         let mut members = agents.iter_many_mut(&entry.agents);
         while let Some((_, mut reward)) = members.fetch_next() {

@@ -97,10 +97,9 @@ impl ActingPolicy {
 
     pub(super) fn check(&self, spec: &ArenaSpec) -> Result<(), RolloutError> {
         match &self.current {
-            Some(snapshot) if snapshot.spec() != *spec => Err(RolloutError::OtherAgents {
-                policy: snapshot.spec().slots,
-                arenas: spec.slots.clone(),
-            }),
+            Some(snapshot) if snapshot.spec() != *spec => {
+                Err(RolloutError::OtherAgents { policy: snapshot.spec().slots, arenas: spec.slots.clone() })
+            }
             _ => Ok(()),
         }
     }

@@ -13,8 +13,7 @@ impl Canvas {
     pub fn clear(&mut self, width: usize, height: usize, color: Srgba) {
         (self.width, self.height) = (width, height);
         self.pixels.clear();
-        self.pixels
-            .extend((0..width * height).flat_map(|_| color.to_u8_array()));
+        self.pixels.extend((0..width * height).flat_map(|_| color.to_u8_array()));
     }
 
     /// Lays `color` over a pixel, with `coverage` (0 to 1) of its opacity.
@@ -22,9 +21,7 @@ impl Canvas {
         let start = (y * self.width + x) * 4;
         let share = (color.alpha * coverage).clamp(0.0, 1.0);
         for (channel, value) in
-            self.pixels[start..start + 3]
-                .iter_mut()
-                .zip([color.red, color.green, color.blue])
+            self.pixels[start..start + 3].iter_mut().zip([color.red, color.green, color.blue])
         {
             *channel = (f32::from(*channel) * (1.0 - share) + value * 255.0 * share).round() as u8;
         }

@@ -21,12 +21,7 @@ pub struct KeyboardControl {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(
-        PreUpdate,
-        take_over
-            .run_if(resource_exists::<KeyboardControl>)
-            .after(InputSystems),
-    );
+    app.add_systems(PreUpdate, take_over.run_if(resource_exists::<KeyboardControl>).after(InputSystems));
 }
 
 fn take_over(
@@ -62,8 +57,7 @@ mod tests {
     #[test]
     fn t_takes_the_agent_over_and_hands_it_back() {
         let mut app = App::new();
-        app.init_resource::<ButtonInput<KeyCode>>()
-            .add_systems(Update, take_over);
+        app.init_resource::<ButtonInput<KeyCode>>().add_systems(Update, take_over);
         let agent = app.world_mut().spawn_empty().id();
         app.insert_resource(KeyboardControl {
             agent,

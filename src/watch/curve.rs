@@ -18,12 +18,7 @@ pub(super) struct Series {
 impl Series {
     /// `capacity` must be even.
     fn new(capacity: usize) -> Self {
-        Self {
-            points: Vec::new(),
-            capacity,
-            stride: 1,
-            seen: 0,
-        }
+        Self { points: Vec::new(), capacity, stride: 1, seen: 0 }
     }
 
     fn push(&mut self, x: f64, y: f32) {
@@ -124,11 +119,7 @@ impl Axis {
             .map(|factor| factor * power)
             .into_iter()
             .find(|step| *step >= least * 0.999);
-        Self {
-            low,
-            high: low + span,
-            step: step.unwrap_or(10.0 * power),
-        }
+        Self { low, high: low + span, step: step.unwrap_or(10.0 * power) }
     }
 
     /// Where `value` lies on the axis: 0 at the low end, 1 at the high end.
@@ -138,10 +129,7 @@ impl Axis {
 
     /// The ticks, from low to high.
     pub fn ticks(&self) -> impl Iterator<Item = f64> {
-        let (first, last) = (
-            (self.low / self.step).ceil() as i64,
-            (self.high / self.step).floor() as i64,
-        );
+        let (first, last) = ((self.low / self.step).ceil() as i64, (self.high / self.step).floor() as i64);
         let step = self.step;
         (first..=last).map(move |index| index as f64 * step)
     }
@@ -155,14 +143,9 @@ const RESUMED: u64 = 10_000;
 pub(super) fn axes(curve: &LearningCurve, solved: Option<f32>, from: u64, now: u64) -> (Axis, Axis) {
     let is_resumed = from > RESUMED && from > now / 10;
     let (start, last) = (if is_resumed { from as f64 } else { 0.0 }, now as f64);
-    let finite = curve
-        .scores()
-        .iter()
-        .map(|point| point.1)
-        .filter(|score| score.is_finite());
-    let (low, high) = finite.fold((0.0f32, solved.unwrap_or(0.0)), |(low, high), score| {
-        (low.min(score), high.max(score))
-    });
+    let finite = curve.scores().iter().map(|point| point.1).filter(|score| score.is_finite());
+    let (low, high) =
+        finite.fold((0.0f32, solved.unwrap_or(0.0)), |(low, high), score| (low.min(score), high.max(score)));
     let span = (high - low).max(1e-3);
     let y = Axis::new(f64::from(low - 0.04 * span), f64::from(high + 0.08 * span), 5);
     (Axis::new(start, last.max(start + 100.0), 5), y)
@@ -180,15 +163,8 @@ mod tests {
         assert_eq!(kept, [0.0, 4.0, 8.0]);
         (9..100_000u32).for_each(|x| series.push(f64::from(x), 0.0));
         assert!(series.points.len() <= 4);
-        let gaps: Vec<_> = series
-            .points
-            .windows(2)
-            .map(|pair| pair[1].0 - pair[0].0)
-            .collect();
-        assert!(
-            gaps.windows(2).all(|pair| pair[0] == pair[1]),
-            "evenly thinned: {gaps:?}"
-        );
+        let gaps: Vec<_> = series.points.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        assert!(gaps.windows(2).all(|pair| pair[0] == pair[1]), "evenly thinned: {gaps:?}");
     }
 
     #[test]
@@ -198,10 +174,7 @@ mod tests {
         assert_eq!(axis.ticks().collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
         assert_eq!(Axis::new(0.0, 48_000.0, 5).step, 10_000.0);
         assert_eq!((axis.share(-0.02), axis.share(2.75)), (0.0, 1.0));
-        assert!(
-            Axis::new(1.0, 1.0, 5).share(1.0).is_finite(),
-            "an axis of no length is widened"
-        );
+        assert!(Axis::new(1.0, 1.0, 5).share(1.0).is_finite(), "an axis of no length is widened");
     }
 
     #[test]

@@ -55,46 +55,24 @@ fn spawn(
         width: px(WIDTH + 34.0),
         ..default()
     };
-    let part = Node {
-        flex_direction: FlexDirection::Column,
-        row_gap: px(6),
-        width: percent(100),
-        ..default()
-    };
+    let part =
+        Node { flex_direction: FlexDirection::Column, row_gap: px(6), width: percent(100), ..default() };
     let panel = commands
         .spawn((Dashboard, style::panel(node)))
         .with_children(|panel| {
+            panel.spawn(Node { row_gap: px(4), ..part.clone() }).with_children(|head| {
+                head.spawn(font.text(&settings.title, 20.0, style::BRIGHT));
+                head.spawn((Head::Status, font.text("", 13.0, style::GOOD)));
+                head.spawn((Head::Failure, font.text("", 12.0, style::BAD)));
+            });
             panel
-                .spawn(Node {
-                    row_gap: px(4),
-                    ..part.clone()
-                })
-                .with_children(|head| {
-                    head.spawn(font.text(&settings.title, 20.0, style::BRIGHT));
-                    head.spawn((Head::Status, font.text("", 13.0, style::GOOD)));
-                    head.spawn((Head::Failure, font.text("", 12.0, style::BAD)));
-                });
-            panel
-                .spawn(Node {
-                    align_items: AlignItems::Center,
-                    column_gap: px(14),
-                    ..default()
-                })
+                .spawn(Node { align_items: AlignItems::Center, column_gap: px(14), ..default() })
                 .with_children(|score| {
-                    score.spawn((
-                        Head::Score,
-                        font.text("", 38.0, style::BRIGHT),
-                        TextLayout::no_wrap(),
-                    ));
-                    score
-                        .spawn(Node {
-                            row_gap: px(0),
-                            ..part.clone()
-                        })
-                        .with_children(|lines| {
-                            lines.spawn((Head::Mean, font.text("", 13.0, style::MUTED)));
-                            lines.spawn((Head::Best, font.text("", 13.0, style::MUTED)));
-                        });
+                    score.spawn((Head::Score, font.text("", 38.0, style::BRIGHT), TextLayout::no_wrap()));
+                    score.spawn(Node { row_gap: px(0), ..part.clone() }).with_children(|lines| {
+                        lines.spawn((Head::Mean, font.text("", 13.0, style::MUTED)));
+                        lines.spawn((Head::Best, font.text("", 13.0, style::MUTED)));
+                    });
                 });
             panel.spawn((DashboardPart::Curve, part.clone()));
             panel.spawn((DashboardPart::Tiles, part));
@@ -127,14 +105,8 @@ fn refresh(
                 _ => (String::new(), style::BAD),
             },
             Head::Score => {
-                let is_solved = settings
-                    .solved
-                    .zip(curve.mean())
-                    .is_some_and(|(bar, mean)| mean >= bar);
-                (
-                    score(curve.mean()),
-                    if is_solved { style::GOOD } else { style::BRIGHT },
-                )
+                let is_solved = settings.solved.zip(curve.mean()).is_some_and(|(bar, mean)| mean >= bar);
+                (score(curve.mean()), if is_solved { style::GOOD } else { style::BRIGHT })
             }
             Head::Mean => {
                 let episodes = curve.episodes().min(settings.score_window as u64);
@@ -147,11 +119,7 @@ fn refresh(
             }
             Head::Best => solved_words(curve.solved_at, settings.solved, statistics.last_score),
         };
-        let display = if *head == Head::Failure && words.is_empty() {
-            Display::None
-        } else {
-            Display::Flex
-        };
+        let display = if *head == Head::Failure && words.is_empty() { Display::None } else { Display::Flex };
         if node.display != display {
             node.display = display;
         }
@@ -173,13 +141,9 @@ fn status(status: &LearnerStatus, is_paused: bool) -> (&'static str, Color) {
 
 fn solved_words(solved_at: Option<(u64, u64)>, bar: Option<f32>, last: Option<f32>) -> (String, Color) {
     match (solved_at, bar) {
-        (Some((episodes, _)), Some(_)) => (
-            format!("solved after {} episodes", format::count(episodes as f64)),
-            style::GOOD,
-        ),
-        _ => (
-            last.map_or_else(String::new, |last| format!("last episode {last:.2}")),
-            style::MUTED,
-        ),
+        (Some((episodes, _)), Some(_)) => {
+            (format!("solved after {} episodes", format::count(episodes as f64)), style::GOOD)
+        }
+        _ => (last.map_or_else(String::new, |last| format!("last episode {last:.2}")), style::MUTED),
     }
 }

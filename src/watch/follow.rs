@@ -24,10 +24,7 @@ pub struct Follow {
 impl Follow {
     /// Follows `body`.
     pub fn new(body: Entity) -> Self {
-        Self {
-            body,
-            last_ticks: None,
-        }
+        Self { body, last_ticks: None }
     }
 }
 
@@ -38,10 +35,7 @@ pub(super) struct FollowPlugin {
 impl Plugin for FollowPlugin {
     fn build(&self, app: &mut App) {
         app.add_systems(self.schedule, remember.after(AgentSystems::End))
-            .add_systems(
-                RunFixedMainLoop,
-                place.in_set(RunFixedMainLoopSystems::AfterFixedMainLoop),
-            );
+            .add_systems(RunFixedMainLoop, place.in_set(RunFixedMainLoopSystems::AfterFixedMainLoop));
     }
 }
 
@@ -95,26 +89,18 @@ mod tests {
     #[test]
     fn visuals_are_between_ticks_but_never_on_the_way_of_a_teleport() {
         let at = |x| Transform::from_xyz(x, 0.0, 0.0);
-        assert_eq!(
-            between(at(0.0), at(0.6), 0.5),
-            at(0.3),
-            "a racket at full speed moves 0.6 m a tick"
-        );
+        assert_eq!(between(at(0.0), at(0.6), 0.5), at(0.3), "a racket at full speed moves 0.6 m a tick");
         assert_eq!(between(at(0.0), at(1.5), 0.5), at(1.5));
     }
 
     #[test]
     fn a_visual_starts_where_its_body_is_and_goes_with_it() {
         let mut app = App::new();
-        app.add_plugins(bevy::time::TimePlugin)
-            .add_systems(Update, (remember, place).chain());
+        app.add_plugins(bevy::time::TimePlugin).add_systems(Update, (remember, place).chain());
         let body = app.world_mut().spawn(Transform::from_xyz(0.5, 0.0, 0.0)).id();
         let visual = app.world_mut().spawn(Follow::new(body)).id();
         app.update();
-        assert_eq!(
-            app.world().get::<Transform>(visual).map(|t| t.translation.x),
-            Some(0.5)
-        );
+        assert_eq!(app.world().get::<Transform>(visual).map(|t| t.translation.x), Some(0.5));
         app.world_mut().despawn(body);
         app.update();
         assert!(app.world().get_entity(visual).is_err());

@@ -66,9 +66,7 @@ mod tests {
 
     #[test]
     fn counts_are_short_at_every_size() {
-        let shown: Vec<_> = [0.0, 999.0, 1_234.0, 99_949.0, 99_950.0, 1_234_567.0]
-            .map(count)
-            .into();
+        let shown: Vec<_> = [0.0, 999.0, 1_234.0, 99_949.0, 99_950.0, 1_234_567.0].map(count).into();
         assert_eq!(shown, ["0", "999", "1.23k", "99.9k", "100k", "1.23M"]);
     }
 

@@ -52,11 +52,7 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, foot: Single<Entity, With
         max_width: percent(100),
         ..default()
     };
-    let item = Node {
-        align_items: AlignItems::Center,
-        column_gap: px(6),
-        ..default()
-    };
+    let item = Node { align_items: AlignItems::Center, column_gap: px(6), ..default() };
     let cap = Node {
         padding: UiRect::axes(px(6), px(1)),
         border: px(1).all(),
@@ -68,10 +64,9 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, foot: Single<Entity, With
         .with_children(|line| {
             for (help, key) in Help::ALL {
                 line.spawn((help, item.clone())).with_children(|item| {
-                    item.spawn((cap.clone(), BorderColor::all(style::MUTED)))
-                        .with_children(|cap| {
-                            cap.spawn(font.text(key, 12.0, style::BRIGHT));
-                        });
+                    item.spawn((cap.clone(), BorderColor::all(style::MUTED))).with_children(|cap| {
+                        cap.spawn(font.text(key, 12.0, style::BRIGHT));
+                    });
                     item.spawn((HelpText(help), font.text("", 13.0, style::MUTED)));
                 });
             }

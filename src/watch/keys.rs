@@ -4,12 +4,8 @@ use super::{Settings, Toast, dashboard::DashboardShown};
 use crate::rollout::Exploration;
 
 /// The keys of the speeds, in times of real time.
-pub const SPEEDS: [(KeyCode, f32); 4] = [
-    (KeyCode::Digit1, 1.0),
-    (KeyCode::Digit2, 2.0),
-    (KeyCode::Digit3, 4.0),
-    (KeyCode::Digit4, 8.0),
-];
+pub const SPEEDS: [(KeyCode, f32); 4] =
+    [(KeyCode::Digit1, 1.0), (KeyCode::Digit2, 2.0), (KeyCode::Digit3, 4.0), (KeyCode::Digit4, 8.0)];
 
 /// Written when the person asks to save: by the key S. The app decides what that means, and tells by a
 /// [`Toast`].
@@ -42,10 +38,7 @@ pub(super) fn plugin(app: &mut App) {
         .add_message::<SaveRequested>()
         .add_message::<Toast>()
         .add_systems(Startup, start_speed)
-        .add_systems(
-            PreUpdate,
-            (control_time, control_window, control_agents).after(InputSystems),
-        );
+        .add_systems(PreUpdate, (control_time, control_window, control_agents).after(InputSystems));
 }
 
 fn start_speed(settings: Res<Settings>, mut time: ResMut<Time<Virtual>>) {
@@ -55,11 +48,7 @@ fn start_speed(settings: Res<Settings>, mut time: ResMut<Time<Virtual>>) {
 
 /// The speed that was asked for last, if one was.
 fn asked_speed(keys: &ButtonInput<KeyCode>) -> Option<f32> {
-    SPEEDS
-        .into_iter()
-        .rev()
-        .find(|(key, _)| keys.just_pressed(*key))
-        .map(|(_, speed)| speed)
+    SPEEDS.into_iter().rev().find(|(key, _)| keys.just_pressed(*key)).map(|(_, speed)| speed)
 }
 
 fn control_time(keys: Res<ButtonInput<KeyCode>>, mut time: ResMut<Time<Virtual>>) {
@@ -129,19 +118,12 @@ mod tests {
         assert_eq!(press(&mut app, KeyCode::Space), (1.0, true));
         assert_eq!(press(&mut app, KeyCode::Digit4), (8.0, false));
         assert_eq!(press(&mut app, KeyCode::Digit3), (4.0, false));
-        assert_eq!(
-            press(&mut app, KeyCode::KeyX),
-            (4.0, false),
-            "other keys change nothing"
-        );
+        assert_eq!(press(&mut app, KeyCode::KeyX), (4.0, false), "other keys change nothing");
     }
 
     #[test]
     fn views_come_round() {
-        let mut views = CameraViews {
-            names: vec!["front", "top"],
-            current: 0,
-        };
+        let mut views = CameraViews { names: vec!["front", "top"], current: 0 };
         views.advance();
         assert_eq!(views.name(), "top");
         views.advance();

@@ -25,13 +25,7 @@ pub(super) struct SceneFoot;
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<SceneInset>()
         .add_systems(PreStartup, spawn)
-        .add_systems(
-            Update,
-            (
-                scale.run_if(|settings: Res<Settings>| settings.scale_ui),
-                measure_inset,
-            ),
-        );
+        .add_systems(Update, (scale.run_if(|settings: Res<Settings>| settings.scale_ui), measure_inset));
 }
 
 pub(super) fn spawn(mut commands: Commands, mut fonts: ResMut<Assets<Font>>) {
@@ -53,37 +47,23 @@ pub(super) fn spawn(mut commands: Commands, mut fonts: ResMut<Assets<Font>>) {
         ..default()
     };
     commands.spawn(root).with_children(|root| {
-        root.spawn(Node {
-            justify_content: JustifyContent::SpaceBetween,
-            flex_basis: px(0),
-            ..column(1.0)
-        })
-        .with_children(|scene| {
-            scene.spawn((SceneHud, column(0.0)));
-            scene.spawn((
-                SceneFoot,
-                Node {
-                    width: percent(100),
-                    ..column(0.0)
-                },
-            ));
-        });
+        root.spawn(Node { justify_content: JustifyContent::SpaceBetween, flex_basis: px(0), ..column(1.0) })
+            .with_children(|scene| {
+                scene.spawn((SceneHud, column(0.0)));
+                scene.spawn((SceneFoot, Node { width: percent(100), ..column(0.0) }));
+            });
         root.spawn((SideColumn, column(0.0)));
     });
 }
 
 /// Grows the user interface with the window.
 fn scale(window: Single<&Window, With<PrimaryWindow>>, mut scale: ResMut<UiScale>) {
-    let fitting = (window.width() / 1280.0)
-        .min(window.height() / 720.0)
-        .clamp(0.8, 4.0);
+    let fitting = (window.width() / 1280.0).min(window.height() / 720.0).clamp(0.8, 4.0);
     if (scale.0 - fitting).abs() > 0.001 {
         scale.0 = fitting;
     }
 }
 
 fn measure_inset(side: Single<&ComputedNode, With<SideColumn>>, mut inset: ResMut<SceneInset>) {
-    inset.set_if_neq(SceneInset {
-        right: side.size().x.round() as u32,
-    });
+    inset.set_if_neq(SceneInset { right: side.size().x.round() as u32 });
 }

@@ -55,25 +55,13 @@ fn spawn(
     let Some((part, _)) = parts.iter().find(|(_, part)| **part == DashboardPart::Curve) else {
         return;
     };
-    let image = images.add(picture(&Canvas {
-        width: 1,
-        height: 1,
-        pixels: GROUND.to_u8_array().into(),
-    }));
+    let image = images.add(picture(&Canvas { width: 1, height: 1, pixels: GROUND.to_u8_array().into() }));
     commands.entity(part).with_children(|part| {
-        part.spawn(Node {
-            column_gap: px(14),
-            ..default()
-        })
-        .with_children(|legend| {
+        part.spawn(Node { column_gap: px(14), ..default() }).with_children(|legend| {
             let mean = format!("mean of {}", settings.score_window);
             let mut key = |color: Color, words: String| {
                 legend
-                    .spawn(Node {
-                        align_items: AlignItems::Center,
-                        column_gap: px(5),
-                        ..default()
-                    })
+                    .spawn(Node { align_items: AlignItems::Center, column_gap: px(5), ..default() })
                     .with_children(|key| {
                         let swatch = Node {
                             width: px(9),
@@ -91,25 +79,12 @@ fn spawn(
                 key(SOLVED.into(), format!("solved: {bar}"));
             }
         });
-        let frame = Node {
-            width: percent(100),
-            height: px(HEIGHT),
-            padding: UiRect::left(px(LABELS)),
-            ..default()
-        };
+        let frame =
+            Node { width: percent(100), height: px(HEIGHT), padding: UiRect::left(px(LABELS)), ..default() };
         part.spawn(frame).with_children(|frame| {
-            let plot = Node {
-                width: percent(100),
-                height: percent(100),
-                ..default()
-            };
-            frame
-                .spawn((
-                    Plot,
-                    plot,
-                    ImageNode::new(image).with_mode(NodeImageMode::Stretch),
-                ))
-                .with_children(|plot| {
+            let plot = Node { width: percent(100), height: percent(100), ..default() };
+            frame.spawn((Plot, plot, ImageNode::new(image).with_mode(NodeImageMode::Stretch))).with_children(
+                |plot| {
                     let label = |width: f32| Node {
                         position_type: PositionType::Absolute,
                         width: px(width),
@@ -117,22 +92,15 @@ fn spawn(
                         ..default()
                     };
                     for index in 0..TICKS {
-                        let y = Node {
-                            left: px(-LABELS),
-                            margin: UiRect::top(px(-8)),
-                            ..label(LABELS - 6.0)
-                        };
+                        let y =
+                            Node { left: px(-LABELS), margin: UiRect::top(px(-8)), ..label(LABELS - 6.0) };
                         plot.spawn((
                             TickLabel::Y(index),
                             y,
                             font.text("", 11.0, style::MUTED),
                             TextLayout::justify(Justify::Right),
                         ));
-                        let x = Node {
-                            bottom: px(-18),
-                            margin: UiRect::left(px(-30)),
-                            ..label(60.0)
-                        };
+                        let x = Node { bottom: px(-18), margin: UiRect::left(px(-30)), ..label(60.0) };
                         plot.spawn((
                             TickLabel::X(index),
                             x,
@@ -140,13 +108,10 @@ fn spawn(
                             TextLayout::justify(Justify::Center),
                         ));
                     }
-                });
+                },
+            );
         });
-        let title = Node {
-            align_self: AlignSelf::End,
-            margin: UiRect::top(px(12)),
-            ..default()
-        };
+        let title = Node { align_self: AlignSelf::End, margin: UiRect::top(px(12)), ..default() };
         part.spawn((title, font.text("joint decisions", 11.0, style::MUTED)));
     });
 }
@@ -175,14 +140,7 @@ fn draw(
     *drawn_at = time.elapsed_secs_f64();
     let from = *first_seen.get_or_insert(clock.decisions);
     let (x, y) = axes(&statistics.curve, settings.solved, from, clock.decisions);
-    paint(
-        &mut canvas,
-        size,
-        node.inverse_scale_factor().recip(),
-        &statistics,
-        settings.solved,
-        (x, y),
-    );
+    paint(&mut canvas, size, node.inverse_scale_factor().recip(), &statistics, settings.solved, (x, y));
     if let Some(mut image) = images.get_mut(&image.image) {
         *image = picture(&canvas);
     }
@@ -213,17 +171,9 @@ fn paint(
     }
     if let Some(bar) = solved {
         let dash = (6.0 * scale).round().max(1.0) as usize;
-        canvas.level(
-            place(0.0, bar).y,
-            (1.5 * scale).round().max(1.0) as usize,
-            dash,
-            SOLVED,
-        );
+        canvas.level(place(0.0, bar).y, (1.5 * scale).round().max(1.0) as usize, dash, SOLVED);
     }
-    let line = statistics
-        .curve
-        .means()
-        .map(|(decisions, mean)| place(decisions, mean));
+    let line = statistics.curve.means().map(|(decisions, mean)| place(decisions, mean));
     canvas.line(line, 2.6 * scale, style::CURVE.to_srgba());
 }
 
@@ -248,17 +198,8 @@ fn label_axes((x, y): (Axis, Axis), labels: &mut Query<(&TickLabel, &mut Node, &
 }
 
 fn picture(canvas: &Canvas) -> Image {
-    let size = Extent3d {
-        width: canvas.width as u32,
-        height: canvas.height as u32,
-        depth_or_array_layers: 1,
-    };
+    let size =
+        Extent3d { width: canvas.width as u32, height: canvas.height as u32, depth_or_array_layers: 1 };
     let format = TextureFormat::Rgba8UnormSrgb;
-    Image::new(
-        size,
-        TextureDimension::D2,
-        canvas.pixels.clone(),
-        format,
-        RenderAssetUsages::default(),
-    )
+    Image::new(size, TextureDimension::D2, canvas.pixels.clone(), format, RenderAssetUsages::default())
 }

@@ -23,12 +23,7 @@ pub struct PlannedScreenshot {
 impl PlannedScreenshot {
     /// A screenshot after `seconds`, with the dashboard.
     pub fn new(seconds: f32, path: impl Into<PathBuf>) -> Self {
-        Self {
-            seconds,
-            path: path.into(),
-            view: None,
-            dashboard: true,
-        }
+        Self { seconds, path: path.into(), view: None, dashboard: true }
     }
 
     /// Shows the view with this index.
@@ -88,13 +83,9 @@ fn take(
         return;
     }
     plan.is_capturing = true;
-    commands
-        .spawn(Screenshot::primary_window())
-        .observe(save_to_disk(shot.path.clone()))
-        .observe(|_: On<ScreenshotCaptured>, mut plan: ResMut<Plan>| {
-            *plan = Plan {
-                next: plan.next + 1,
-                ..default()
-            };
-        });
+    commands.spawn(Screenshot::primary_window()).observe(save_to_disk(shot.path.clone())).observe(
+        |_: On<ScreenshotCaptured>, mut plan: ResMut<Plan>| {
+            *plan = Plan { next: plan.next + 1, ..default() };
+        },
+    );
 }

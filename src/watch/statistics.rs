@@ -9,10 +9,7 @@ use crate::{
 
 /// How the learner stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(
-    not(feature = "learner"),
-    expect(dead_code, reason = "where none is built, there is none")
-)]
+#[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "where none is built, there is none"))]
 pub(super) enum LearnerStatus {
     /// There is none.
     #[default]
@@ -89,9 +86,7 @@ fn note_episodes(
     mut ended: MessageReader<EpisodeEnded>,
     mut statistics: ResMut<Statistics>,
 ) {
-    let person = control
-        .filter(|control| control.active)
-        .and_then(|control| places.get(control.agent).ok());
+    let person = control.filter(|control| control.active).and_then(|control| places.get(control.agent).ok());
     for episode in ended.read() {
         // What a person plays says nothing about the policy.
         if person.is_some_and(|place| place.arena == episode.arena) {

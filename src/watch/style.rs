@@ -30,22 +30,14 @@ impl WatchFont {
 
     /// A piece of text, `size` pixels high.
     pub fn text(&self, content: impl Into<String>, size: f32, color: Color) -> impl Bundle {
-        let font = TextFont {
-            font: self.0.clone().into(),
-            font_size: FontSize::Px(size),
-            ..default()
-        };
+        let font = TextFont { font: self.0.clone().into(), font_size: FontSize::Px(size), ..default() };
         (Text::new(content), font, TextColor(color))
     }
 }
 
 /// A rounded panel with these paddings.
 pub(super) fn panel(node: Node) -> impl Bundle {
-    let node = Node {
-        border: px(1).all(),
-        border_radius: BorderRadius::all(px(10)),
-        ..node
-    };
+    let node = Node { border: px(1).all(), border_radius: BorderRadius::all(px(10)), ..node };
     (node, BackgroundColor(PANEL), BorderColor::all(EDGE))
 }
 

@@ -28,22 +28,12 @@ pub struct TennisScenePlugin {
 
 impl Plugin for TennisScenePlugin {
     fn build(&self, app: &mut App) {
-        let views = CameraViews {
-            names: camera::VIEWS.to_vec(),
-            current: self.view.min(camera::VIEWS.len() - 1),
-        };
+        let views =
+            CameraViews { names: camera::VIEWS.to_vec(), current: self.view.min(camera::VIEWS.len() - 1) };
         let human = self.human;
         app.insert_resource(views)
-            .add_plugins((
-                scenery::plugin,
-                camera::plugin,
-                trail::plugin,
-                score_board::plugin,
-            ))
-            .add_systems(
-                Update,
-                find_front_court.run_if(not(resource_exists::<FrontCourt>)),
-            )
+            .add_plugins((scenery::plugin, camera::plugin, trail::plugin, score_board::plugin))
+            .add_systems(Update, find_front_court.run_if(not(resource_exists::<FrontCourt>)))
             .add_systems(
                 Update,
                 (move |commands: Commands, front: Res<FrontCourt>| offer_racket(commands, &front, human))
@@ -65,20 +55,12 @@ fn find_front_court(mut commands: Commands, courts: Query<(Entity, &Court)>) {
     let Some((arena, court)) = courts.iter().max_by(|(_, a), (_, b)| a.z.total_cmp(&b.z)) else {
         return;
     };
-    commands.insert_resource(FrontCourt {
-        arena,
-        ball: court.ball,
-        rackets: court.rackets,
-    });
+    commands.insert_resource(FrontCourt { arena, ball: court.ball, rackets: court.rackets });
 }
 
 /// Lets a person play a racket of the front court.
 fn offer_racket(mut commands: Commands, front: &FrontCourt, human: Option<usize>) {
-    let side = if human == Some(Side::Right.slot()) {
-        Side::Right
-    } else {
-        Side::Left
-    };
+    let side = if human == Some(Side::Right.slot()) { Side::Right } else { Side::Left };
     commands.insert_resource(KeyboardControl {
         agent: front.rackets[side.slot()],
         active: human.is_some(),
@@ -101,11 +83,7 @@ const RUN: f32 = 0.7;
 
 /// The action for the arrow keys: left and right as the person sees them, up jumps.
 fn racket_keys(keys: &ButtonInput<KeyCode>, side: Side) -> Vec<f32> {
-    let pace = if keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]) {
-        RUN
-    } else {
-        WALK
-    };
+    let pace = if keys.any_pressed([KeyCode::ShiftLeft, KeyCode::ShiftRight]) { RUN } else { WALK };
     let held = |key, action: f32| if keys.pressed(key) { action } else { 0.0 };
     let right = held(KeyCode::ArrowRight, pace) - held(KeyCode::ArrowLeft, pace);
     vec![right * side.mirror(), held(KeyCode::ArrowUp, 1.0)]

@@ -90,10 +90,7 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, parts: Query<(Entity, &Da
         width: percent(100),
         ..default()
     };
-    let tile = Node {
-        flex_direction: FlexDirection::Column,
-        ..default()
-    };
+    let tile = Node { flex_direction: FlexDirection::Column, ..default() };
     commands.entity(part).with_children(|part| {
         part.spawn(grid).with_children(|grid| {
             for (kind, label) in Tile::ALL {
@@ -123,10 +120,7 @@ impl Sources<'_, '_> {
     fn value(&self, tile: Tile) -> (String, bool) {
         let Statistics { rates, report, .. } = &*self.statistics;
         let reported = |value: fn(&crate::telemetry::LearnerRecord) -> f32| {
-            report
-                .as_ref()
-                .map(value)
-                .map_or_else(|| "-".into(), format::measure)
+            report.as_ref().map(value).map_or_else(|| "-".into(), format::measure)
         };
         let agents = self.arenas.spec().slots.len() as f64;
         let text = match tile {
@@ -136,20 +130,15 @@ impl Sources<'_, '_> {
             Tile::AllUpdates => format::count(self.statistics.updates as f64),
             Tile::Episodes => format::count(self.statistics.curve.episodes() as f64),
             Tile::Decisions => format::count(self.clock.decisions as f64),
-            Tile::Version => self
-                .acting
-                .snapshot()
-                .map_or_else(|| "-".into(), |policy| policy.version.to_string()),
+            Tile::Version => {
+                self.acting.snapshot().map_or_else(|| "-".into(), |policy| policy.version.to_string())
+            }
             Tile::Noise => self.noise(),
             Tile::Replay => report.as_ref().map_or_else(
                 || "-".into(),
                 |report| {
                     let share = report.replay_len as f64 / report.replay_capacity.max(1) as f64;
-                    format!(
-                        "{} ({:.0}%)",
-                        format::count(report.replay_len as f64),
-                        share * 100.0
-                    )
+                    format!("{} ({:.0}%)", format::count(report.replay_len as f64), share * 100.0)
                 },
             ),
             Tile::Dropped => {
@@ -174,18 +163,10 @@ impl Sources<'_, '_> {
 
     /// The speed asked for, and what it is where the machine cannot keep up.
     fn speed(&self) -> (String, bool) {
-        let asked = if self.time.is_paused() {
-            0.0
-        } else {
-            self.time.relative_speed()
-        };
+        let asked = if self.time.is_paused() { 0.0 } else { self.time.relative_speed() };
         let measured = self.statistics.rates.game_seconds;
         let is_slow = measured > 0.0 && measured < 0.9 * asked;
-        let words = if is_slow {
-            format!("{asked}x ({measured:.1}x)")
-        } else {
-            format!("{asked}x")
-        };
+        let words = if is_slow { format!("{asked}x ({measured:.1}x)") } else { format!("{asked}x") };
         (words, is_slow)
     }
 
@@ -196,10 +177,9 @@ impl Sources<'_, '_> {
             () if !self.exploration.enabled => "off".into(),
             () if self.exploration.config.noise == Noise::None => "none".into(),
             () if self.clock.decisions < self.exploration.config.random_decisions => "random".into(),
-            () => format!(
-                "{:.2}",
-                self.episodes.iter().map(Episode::exploration_scale).sum::<f32>() / running
-            ),
+            () => {
+                format!("{:.2}", self.episodes.iter().map(Episode::exploration_scale).sum::<f32>() / running)
+            }
         }
     }
 }
@@ -217,11 +197,7 @@ fn refresh(
     *refreshed_at = time.elapsed_secs_f64();
     let has_learner = sources.statistics.status != LearnerStatus::Absent;
     for (tile, mut node) in &mut tiles {
-        let display = if has_learner || !tile.is_of_learner() {
-            Display::Flex
-        } else {
-            Display::None
-        };
+        let display = if has_learner || !tile.is_of_learner() { Display::Flex } else { Display::None };
         if node.display != display {
             node.display = display;
         }

@@ -26,17 +26,11 @@ struct ToastPanel;
 struct ToastText;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_message::<Toast>()
-        .add_systems(Startup, spawn)
-        .add_systems(Update, show);
+    app.add_message::<Toast>().add_systems(Startup, spawn).add_systems(Update, show);
 }
 
 fn spawn(mut commands: Commands, font: Res<WatchFont>, foot: Single<Entity, With<SceneFoot>>) {
-    let node = Node {
-        padding: UiRect::axes(px(16), px(8)),
-        display: Display::None,
-        ..default()
-    };
+    let node = Node { padding: UiRect::axes(px(16), px(8)), display: Display::None, ..default() };
     let toast = commands
         .spawn((ToastPanel, style::panel(node)))
         .with_children(|panel| {

@@ -38,11 +38,7 @@ fn check_header(file: &mut File, path: &Path, whole: bool) -> Result<(), OutputE
     let expected = COLUMNS.join(",");
     let mut start = Vec::new();
     file.rewind()
-        .and_then(|()| {
-            Read::by_ref(file)
-                .take(expected.len() as u64 + 1)
-                .read_to_end(&mut start)
-        })
+        .and_then(|()| Read::by_ref(file).take(expected.len() as u64 + 1).read_to_end(&mut start))
         .map_err(OutputError::io("read", path))?;
     let start = String::from_utf8_lossy(&start);
     let found = start.lines().next().unwrap_or_default();
@@ -53,9 +49,5 @@ fn check_header(file: &mut File, path: &Path, whole: bool) -> Result<(), OutputE
     if fits {
         return Ok(());
     }
-    Err(OutputError::Columns {
-        path: path.to_owned(),
-        found: found.to_owned(),
-        expected,
-    })
+    Err(OutputError::Columns { path: path.to_owned(), found: found.to_owned(), expected })
 }

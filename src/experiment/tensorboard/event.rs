@@ -36,10 +36,7 @@ impl Event {
         head.extend(wall_time.to_le_bytes());
         key(&mut head, 2, VARINT);
         varint(&mut head, step);
-        Self {
-            head,
-            summary: Vec::new(),
-        }
+        Self { head, summary: Vec::new() }
     }
 
     /// Adds a value to the event.
@@ -105,9 +102,7 @@ fn crc32c(data: &[u8]) -> u32 {
         }
         table
     };
-    !data
-        .iter()
-        .fold(!0, |crc, &byte| TABLE[usize::from(crc as u8 ^ byte)] ^ (crc >> 8))
+    !data.iter().fold(!0, |crc, &byte| TABLE[usize::from(crc as u8 ^ byte)] ^ (crc >> 8))
 }
 
 /// Reads an event file back, for tests.
@@ -136,16 +131,11 @@ pub(super) mod decode {
                 assert!(fields.iter().any(|field| field.2 == b"brain.Event:2"));
                 first = false;
             }
-            let step = fields
-                .iter()
-                .find(|field| field.0 == 2)
-                .map_or(0, |field| field.1);
+            let step = fields.iter().find(|field| field.0 == 2).map_or(0, |field| field.1);
             for summary in fields.iter().filter(|field| field.0 == 5) {
                 for value in self::fields(summary.2) {
                     let value = self::fields(value.2);
-                    let [(1, _, tag), (2, _, number)] = value[..] else {
-                        panic!("{value:?}")
-                    };
+                    let [(1, _, tag), (2, _, number)] = value[..] else { panic!("{value:?}") };
                     scalars.push(Scalar {
                         tag: str::from_utf8(tag).unwrap().to_owned(),
                         step,

@@ -100,9 +100,7 @@ pub enum CourtPart {
 /// Spawns arena number `index`, whose serves are seeded by `seed`. [`TennisPlugin`](super::TennisPlugin) does this.
 pub fn spawn(commands: &mut Commands, index: usize, seed: u64) {
     let z = -(index as f32) * SPACING;
-    let arena = commands
-        .spawn((Arena::with_time_limit(TIME_LIMIT), Transform::default()))
-        .id();
+    let arena = commands.spawn((Arena::with_time_limit(TIME_LIMIT), Transform::default())).id();
     let rackets = Side::BOTH.map(|side| spawn_racket(commands, arena, side, z));
     let ball = commands
         .spawn((
@@ -113,17 +111,8 @@ pub fn spawn(commands: &mut Commands, index: usize, seed: u64) {
             Collider::ball(BALL_RADIUS),
             ColliderMassProperties::Mass(0.75),
             LockedAxes::TRANSLATION_LOCKED_Z | LockedAxes::ROTATION_LOCKED_Z,
-            Damping {
-                linear_damping: 0.0,
-                angular_damping: 0.0,
-            },
-            (
-                elastic(),
-                slippery(),
-                Ccd::enabled(),
-                Sleeping::disabled(),
-                ActiveEvents::COLLISION_EVENTS,
-            ),
+            Damping { linear_damping: 0.0, angular_damping: 0.0 },
+            (elastic(), slippery(), Ccd::enabled(), Sleeping::disabled(), ActiveEvents::COLLISION_EVENTS),
         ))
         .id();
     commands.entity(arena).insert(Court {
@@ -141,20 +130,10 @@ pub fn spawn(commands: &mut Commands, index: usize, seed: u64) {
             [HALF_LENGTH, 1.0, WIDTH],
         );
         let height = FLOOR + WALL_HEIGHT / 2.0;
-        fixed(
-            commands,
-            CourtPart::Wall(side),
-            [out * (WALL + 0.5), height, z],
-            [1.0, WALL_HEIGHT, WIDTH],
-        );
+        fixed(commands, CourtPart::Wall(side), [out * (WALL + 0.5), height, z], [1.0, WALL_HEIGHT, WIDTH]);
     }
     let height = NET - FLOOR;
-    fixed(
-        commands,
-        CourtPart::Net,
-        [0.0, FLOOR + height / 2.0, z],
-        [NET_THICKNESS, height, WIDTH],
-    );
+    fixed(commands, CourtPart::Net, [0.0, FLOOR + height / 2.0, z], [NET_THICKNESS, height, WIDTH]);
 }
 
 fn spawn_racket(commands: &mut Commands, arena: Entity, side: Side, z: f32) -> Entity {
@@ -189,15 +168,9 @@ fn fixed(commands: &mut Commands, part: CourtPart, [x, y, z]: [f32; 3], size: [f
 }
 
 fn slippery() -> Friction {
-    Friction {
-        coefficient: 0.0,
-        combine_rule: CoefficientCombineRule::Min,
-    }
+    Friction { coefficient: 0.0, combine_rule: CoefficientCombineRule::Min }
 }
 
 fn elastic() -> Restitution {
-    Restitution {
-        coefficient: 1.0,
-        combine_rule: CoefficientCombineRule::Max,
-    }
+    Restitution { coefficient: 1.0, combine_rule: CoefficientCombineRule::Max }
 }

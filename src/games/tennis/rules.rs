@@ -95,11 +95,7 @@ pub(super) fn judge_crossings(
             continue;
         };
         let is_far = position.x * hitter.mirror() > dimensions::BALL_RADIUS;
-        if let Some(mut reward) = rewards
-            .get_mut(court.rackets[hitter.slot()])
-            .ok()
-            .filter(|_| is_far)
-        {
+        if let Some(mut reward) = rewards.get_mut(court.rackets[hitter.slot()]).ok().filter(|_| is_far) {
             reward.add(CROSSING_REWARD);
             rally.crossings += 1;
         }

@@ -30,27 +30,15 @@ struct Shot {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn)
-        .add_systems(Update, (keep_clear_of_dashboard, go).chain());
+    app.add_systems(Startup, spawn).add_systems(Update, (keep_clear_of_dashboard, go).chain());
 }
 
 fn spawn(mut commands: Commands) {
     commands.spawn((
         Camera3d::default(),
-        Projection::Perspective(PerspectiveProjection {
-            fov: ANGLE,
-            far: 2_000.0,
-            ..default()
-        }),
+        Projection::Perspective(PerspectiveProjection { fov: ANGLE, far: 2_000.0, ..default() }),
         Tonemapping::None,
-        DistanceFog {
-            color: AIR,
-            falloff: FogFalloff::Linear {
-                start: 50.0,
-                end: 250.0,
-            },
-            ..default()
-        },
+        DistanceFog { color: AIR, falloff: FogFalloff::Linear { start: 50.0, end: 250.0 }, ..default() },
         Transform::default(),
     ));
 }
@@ -94,10 +82,7 @@ fn go(
     *last = Some(shot);
     let (mut transform, mut fog) = camera.into_inner();
     *transform = Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y);
-    fog.falloff = FogFalloff::Linear {
-        start: shot.air[0],
-        end: shot.air[1],
-    };
+    fog.falloff = FogFalloff::Linear { start: shot.air[0], end: shot.air[1] };
 }
 
 /// What a view shows, in a picture that is `aspect` times as wide as high.
@@ -135,10 +120,8 @@ mod tests {
     fn the_front_view_shows_the_court_from_wall_to_wall() {
         for aspect in [0.6, 1.2, 1.78, 2.4] {
             let shot = shot(0, Vec3::ZERO, aspect);
-            let view = Transform::from_translation(shot.eye)
-                .looking_at(shot.subject, Vec3::Y)
-                .to_matrix()
-                .inverse();
+            let view =
+                Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y).to_matrix().inverse();
             for x in [-dimensions::WALL, dimensions::WALL] {
                 let corner = view.transform_point3(Vec3::new(x, dimensions::FLOOR, dimensions::WIDTH / 2.0));
                 let across = corner.x / -corner.z / (ops::tan(ANGLE / 2.0) * aspect);

@@ -42,17 +42,9 @@ pub(super) fn floor() -> Mesh {
     line(0.0, 0.0, Vec2::new(2.0 * SERVICE, 0.0));
     let net = NET - FLOOR;
     for sign in [-1.0, 1.0] {
-        builder.cuboid(
-            at(0.0, net / 2.0, sign * WIDTH / 2.0),
-            Vec3::new(0.16, net + 0.06, 0.16),
-            POST,
-        );
+        builder.cuboid(at(0.0, net / 2.0, sign * WIDTH / 2.0), Vec3::new(0.16, net + 0.06, 0.16), POST);
     }
-    builder.cuboid(
-        at(0.0, net - 0.1, 0.0),
-        Vec3::new(NET_THICKNESS, 0.2, WIDTH),
-        LINE,
-    );
+    builder.cuboid(at(0.0, net - 0.1, 0.0), Vec3::new(NET_THICKNESS, 0.2, WIDTH), LINE);
     builder.build()
 }
 
@@ -61,30 +53,15 @@ pub(super) fn glass() -> Mesh {
     let mut builder = MeshBuilder::default();
     let net = NET - FLOOR - 0.2;
     let half_net = Vec3::Y * (net / 2.0);
-    builder.rectangle(
-        Vec3::Y * (FLOOR + net / 2.0),
-        half_net,
-        Vec3::Z * (WIDTH / 2.0),
-        CLOTH,
-    );
+    builder.rectangle(Vec3::Y * (FLOOR + net / 2.0), half_net, Vec3::Z * (WIDTH / 2.0), CLOTH);
     let threads = (WIDTH / MESH) as i32;
     for thread in 0..threads {
         let z = WIDTH * ((thread as f32 + 0.5) / threads as f32 - 0.5);
-        builder.rectangle(
-            Vec3::new(0.0, FLOOR + net / 2.0, z),
-            half_net,
-            Vec3::Z * 0.015,
-            THREAD,
-        );
+        builder.rectangle(Vec3::new(0.0, FLOOR + net / 2.0, z), half_net, Vec3::Z * 0.015, THREAD);
     }
     for row in 0..(net / MESH) as i32 {
         let height = (row as f32 + 0.5) * MESH;
-        builder.rectangle(
-            Vec3::Y * (FLOOR + height),
-            Vec3::Y * 0.015,
-            Vec3::Z * (WIDTH / 2.0),
-            THREAD,
-        );
+        builder.rectangle(Vec3::Y * (FLOOR + height), Vec3::Y * 0.015, Vec3::Z * (WIDTH / 2.0), THREAD);
     }
     for side in Side::BOTH {
         let x = -side.mirror() * WALL;
@@ -111,24 +88,12 @@ pub(super) fn racket(side: Side, paint: Color) -> Mesh {
     let (up, across) = (Vec3::Y, Vec3::Z * side.mirror());
     let face = (size / 2.0 - ROUNDING - 0.05) * (Vec3::Y + Vec3::Z);
     let center = out * (size.x / 2.0);
-    builder.rectangle(
-        center + out * 0.006,
-        up * face.y,
-        across * face.z,
-        paint.mix(&Color::WHITE, 0.82),
-    );
+    builder.rectangle(center + out * 0.006, up * face.y, across * face.z, paint.mix(&Color::WHITE, 0.82));
     for string in 1..STRINGS {
         let place = 2.0 * string as f32 / STRINGS as f32 - 1.0;
         let raised = center + out * 0.012;
         builder.rectangle(raised + up * (place * face.y), up * 0.014, across * face.z, paint);
-        builder.rectangle(
-            raised + across * (place * face.z),
-            up * face.y,
-            across * 0.014,
-            paint,
-        );
+        builder.rectangle(raised + across * (place * face.z), up * face.y, across * 0.014, paint);
     }
-    builder
-        .build()
-        .transformed_by(Transform::from_translation(behind).with_rotation(tilt))
+    builder.build().transformed_by(Transform::from_translation(behind).with_rotation(tilt))
 }

@@ -38,11 +38,9 @@ impl MeshBuilder {
     /// A box.
     pub fn cuboid(&mut self, center: Vec3, size: Vec3, color: Color) {
         let half = size / 2.0;
-        for (out, u, v) in [
-            (Vec3::X, Vec3::Y, Vec3::Z),
-            (Vec3::Y, Vec3::Z, Vec3::X),
-            (Vec3::Z, Vec3::X, Vec3::Y),
-        ] {
+        for (out, u, v) in
+            [(Vec3::X, Vec3::Y, Vec3::Z), (Vec3::Y, Vec3::Z, Vec3::X), (Vec3::Z, Vec3::X, Vec3::Y)]
+        {
             self.rectangle(center + out * half, u * half, v * half, color);
             self.rectangle(center - out * half, v * half, u * half, color);
         }
@@ -62,11 +60,9 @@ impl MeshBuilder {
                 _ => -lines[SQUARES - index],
             }
         };
-        for (out, u, v) in [
-            (Vec3::X, Vec3::Y, Vec3::Z),
-            (Vec3::Y, Vec3::Z, Vec3::X),
-            (Vec3::Z, Vec3::X, Vec3::Y),
-        ] {
+        for (out, u, v) in
+            [(Vec3::X, Vec3::Y, Vec3::Z), (Vec3::Y, Vec3::Z, Vec3::X), (Vec3::Z, Vec3::X, Vec3::Y)]
+        {
             for sign in [1.0, -1.0] {
                 let first = self.positions.len() as u32;
                 for row in 0..=SQUARES {
@@ -84,8 +80,7 @@ impl MeshBuilder {
                 for row in 0..SQUARES as u32 {
                     for corner in (0..SQUARES as u32).map(|column| first + row * width + column) {
                         let across = corner + width + 1;
-                        self.indices
-                            .extend([corner, corner + width, across, corner, across, corner + 1]);
+                        self.indices.extend([corner, corner + width, across, corner, across, corner + 1]);
                     }
                 }
             }
@@ -130,9 +125,7 @@ mod tests {
                 .attribute(Mesh::ATTRIBUTE_POSITION)
                 .and_then(|values| values.as_float3())
                 .expect("positions");
-            let reach = positions
-                .iter()
-                .fold(Vec3::ZERO, |reach, &position| reach.max(Vec3::from(position)));
+            let reach = positions.iter().fold(Vec3::ZERO, |reach, &position| reach.max(Vec3::from(position)));
             assert!(reach.distance(size / 2.0) < 1e-5, "{reach}");
         }
     }

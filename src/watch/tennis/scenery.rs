@@ -70,11 +70,7 @@ fn stock_up(
         glass: meshes.add(court_mesh::glass()),
         ball: meshes.add(Sphere::new(dimensions::BALL_RADIUS).mesh().uv(40, 24)),
         rackets: Side::BOTH.map(|side| meshes.add(court_mesh::racket(side, SIDES[side.slot()]))),
-        matt: materials.add(StandardMaterial {
-            perceptual_roughness: 0.92,
-            reflectance: 0.15,
-            ..default()
-        }),
+        matt: materials.add(StandardMaterial { perceptual_roughness: 0.92, reflectance: 0.15, ..default() }),
         clear: materials.add(StandardMaterial {
             alpha_mode: AlphaMode::Blend,
             unlit: true,
@@ -89,11 +85,7 @@ fn stock_up(
             reflectance: 0.2,
             ..default()
         }),
-        paint: materials.add(StandardMaterial {
-            perceptual_roughness: 0.45,
-            reflectance: 0.35,
-            ..default()
-        }),
+        paint: materials.add(StandardMaterial { perceptual_roughness: 0.45, reflectance: 0.35, ..default() }),
     });
 }
 
@@ -122,11 +114,7 @@ fn build_courts(mut commands: Commands, courts: Query<&Court, Added<Court>>, sto
     for court in &courts {
         let is_front = court.z == 0.0;
         let place = Transform::from_xyz(0.0, 0.0, court.z);
-        let floor = (
-            Mesh3d(stock.floor.clone()),
-            MeshMaterial3d(stock.matt.clone()),
-            place,
-        );
+        let floor = (Mesh3d(stock.floor.clone()), MeshMaterial3d(stock.matt.clone()), place);
         let mut floor = commands.spawn(floor);
         if !is_front {
             floor.insert(NotShadowCaster);
@@ -137,11 +125,7 @@ fn build_courts(mut commands: Commands, courts: Query<&Court, Added<Court>>, sto
             place,
             NotShadowCaster,
         ));
-        let ball = (
-            Mesh3d(stock.ball.clone()),
-            MeshMaterial3d(stock.felt.clone()),
-            Follow::new(court.ball),
-        );
+        let ball = (Mesh3d(stock.ball.clone()), MeshMaterial3d(stock.felt.clone()), Follow::new(court.ball));
         let mut ball = commands.spawn(ball);
         if is_front {
             ball.insert(FrontBall);

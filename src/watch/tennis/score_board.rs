@@ -20,17 +20,12 @@ enum Entry {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn)
-        .add_systems(Update, refresh.run_if(resource_exists::<FrontCourt>));
+    app.add_systems(Startup, spawn).add_systems(Update, refresh.run_if(resource_exists::<FrontCourt>));
 }
 
 fn spawn(mut commands: Commands, font: Res<WatchFont>, hud: Single<Entity, With<SceneHud>>) {
-    let board = Node {
-        align_items: AlignItems::Stretch,
-        column_gap: px(4),
-        padding: px(5).all(),
-        ..default()
-    };
+    let board =
+        Node { align_items: AlignItems::Stretch, column_gap: px(4), padding: px(5).all(), ..default() };
     let cell = |width: f32| Node {
         flex_direction: FlexDirection::Column,
         align_items: AlignItems::Center,
@@ -84,27 +79,17 @@ fn refresh(
     for (Half(side), mut ground, mut border) in &mut halves {
         let has_hit = rally.last_hitter == Some(*side);
         let color = SIDES[side.slot()];
-        ground.set_if_neq(BackgroundColor(if has_hit {
-            color.with_alpha(0.22)
-        } else {
-            Color::NONE
-        }));
+        ground.set_if_neq(BackgroundColor(if has_hit { color.with_alpha(0.22) } else { Color::NONE }));
         border.set_if_neq(BorderColor::all(if has_hit { color } else { Color::NONE }));
     }
     for (entry, mut text) in &mut entries {
         let of = |side: Side| rackets.get(front.rackets[side.slot()]);
         let words = match *entry {
             Entry::Crossings => rally.crossings.to_string(),
-            Entry::Return(side) => of(side).map_or_else(
-                |_| String::new(),
-                |(reward, _)| format!("{:.2}", reward.episode_return()),
-            ),
+            Entry::Return(side) => of(side)
+                .map_or_else(|_| String::new(), |(reward, _)| format!("{:.2}", reward.episode_return())),
             Entry::Player(side) => {
-                let who = if of(side).is_ok_and(|(_, is_person)| is_person) {
-                    "you"
-                } else {
-                    "agent"
-                };
+                let who = if of(side).is_ok_and(|(_, is_person)| is_person) { "you" } else { "agent" };
                 format!("{}, {who}", if side == Side::Left { "left" } else { "right" })
             }
         };

@@ -33,17 +33,11 @@ struct Track(VecDeque<Vec3>);
 struct Trail;
 
 pub(super) fn plugin(app: &mut App) {
-    let schedule = app
-        .world()
-        .get_resource::<Settings>()
-        .map_or(FixedUpdate.intern(), |settings| settings.schedule);
+    let schedule =
+        app.world().get_resource::<Settings>().map_or(FixedUpdate.intern(), |settings| settings.schedule);
     app.init_resource::<Track>()
         .add_systems(Startup, spawn)
-        .add_systems(
-            schedule,
-            note.after(AgentSystems::End)
-                .run_if(resource_exists::<FrontCourt>),
-        )
+        .add_systems(schedule, note.after(AgentSystems::End).run_if(resource_exists::<FrontCourt>))
         .add_systems(Update, draw);
 }
 
@@ -108,9 +102,7 @@ fn ribbon(points: &[Vec3], eye: Vec3) -> Mesh {
     let missing = (TICKS + 1).saturating_sub(points.len());
     for index in 0..=TICKS {
         let point = |index: usize| {
-            index
-                .checked_sub(missing)
-                .map_or(tail, |index| points.get(index).copied().unwrap_or(head))
+            index.checked_sub(missing).map_or(tail, |index| points.get(index).copied().unwrap_or(head))
         };
         let here = point(index);
         let along = point((index + 1).min(TICKS)) - point(index.saturating_sub(1));
@@ -121,9 +113,8 @@ fn ribbon(points: &[Vec3], eye: Vec3) -> Mesh {
             colors.push([color.red, color.green, color.blue, OPACITY * share * share]);
         }
     }
-    let indices = (0..TICKS as u32)
-        .flat_map(|index| [0, 1, 2, 2, 1, 3].map(|corner| 2 * index + corner))
-        .collect();
+    let indices =
+        (0..TICKS as u32).flat_map(|index| [0, 1, 2, 2, 1, 3].map(|corner| 2 * index + corner)).collect();
     Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::default())
         .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, vec![[0.0, 0.0, 1.0]; positions.len()])
         .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, positions)
