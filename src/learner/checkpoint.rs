@@ -210,13 +210,14 @@ impl Learner {
 }
 
 /// The tensors of a group's state, by name.
-fn parts(group: &Group) -> [(&'static str, &Var); 8] {
+fn parts(group: &Group) -> [(&'static str, &Var); 9] {
     let weights = &group.weights;
     let ([actor_m, actor_v], [critics_m, critics_v]) =
         (&weights.actor_adam.moments, &weights.critics_adam.moments);
     [
         ("actor", &weights.actor),
         ("actor_target", &weights.actor_target),
+        ("policy", &weights.policy),
         ("actor_first_moment", actor_m),
         ("actor_second_moment", actor_v),
         ("critics", &weights.critics),

@@ -63,6 +63,9 @@ pub struct LearnerConfig {
     pub gamma: f32,
     /// Share of the way that targets go to the learned weights with each update, 0 to 1.
     pub tau: f32,
+    /// Share of the way that the acting policy goes to the learned actor with each update of it, 0 to 1. It acts by
+    /// this average (Polyak and Juditsky 1992): a single step of learning does not upset it. 1 acts by the actor itself.
+    pub policy_average: f32,
     /// Adam's learning rate for the actors.
     pub actor_learning_rate: f64,
     /// Adam's learning rate for the critics.
@@ -150,6 +153,7 @@ impl Preset {
                     learning_starts: 25_600,
                     gamma: 0.95,
                     tau: 0.01,
+                    policy_average: 1.0,
                     actor_learning_rate: 1e-2,
                     critic_learning_rate: 1e-2,
                     gradient_clip: 0.5,
@@ -213,6 +217,7 @@ impl Default for LearnerConfig {
             learning_starts: 2_000,
             gamma: 0.97,
             tau: 0.1,
+            policy_average: 0.01,
             actor_learning_rate: 1e-3,
             critic_learning_rate: 1e-3,
             gradient_clip: 10.0,
@@ -273,6 +278,7 @@ impl TrainingConfig {
             replay_capacity,
             gamma,
             tau,
+            policy_average,
             actor_learning_rate,
             critic_learning_rate,
             gradient_clip,
@@ -295,6 +301,12 @@ impl TrainingConfig {
                 replay_capacity >= batch_size,
             ),
             ("learner.gamma", f64::from(gamma), "0 to 1", (0.0..=1.0).contains(&gamma)),
+            (
+                "learner.policy_average",
+                f64::from(policy_average),
+                "more than 0, at most 1",
+                policy_average > 0.0 && policy_average <= 1.0,
+            ),
             ("learner.tau", f64::from(tau), "more than 0, at most 1", tau > 0.0 && tau <= 1.0),
             (
                 "learner.actor_learning_rate",

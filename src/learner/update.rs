@@ -61,6 +61,8 @@ pub(super) struct Group {
 pub(super) struct Weights {
     pub(super) actor: Var,
     pub(super) actor_target: Var,
+    /// The average that acts.
+    pub(super) policy: Var,
     pub(super) critics: Var,
     pub(super) critics_target: Var,
     pub(super) actor_adam: Adam,
@@ -239,13 +241,14 @@ impl Learner {
             let tau = f64::from(self.config.tau);
             for weights in self.groups.iter().map(|group| &group.weights) {
                 polyak(&weights.actor_target, &weights.actor, tau)?;
+                polyak(&weights.policy, &weights.actor, f64::from(self.config.policy_average))?;
                 polyak(&weights.critics_target, &weights.critics, tau)?;
             }
         }
         Ok(measures)
     }
 
-    /// The policies as they are now, with the noise-free networks and normalizers that act.
+    /// The policies that act now, averaged as the settings say, with the noise-free networks and normalizers that act.
     ///
     /// # Errors
     /// If the device fails.
@@ -256,7 +259,7 @@ impl Learner {
                 normalizer: group.normalizer.clone(),
                 network: Network {
                     shape: group.actor.shape().clone(),
-                    parameters: group.weights.actor.as_detached_tensor().to_vec1()?,
+                    parameters: group.weights.policy.as_detached_tensor().to_vec1()?,
                 },
             })
         });
@@ -420,6 +423,7 @@ impl Group {
         Ok(Self {
             weights: Weights {
                 actor_target: var(&actor_parameters)?,
+                policy: var(&actor_parameters)?,
                 critics_target: var(&critic_parameters)?,
                 actor_adam: Adam::new(&actor_var)?,
                 critics_adam: Adam::new(&critics_var)?,
