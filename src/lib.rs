@@ -185,3 +185,8 @@ pub mod transition;
 pub mod watch;
 
 pub use tensor_file::FileError;
+
+/// The README's code is compiled with the documentation's.
+#[cfg(all(doctest, feature = "watch", feature = "learner"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

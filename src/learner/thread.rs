@@ -3,19 +3,22 @@
 //! Transitions go in through a bounded channel, policies come out through a [`PolicySlot`]. The game asks nothing
 //! of the learner: if the learner dies, its last policy stays in the slot and [`LearnerThread::failure`] says why.
 
+mod report;
+mod worker;
+
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
-    time::Instant,
 };
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 
-use super::{Learner, LearnerError, Measures};
+use self::{report::Report, worker::Worker};
+use super::{Learner, LearnerError};
 use crate::{policy::PolicySlot, telemetry::LearnerRecord, transition::TransitionBlock};
 
 /// How the game and the learner keep step.
@@ -37,15 +40,6 @@ pub const CHANNEL_BLOCKS: usize = 8;
 
 /// Blocks that fit where it does not: what a slow moment of the learner must not cost.
 const FREE_CHANNEL_BLOCKS: usize = 64;
-
-/// Updates between two reports.
-const UPDATES_PER_RECORD: u64 = 100;
-
-/// Updates at most between two policies, where the learner has time to spare.
-const UPDATES_PER_POLICY: u64 = 16;
-
-/// Updates that a learner beside a game that does not wait may be behind; those beyond are forgotten.
-const BACKLOG: f64 = 256.0;
 
 /// Records that wait to be read; older ones are dropped.
 const RECORDS: usize = 1024;
@@ -205,212 +199,5 @@ impl LearnerThread {
 impl Drop for LearnerThread {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// The thread's end.
-struct Worker {
-    learner: Learner,
-    receiver: Receiver<TransitionBlock>,
-    checkpoints: Receiver<CheckpointRequest>,
-    used: Sender<TransitionBlock>,
-    acknowledge: Sender<()>,
-    records: Sender<LearnerRecord>,
-    slot: PolicySlot,
-    shared: Arc<Shared>,
-    report: Report,
-    pace: Pace,
-    /// Updates that the transitions received ask for, and further ones they allow.
-    owed: f64,
-    spare: f64,
-    spare_owed: f64,
-}
-
-/// Marks the learner as failed if its thread unwinds.
-struct Alarm(Arc<Shared>);
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let mut failure = self.0.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            failure.get_or_insert_with(|| {
-                "the learner thread panicked; the last good policy stays in use".into()
-            });
-        }
-    }
-}
-
-impl Worker {
-    fn run(mut self) -> Learner {
-        let _alarm = Alarm(self.shared.clone());
-        if let Err(error) = self.work() {
-            log::error!("{error}; the last good policy stays in use");
-            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-        }
-        self.learner
-    }
-
-    fn work(&mut self) -> Result<(), LearnerError> {
-        loop {
-            let behind = self.pace == Pace::FreeRunning && self.owed >= 1.0;
-            let may_update = behind || (self.pace != Pace::Lockstep && self.spare_owed >= 1.0);
-            if let Ok((path, with_replay)) = self.checkpoints.try_recv() {
-                self.save(&path, with_replay);
-            }
-            let block = if may_update && self.learner.is_ready() {
-                self.receiver.try_recv()
-            } else {
-                select! {
-                    recv(self.receiver) -> block => block.map_err(|_| TryRecvError::Disconnected),
-                    recv(self.checkpoints) -> request => {
-                        let Ok((path, with_replay)) = request else { return Ok(()) };
-                        self.save(&path, with_replay);
-                        continue;
-                    }
-                }
-            };
-            match block {
-                Ok(block) => {
-                    self.remember(block);
-                    if self.pace == Pace::FreeRunning {
-                        // The game does not wait: all that lies in the channel comes before the updates it asks for.
-                        while let Ok(block) = self.receiver.try_recv() {
-                            self.remember(block);
-                        }
-                    }
-                    self.update_as_owed()?;
-                }
-                Err(TryRecvError::Empty) => {
-                    if self.owed < 1.0 {
-                        let updates = self.spare_owed.min(UPDATES_PER_POLICY as f64).floor();
-                        self.spare_owed -= updates;
-                        self.owed += updates;
-                    }
-                    self.update_as_owed()?;
-                }
-                Err(TryRecvError::Disconnected) => return Ok(()),
-            }
-        }
-    }
-
-    fn remember(&mut self, mut block: TransitionBlock) {
-        self.learner.remember(&block);
-        if self.learner.is_ready() {
-            let rows = block.rows() as f64;
-            self.owed += rows * self.learner.config().updates_per_decision;
-            self.spare_owed += rows * self.spare;
-        }
-        block.clear();
-        // A full channel has memory enough.
-        let _ = self.used.try_send(block);
-    }
-
-    fn save(&self, path: &Path, with_replay: bool) {
-        if let Err(error) = self.learner.save(path, with_replay) {
-            log::error!("{error}");
-        }
-    }
-
-    fn update_as_owed(&mut self) -> Result<(), LearnerError> {
-        let mut updates = self.owed.floor();
-        if self.pace == Pace::FreeRunning {
-            // The channel is looked after between a few updates. A backlog that cannot be worked off is forgotten: the
-            // game will not slow down.
-            self.owed = self.owed.min(BACKLOG);
-            updates = updates.min(UPDATES_PER_POLICY as f64);
-        }
-        self.owed -= updates;
-        for _ in 0..updates as u64 {
-            let measure = self.learner.updates().is_multiple_of(10);
-            let measures = self.learner.update(measure || self.report.wants_actors)?;
-            self.report.add(&measures, measure);
-            self.shared.updates.store(self.learner.updates(), Ordering::Relaxed);
-            if self.learner.updates().is_multiple_of(UPDATES_PER_RECORD) {
-                let record = self.report.take(&self.learner);
-                // A reader that sleeps misses reports; the learner does not wait for it.
-                let _ = self.records.try_send(record);
-            }
-        }
-        if updates > 0.0 {
-            self.slot.publish(self.learner.finite_snapshot()?);
-        }
-        if self.pace == Pace::Lockstep {
-            let _ = self.acknowledge.try_send(());
-        }
-        Ok(())
-    }
-}
-
-/// Means over the updates since the last record.
-struct Report {
-    start: Instant,
-    last: Instant,
-    updates: u64,
-    measured: f32,
-    actors_measured: f32,
-    gradients: f32,
-    actor_gradients: f32,
-    sums: Measures,
-    /// The next update that moves the actors is to be measured.
-    wants_actors: bool,
-}
-
-impl Report {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            start: now,
-            last: now,
-            updates: 0,
-            measured: 0.0,
-            actors_measured: 0.0,
-            gradients: 0.0,
-            actor_gradients: 0.0,
-            sums: Measures::default(),
-            wants_actors: false,
-        }
-    }
-
-    fn add(&mut self, measures: &Measures, measured: bool) {
-        self.updates += 1;
-        self.gradients += 1.0;
-        self.sums.critic_gradient_norm += measures.critic_gradient_norm;
-        if measured {
-            self.measured += 1.0;
-            self.sums.critic_loss += measures.critic_loss;
-            self.sums.q_mean += measures.q_mean;
-        }
-        if measures.actors_updated {
-            self.actor_gradients += 1.0;
-            self.sums.actor_gradient_norm += measures.actor_gradient_norm;
-            if measured || self.wants_actors {
-                self.actors_measured += 1.0;
-                self.sums.actor_loss += measures.actor_loss;
-                self.sums.saturation += measures.saturation;
-            }
-        }
-        self.wants_actors = if measures.actors_updated { false } else { self.wants_actors || measured };
-    }
-
-    fn take(&mut self, learner: &Learner) -> LearnerRecord {
-        let now = Instant::now();
-        let seconds = now.duration_since(self.last).as_secs_f32().max(1e-9);
-        let record = LearnerRecord {
-            updates: learner.updates(),
-            policy_version: learner.updates(),
-            transitions: learner.transitions(),
-            replay_len: learner.replay().len(),
-            replay_capacity: learner.replay().capacity(),
-            critic_loss: self.sums.critic_loss / self.measured.max(1.0),
-            actor_loss: self.sums.actor_loss / self.actors_measured.max(1.0),
-            q_mean: self.sums.q_mean / self.measured.max(1.0),
-            saturation: self.sums.saturation / self.actors_measured.max(1.0),
-            critic_gradient_norm: self.sums.critic_gradient_norm / self.gradients.max(1.0),
-            actor_gradient_norm: self.sums.actor_gradient_norm / self.actor_gradients.max(1.0),
-            updates_per_second: self.updates as f32 / seconds,
-            seconds: now.duration_since(self.start).as_secs_f64(),
-        };
-        *self = Self { start: self.start, last: now, wants_actors: self.wants_actors, ..Self::new() };
-        record
     }
 }

@@ -1,16 +1,18 @@
-use candle_core::{DType, Device, Result, Tensor, Var};
+mod group;
+
+use candle_core::{DType, Device, Result, Tensor};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{
-    batch::{Batch, View},
+    batch::Batch,
     config::LearnerConfig,
-    mlp::Mlp,
-    optimizer::{Adam, polyak},
+    optimizer::polyak,
     replay::{ReplayBuffer, RowSizes},
-    statistics::RunningStatistics,
 };
+pub(super) use group::Group;
+
 use crate::{
-    policy::{ArenaSpec, Network, NetworkShape, Normalizer, Policy, PolicyGroup, PolicySnapshot, SpecError},
+    policy::{ArenaSpec, Network, Policy, PolicySnapshot, SpecError},
     random::{Random, stream},
     transition::TransitionBlock,
 };
@@ -40,33 +42,6 @@ pub struct Learner {
     pub(super) smoothing: Random,
     batch: Batch,
     indices: Vec<usize>,
-}
-
-/// One policy's networks and what belongs to them.
-#[derive(Debug)]
-pub(super) struct Group {
-    pub(super) group: PolicyGroup,
-    views: Vec<View>,
-    actor: Mlp,
-    /// All critics of the group, stacked; and the first alone, which the actor climbs.
-    critics: Mlp,
-    first_critic: Mlp,
-    pub(super) weights: Weights,
-    pub(super) statistics: RunningStatistics,
-    normalizer: Normalizer,
-}
-
-/// Learned and target parameters, flat, with their optimizers.
-#[derive(Debug)]
-pub(super) struct Weights {
-    pub(super) actor: Var,
-    pub(super) actor_target: Var,
-    /// The average that acts.
-    pub(super) policy: Var,
-    pub(super) critics: Var,
-    pub(super) critics_target: Var,
-    pub(super) actor_adam: Adam,
-    pub(super) critics_adam: Adam,
 }
 
 /// What one update measured, means over the policies.
@@ -397,71 +372,5 @@ fn reached(gradient: Option<&Tensor>) -> Result<&Tensor> {
     match gradient {
         Some(gradient) => Ok(gradient),
         None => candle_core::bail!("no gradient reached the parameters"),
-    }
-}
-
-impl Group {
-    fn new(
-        group: PolicyGroup,
-        config: &LearnerConfig,
-        spec: &ArenaSpec,
-        device: &Device,
-        random: &mut Random,
-    ) -> Result<Self> {
-        let views: Vec<View> =
-            group.slots.iter().map(|&slot| View::new(spec, slot, config.central_critic)).collect();
-        let (observation_size, action_size) = (group.agent.observation_size, group.agent.action_size);
-        let inputs = views[0].observation_size() + views[0].action_size();
-        let actor = NetworkShape::new(observation_size, &config.actor_hidden, action_size, false);
-        let critic = NetworkShape::new(inputs, &config.critic_hidden, 1, config.critic_layer_norm);
-        let stack = if config.twin_critics { 2 } else { 1 };
-        let scale = config.last_layer_scale;
-        let actor_parameters = actor.initialize(scale, random);
-        let critic_parameters: Vec<f32> = (0..stack).flat_map(|_| critic.initialize(scale, random)).collect();
-        let var = |parameters: &[f32]| Var::from_slice(parameters, parameters.len(), device);
-        let (actor_var, critics_var) = (var(&actor_parameters)?, var(&critic_parameters)?);
-        Ok(Self {
-            weights: Weights {
-                actor_target: var(&actor_parameters)?,
-                policy: var(&actor_parameters)?,
-                critics_target: var(&critic_parameters)?,
-                actor_adam: Adam::new(&actor_var)?,
-                critics_adam: Adam::new(&critics_var)?,
-                actor: actor_var,
-                critics: critics_var,
-            },
-            actor: Mlp::new(actor, 1),
-            critics: Mlp::new(critic.clone(), stack),
-            first_critic: Mlp::new(critic, 1),
-            statistics: RunningStatistics::new(observation_size),
-            normalizer: Normalizer::identity(observation_size),
-            views,
-            group,
-        })
-    }
-
-    /// Takes the normalizer from the statistics, as after loading them.
-    pub(super) fn refresh_normalizer(&mut self) {
-        self.normalizer = self.statistics.normalizer();
-    }
-
-    /// The members' own observations, one member's rows below the other's, `[members * rows, observation_size]`.
-    fn own_observations(
-        &self,
-        joint: &[f32],
-        rows: usize,
-        spec: &ArenaSpec,
-        device: &Device,
-    ) -> Result<Tensor> {
-        let size = self.group.agent.observation_size;
-        let width = spec.joint_observation_size();
-        let mut own = Vec::with_capacity(self.group.slots.len() * rows * size);
-        for &slot in &self.group.slots {
-            let offset = spec.observation_offset(slot);
-            for row in joint.chunks_exact(width) {
-                own.extend_from_slice(&row[offset..offset + size]);
-            }
-        }
-        Tensor::from_vec(own, (self.group.slots.len() * rows, size), device)
     }
 }

@@ -1,0 +1,156 @@
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
+
+use super::{CheckpointRequest, Pace, Shared, report::Report};
+use crate::{
+    learner::{Learner, LearnerError},
+    policy::PolicySlot,
+    telemetry::LearnerRecord,
+    transition::TransitionBlock,
+};
+
+/// Updates between two reports.
+const UPDATES_PER_RECORD: u64 = 100;
+
+/// Updates at most between two policies, where the learner has time to spare.
+const UPDATES_PER_POLICY: u64 = 16;
+
+/// Updates that a learner beside a game that does not wait may be behind; those beyond are forgotten.
+const BACKLOG: f64 = 256.0;
+
+/// The thread's end.
+pub(super) struct Worker {
+    pub(super) learner: Learner,
+    pub(super) receiver: Receiver<TransitionBlock>,
+    pub(super) checkpoints: Receiver<CheckpointRequest>,
+    pub(super) used: Sender<TransitionBlock>,
+    pub(super) acknowledge: Sender<()>,
+    pub(super) records: Sender<LearnerRecord>,
+    pub(super) slot: PolicySlot,
+    pub(super) shared: Arc<Shared>,
+    pub(super) report: Report,
+    pub(super) pace: Pace,
+    /// Updates that the transitions received ask for, and further ones they allow.
+    pub(super) owed: f64,
+    pub(super) spare: f64,
+    pub(super) spare_owed: f64,
+}
+
+/// Marks the learner as failed if its thread unwinds.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut failure = self.0.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert_with(|| {
+                "the learner thread panicked; the last good policy stays in use".into()
+            });
+        }
+    }
+}
+
+impl Worker {
+    pub(super) fn run(mut self) -> Learner {
+        let _alarm = Alarm(self.shared.clone());
+        if let Err(error) = self.work() {
+            log::error!("{error}; the last good policy stays in use");
+            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        }
+        self.learner
+    }
+
+    fn work(&mut self) -> Result<(), LearnerError> {
+        loop {
+            let behind = self.pace == Pace::FreeRunning && self.owed >= 1.0;
+            let may_update = behind || (self.pace != Pace::Lockstep && self.spare_owed >= 1.0);
+            if let Ok((path, with_replay)) = self.checkpoints.try_recv() {
+                self.save(&path, with_replay);
+            }
+            let block = if may_update && self.learner.is_ready() {
+                self.receiver.try_recv()
+            } else {
+                select! {
+                    recv(self.receiver) -> block => block.map_err(|_| TryRecvError::Disconnected),
+                    recv(self.checkpoints) -> request => {
+                        let Ok((path, with_replay)) = request else { return Ok(()) };
+                        self.save(&path, with_replay);
+                        continue;
+                    }
+                }
+            };
+            match block {
+                Ok(block) => {
+                    self.remember(block);
+                    if self.pace == Pace::FreeRunning {
+                        // The game does not wait: all that lies in the channel comes before the updates it asks for.
+                        while let Ok(block) = self.receiver.try_recv() {
+                            self.remember(block);
+                        }
+                    }
+                    self.update_as_owed()?;
+                }
+                Err(TryRecvError::Empty) => {
+                    if self.owed < 1.0 {
+                        let updates = self.spare_owed.min(UPDATES_PER_POLICY as f64).floor();
+                        self.spare_owed -= updates;
+                        self.owed += updates;
+                    }
+                    self.update_as_owed()?;
+                }
+                Err(TryRecvError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    fn remember(&mut self, mut block: TransitionBlock) {
+        self.learner.remember(&block);
+        if self.learner.is_ready() {
+            let rows = block.rows() as f64;
+            self.owed += rows * self.learner.config().updates_per_decision;
+            self.spare_owed += rows * self.spare;
+        }
+        block.clear();
+        // A full channel has memory enough.
+        let _ = self.used.try_send(block);
+    }
+
+    fn save(&self, path: &Path, with_replay: bool) {
+        if let Err(error) = self.learner.save(path, with_replay) {
+            log::error!("{error}");
+        }
+    }
+
+    fn update_as_owed(&mut self) -> Result<(), LearnerError> {
+        let mut updates = self.owed.floor();
+        if self.pace == Pace::FreeRunning {
+            // The channel is looked after between a few updates. A backlog that cannot be worked off is forgotten: the
+            // game will not slow down.
+            self.owed = self.owed.min(BACKLOG);
+            updates = updates.min(UPDATES_PER_POLICY as f64);
+        }
+        self.owed -= updates;
+        for _ in 0..updates as u64 {
+            let measure = self.learner.updates().is_multiple_of(10);
+            let measures = self.learner.update(measure || self.report.wants_actors)?;
+            self.report.add(&measures, measure);
+            self.shared.updates.store(self.learner.updates(), Ordering::Relaxed);
+            if self.learner.updates().is_multiple_of(UPDATES_PER_RECORD) {
+                let record = self.report.take(&self.learner);
+                // A reader that sleeps misses reports; the learner does not wait for it.
+                let _ = self.records.try_send(record);
+            }
+        }
+        if updates > 0.0 {
+            self.slot.publish(self.learner.finite_snapshot()?);
+        }
+        if self.pace == Pace::Lockstep {
+            let _ = self.acknowledge.try_send(());
+        }
+        Ok(())
+    }
+}
