@@ -53,14 +53,18 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let mut training = world(MaddpgPlugins::train(TrainingConfig::default()));
+    // Both worlds act at random, after asking their policies: else the one that learns would soon play another game,
+    // with other contacts for the physics to solve.
+    let mut config = TrainingConfig::default();
+    config.exploration.random_decisions = u64::MAX;
+    let mut training = world(MaddpgPlugins::train(config.clone()));
     // Past the start, when the learner has work for all its time.
     while training.world().resource::<Training>().updates() < 100 {
         training.update();
     }
     let policy = training.world().resource::<ActingPolicy>().snapshot().expect("a policy").as_ref().clone();
     let mut plugins = MaddpgPlugins::play(policy);
-    plugins.rollout.exploration = TrainingConfig::default().exploration;
+    plugins.rollout.exploration = config.exploration;
     let mut playing = world(plugins);
     let (mut on, mut off) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

@@ -6,7 +6,7 @@
 
 use std::hint::black_box;
 
-use bevy::prelude::*;
+use bevy::{ecs::message::MessageRegistry, prelude::*};
 use bevy_maddpg::{
     games::tennis::{self, TennisPlugin},
     headless,
@@ -33,7 +33,8 @@ fn world(arenas: usize) -> App {
     app
 }
 
-/// The bodies of 64 arenas in a world of rapier alone: no agents, no rules; balls are put back when they lie.
+/// The bodies of 64 arenas in a world of rapier alone: no agents, no rules but the clamp on the balls' speed, without
+/// which perfectly elastic balls grow faster and faster, and dearer.
 fn bare_physics() -> App {
     let mut app = headless::app(tennis::DECISION_PERIOD);
     app.insert_resource(TimestepMode::Fixed { dt: tennis::TICK_SECONDS as f32, substeps: 1 })
@@ -43,10 +44,21 @@ fn bare_physics() -> App {
             for index in 0..64 {
                 tennis::spawn(&mut commands, index, 0);
             }
-        });
+        })
+        .add_systems(FixedUpdate, clamp_balls.after(PhysicsSet::Writeback));
+    MessageRegistry::register_message::<CollisionEvent>(app.world_mut());
     headless::start(&mut app);
     (0..20).for_each(|_| app.update());
     app
+}
+
+fn clamp_balls(mut balls: Query<&mut Velocity, With<tennis::Ball>>) {
+    for mut velocity in &mut balls {
+        let clamped = velocity.linear.clamp(Vec3::splat(-9.0), Vec3::splat(9.0));
+        if velocity.linear != clamped {
+            velocity.linear = clamped;
+        }
+    }
 }
 
 fn rollouts(criterion: &mut Criterion) {

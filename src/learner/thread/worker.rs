@@ -1,6 +1,7 @@
 use std::{
     path::Path,
     sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
@@ -18,6 +19,9 @@ const UPDATES_PER_RECORD: u64 = 100;
 
 /// Updates at most between two policies, where the learner has time to spare.
 const UPDATES_PER_POLICY: u64 = 16;
+
+/// How long a learner without work sleeps beside a game that does not wait.
+const NAP: Duration = Duration::from_millis(2);
 
 /// Updates that a learner beside a game that does not wait may be behind; those beyond are forgotten.
 const BACKLOG: f64 = 256.0;
@@ -71,7 +75,8 @@ impl Worker {
             if let Ok((path, with_replay)) = self.checkpoints.try_recv() {
                 self.save(&path, with_replay);
             }
-            let block = if may_update && self.learner.is_ready() {
+            let idle = !may_update || !self.learner.is_ready();
+            let block = if !idle || self.pace == Pace::FreeRunning {
                 self.receiver.try_recv()
             } else {
                 select! {
@@ -94,6 +99,8 @@ impl Worker {
                     }
                     self.update_as_owed()?;
                 }
+                // Waking a sleeping learner would cost the game a system call, so it wakes by itself.
+                Err(TryRecvError::Empty) if idle => std::thread::sleep(NAP),
                 Err(TryRecvError::Empty) => {
                     if self.owed < 1.0 {
                         let updates = self.spare_owed.min(UPDATES_PER_POLICY as f64).floor();
