@@ -34,7 +34,8 @@ fn world(arenas: usize) -> App {
 }
 
 /// The bodies of 64 arenas in a world of rapier alone: no agents, no rules but the clamp on the balls' speed, without
-/// which perfectly elastic balls grow faster and faster, and dearer.
+/// which perfectly elastic balls grow faster and faster, and dearer. Without serves the bodies jam after a while: see
+/// docs/benchmarks.md.
 fn bare_physics() -> App {
     let mut app = headless::app(tennis::DECISION_PERIOD);
     app.insert_resource(TimestepMode::Fixed { dt: tennis::TICK_SECONDS as f32, substeps: 1 })
