@@ -219,7 +219,8 @@ mod tests {
                 checked += 1;
                 check(analytic, case.loss(&plus, &case.inputs), case.loss(&minus, &case.inputs), step)?;
             }
-            prop_assert!(checked * 2 > parameters.len());
+            // A case at a kink itself, where most differences cross it, is no test: another one is drawn in its place.
+            prop_assume!(checked * 2 > parameters.len());
             for (index, &analytic) in columns.iter().enumerate() {
                 let moved = |by: f32| {
                     let mut moved = case.inputs.clone();
