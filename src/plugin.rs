@@ -86,13 +86,12 @@ impl MaddpgPlugins {
 
 impl PluginGroup for MaddpgPlugins {
     fn build(self) -> PluginGroupBuilder {
-        let schedule = self.rollout.schedule;
-        let mut group = PluginGroupBuilder::start::<Self>().add(self.rollout);
+        let mut group = PluginGroupBuilder::start::<Self>();
         #[cfg(feature = "learner")]
         if let Some(training) = self.training {
-            group = group.add(TrainingPlugin { schedule, ..training });
+            group = group.add(TrainingPlugin { schedule: self.rollout.schedule, ..training });
         }
-        let _ = schedule;
+        group = group.add(self.rollout);
         if let Some(play) = self.play {
             group = group.add(play);
         }

@@ -98,21 +98,19 @@ impl Run {
     ) -> Result<(), ExperimentError> {
         let mut summary = world.resource::<Recorder>().summary(world);
         let failure = world.resource::<Training>().failure();
-        if let Some(learner) = world.resource_mut::<Training>().stop() {
-            learner.save(&folder.checkpoint(), self.options.save_replay)?;
-            if failure.is_none() {
-                let policy = learner
-                    .snapshot(learner.updates())
-                    .map_err(|error| CheckpointError::Learner(error.into()))?;
-                policy.save(folder.policy())?;
-                summary.policy_version = policy.version;
-                summary.updates = learner.updates();
-                summary.evaluation = episodes.and_then(|episodes| self.evaluate(&policy, episodes));
-            }
-        }
+        let learner = world.resource_mut::<Training>().stop();
         if failure.is_some() {
-            let recorder = world.resource::<Recorder>();
-            recorder.save_policy(world, &folder.policy())?;
+            // What failed is not worth going on from: the last finished checkpoint stays.
+            world.resource::<Recorder>().save_policy(world, &folder.policy())?;
+        } else if let Some(learner) = learner {
+            learner.save(&folder.checkpoint(), self.options.save_replay)?;
+            let policy = learner
+                .snapshot(learner.updates())
+                .map_err(|error| CheckpointError::Learner(error.into()))?;
+            policy.save(folder.policy())?;
+            summary.policy_version = policy.version;
+            summary.updates = learner.updates();
+            summary.evaluation = episodes.and_then(|episodes| self.evaluate(&policy, episodes));
         }
         let mut recorder = world.resource_mut::<Recorder>();
         let title = format!("{}, seed {}, {}", self.experiment.name, self.options.seed, self.options.preset);
