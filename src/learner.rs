@@ -4,19 +4,15 @@
 //! |---|---|
 //! | [`TrainingConfig`], [`LearnerConfig`], [`Preset`] | every number, and named choices of them |
 //! | [`ReplayBuffer`] | the ring of joint transitions |
-//! | [`Mlp`] | the networks as candle ops with their own backward pass |
-//! | [`Adam`], [`polyak`] | the optimizer and the target average, in place |
 //! | [`Learner`] | one update of all policies; checkpoints |
 //! | [`LearnerThread`], [`Pace`] | the learner in the background of a game |
 //! | [`DeviceChoice`] | CPU or GPU |
 
-mod backward;
 mod batch;
 mod checkpoint;
 mod config;
 mod device;
-mod mlp;
-mod optimizer;
+mod engine;
 mod preset;
 mod replay;
 mod statistics;
@@ -26,9 +22,8 @@ mod update;
 pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, LearnerConfig, TrainingConfig};
 pub use device::{DeviceChoice, DeviceError};
-pub use mlp::Mlp;
-pub use optimizer::{Adam, polyak};
+pub use engine::Measures;
 pub use preset::Preset;
 pub use replay::{ReplayBuffer, RowSizes};
 pub use thread::{CHANNEL_BLOCKS, LearnerThread, Pace};
-pub use update::{Learner, LearnerError, Measures};
+pub use update::{Learner, LearnerError};

@@ -166,9 +166,9 @@ pub mod exploration;
 pub mod games;
 #[cfg(feature = "game")]
 pub mod headless;
+mod kernels;
 #[cfg(feature = "learner")]
 pub mod learner;
-mod matrix;
 #[cfg(feature = "game")]
 pub mod plugin;
 pub mod policy;

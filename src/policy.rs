@@ -3,7 +3,7 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`ArenaSpec`], [`AgentSpec`] | sizes of the agents of an arena, slot by slot |
-//! | [`Network`], [`NetworkShape`] | a multi-layer perceptron and its forward pass |
+//! | [`Network`], [`NetworkShape`] | a multi-layer perceptron: sizes and parameters |
 //! | [`Normalizer`] | scaling of observations |
 //! | [`Policy`] | one behavior's normalizer and network |
 //! | [`PolicySnapshot`] | the policies of all slots at one moment, immutable, with a version |
@@ -11,6 +11,7 @@
 //! | [`PolicySnapshot::save`], [`PolicySnapshot::load`] | the policy file |
 
 mod file;
+mod forward;
 mod network;
 mod normalizer;
 mod slot;
@@ -18,7 +19,9 @@ mod snapshot;
 mod spec;
 
 pub use file::PolicyError;
-pub use network::{Activations, Layer, Network, NetworkShape, relu};
+#[cfg(feature = "learner")]
+pub(crate) use forward::{Activations, NORM_EPSILON, PackedNetwork, forward};
+pub use network::{Layer, Network, NetworkShape};
 pub use normalizer::Normalizer;
 pub use slot::PolicySlot;
 pub use snapshot::{Policy, PolicySnapshot, Scratch};

@@ -1,6 +1,11 @@
-use super::replay::ReplayBuffer;
+use std::ops::Range;
+
+use rand_distr::{Distribution, StandardNormal};
+
+use super::{config::LearnerConfig, replay::ReplayBuffer};
 use crate::{
     policy::{ArenaSpec, Normalizer},
+    random::Random,
     transition::TransitionBlock,
 };
 
@@ -9,10 +14,12 @@ use crate::{
 pub(super) struct Batch {
     pub(super) rows: usize,
     /// `[rows, joint_observation_size]`, normalized.
-    pub(super) observations: Vec<f32>,
-    pub(super) next_observations: Vec<f32>,
+    observations: Vec<f32>,
+    next_observations: Vec<f32>,
     /// `[rows, joint_action_size]`.
-    pub(super) actions: Vec<f32>,
+    actions: Vec<f32>,
+    /// Clipped noise on the target actions, `[rows, joint_action_size]`.
+    pub(super) noise: Vec<f32>,
     /// `[rows, agents]`.
     pub(super) rewards: Vec<f32>,
     /// 0 where the game ended the episode, 1 elsewhere, `[rows]`.
@@ -23,10 +30,10 @@ pub(super) struct Batch {
 /// observations, then all their actions.
 #[derive(Debug, Clone)]
 pub(super) struct View {
-    /// Offset and size of each seen agent's observation in the joint observation.
-    observations: Vec<(usize, usize)>,
-    /// Offset and size of each seen agent's action in the joint action.
-    actions: Vec<(usize, usize)>,
+    /// Where each seen agent's observation lies in the joint observation.
+    observations: Vec<Range<usize>>,
+    /// Where each seen agent's action lies in the joint action.
+    actions: Vec<Range<usize>>,
     /// The seen slots, the own one first.
     pub(super) slots: Vec<usize>,
 }
@@ -36,51 +43,94 @@ impl View {
     pub(super) fn new(spec: &ArenaSpec, slot: usize, central: bool) -> Self {
         let agents = if central { spec.agents() } else { 1 };
         let slots: Vec<usize> = (0..agents).map(|k| (slot + k) % spec.agents()).collect();
-        let observations =
-            slots.iter().map(|&s| (spec.observation_offset(s), spec.slots[s].observation_size));
-        let actions = slots.iter().map(|&s| (spec.action_offset(s), spec.slots[s].action_size));
-        Self { observations: observations.collect(), actions: actions.collect(), slots }
+        let range = |start: usize, size: usize| start..start + size;
+        Self {
+            observations: slots
+                .iter()
+                .map(|&slot| range(spec.observation_offset(slot), spec.slots[slot].observation_size))
+                .collect(),
+            actions: slots
+                .iter()
+                .map(|&slot| range(spec.action_offset(slot), spec.slots[slot].action_size))
+                .collect(),
+            slots,
+        }
     }
 
     /// Numbers in the observation part of the view.
     pub(super) fn observation_size(&self) -> usize {
-        self.observations.iter().map(|(_, size)| size).sum()
+        self.observations.iter().map(Range::len).sum()
     }
 
     /// Numbers in the action part of the view.
     pub(super) fn action_size(&self) -> usize {
-        self.actions.iter().map(|(_, size)| size).sum()
+        self.actions.iter().map(Range::len).sum()
     }
 
-    /// Appends the view's rows of the joint rows; with actions where they are given.
-    pub(super) fn gather(
-        &self,
-        observations: &[f32],
-        actions: Option<&[f32]>,
-        rows: usize,
-        out: &mut Vec<f32>,
-    ) {
-        let (width, action_width) =
-            (observations.len() / rows, actions.map_or(0, |actions| actions.len() / rows));
-        for row in 0..rows {
-            for &(offset, size) in &self.observations {
-                out.extend_from_slice(&observations[row * width + offset..][..size]);
+    /// Where the own action lies in the joint action.
+    pub(super) fn own_action(&self) -> Range<usize> {
+        self.actions[0].clone()
+    }
+
+    /// Appends the view's rows of `rows` joint observations and actions.
+    pub(super) fn gather(&self, observations: &[f32], actions: &[f32], rows: usize, out: &mut Vec<f32>) {
+        let (width, action_width) = (observations.len() / rows, actions.len() / rows);
+        for (observation, action) in observations.chunks_exact(width).zip(actions.chunks_exact(action_width))
+        {
+            for range in &self.observations {
+                out.extend_from_slice(&observation[range.clone()]);
             }
-            for &(offset, size) in actions.iter().flat_map(|_| &self.actions) {
-                out.extend_from_slice(&actions.unwrap_or_default()[row * action_width + offset..][..size]);
+            for range in &self.actions {
+                out.extend_from_slice(&action[range.clone()]);
             }
+        }
+    }
+
+    /// Appends the observation part of the view's rows.
+    pub(super) fn gather_observations(&self, observations: &[f32], rows: usize, out: &mut Vec<f32>) {
+        for observation in observations.chunks_exact(observations.len() / rows) {
+            for range in &self.observations {
+                out.extend_from_slice(&observation[range.clone()]);
+            }
+        }
+    }
+
+    /// Appends the own observations of `rows` joint observations.
+    pub(super) fn gather_own(&self, observations: &[f32], rows: usize, out: &mut Vec<f32>) {
+        for observation in observations.chunks_exact(observations.len() / rows) {
+            out.extend_from_slice(&observation[self.observations[0].clone()]);
         }
     }
 }
 
 impl Batch {
+    /// Joint observations of some rows, flat.
+    pub(super) fn observations(&self, rows: Range<usize>) -> &[f32] {
+        self.part(&self.observations, rows)
+    }
+
+    /// Joint next observations of some rows, flat.
+    pub(super) fn next_observations(&self, rows: Range<usize>) -> &[f32] {
+        self.part(&self.next_observations, rows)
+    }
+
+    /// Joint actions of some rows, flat.
+    pub(super) fn actions(&self, rows: Range<usize>) -> &[f32] {
+        self.part(&self.actions, rows)
+    }
+
+    fn part<'a>(&self, all: &'a [f32], rows: Range<usize>) -> &'a [f32] {
+        let width = all.len() / self.rows;
+        &all[rows.start * width..rows.end * width]
+    }
+
     /// Fills the batch with the transitions at `indices`; `normalizers` has one entry a slot.
-    pub(super) fn gather(
+    pub(super) fn gather<'a>(
         &mut self,
         replay: &ReplayBuffer,
         indices: &[usize],
         spec: &ArenaSpec,
-        normalizers: &[&Normalizer],
+        normalizer: impl Fn(usize) -> &'a Normalizer,
     ) {
         let TransitionBlock { observations, actions, rewards, next_observations, terminated } = replay.rows();
         let (width, action_width, agents) =
@@ -93,9 +143,9 @@ impl Batch {
             for (out, &index) in target.chunks_exact_mut(width).zip(indices) {
                 let row = &source[index * width..(index + 1) * width];
                 let mut offset = 0;
-                for (agent, normalizer) in spec.slots.iter().zip(normalizers) {
+                for (slot, agent) in spec.slots.iter().enumerate() {
                     let range = offset..offset + agent.observation_size;
-                    normalizer.apply(&row[range.clone()], &mut out[range.clone()]);
+                    normalizer(slot).apply(&row[range.clone()], &mut out[range.clone()]);
                     offset = range.end;
                 }
             }
@@ -107,6 +157,20 @@ impl Batch {
             self.actions.extend_from_slice(&actions[index * action_width..(index + 1) * action_width]);
             self.rewards.extend_from_slice(&rewards[index * agents..(index + 1) * agents]);
             self.continues.push(if terminated[index] { 0.0 } else { 1.0 });
+        }
+    }
+
+    /// Draws the noise on the target actions.
+    pub(super) fn draw_noise(&mut self, config: &LearnerConfig, random: &mut Random) {
+        self.noise.resize(self.actions.len(), 0.0);
+        if config.target_noise == 0.0 {
+            self.noise.fill(0.0);
+            return;
+        }
+        let clip = config.target_noise_clip;
+        for noise in &mut self.noise {
+            let normal: f32 = StandardNormal.sample(random);
+            *noise = (config.target_noise * normal).clamp(-clip, clip);
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor as CandleTensor, Var};
+use candle_core::Device;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,8 @@ use super::{
     Learner, LearnerError,
     config::LearnerConfig,
     replay::{ReplayBuffer, RowSizes},
-    update::Group,
+    statistics::RunningStatistics,
+    update::Scaling,
 };
 use crate::{
     policy::ArenaSpec,
@@ -81,19 +82,21 @@ impl Learner {
     pub fn save(&self, path: &Path, with_replay: bool) -> Result<(), CheckpointError> {
         let mut tensors = Tensors::new();
         let mut groups = Vec::new();
-        for group in &self.groups {
-            for (name, var) in parts(group) {
-                let data = var.as_detached_tensor().to_vec1().map_err(LearnerError::from)?;
-                let shape = vec![data.len()];
-                tensors.insert(format!("{}.{name}", group.group.name), Tensor { shape, data });
+        let weights = self.engine.weights().map_err(LearnerError::from)?;
+        for ((mut weights, setup), scaling) in weights.into_iter().zip(&self.setup.groups).zip(&self.scaling)
+        {
+            let name = &setup.group.name;
+            for (part, numbers) in weights.parts() {
+                let tensor = Tensor { shape: vec![numbers.len()], data: std::mem::take(numbers) };
+                tensors.insert(format!("{name}.{part}"), tensor);
             }
             groups.push(GroupHeader {
-                name: group.group.name.clone(),
-                actor_steps: group.weights.actor_adam.steps,
-                critic_steps: group.weights.critics_adam.steps,
-                count: group.statistics.count,
-                mean: group.statistics.mean.clone(),
-                squares: group.statistics.squares.clone(),
+                name: name.clone(),
+                actor_steps: weights.actor_adam.steps,
+                critic_steps: weights.critics_adam.steps,
+                count: scaling.statistics.count,
+                mean: scaling.statistics.mean.clone(),
+                squares: scaling.statistics.squares.clone(),
             });
         }
         let rows = self.replay.rows();
@@ -111,8 +114,8 @@ impl Learner {
             }
         }
         let header = Header {
-            spec: self.spec.clone(),
-            config: self.config.clone(),
+            spec: self.setup.spec.clone(),
+            config: self.setup.config.clone(),
             seed: self.seed,
             updates: self.updates,
             transitions: self.transitions,
@@ -150,39 +153,33 @@ impl Learner {
                 _ => Ok(tensor.data),
             }
         };
-        let mut learner = Self::new(header.config, header.spec, device.clone(), header.seed)?;
-        if learner.groups.len() != header.groups.len() {
-            return Err(damaged(format!(
-                "it has {} policies, expected {}",
-                header.groups.len(),
-                learner.groups.len()
-            ))
-            .into());
+        let mut learner = Self::new(header.config, header.spec, device, header.seed)?;
+        let mut weights = learner.engine.weights().map_err(LearnerError::from)?;
+        if weights.len() != header.groups.len() {
+            let (found, expected) = (header.groups.len(), weights.len());
+            return Err(damaged(format!("it has {found} policies, expected {expected}")).into());
         }
-        for (group, saved) in learner.groups.iter_mut().zip(header.groups) {
-            for (name, var) in parts(group) {
-                let data = take(&format!("{}.{name}", saved.name), Some(var.elem_count()))?;
-                let tensor =
-                    CandleTensor::from_vec(data, var.shape(), &device).map_err(LearnerError::from)?;
-                var.set(&tensor).map_err(LearnerError::from)?;
+        for ((weights, scaling), saved) in weights.iter_mut().zip(&mut learner.scaling).zip(header.groups) {
+            for (part, numbers) in weights.parts() {
+                *numbers = take(&format!("{}.{part}", saved.name), Some(numbers.len()))?;
             }
-            if saved.mean.len() != group.statistics.mean.len() || saved.squares.len() != saved.mean.len() {
-                return Err(damaged(format!("its statistics of `{}` have the wrong size", saved.name)).into());
+            weights.actor_adam.steps = saved.actor_steps;
+            weights.critics_adam.steps = saved.critic_steps;
+            let GroupHeader { name, count, mean, squares, .. } = saved;
+            let size = scaling.statistics.mean.len();
+            if mean.len() != size || squares.len() != size {
+                return Err(damaged(format!("its statistics of `{name}` have the wrong size")).into());
             }
-            group.weights.actor_adam.steps = saved.actor_steps;
-            group.weights.critics_adam.steps = saved.critic_steps;
-            group.statistics.count = saved.count;
-            group.statistics.mean = saved.mean;
-            group.statistics.squares = saved.squares;
-            group.refresh_normalizer();
+            *scaling = Scaling::new(RunningStatistics { count, mean, squares });
         }
+        learner.engine.set_weights(weights).map_err(LearnerError::from)?;
         if let Some(ReplayHeader { next, len }) = header.replay {
             let sizes = RowSizes {
                 observation: spec.joint_observation_size(),
                 action: spec.joint_action_size(),
                 agents: spec.agents(),
             };
-            let capacity = learner.config.replay_capacity;
+            let capacity = learner.setup.config.replay_capacity;
             if len > capacity || next > len {
                 return Err(damaged(format!(
                     "its replay buffer holds {len} of {capacity} and writes at {next}"
@@ -199,7 +196,7 @@ impl Learner {
             learner.replay = ReplayBuffer::restore(sizes, capacity, next, rows);
         } else {
             let wanted = usize::try_from(header.transitions).unwrap_or(usize::MAX).min(REFILL);
-            learner.ready_at = learner.ready_at.max(wanted).min(learner.config.replay_capacity);
+            learner.ready_at = learner.ready_at.max(wanted).min(learner.setup.config.replay_capacity);
         }
         learner.updates = header.updates;
         learner.transitions = header.transitions;
@@ -207,22 +204,4 @@ impl Learner {
         learner.smoothing = header.smoothing;
         Ok(learner)
     }
-}
-
-/// The tensors of a group's state, by name.
-fn parts(group: &Group) -> [(&'static str, &Var); 9] {
-    let weights = &group.weights;
-    let ([actor_m, actor_v], [critics_m, critics_v]) =
-        (&weights.actor_adam.moments, &weights.critics_adam.moments);
-    [
-        ("actor", &weights.actor),
-        ("actor_target", &weights.actor_target),
-        ("policy", &weights.policy),
-        ("actor_first_moment", actor_m),
-        ("actor_second_moment", actor_v),
-        ("critics", &weights.critics),
-        ("critics_target", &weights.critics_target),
-        ("critics_first_moment", critics_m),
-        ("critics_second_moment", critics_v),
-    ]
 }

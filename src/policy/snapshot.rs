@@ -1,4 +1,8 @@
-use super::{Activations, AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, PolicyGroup};
+use super::{
+    AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, PolicyGroup,
+    forward::{Activations, PackedNetwork, forward},
+};
+use crate::kernels::tanh;
 
 /// One behavior's policy: normalized observation in, action in -1 to 1 out.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +19,7 @@ pub struct Policy {
 #[derive(Debug, Clone, Default)]
 pub struct Scratch {
     normalized: Vec<f32>,
+    packed: PackedNetwork,
     activations: Activations,
 }
 
@@ -33,11 +38,11 @@ impl Policy {
         for (observation, out) in rows_in.zip(scratch.normalized.chunks_exact_mut(observation_size)) {
             self.normalizer.apply(observation, out);
         }
+        let Scratch { normalized, packed, activations } = scratch;
         let Network { shape, parameters } = &self.network;
-        let outputs = shape.forward(parameters, &scratch.normalized, rows, &mut scratch.activations);
-        for (action, output) in actions.iter_mut().zip(outputs) {
-            *action = libm::tanhf(*output);
-        }
+        packed.pack(shape, parameters);
+        forward(shape, parameters, packed, normalized, rows, activations);
+        tanh(actions, activations.outputs());
     }
 }
 

@@ -12,10 +12,8 @@ pub(super) struct Report {
     updates: u64,
     measured: f32,
     actors_measured: f32,
-    gradients: f32,
-    actor_gradients: f32,
     sums: Measures,
-    /// The next update that moves the actors is to be measured.
+    /// The last measured update left the actors alone: the next one is to be measured, until one moves them.
     pub(super) wants_actors: bool,
 }
 
@@ -28,32 +26,26 @@ impl Report {
             updates: 0,
             measured: 0.0,
             actors_measured: 0.0,
-            gradients: 0.0,
-            actor_gradients: 0.0,
             sums: Measures::default(),
             wants_actors: false,
         }
     }
 
-    pub(super) fn add(&mut self, measures: &Measures, measured: bool) {
+    /// Counts an update; `measures` if it was measured.
+    pub(super) fn add(&mut self, measures: Option<&Measures>) {
         self.updates += 1;
-        self.gradients += 1.0;
+        let Some(measures) = measures else { return };
+        self.measured += 1.0;
+        self.sums.critic_loss += measures.critic_loss;
+        self.sums.q_mean += measures.q_mean;
         self.sums.critic_gradient_norm += measures.critic_gradient_norm;
-        if measured {
-            self.measured += 1.0;
-            self.sums.critic_loss += measures.critic_loss;
-            self.sums.q_mean += measures.q_mean;
-        }
+        self.wants_actors = !measures.actors_updated;
         if measures.actors_updated {
-            self.actor_gradients += 1.0;
+            self.actors_measured += 1.0;
+            self.sums.actor_loss += measures.actor_loss;
+            self.sums.saturation += measures.saturation;
             self.sums.actor_gradient_norm += measures.actor_gradient_norm;
-            if measured || self.wants_actors {
-                self.actors_measured += 1.0;
-                self.sums.actor_loss += measures.actor_loss;
-                self.sums.saturation += measures.saturation;
-            }
         }
-        self.wants_actors = if measures.actors_updated { false } else { self.wants_actors || measured };
     }
 
     pub(super) fn take(&mut self, learner: &Learner) -> LearnerRecord {
@@ -69,8 +61,8 @@ impl Report {
             actor_loss: self.sums.actor_loss / self.actors_measured.max(1.0),
             q_mean: self.sums.q_mean / self.measured.max(1.0),
             saturation: self.sums.saturation / self.actors_measured.max(1.0),
-            critic_gradient_norm: self.sums.critic_gradient_norm / self.gradients.max(1.0),
-            actor_gradient_norm: self.sums.actor_gradient_norm / self.actor_gradients.max(1.0),
+            critic_gradient_norm: self.sums.critic_gradient_norm / self.measured.max(1.0),
+            actor_gradient_norm: self.sums.actor_gradient_norm / self.actors_measured.max(1.0),
             updates_per_second: self.updates as f32 / seconds,
             seconds: now.duration_since(self.start).as_secs_f64(),
         };

@@ -17,6 +17,9 @@ use crate::{
 /// Updates between two reports.
 const UPDATES_PER_RECORD: u64 = 100;
 
+/// Updates between two that are measured.
+const UPDATES_PER_MEASURE: u64 = 10;
+
 /// Updates at most between two policies, where the learner has time to spare.
 const UPDATES_PER_POLICY: u64 = 16;
 
@@ -61,11 +64,25 @@ impl Drop for Alarm {
 impl Worker {
     pub(super) fn run(mut self) -> Learner {
         let _alarm = Alarm(self.shared.clone());
+        let _helper = if self.pace == Pace::FreeRunning { None } else { self.share_work() };
         if let Err(error) = self.work() {
             log::error!("{error}; the last good policy stays in use");
             *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
         }
         self.learner
+    }
+
+    /// Where the game waits for the learner, the game's core is the learner's as well while it waits. Beside a game that
+    /// does not, the learner keeps to its own.
+    fn share_work(&mut self) -> Option<rayon::ThreadPool> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(2)
+            .use_current_thread()
+            .thread_name(|_| "maddpg learner 2".into());
+        let pool = pool.build().ok().filter(|_| cores > 1)?;
+        self.learner.share_work();
+        Some(pool)
     }
 
     fn work(&mut self) -> Result<(), LearnerError> {
@@ -142,9 +159,10 @@ impl Worker {
         }
         self.owed -= updates;
         for _ in 0..updates as u64 {
-            let measure = self.learner.updates().is_multiple_of(10);
-            let measures = self.learner.update(measure || self.report.wants_actors)?;
-            self.report.add(&measures, measure);
+            let measure =
+                self.learner.updates().is_multiple_of(UPDATES_PER_MEASURE) || self.report.wants_actors;
+            let measures = self.learner.update(measure)?;
+            self.report.add(measure.then_some(&measures));
             self.shared.updates.store(self.learner.updates(), Ordering::Relaxed);
             if self.learner.updates().is_multiple_of(UPDATES_PER_RECORD) {
                 let record = self.report.take(&self.learner);

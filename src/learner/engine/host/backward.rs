@@ -1,138 +1,129 @@
-//! The backward pass of a [`NetworkShape`] on the CPU, computing only what is asked for.
-
 use std::ops::Range;
 
+use pulp::Arch;
+
 use crate::{
-    matrix::{Matrix, Output, multiply},
-    policy::{Activations, Layer, NetworkShape},
+    kernels::{Finish, PackedMatrix, add_products, add_rows, add_weight_gradient, multiply},
+    policy::{Activations, NetworkShape},
 };
+
+/// A network's weights in the layout that its backward pass reads. Memory is used again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PackedBackward {
+    /// The transposed weights of each layer but the first.
+    layers: Vec<PackedMatrix>,
+    /// The transposed weights of some inputs of the first layer.
+    columns: PackedMatrix,
+}
+
+impl PackedBackward {
+    /// Packs the weights among `parameters`; of the first layer's those of the inputs in `columns` only.
+    pub(super) fn pack(&mut self, shape: &NetworkShape, parameters: &[f32], columns: Range<usize>) {
+        let (first, rest) = shape.layers().split_first().expect("a network has a layer");
+        if !columns.is_empty() {
+            let start = first.weights.start + columns.start * first.outputs;
+            let weights = &parameters[start..start + columns.len() * first.outputs];
+            self.columns.pack_transposed(weights, columns.len(), first.outputs);
+        }
+        self.layers.resize_with(rest.len(), PackedMatrix::default);
+        for (layer, packed) in rest.iter().zip(&mut self.layers) {
+            packed.pack_transposed(&parameters[layer.weights.clone()], layer.inputs, layer.outputs);
+        }
+    }
+}
 
 /// Reused memory of [`backward`].
 #[derive(Debug, Default)]
-pub(crate) struct Deltas {
+pub(super) struct Deltas {
     above: Vec<f32>,
     below: Vec<f32>,
-    ones: Vec<f32>,
 }
 
 /// What a backward pass computes.
-pub(crate) enum Wanted<'a> {
-    /// The gradient of the parameters, written over `gradient`, `[parameters]`.
+pub(super) enum Wanted<'a> {
+    /// The gradient of the parameters, added to `gradient`, `[parameters]`.
     Parameters { inputs: &'a [f32], gradient: &'a mut [f32] },
-    /// The gradient of some columns of the inputs, written over `gradient`, `[rows, columns]`.
-    Columns { columns: Range<usize>, gradient: &'a mut [f32] },
+    /// The gradient of the packed columns of the inputs, written over `gradient`, `[rows, columns]`.
+    Columns { gradient: &'a mut [f32] },
 }
 
 /// Backpropagates `output_gradient`, `[rows, outputs]`, through the forward pass kept in `activations`.
-pub(crate) fn backward(
+pub(super) fn backward(
     shape: &NetworkShape,
     parameters: &[f32],
+    packed: &PackedBackward,
     activations: &Activations,
     output_gradient: &[f32],
     mut wanted: Wanted,
     deltas: &mut Deltas,
 ) {
     let rows = output_gradient.len() / shape.outputs();
-    deltas.ones.resize(rows, 1.0);
-    deltas.above.clear();
-    deltas.above.extend_from_slice(output_gradient);
+    let Deltas { above, below } = deltas;
+    above.clear();
+    above.extend_from_slice(output_gradient);
     for (index, layer) in shape.layers().iter().enumerate().rev() {
-        if layer.hidden {
-            through_relu(&mut deltas.above, activations.output(index));
-        }
         if let Some([gain, shift]) = &layer.norm {
             let (normalized, inverse_deviation) = activations.normalized(index);
             if let Wanted::Parameters { gradient, .. } = &mut wanted {
-                add_products(&mut gradient[gain.clone()], &deltas.above, normalized);
-                sum_rows(&mut gradient[shift.clone()], &deltas.above, &deltas.ones);
+                add_products(&mut gradient[gain.clone()], above, normalized);
+                add_rows(&mut gradient[shift.clone()], above);
             }
-            through_norm(&mut deltas.above, &parameters[gain.clone()], normalized, inverse_deviation);
+            through_norm(above, &parameters[gain.clone()], normalized, inverse_deviation);
         }
         if let Wanted::Parameters { inputs, gradient } = &mut wanted {
-            let below = if index == 0 { inputs } else { activations.output(index - 1) };
-            multiply(
+            let inputs = if index == 0 { inputs } else { activations.output(index - 1) };
+            add_weight_gradient(
                 &mut gradient[layer.weights.clone()],
-                Matrix::new(below, rows, layer.inputs).transposed(),
-                Matrix::new(&deltas.above, rows, layer.outputs),
-                Output::Overwrite,
+                inputs,
+                layer.inputs,
+                above,
+                layer.outputs,
             );
-            sum_rows(&mut gradient[layer.bias.clone()], &deltas.above, &deltas.ones);
+            add_rows(&mut gradient[layer.bias.clone()], above);
         }
         if index > 0 {
-            deltas.below.resize(rows * layer.inputs, 0.0);
-            through_weights(&mut deltas.below, &deltas.above, parameters, layer, 0..layer.inputs);
-            std::mem::swap(&mut deltas.above, &mut deltas.below);
-            deltas.above.truncate(rows * layer.inputs);
-        } else if let Wanted::Columns { columns, gradient } = &mut wanted {
-            through_weights(gradient, &deltas.above, parameters, layer, columns.clone());
+            below.resize(rows * layer.inputs, 0.0);
+            let finish = Finish::ReluDerivative(activations.output(index - 1));
+            multiply(below, above, &packed.layers[index - 1], None, finish);
+            std::mem::swap(above, below);
+        } else if let Wanted::Columns { gradient } = &mut wanted {
+            multiply(gradient, above, &packed.columns, None, Finish::Linear);
         }
-    }
-}
-
-/// `below = above · weights[inputs, :]ᵀ`.
-fn through_weights(
-    below: &mut [f32],
-    above: &[f32],
-    parameters: &[f32],
-    layer: &Layer,
-    inputs: Range<usize>,
-) {
-    let start = layer.weights.start;
-    let weights = &parameters[start + inputs.start * layer.outputs..start + inputs.end * layer.outputs];
-    multiply(
-        below,
-        Matrix::new(above, above.len() / layer.outputs, layer.outputs),
-        Matrix::new(weights, inputs.len(), layer.outputs).transposed(),
-        Output::Overwrite,
-    );
-}
-
-/// The derivative of ReLU at 0 is taken as 0, as PyTorch does.
-fn through_relu(deltas: &mut [f32], outputs: &[f32]) {
-    for (delta, output) in deltas.iter_mut().zip(outputs) {
-        *delta = if *output > 0.0 { *delta } else { 0.0 };
     }
 }
 
 /// `dz = (dn - mean(dn) - n mean(dn n)) / deviation` with `dn = delta gain`, row by row.
 fn through_norm(deltas: &mut [f32], gain: &[f32], normalized: &[f32], inverse_deviation: &[f32]) {
     let width = gain.len();
-    let rows = deltas.chunks_exact_mut(width).zip(normalized.chunks_exact(width));
-    for ((delta, normalized), inverse_deviation) in rows.zip(inverse_deviation) {
-        let (mut sum, mut product) = ([0.0f32; 16], [0.0f32; 16]);
-        for (index, ((delta, gain), n)) in delta.iter_mut().zip(gain).zip(normalized).enumerate() {
-            *delta *= gain;
-            sum[index % 16] += *delta;
-            product[index % 16] += *delta * n;
-        }
-        let mean = sum.iter().sum::<f32>() / width as f32;
-        let mean_product = product.iter().sum::<f32>() / width as f32;
-        for (delta, n) in delta.iter_mut().zip(normalized) {
-            *delta = (*delta - mean - n * mean_product) * inverse_deviation;
-        }
-    }
-}
-
-/// `sums = onesᵀ · rows`: a gemm is the fastest way to add up rows.
-fn sum_rows(sums: &mut [f32], rows: &[f32], ones: &[f32]) {
-    let (count, width) = (ones.len(), sums.len());
-    multiply(sums, Matrix::new(ones, 1, count), Matrix::new(rows, count, width), Output::Overwrite);
-}
-
-/// `sums = sum over rows of a b`, element by element.
-fn add_products(sums: &mut [f32], a: &[f32], b: &[f32]) {
-    let width = sums.len();
-    sums.fill(0.0);
-    for (a, b) in a.chunks_exact(width).zip(b.chunks_exact(width)) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += a * b;
-        }
-    }
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let rows = deltas.chunks_exact_mut(width).zip(normalized.chunks_exact(width));
+            for ((deltas, normalized), inverse_deviation) in rows.zip(inverse_deviation) {
+                let (mut sum, mut product) = ([0.0f32; 16], [0.0f32; 16]);
+                let lanes = deltas.chunks_mut(16).zip(gain.chunks(16)).zip(normalized.chunks(16));
+                for ((deltas, gain), normalized) in lanes {
+                    for (lane, ((delta, gain), n)) in deltas.iter_mut().zip(gain).zip(normalized).enumerate()
+                    {
+                        *delta *= gain;
+                        sum[lane] += *delta;
+                        product[lane] += *delta * n;
+                    }
+                }
+                let mean = sum.iter().sum::<f32>() / width as f32;
+                let mean_product = product.iter().sum::<f32>() / width as f32;
+                for (delta, n) in deltas.iter_mut().zip(normalized) {
+                    *delta = (*delta - mean - n * mean_product) * inverse_deviation;
+                }
+            }
+        },
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{PackedNetwork, forward};
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
@@ -161,16 +152,22 @@ mod tests {
             Self { shape, parameters, inputs, weights, rows }
         }
 
+        fn run(&self, parameters: &[f32], inputs: &[f32]) -> Activations {
+            let (mut packed, mut activations) = (PackedNetwork::default(), Activations::default());
+            packed.pack(&self.shape, parameters);
+            forward(&self.shape, parameters, &packed, inputs, self.rows, &mut activations);
+            activations
+        }
+
         fn loss(&self, parameters: &[f32], inputs: &[f32]) -> f64 {
-            let mut activations = Activations::default();
-            let outputs = self.shape.forward(parameters, inputs, self.rows, &mut activations);
+            let activations = self.run(parameters, inputs);
+            let outputs = activations.outputs();
             outputs.iter().zip(&self.weights).map(|(o, w)| f64::from(*o) * f64::from(*w)).sum()
         }
 
         /// Which hidden units are active: where this changes, the loss has a kink.
         fn active(&self, parameters: &[f32], inputs: &[f32]) -> Vec<bool> {
-            let mut activations = Activations::default();
-            self.shape.forward(parameters, inputs, self.rows, &mut activations);
+            let activations = self.run(parameters, inputs);
             let hidden = 0..self.shape.layers().len() - 1;
             hidden
                 .flat_map(|layer| activations.output(layer).iter().map(|x| *x > 0.0).collect::<Vec<_>>())
@@ -178,15 +175,24 @@ mod tests {
         }
 
         fn gradients(&self) -> (Vec<f32>, Vec<f32>) {
-            let (mut activations, mut deltas) = (Activations::default(), Deltas::default());
-            self.shape.forward(&self.parameters, &self.inputs, self.rows, &mut activations);
-            let mut parameters = vec![f32::NAN; self.parameters.len()];
+            let activations = self.run(&self.parameters, &self.inputs);
+            let (mut packed, mut deltas) = (PackedBackward::default(), Deltas::default());
+            packed.pack(&self.shape, &self.parameters, 1..3);
+            let mut parameters = vec![0.0; self.parameters.len()];
             let mut columns = vec![f32::NAN; self.rows * 2];
             for wanted in [
                 Wanted::Parameters { inputs: &self.inputs, gradient: &mut parameters },
-                Wanted::Columns { columns: 1..3, gradient: &mut columns },
+                Wanted::Columns { gradient: &mut columns },
             ] {
-                backward(&self.shape, &self.parameters, &activations, &self.weights, wanted, &mut deltas);
+                backward(
+                    &self.shape,
+                    &self.parameters,
+                    &packed,
+                    &activations,
+                    &self.weights,
+                    wanted,
+                    &mut deltas,
+                );
             }
             (parameters, columns)
         }

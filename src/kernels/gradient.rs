@@ -1,0 +1,125 @@
+use pulp::{Arch, Simd, WithSimd};
+
+use super::tile::{Pair, VECTORS, for_tiles, load, store, tile_columns};
+
+/// `gradient += inputsᵀ deltas`: of `[inputs, outputs]`, from inputs of `[rows, inputs]` and deltas of
+/// `[rows, outputs]`, row-major.
+///
+/// # Panics
+/// If the sizes do not fit.
+pub(crate) fn add_weight_gradient(
+    gradient: &mut [f32],
+    inputs: &[f32],
+    input_size: usize,
+    deltas: &[f32],
+    output_size: usize,
+) {
+    assert_eq!(gradient.len(), input_size * output_size, "a gradient for each weight");
+    assert_eq!(inputs.len() * output_size, deltas.len() * input_size, "as many rows of inputs as of deltas");
+    let (input, output) =
+        (Operand { rows: inputs, size: input_size }, Operand { rows: deltas, size: output_size });
+    // The operand whose numbers fill vectors is the wider one.
+    let transposed = output_size < 16 && input_size > output_size;
+    let (left, right) = if transposed { (output, input) } else { (input, output) };
+    Arch::new().dispatch(WeightGradient { gradient, left, right, transposed });
+}
+
+#[derive(Clone, Copy)]
+struct Operand<'a> {
+    rows: &'a [f32],
+    size: usize,
+}
+
+struct WeightGradient<'a> {
+    gradient: &'a mut [f32],
+    left: Operand<'a>,
+    right: Operand<'a>,
+    /// Whether `left` are the deltas.
+    transposed: bool,
+}
+
+impl WithSimd for WeightGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { gradient, left, right, transposed } = self;
+        let width = tile_columns::<S>();
+        for from in (0..right.size).step_by(width) {
+            let to = right.size.min(from + width);
+            for_tiles!(S, index in left.size, COUNT => {
+                let sums = if to - from == width {
+                    sum_outer_products::<S, COUNT, true>(simd, left, index, right, from, to)
+                } else {
+                    sum_outer_products::<S, COUNT, false>(simd, left, index, right, from, to)
+                };
+                for (offset, sums) in sums.into_iter().enumerate() {
+                    let at = index + offset;
+                    if transposed {
+                        let mut lanes = [0.0f32; 64];
+                        store(simd, &mut lanes[..width], sums);
+                        for (lane, column) in (from..to).enumerate() {
+                            gradient[column * left.size + at] += lanes[lane];
+                        }
+                    } else {
+                        let slots = &mut gradient[at * right.size + from..at * right.size + to];
+                        let [low, high] = load(simd, slots);
+                        store(simd, slots, [simd.add_f32s(low, sums[0]), simd.add_f32s(high, sums[1])]);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Sum over the rows of `left[index..][..COUNT]` times `right[from..to]`; `WHOLE` where the latter fill a pair.
+#[inline(always)]
+fn sum_outer_products<S: Simd, const COUNT: usize, const WHOLE: bool>(
+    simd: S,
+    left: Operand,
+    index: usize,
+    right: Operand,
+    from: usize,
+    to: usize,
+) -> [Pair<S>; COUNT] {
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; COUNT];
+    for (left, right) in left.rows.chunks_exact(left.size).zip(right.rows.chunks_exact(right.size)) {
+        let left = &left[index..index + COUNT];
+        let right = match S::as_simd_f32s(&right[from..to]).0 {
+            [low, high] if WHOLE => [*low, *high],
+            _ => load(simd, &right[from..to]),
+        };
+        for (sums, factor) in sums.iter_mut().zip(left) {
+            let factor = simd.splat_f32s(*factor);
+            for (sum, right) in sums.iter_mut().zip(right) {
+                *sum = simd.mul_add_e_f32s(factor, right, *sum);
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    proptest! {
+        #[test]
+        fn gradients_match_the_definition(rows in 0usize..30, inputs in 1usize..70, outputs in 1usize..70, seed: u64) {
+            let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+            let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
+            let (x, deltas, before) = (draw(rows * inputs), draw(rows * outputs), draw(inputs * outputs));
+            let mut gradient = before.clone();
+            add_weight_gradient(&mut gradient, &x, inputs, &deltas, outputs);
+            for (index, (found, before)) in gradient.iter().zip(before).enumerate() {
+                let (i, j) = (index / outputs, index % outputs);
+                let products = (0..rows).map(|r| f64::from(x[r * inputs + i]) * f64::from(deltas[r * outputs + j]));
+                let expected = f64::from(before) + products.sum::<f64>();
+                prop_assert!((f64::from(*found) - expected).abs() < 1e-4, "{found}, expected {expected}");
+            }
+        }
+    }
+}

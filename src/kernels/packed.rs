@@ -1,0 +1,116 @@
+use pulp::{Arch, Simd, WithSimd};
+
+use super::tile::tile_columns;
+
+/// Numbers in a cache line.
+const LINE: usize = 16;
+
+/// Matrices with fewer columns than this are multiplied by dot products.
+const NARROW: usize = 8;
+
+/// A right operand of [`multiply`](super::multiply), laid out in the order in which it is read. Memory is used again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PackedMatrix {
+    data: Vec<f32>,
+    /// Where the data starts in the vector, so that it is aligned to a cache line.
+    start: usize,
+    length: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+/// What the numbers of a [`PackedMatrix`] are.
+pub(super) enum Layout {
+    /// Panels of as many columns as a tile has, filled up with zeros, row by row.
+    Panels,
+    /// Columns one after another.
+    Columns,
+}
+
+impl PackedMatrix {
+    /// Packs a row-major matrix of `rows` by `columns`.
+    pub(crate) fn pack(&mut self, matrix: &[f32], rows: usize, columns: usize) {
+        assert_eq!(matrix.len(), rows * columns, "the slice holds the whole matrix");
+        let width = self.fit(rows, columns);
+        match self.layout() {
+            Layout::Columns => copy_transposed(self.data_mut(), rows, matrix, rows, columns),
+            Layout::Panels => {
+                for (index, panel) in self.data_mut().chunks_exact_mut(width * rows).enumerate() {
+                    let from = index * width;
+                    let count = width.min(columns - from);
+                    for (out, row) in panel.chunks_exact_mut(width).zip(matrix.chunks_exact(columns)) {
+                        out[..count].copy_from_slice(&row[from..from + count]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Packs the transpose of a row-major matrix of `columns` by `rows`.
+    pub(crate) fn pack_transposed(&mut self, matrix: &[f32], columns: usize, rows: usize) {
+        assert_eq!(matrix.len(), rows * columns, "the slice holds the whole matrix");
+        let width = self.fit(rows, columns);
+        match self.layout() {
+            Layout::Columns => self.data_mut().copy_from_slice(matrix),
+            Layout::Panels => {
+                for (index, panel) in self.data_mut().chunks_exact_mut(width * rows).enumerate() {
+                    let from = index * width;
+                    let count = width.min(columns - from);
+                    copy_transposed(panel, width, &matrix[from * rows..(from + count) * rows], count, rows);
+                }
+            }
+        }
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        if self.columns < NARROW { Layout::Columns } else { Layout::Panels }
+    }
+
+    pub(super) fn data(&self) -> &[f32] {
+        &self.data[self.start..self.start + self.length]
+    }
+
+    fn data_mut(&mut self) -> &mut [f32] {
+        &mut self.data[self.start..self.start + self.length]
+    }
+
+    /// Makes room for a matrix, zeros where panels are wider than it; returns the width of a panel.
+    fn fit(&mut self, rows: usize, columns: usize) -> usize {
+        let width = Arch::new().dispatch(TileColumns);
+        if (self.rows, self.columns) != (rows, columns) {
+            (self.rows, self.columns) = (rows, columns);
+            self.length = match self.layout() {
+                Layout::Columns => rows * columns,
+                Layout::Panels => columns.div_ceil(width) * width * rows,
+            };
+            self.data.clear();
+            self.data.resize(self.length + LINE, 0.0);
+            self.start = self.data.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        }
+        width
+    }
+}
+
+/// `out[column][row] = matrix[row][column]`, where `out` has rows of `width`, at least `rows`.
+fn copy_transposed(out: &mut [f32], width: usize, matrix: &[f32], rows: usize, columns: usize) {
+    const BLOCK: usize = 16;
+    for from in (0..columns).step_by(BLOCK) {
+        let to = (from + BLOCK).min(columns);
+        for row in 0..rows {
+            for column in from..to {
+                out[column * width + row] = matrix[row * columns + column];
+            }
+        }
+    }
+}
+
+struct TileColumns;
+
+impl WithSimd for TileColumns {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        tile_columns::<S>()
+    }
+}

@@ -1,0 +1,180 @@
+use std::array;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::{
+    packed::{Layout, PackedMatrix},
+    tile::{Pair, VECTORS, for_tiles, load, store, tile_columns},
+};
+
+/// What becomes of a product before it is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Finish<'a> {
+    /// Nothing.
+    Linear,
+    /// Negative numbers become 0.
+    Relu,
+    /// 0 where these numbers, the outputs of a ReLU, are not positive: its derivative. The derivative at 0 is taken
+    /// as 0, as PyTorch does.
+    #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only a learner differentiates"))]
+    ReluDerivative(&'a [f32]),
+}
+
+/// `out = finish(a b + bias)` for `a` of `[rows, b.rows]` and `out` of `[rows, b.columns]`, row-major. Each number of
+/// `out` is summed in the order of `b`'s rows, so that it is the same in whatever batch it is computed.
+///
+/// # Panics
+/// If the sizes do not fit.
+pub(crate) fn multiply(out: &mut [f32], a: &[f32], b: &PackedMatrix, bias: Option<&[f32]>, finish: Finish) {
+    assert_eq!(a.len() * b.columns, out.len() * b.rows, "as many rows in as out");
+    assert!(bias.is_none_or(|bias| bias.len() == b.columns), "a bias for each column");
+    if let Finish::ReluDerivative(outputs) = finish {
+        assert_eq!(outputs.len(), out.len(), "as many outputs as derivatives");
+    }
+    Arch::new().dispatch(Product { out, a, b, bias, finish });
+}
+
+struct Product<'a> {
+    out: &'a mut [f32],
+    a: &'a [f32],
+    b: &'a PackedMatrix,
+    bias: Option<&'a [f32]>,
+    finish: Finish<'a>,
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match self.b.layout() {
+            Layout::Panels => self.by_panels(simd),
+            Layout::Columns => self.by_dot_products(simd),
+        }
+    }
+}
+
+impl Product<'_> {
+    #[inline(always)]
+    fn by_panels<S: Simd>(self, simd: S) {
+        let Self { out, a, b, bias, finish } = self;
+        let (inner, columns) = (b.rows, b.columns);
+        let rows = out.len() / columns;
+        let width = tile_columns::<S>();
+        for (index, panel) in b.data().chunks_exact(width * inner).enumerate() {
+            let from = index * width;
+            let to = columns.min(from + width);
+            let zero = simd.splat_f32s(0.0);
+            let start = match bias {
+                Some(bias) => load(simd, &bias[from..to]),
+                None => [zero; VECTORS],
+            };
+            let panel = S::as_simd_f32s(panel).0;
+            for_tiles!(S, row in rows, ROWS => {
+                let sums = tile::<S, ROWS>(simd, &a[row * inner..(row + ROWS) * inner], inner, panel, start);
+                for (offset, mut sums) in sums.into_iter().enumerate() {
+                    let at = (row + offset) * columns;
+                    // No closures here: what a closure calls is not compiled for the processor's vectors.
+                    match finish {
+                        Finish::Linear => {}
+                        Finish::Relu => {
+                            for sum in &mut sums {
+                                *sum = simd.max_f32s(zero, *sum);
+                            }
+                        }
+                        Finish::ReluDerivative(outputs) => {
+                            for (sum, output) in sums.iter_mut().zip(load(simd, &outputs[at + from..at + to])) {
+                                *sum = simd.select_f32s(simd.less_than_f32s(zero, output), *sum, zero);
+                            }
+                        }
+                    }
+                    store(simd, &mut out[at + from..at + to], sums);
+                }
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn by_dot_products<S: Simd>(self, simd: S) {
+        let Self { out, a, b, bias, finish } = self;
+        let (inner, columns) = (b.rows, b.columns);
+        for (row, (out, a)) in out.chunks_exact_mut(columns).zip(a.chunks_exact(inner)).enumerate() {
+            let (a, a_rest) = S::as_simd_f32s(a);
+            let a_rest = simd.partial_load_f32s(a_rest);
+            for (column, (out, b)) in out.iter_mut().zip(b.data().chunks_exact(inner)).enumerate() {
+                let (b, b_rest) = S::as_simd_f32s(b);
+                let mut sum = simd.mul_f32s(a_rest, simd.partial_load_f32s(b_rest));
+                for (a, b) in a.iter().zip(b) {
+                    sum = simd.mul_add_e_f32s(*a, *b, sum);
+                }
+                let sum = simd.reduce_sum_f32s(sum) + bias.map_or(0.0, |bias| bias[column]);
+                *out = match finish {
+                    Finish::Relu if sum <= 0.0 => 0.0,
+                    Finish::ReluDerivative(outputs) if outputs[row * columns + column] <= 0.0 => 0.0,
+                    _ => sum,
+                };
+            }
+        }
+    }
+}
+
+/// `ROWS` rows of `a`, each of `inner` numbers, times a panel, added to `start`.
+#[inline(always)]
+fn tile<S: Simd, const ROWS: usize>(
+    simd: S,
+    a: &[f32],
+    inner: usize,
+    panel: &[S::f32s],
+    start: Pair<S>,
+) -> [Pair<S>; ROWS] {
+    let rows: [&[f32]; ROWS] = array::from_fn(|row| &a[row * inner..(row + 1) * inner]);
+    let panel = &panel.as_chunks::<VECTORS>().0[..inner];
+    let mut sums = [start; ROWS];
+    for k in 0..inner {
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            let factor = simd.splat_f32s(row[k]);
+            for (sum, b) in sums.iter_mut().zip(panel[k]) {
+                *sum = simd.mul_add_e_f32s(factor, b, *sum);
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    proptest! {
+        #[test]
+        fn products_match_the_definition(rows in 0usize..30, inner in 1usize..70, columns in 1usize..70, seed: u64) {
+            let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+            let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
+            let (a, b, bias, outputs) = (draw(rows * inner), draw(inner * columns), draw(columns), draw(rows * columns));
+            let transposed: Vec<f32> = (0..inner * columns).map(|i| b[i % inner * columns + i / inner]).collect();
+            let mut packed = [PackedMatrix::default(), PackedMatrix::default()];
+            packed[0].pack(&b, inner, columns);
+            packed[1].pack_transposed(&transposed, columns, inner);
+            let mut out = vec![f32::NAN; rows * columns];
+            for (packed, finish) in packed.iter().flat_map(|packed| {
+                [Finish::Linear, Finish::Relu, Finish::ReluDerivative(&outputs)].map(|finish| (packed, finish))
+            }) {
+                multiply(&mut out, &a, packed, Some(&bias), finish);
+                for (index, &found) in out.iter().enumerate() {
+                    let (row, column) = (index / columns, index % columns);
+                    let sum = (0..inner).map(|k| f64::from(a[row * inner + k]) * f64::from(b[k * columns + column]));
+                    let sum = sum.sum::<f64>() + f64::from(bias[column]);
+                    let expected = match finish {
+                        Finish::Linear => sum,
+                        Finish::Relu => sum.max(0.0),
+                        Finish::ReluDerivative(outputs) => if outputs[index] > 0.0 { sum } else { 0.0 },
+                    };
+                    prop_assert!((f64::from(found) - expected).abs() < 1e-4, "{found}, expected {expected}");
+                }
+            }
+        }
+    }
+}

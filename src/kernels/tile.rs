@@ -1,0 +1,61 @@
+use pulp::Simd;
+
+/// Vectors side by side that a tile computes at once.
+pub(super) const VECTORS: usize = 2;
+
+/// A row's part of a tile.
+pub(super) type Pair<S> = [<S as Simd>::f32s; VECTORS];
+
+/// Rows that a tile computes at once, so that its sums, two vectors of the right operand and one number of the left
+/// fill the registers.
+#[inline(always)]
+pub(super) fn tile_rows<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 12 } else { 6 }
+}
+
+/// Columns that a tile computes at once.
+#[inline(always)]
+pub(super) fn tile_columns<S: Simd>() -> usize {
+    VECTORS * S::F32_LANES
+}
+
+/// Up to a pair's numbers, zeros behind them.
+#[inline(always)]
+pub(super) fn load<S: Simd>(simd: S, slice: &[f32]) -> Pair<S> {
+    let (low, high) = slice.split_at(slice.len().min(S::F32_LANES));
+    [simd.partial_load_f32s(low), simd.partial_load_f32s(high)]
+}
+
+/// As many numbers of a pair as the slice holds.
+#[inline(always)]
+pub(super) fn store<S: Simd>(simd: S, slice: &mut [f32], pair: Pair<S>) {
+    if let ([low, high], []) = S::as_mut_simd_f32s(slice) {
+        [*low, *high] = pair;
+        return;
+    }
+    let (low, high) = slice.split_at_mut(slice.len().min(S::F32_LANES));
+    simd.partial_store_f32s(low, pair[0]);
+    simd.partial_store_f32s(high, pair[1]);
+}
+
+/// Runs `$body` with `$count`, a constant, until `$row` has come from 0 to `$rows` in steps of it: large tiles first,
+/// smaller ones for the rest.
+macro_rules! for_tiles {
+    ($simd:ty, $row:ident in $rows:expr, $count:ident => $body:block) => {
+        let mut $row = 0;
+        if $crate::kernels::tile::tile_rows::<$simd>() == 12 {
+            $crate::kernels::tile::for_tiles!(@step 12, $row in $rows, $count => $body);
+        }
+        $crate::kernels::tile::for_tiles!(@step 6, $row in $rows, $count => $body);
+        $crate::kernels::tile::for_tiles!(@step 2, $row in $rows, $count => $body);
+        $crate::kernels::tile::for_tiles!(@step 1, $row in $rows, $count => $body);
+    };
+    (@step $step:literal, $row:ident in $rows:expr, $count:ident => $body:block) => {
+        while $rows - $row >= $step {
+            const $count: usize = $step;
+            $body
+            $row += $step;
+        }
+    };
+}
+pub(super) use for_tiles;

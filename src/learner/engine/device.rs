@@ -1,0 +1,289 @@
+//! Updates on a GPU, composed from candle's operations, without its autograd.
+//!
+//! What makes many small operations dear on a GPU is avoided: operands are contiguous (a broadcast one uploads its
+//! strides each time, so biases, means and factors are spread by products with ones), nothing is read back unless
+//! measured, gradients that nobody needs are not computed, and each kind of parameters is one flat tensor for Adam
+//! and the targets.
+
+mod adam;
+mod network;
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor};
+
+use self::{
+    adam::Adam,
+    network::{Wanted, backward, forward},
+};
+use super::{Engine, GroupSetup, Measures, Moments, Setup, Weights};
+use crate::learner::batch::Batch;
+
+/// Updates by candle's tensors, on any of its devices.
+#[derive(Debug)]
+pub(in crate::learner) struct DeviceEngine {
+    setup: Arc<Setup>,
+    device: Device,
+    groups: Vec<Networks>,
+}
+
+/// One policy's parameters on the device, flat.
+#[derive(Debug)]
+struct Networks {
+    actor: Tensor,
+    actor_target: Tensor,
+    policy: Tensor,
+    critics: Tensor,
+    critics_target: Tensor,
+    actor_adam: Adam,
+    critics_adam: Adam,
+}
+
+impl DeviceEngine {
+    pub(in crate::learner) fn new(setup: Arc<Setup>, weights: Vec<Weights>, device: &Device) -> Result<Self> {
+        let groups = weights.into_iter().map(|weights| Networks::upload(weights, device));
+        Ok(Self { groups: groups.collect::<Result<_>>()?, device: device.clone(), setup })
+    }
+
+    fn upload(&self, numbers: Vec<f32>, columns: usize) -> Result<Tensor> {
+        let rows = numbers.len() / columns;
+        Tensor::from_vec(numbers, (rows, columns), &self.device)
+    }
+
+    /// Smoothed target actions of each slot at the next observations, `[rows, action_size]` each.
+    fn next_actions(&self, batch: &Batch) -> Result<Vec<Tensor>> {
+        let mut actions: Vec<Option<Tensor>> = vec![None; self.setup.spec.agents()];
+        let width = self.setup.spec.joint_action_size();
+        for (setup, networks) in self.setup.groups.iter().zip(&self.groups) {
+            let (mut own, mut noise) = (Vec::new(), Vec::new());
+            for view in &setup.views {
+                view.gather_own(batch.next_observations(0..batch.rows), batch.rows, &mut own);
+                noise.extend(batch.noise.chunks_exact(width).flat_map(|row| &row[view.own_action()]));
+            }
+            let own = self.upload(own, setup.actor.inputs())?;
+            let noise = self.upload(noise, setup.actor.outputs())?;
+            let outputs = forward(&setup.actor, &networks.actor_target, &own)?.0;
+            let smoothed = (outputs.tanh()? + noise)?;
+            // clamp(x, -1, 1) of contiguous operands.
+            let clamped = (((&smoothed + 1.0)?.relu()? - (smoothed - 1.0)?.relu()?)? - 1.0)?;
+            for (member, view) in setup.views.iter().enumerate() {
+                actions[view.slots[0]] = Some(clamped.narrow(0, member * batch.rows, batch.rows)?);
+            }
+        }
+        Ok(actions.into_iter().map(|action| action.expect("each slot is in one group")).collect())
+    }
+
+    /// What a group's critics regress to, `[members * rows, 1]`.
+    fn critic_targets(&self, index: usize, batch: &Batch, next_actions: &[Tensor]) -> Result<Tensor> {
+        let (setup, networks) = (&self.setup.groups[index], &self.groups[index]);
+        let mut observations = Vec::new();
+        let mut actions = Vec::new();
+        for view in &setup.views {
+            view.gather_observations(batch.next_observations(0..batch.rows), batch.rows, &mut observations);
+            let seen: Vec<&Tensor> = view.slots.iter().map(|&slot| &next_actions[slot]).collect();
+            actions.push(Tensor::cat(&seen, 1)?);
+        }
+        let observations = self.upload(observations, setup.views[0].observation_size())?;
+        let inputs = Tensor::cat(&[observations, Tensor::cat(&actions, 0)?], 1)?;
+        let mut values = forward(&setup.critic, &setup.critic_part(&networks.critics_target, 0)?, &inputs)?.0;
+        for number in 1..setup.critics {
+            let critic = setup.critic_part(&networks.critics_target, number)?;
+            values = values.minimum(&forward(&setup.critic, &critic, &inputs)?.0)?;
+        }
+        let agents = self.setup.spec.agents();
+        let config = &self.setup.config;
+        let (mut rewards, mut discounts) = (Vec::new(), Vec::new());
+        for &slot in &setup.group.slots {
+            let own = batch.rewards.iter().skip(slot).step_by(agents);
+            rewards.extend(own.map(|reward| reward * config.reward_scale));
+            discounts.extend(batch.continues.iter().map(|continues| continues * config.gamma));
+        }
+        self.upload(rewards, 1)? + (self.upload(discounts, 1)? * values)?
+    }
+
+    /// The critics' inputs at the replayed actions of a group, `[members * rows, inputs]`.
+    fn critic_inputs(&self, index: usize, batch: &Batch) -> Result<Tensor> {
+        let setup = &self.setup.groups[index];
+        let mut inputs = Vec::new();
+        for view in &setup.views {
+            let all = 0..batch.rows;
+            view.gather(batch.observations(all.clone()), batch.actions(all), batch.rows, &mut inputs);
+        }
+        self.upload(inputs, setup.critic.inputs())
+    }
+
+    fn update_critics(
+        &mut self,
+        index: usize,
+        inputs: &Tensor,
+        targets: &Tensor,
+        measures: Option<&mut Measures>,
+    ) -> Result<()> {
+        let setup = &self.setup.groups[index];
+        let rows = inputs.dim(0)? as f64;
+        let (mut gradients, mut errors, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..setup.critics {
+            let critic = setup.critic_part(&self.groups[index].critics, number)?;
+            let (value, kept) = forward(&setup.critic, &critic, inputs)?;
+            let error = (&value - targets)?;
+            let wanted = Wanted::Parameters { inputs };
+            gradients.push(backward(&setup.critic, &critic, &kept, (&error * (2.0 / rows))?, wanted)?);
+            errors.push(error);
+            values.push(value);
+        }
+        let config = &self.setup.config;
+        let Networks { critics, critics_adam, .. } = &mut self.groups[index];
+        let gradient = Tensor::cat(&gradients, 0)?;
+        let norm =
+            critics_adam.step(critics, &gradient, config.critic_learning_rate, config.gradient_clip)?;
+        if let Some(measures) = measures {
+            measures.critic_loss = Tensor::cat(&errors, 0)?.sqr()?.mean_all()?.to_scalar()?;
+            measures.q_mean = Tensor::cat(&values, 0)?.mean_all()?.to_scalar()?;
+            measures.critic_gradient_norm = norm.sum_all()?.to_scalar()?;
+        }
+        Ok(())
+    }
+
+    fn update_actor(
+        &mut self,
+        index: usize,
+        batch: &Batch,
+        critic_inputs: &Tensor,
+        measures: Option<&mut Measures>,
+    ) -> Result<()> {
+        let setup = &self.setup.groups[index];
+        let mut own = Vec::new();
+        for view in &setup.views {
+            view.gather_own(batch.observations(0..batch.rows), batch.rows, &mut own);
+        }
+        let own = self.upload(own, setup.actor.inputs())?;
+        let (outputs, kept) = forward(&setup.actor, &self.groups[index].actor, &own)?;
+        let actions = outputs.tanh()?;
+        let columns = setup.action_columns();
+        let mut parts = vec![critic_inputs.narrow(1, 0, columns.start)?, actions.clone()];
+        let others = setup.critic.inputs() - columns.end;
+        if others > 0 {
+            parts.push(critic_inputs.narrow(1, columns.end, others)?);
+        }
+        let inputs = Tensor::cat(&parts, 1)?;
+        let critic = setup.critic_part(&self.groups[index].critics, 0)?;
+        let (values, critic_kept) = forward(&setup.critic, &critic, &inputs)?;
+        let rows = inputs.dim(0)? as f64;
+        let climb = Tensor::full(-1.0 / rows as f32, values.shape(), &self.device)?;
+        let action_gradient =
+            backward(&setup.critic, &critic, &critic_kept, climb, Wanted::Columns { columns })?;
+        let config = &self.setup.config;
+        let penalty = f64::from(config.action_penalty) / outputs.elem_count() as f64;
+        let slope = actions.sqr()?.affine(-1.0, 1.0)?;
+        let output_gradient = ((action_gradient * slope)? + (&outputs * (2.0 * penalty))?)?;
+        let wanted = Wanted::Parameters { inputs: &own };
+        let gradient = backward(&setup.actor, &self.groups[index].actor, &kept, output_gradient, wanted)?;
+        let Networks { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
+            &mut self.groups[index];
+        let norm = actor_adam.step(actor, &gradient, config.actor_learning_rate, config.gradient_clip)?;
+        polyak(actor_target, actor, config.tau)?;
+        polyak(policy, actor, config.policy_average)?;
+        polyak(critics_target, critics, config.tau)?;
+        if let Some(measures) = measures {
+            let squares: f32 = outputs.sqr()?.sum_all()?.to_scalar()?;
+            measures.actor_loss = penalty as f32 * squares - values.mean_all()?.to_scalar::<f32>()?;
+            let saturated = actions.abs()?.gt(0.95)?.to_dtype(candle_core::DType::F32)?.mean_all()?;
+            measures.saturation = saturated.to_scalar()?;
+            measures.actor_gradient_norm = norm.sum_all()?.to_scalar()?;
+        }
+        Ok(())
+    }
+}
+
+impl Engine for DeviceEngine {
+    fn update(
+        &mut self,
+        batch: &Batch,
+        actors_too: bool,
+        mut measures: Option<&mut [Measures]>,
+    ) -> Result<()> {
+        let next_actions = self.next_actions(batch)?;
+        for index in 0..self.groups.len() {
+            let mut measures = measures.as_mut().map(|measures| &mut measures[index]);
+            if let Some(measures) = &mut measures {
+                **measures = Measures { actors_updated: actors_too, ..Measures::default() };
+            }
+            let inputs = self.critic_inputs(index, batch)?;
+            let targets = self.critic_targets(index, batch, &next_actions)?;
+            self.update_critics(index, &inputs, &targets, measures.as_deref_mut())?;
+            if actors_too {
+                self.update_actor(index, batch, &inputs, measures)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn acting(&self, index: usize) -> Result<Vec<f32>> {
+        self.groups[index].policy.to_vec1()
+    }
+
+    fn weights(&self) -> Result<Vec<Weights>> {
+        self.groups.iter().map(Networks::download).collect()
+    }
+
+    fn set_weights(&mut self, weights: Vec<Weights>) -> Result<()> {
+        *self = Self::new(self.setup.clone(), weights, &self.device)?;
+        Ok(())
+    }
+}
+
+impl GroupSetup {
+    /// The parameters of critic `number` among those of all.
+    fn critic_part(&self, critics: &Tensor, number: usize) -> Result<Tensor> {
+        let size = self.critic.parameters();
+        critics.narrow(0, number * size, size)
+    }
+}
+
+impl Networks {
+    fn upload(weights: Weights, device: &Device) -> Result<Self> {
+        let flat = |numbers: &[f32]| Tensor::from_slice(numbers, numbers.len(), device);
+        let adam = |moments: &Moments| {
+            Ok::<_, candle_core::Error>(Adam {
+                first: flat(&moments.first)?,
+                second: flat(&moments.second)?,
+                steps: moments.steps,
+            })
+        };
+        Ok(Self {
+            actor: flat(&weights.actor)?,
+            actor_target: flat(&weights.actor_target)?,
+            policy: flat(&weights.policy)?,
+            critics: flat(&weights.critics)?,
+            critics_target: flat(&weights.critics_target)?,
+            actor_adam: adam(&weights.actor_adam)?,
+            critics_adam: adam(&weights.critics_adam)?,
+        })
+    }
+
+    fn download(&self) -> Result<Weights> {
+        let moments = |adam: &Adam| {
+            Ok::<_, candle_core::Error>(Moments {
+                first: adam.first.to_vec1()?,
+                second: adam.second.to_vec1()?,
+                steps: adam.steps,
+            })
+        };
+        Ok(Weights {
+            actor: self.actor.to_vec1()?,
+            actor_target: self.actor_target.to_vec1()?,
+            policy: self.policy.to_vec1()?,
+            critics: self.critics.to_vec1()?,
+            critics_target: self.critics_target.to_vec1()?,
+            actor_adam: moments(&self.actor_adam)?,
+            critics_adam: moments(&self.critics_adam)?,
+        })
+    }
+}
+
+/// `target += tau (online - target)`.
+fn polyak(target: &mut Tensor, online: &Tensor, tau: f32) -> Result<()> {
+    let tau = f64::from(tau);
+    *target = ((&*target * (1.0 - tau))? + (online * tau)?)?;
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! Updates on the CPU: plain loops over kernels, no allocation once warm.
+//!
+//! The minibatch is cut in two halves of its rows, one a [`Lane`], each walked in chunks that stay in the nearest cache
+//! from the first layer to the last gradient. The lanes' gradients are added in a fixed order, so that the numbers are
+//! the same whether one thread computes both or two compute one each.
+
+mod adam;
+mod backward;
+mod lane;
+
+use std::sync::Arc;
+
+use candle_core::Result;
+
+use self::{adam::step, backward::PackedBackward, lane::Lane};
+use super::{Engine, Measures, Setup, Weights};
+use crate::{
+    kernels::{dot, move_towards},
+    learner::batch::Batch,
+    policy::PackedNetwork,
+};
+
+/// Updates by our own kernels, in place.
+#[derive(Debug)]
+pub(in crate::learner) struct HostEngine {
+    setup: Arc<Setup>,
+    groups: Vec<Networks>,
+    lanes: [Lane; 2],
+    /// Whether the lanes run on two threads.
+    shared: bool,
+}
+
+/// One policy's networks: their weights, and the same in the layout that products read.
+#[derive(Debug)]
+struct Networks {
+    weights: Weights,
+    actor: PackedNetwork,
+    actor_backward: PackedBackward,
+    actor_target: PackedNetwork,
+    critics: Vec<PackedNetwork>,
+    critics_backward: Vec<PackedBackward>,
+    critics_target: Vec<PackedNetwork>,
+}
+
+impl HostEngine {
+    pub(in crate::learner) fn new(setup: Arc<Setup>, weights: Vec<Weights>) -> Self {
+        let groups = weights.into_iter().zip(&setup.groups).map(|(weights, setup)| Networks {
+            weights,
+            actor: PackedNetwork::default(),
+            actor_backward: PackedBackward::default(),
+            actor_target: PackedNetwork::default(),
+            critics: vec![PackedNetwork::default(); setup.critics],
+            critics_backward: vec![PackedBackward::default(); setup.critics],
+            critics_target: vec![PackedNetwork::default(); setup.critics],
+        });
+        let mut engine = Self {
+            groups: groups.collect(),
+            lanes: [Lane::new(&setup), Lane::new(&setup)],
+            shared: false,
+            setup,
+        };
+        for index in 0..engine.groups.len() {
+            engine.pack_critics(index);
+            engine.pack_actor(index);
+            engine.pack_targets(index);
+        }
+        engine
+    }
+
+    /// Runs `work` for both lanes and the rows of their halves of the batch.
+    fn on_lanes(
+        &mut self,
+        batch: &Batch,
+        work: impl Fn(&mut Lane, &[Networks], std::ops::Range<usize>) + Sync,
+    ) {
+        let Self { groups, lanes: [first, second], shared, .. } = self;
+        let middle = batch.rows.div_ceil(2);
+        if *shared {
+            rayon::join(|| work(first, groups, 0..middle), || work(second, groups, middle..batch.rows));
+        } else {
+            work(first, groups, 0..middle);
+            work(second, groups, middle..batch.rows);
+        }
+    }
+
+    fn pack_critics(&mut self, index: usize) {
+        let setup = &self.setup.groups[index];
+        let networks = &mut self.groups[index];
+        let parameters = networks.weights.critics.chunks_exact(setup.critic.parameters());
+        let packed = networks.critics.iter_mut().zip(&mut networks.critics_backward);
+        for (number, (parameters, (forward, backward))) in parameters.zip(packed).enumerate() {
+            forward.pack(&setup.critic, parameters);
+            // The actor climbs the first critic.
+            let columns = if number == 0 { setup.action_columns() } else { 0..0 };
+            backward.pack(&setup.critic, parameters, columns);
+        }
+    }
+
+    fn pack_actor(&mut self, index: usize) {
+        let shape = &self.setup.groups[index].actor;
+        let networks = &mut self.groups[index];
+        networks.actor.pack(shape, &networks.weights.actor);
+        networks.actor_backward.pack(shape, &networks.weights.actor, 0..0);
+    }
+
+    fn pack_targets(&mut self, index: usize) {
+        let setup = &self.setup.groups[index];
+        let networks = &mut self.groups[index];
+        networks.actor_target.pack(&setup.actor, &networks.weights.actor_target);
+        let parameters = networks.weights.critics_target.chunks_exact(setup.critic.parameters());
+        for (parameters, packed) in parameters.zip(&mut networks.critics_target) {
+            packed.pack(&setup.critic, parameters);
+        }
+    }
+
+    /// Steps the critics of policy `index` down their gradient; returns its norm before clipping.
+    fn step_critics(&mut self, index: usize) -> f64 {
+        let config = &self.setup.config;
+        let [first, second] = &mut self.lanes;
+        let gradient = &mut first.critic_gradients[index];
+        let norm = add(gradient, &second.critic_gradients[index]);
+        let Weights { critics, critics_adam, .. } = &mut self.groups[index].weights;
+        let clip = clip(norm, config.gradient_clip);
+        step(critics, critics_adam, gradient, clip, config.critic_learning_rate);
+        self.pack_critics(index);
+        norm
+    }
+
+    /// Steps the actor of policy `index` and moves its average and all targets; returns the gradient's norm before
+    /// clipping.
+    fn step_actor(&mut self, index: usize) -> f64 {
+        let config = &self.setup.config;
+        let [first, second] = &mut self.lanes;
+        let gradient = &mut first.actor_gradients[index];
+        let norm = add(gradient, &second.actor_gradients[index]);
+        let Weights { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
+            &mut self.groups[index].weights;
+        step(actor, actor_adam, gradient, clip(norm, config.gradient_clip), config.actor_learning_rate);
+        move_towards(actor_target, actor, config.tau);
+        move_towards(policy, actor, config.policy_average);
+        move_towards(critics_target, critics, config.tau);
+        self.pack_actor(index);
+        self.pack_targets(index);
+        norm
+    }
+}
+
+impl Engine for HostEngine {
+    fn update(
+        &mut self,
+        batch: &Batch,
+        actors_too: bool,
+        mut measures: Option<&mut [Measures]>,
+    ) -> Result<()> {
+        let setup = self.setup.clone();
+        self.on_lanes(batch, |lane, groups, rows| lane.critic_gradients(&setup, groups, batch, rows));
+        for index in 0..self.groups.len() {
+            let norm = self.step_critics(index);
+            if let Some(measures) = &mut measures {
+                let [first, second] = &self.lanes;
+                let values = (batch.rows * setup.groups[index].views.len()) as f32;
+                let mean = |sum: f32| sum / (values * setup.groups[index].critics as f32);
+                let (a, b) = (&first.sums[index], &second.sums[index]);
+                measures[index] = Measures {
+                    critic_loss: mean(a.squared_error + b.squared_error),
+                    q_mean: mean(a.value + b.value),
+                    critic_gradient_norm: norm as f32,
+                    actors_updated: actors_too,
+                    ..Measures::default()
+                };
+            }
+        }
+        if !actors_too {
+            return Ok(());
+        }
+        self.on_lanes(batch, |lane, groups, rows| lane.actor_gradients(&setup, groups, batch, rows));
+        for index in 0..self.groups.len() {
+            let norm = self.step_actor(index);
+            if let Some(measures) = &mut measures {
+                let [a, b] = &self.lanes;
+                let (a, b) = (&a.sums[index], &b.sums[index]);
+                let group = &setup.groups[index];
+                let rows = (batch.rows * group.views.len()) as f32;
+                let outputs = rows * group.group.agent.action_size as f32;
+                let penalty = setup.config.action_penalty * (a.squared_output + b.squared_output) / outputs;
+                measures[index].actor_loss = penalty - (a.climbed_value + b.climbed_value) / rows;
+                measures[index].saturation = (a.saturated + b.saturated) / outputs;
+                measures[index].actor_gradient_norm = norm as f32;
+            }
+        }
+        Ok(())
+    }
+
+    fn acting(&self, index: usize) -> Result<Vec<f32>> {
+        Ok(self.groups[index].weights.policy.clone())
+    }
+
+    fn weights(&self) -> Result<Vec<Weights>> {
+        Ok(self.groups.iter().map(|networks| networks.weights.clone()).collect())
+    }
+
+    fn set_weights(&mut self, weights: Vec<Weights>) -> Result<()> {
+        let shared = self.shared;
+        *self = Self::new(self.setup.clone(), weights);
+        self.shared = shared;
+        Ok(())
+    }
+
+    fn share_work(&mut self) {
+        self.shared = true;
+    }
+}
+
+/// Adds `other` to the gradient and returns the sum's norm.
+fn add(gradient: &mut [f32], other: &[f32]) -> f64 {
+    for (gradient, other) in gradient.iter_mut().zip(other) {
+        *gradient += other;
+    }
+    dot(gradient, gradient).sqrt()
+}
+
+/// The factor that brings a gradient of this norm to at most `max_norm`.
+fn clip(norm: f64, max_norm: f64) -> f64 {
+    if norm > max_norm { max_norm / (norm + 1e-6) } else { 1.0 }
+}
