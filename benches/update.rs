@@ -1,4 +1,4 @@
-//! One learner update, on one thread.
+//! One learner update, on one thread; with the feature `cuda`, on the GPU too, as `update/cuda/..`.
 //!
 //! `update/plain/AGENTSxWIDTHxBATCH` is plain MADDPG with two hidden layers and separate policies, the algorithm that
 //! public PyTorch implementations run; `update/default/tennis` is the default preset at tennis' sizes.
@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use bevy_maddpg::{
     games::tennis,
-    learner::{Learner, LearnerConfig, Preset},
+    learner::{DeviceChoice, Learner, LearnerConfig, Preset},
     policy::{AgentSpec, ArenaSpec},
     random::stream,
     transition::TransitionBlock,
@@ -16,7 +16,7 @@ use candle_core::Device;
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::RngExt;
 
-fn filled(config: LearnerConfig, spec: ArenaSpec) -> Learner {
+fn filled(config: LearnerConfig, spec: ArenaSpec, device: &Device) -> Learner {
     let rows = 4 * config.batch_size;
     let mut random = stream(0, "bench", 0);
     let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f32>>();
@@ -27,12 +27,16 @@ fn filled(config: LearnerConfig, spec: ArenaSpec) -> Learner {
         next_observations: draw(rows * spec.joint_observation_size()),
         terminated: vec![false; rows],
     };
-    let mut learner = Learner::new(config, spec, Device::Cpu, 0).expect("a CPU learner");
+    let mut learner = Learner::new(config, spec, device.clone(), 0).expect("a learner");
     learner.remember(&block);
     learner
 }
 
-fn plain(agents: usize, width: usize, batch: usize, observation_size: usize, action_size: usize) -> Learner {
+fn plain(
+    [agents, width, batch]: [usize; 3],
+    [observation_size, action_size]: [usize; 2],
+    device: &Device,
+) -> Learner {
     let agent = AgentSpec { behavior: "agent".into(), observation_size, action_size };
     let config = LearnerConfig {
         share_policies: false,
@@ -43,19 +47,27 @@ fn plain(agents: usize, width: usize, batch: usize, observation_size: usize, act
         normalize_observations: false,
         ..Preset::Maddpg.config().learner
     };
-    filled(config, ArenaSpec { slots: vec![agent; agents] })
+    filled(config, ArenaSpec { slots: vec![agent; agents] }, device)
 }
 
 fn updates(criterion: &mut Criterion) {
+    updates_on(&Device::Cpu, "update", criterion);
+    if cfg!(feature = "cuda") {
+        let gpu = DeviceChoice::Cuda.open(&LearnerConfig::default(), &tennis::spec());
+        updates_on(&gpu.expect("a build with `cuda` is measured on a GPU"), "update/cuda", criterion);
+    }
+}
+
+fn updates_on(device: &Device, group: &str, criterion: &mut Criterion) {
     let mut bench = |name: &str, mut learner: Learner| {
-        criterion.bench_function(name, |bencher| {
+        criterion.bench_function(&format!("{group}/{name}"), |bencher| {
             bencher.iter(|| black_box(learner.update(false).expect("an update")))
         });
     };
-    bench("update/plain/3x64x1024", plain(3, 64, 1024, 18, 5));
-    bench("update/plain/2x256x256", plain(2, 256, 256, 24, 2));
-    bench("update/plain/2x128x256", plain(2, 128, 256, 24, 2));
-    bench("update/default/tennis", filled(Preset::Matd3.config().learner, tennis::spec()));
+    bench("plain/3x64x1024", plain([3, 64, 1024], [18, 5], device));
+    bench("plain/2x256x256", plain([2, 256, 256], [24, 2], device));
+    bench("plain/2x128x256", plain([2, 128, 256], [24, 2], device));
+    bench("default/tennis", filled(Preset::Matd3.config().learner, tennis::spec(), device));
 }
 
 criterion_group!(benches, updates);

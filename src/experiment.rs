@@ -181,7 +181,7 @@ impl Experiment {
         let interrupted = listen_for_interrupts()?;
         let policy = options.policy.as_deref().map(|path| self.load_policy(path)).transpose()?;
         let config = options.training_config()?;
-        options.device.open()?;
+        options.device.check()?;
         if options.arenas == Some(0) {
             return Err(ExperimentError::NoArenas);
         }

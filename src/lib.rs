@@ -130,7 +130,8 @@
 //! | `watch` | yes | the [window](watch): dashboard, learning curve, keys |
 //! | `experiment` | yes | a [training run](experiment) as a program: options, output folder, summary |
 //! | `wayland` | no | the window on Wayland; needs the system's wayland-client to build |
-//! | `cuda`, `metal` | no | training on the GPU |
+//! | `cuda`, `metal` | no | training on the GPU; [`DeviceChoice`](learner::DeviceChoice) says when it is used |
+//! | `gpu-tests` | no | the tests that need a GPU |
 //!
 //! Without any feature the crate is the policy alone: load a file, act.
 //!
@@ -138,7 +139,7 @@
 //!
 //! The simulation takes the same fixed steps at every speed, in a window and headless. Every random number comes from a
 //! stream seeded by the run's seed and its purpose. In [lockstep](learner::Pace::Lockstep), the same seed and binary
-//! give the same policy file, bit by bit; at the other paces the learner's timing differs from run to run.
+//! give the same policy file on the CPU, bit by bit; at the other paces the learner's timing differs from run to run.
 //!
 //! # Troubleshooting
 //!

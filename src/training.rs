@@ -28,7 +28,7 @@ pub struct TrainingPlugin {
     pub config: LearnerConfig,
     /// How game and learner keep step. Default: the game never waits.
     pub pace: Pace,
-    /// Where the learner computes. Default: a GPU where there is one.
+    /// Where the learner computes. Default: the faster of GPU and CPU.
     pub device: DeviceChoice,
     /// Seed of the weights and the sampling. Default: 0.
     pub seed: u64,
@@ -130,7 +130,7 @@ fn start(
     }
     *started = true;
     let TrainingPlugin { config, pace, device, seed, resume, .. } = training.plugin.clone();
-    let device = device.open()?;
+    let device = device.open(&config, arenas.spec())?;
     let learner = match resume {
         Some(path) => Learner::load(&path, arenas.spec(), device)?,
         None => Learner::new(config, arenas.spec().clone(), device, seed)?,

@@ -52,7 +52,8 @@ pub struct Options {
     /// Play one side from the keyboard, in the window.
     #[arg(long, value_name = "SIDE")]
     pub human: Option<HumanSide>,
-    /// Where the learner computes: auto, cpu, cuda or metal.
+    /// Where the learner computes: cpu, cuda, metal, or auto, which times a few updates at the start and takes the
+    /// fastest that the build and the machine have.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
     /// Speed of the game in the window at the start.
