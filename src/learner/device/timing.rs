@@ -55,17 +55,15 @@ fn random_transitions(rows: usize, spec: &ArenaSpec) -> TransitionBlock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::AgentSpec;
+    use crate::{learner::Preset, policy::AgentSpec};
 
     #[test]
-    fn a_wider_learner_takes_longer() {
+    fn every_preset_can_be_timed() {
         let agent = AgentSpec { behavior: "agent".into(), observation_size: 8, action_size: 2 };
         let spec = ArenaSpec { slots: vec![agent; 2] };
-        let time = |width: usize| {
-            let config = LearnerConfig { critic_hidden: vec![width; 2], ..LearnerConfig::default() };
-            update_time(&Device::Cpu, &config, &spec).unwrap()
-        };
-        let (narrow, wide) = (time(16), time(256));
-        assert!(Duration::ZERO < narrow && narrow < wide, "{narrow:?}, {wide:?}");
+        for preset in Preset::ALL {
+            let time = update_time(&Device::Cpu, &preset.config().learner, &spec).unwrap();
+            assert!(time > Duration::ZERO, "{preset}");
+        }
     }
 }
