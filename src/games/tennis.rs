@@ -19,7 +19,7 @@ mod court;
 mod play;
 mod rules;
 
-pub use court::{Ball, Court, CourtPart, Side, dimensions, spawn};
+pub use court::{Ball, Court, CourtPart, Side, dimensions};
 pub use rules::Rally;
 
 use bevy::{
@@ -77,9 +77,7 @@ impl Plugin for TennisPlugin {
                     .in_set(AgentSystems::Simulate),
             )
             .add_systems(Startup, move |mut commands: Commands| {
-                for index in 0..plugin.arenas {
-                    court::spawn(&mut commands, index, plugin.seed);
-                }
+                court::spawn(&mut commands, plugin.arenas, plugin.seed);
             })
             .add_systems(Observe, play::sense)
             .add_systems(Reset, play::serve)
@@ -87,6 +85,7 @@ impl Plugin for TennisPlugin {
                 self.schedule,
                 (
                     play::move_rackets.in_set(AgentSystems::Act),
+                    court::tilt_rackets.after(PhysicsSet::SyncBackend).before(PhysicsSet::StepSimulation),
                     (rules::clamp_ball, rules::judge_contacts, rules::judge_crossings)
                         .chain()
                         .in_set(AgentSystems::Reward),
