@@ -1,12 +1,15 @@
 //! Acting: decisions of whole worlds, the policy's forward pass, the swap.
 //!
 //! `rollout/tennis/ARENAS` is one decision of all arenas, five ticks, acting with noise and recording, without a
-//! learner; throughput in agent-decisions. `physics/tennis/64` is the same number of ticks of the same bodies under
-//! rapier alone.
+//! learner; throughput in agent-decisions. `physics/tennis/64` is the same number of rapier's steps of the same bodies
+//! in the same states, replayed from a recorded rollout, and nothing else.
 
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
-use bevy::{ecs::message::MessageRegistry, prelude::*};
+use bevy::prelude::*;
 use bevy_maddpg::{
     games::tennis::{self, TennisPlugin},
     headless,
@@ -14,7 +17,10 @@ use bevy_maddpg::{
     policy::{PolicySlot, PolicySnapshot, Scratch},
     prelude::*,
 };
-use bevy_rapier3d::prelude::*;
+use bevy_rapier3d::{
+    prelude::*,
+    rapier::{dynamics::RigidBodyHandle, math::Pose},
+};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn policy() -> PolicySnapshot {
@@ -33,32 +39,118 @@ fn world(arenas: usize) -> App {
     app
 }
 
-/// The bodies of 64 arenas in a world of rapier alone: no agents, no rules but the clamp on the balls' speed, without
-/// which perfectly elastic balls grow faster and faster, and dearer. Without serves the bodies jam after a while: see
-/// docs/benchmarks.md.
-fn bare_physics() -> App {
-    let mut app = headless::app(tennis::DECISION_PERIOD);
-    app.insert_resource(TimestepMode::Fixed { dt: tennis::TICK_SECONDS as f32, substeps: 1 })
-        .insert_resource(Time::<Fixed>::from_seconds(tennis::TICK_SECONDS))
-        .add_plugins(RapierPhysicsPlugin::<NoUserData>::default().in_fixed_schedule())
-        .add_systems(Startup, |mut commands: Commands| {
-            for index in 0..64 {
-                tennis::spawn(&mut commands, index, 0);
-            }
-        })
-        .add_systems(FixedUpdate, clamp_balls.after(PhysicsSet::Writeback));
-    MessageRegistry::register_message::<CollisionEvent>(app.world_mut());
-    headless::start(&mut app);
-    (0..20).for_each(|_| app.update());
-    app
+/// What the game did to rapier's bodies between one step and the next: rackets driven, balls clamped, serves.
+#[derive(Resource, Default)]
+struct Recording {
+    ticks: Vec<Vec<(RigidBodyHandle, State)>>,
+    after_step: Vec<(RigidBodyHandle, State)>,
 }
 
-fn clamp_balls(mut balls: Query<&mut Velocity, With<tennis::Ball>>) {
-    for mut velocity in &mut balls {
-        let clamped = velocity.linear.clamp(Vec3::splat(-9.0), Vec3::splat(9.0));
-        if velocity.linear != clamped {
-            velocity.linear = clamped;
+/// Position and velocity of a body.
+type State = (Pose, Vec3);
+
+fn states(bodies: &RapierRigidBodySet) -> impl Iterator<Item = (RigidBodyHandle, State)> {
+    bodies.bodies.iter().map(|(handle, body)| (handle, (*body.position(), body.linvel())))
+}
+
+fn note_changes(bodies: Single<&RapierRigidBodySet>, mut recording: ResMut<Recording>) {
+    let Recording { ticks, after_step } = &mut *recording;
+    let changed = states(&bodies).zip(after_step.iter()).filter(|(now, before)| now != *before);
+    ticks.push(changed.map(|(now, _)| now).collect());
+}
+
+fn note_result(bodies: Single<&RapierRigidBodySet>, mut recording: ResMut<Recording>) {
+    recording.after_step = states(&bodies).collect();
+}
+
+/// Decisions of a recording.
+const RECORDED: usize = 400;
+
+/// The game's 64 arenas under rapier's own step and nothing else. The bodies are given back what a recorded game
+/// gave them, so that they go through the same states bit by bit, contacts and all.
+struct Replay {
+    app: App,
+    physics: QueryState<(
+        &'static mut RapierContextSimulation,
+        &'static mut RapierContextColliders,
+        &'static mut RapierContextJoints,
+        &'static mut RapierRigidBodySet,
+        &'static RapierConfiguration,
+    )>,
+    ticks: Vec<Vec<(RigidBodyHandle, State)>>,
+    next: usize,
+}
+
+impl Replay {
+    fn record() -> Self {
+        let mut app = world(64);
+        app.init_resource::<Recording>().add_systems(
+            FixedUpdate,
+            (
+                note_changes.after(PhysicsSet::SyncBackend).before(PhysicsSet::StepSimulation),
+                note_result.after(PhysicsSet::StepSimulation).before(PhysicsSet::Writeback),
+            ),
+        );
+        app.world_mut().run_system_cached(note_result).expect("one physics world");
+        (0..RECORDED).for_each(|_| app.update());
+        let ticks = app.world_mut().remove_resource::<Recording>().expect("inserted above").ticks;
+        let mut replay = Self::from_start(ticks);
+        (0..RECORDED).for_each(|_| replay.decision());
+        let mut ends = [app.world_mut(), replay.app.world_mut()].map(|world| {
+            states(world.query::<&RapierRigidBodySet>().single(world).expect("one")).collect::<Vec<_>>()
+        });
+        assert!(ends[0] == ends[1], "the replay is the game's physics bit by bit");
+        ends[0].clear();
+        Self::from_start(replay.ticks)
+    }
+
+    fn from_start(ticks: Vec<Vec<(RigidBodyHandle, State)>>) -> Self {
+        let mut app = world(64);
+        Self { physics: app.world_mut().query(), app, ticks, next: 0 }
+    }
+
+    fn decision(&mut self) {
+        let (mut simulation, mut colliders, mut joints, mut bodies, configuration) =
+            self.physics.single_mut(self.app.world_mut()).expect("one physics world");
+        let simulation = &mut *simulation;
+        let joints = &mut *joints;
+        for changes in &self.ticks[self.next..self.next + tennis::DECISION_PERIOD as usize] {
+            for (handle, (position, velocity)) in changes {
+                let body = bodies.bodies.get_mut(*handle).expect("the same bodies");
+                if body.position() != position {
+                    body.set_position(*position, true);
+                }
+                body.set_linvel(*velocity, true);
+            }
+            simulation.pipeline.step(
+                configuration.gravity,
+                &simulation.integration_parameters,
+                &mut simulation.islands,
+                &mut simulation.broad_phase,
+                &mut simulation.narrow_phase,
+                &mut bodies.bodies,
+                &mut colliders.colliders,
+                &mut joints.impulse_joints,
+                &mut joints.multibody_joints,
+                &mut simulation.ccd_solver,
+                &(),
+                &(),
+            );
         }
+        self.next += tennis::DECISION_PERIOD as usize;
+    }
+
+    fn time(&mut self, decisions: u64) -> Duration {
+        let mut time = Duration::ZERO;
+        for _ in 0..decisions {
+            if self.next == self.ticks.len() {
+                *self = Self::from_start(std::mem::take(&mut self.ticks));
+            }
+            let start = Instant::now();
+            self.decision();
+            time += start.elapsed();
+        }
+        time
     }
 }
 
@@ -70,10 +162,10 @@ fn rollouts(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(arenas), |bencher| bencher.iter(|| app.update()));
     }
     group.finish();
-    let mut app = bare_physics();
+    let mut replay = Replay::record();
     let mut group = criterion.benchmark_group("physics/tennis");
     group.throughput(Throughput::Elements(128));
-    group.bench_function("64", |bencher| bencher.iter(|| app.update()));
+    group.bench_function("64", |bencher| bencher.iter_custom(|decisions| replay.time(decisions)));
     group.finish();
 }
 

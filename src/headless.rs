@@ -18,10 +18,11 @@
 use std::time::Duration;
 
 use bevy::{
-    app::ScheduleRunnerPlugin,
+    app::{ScheduleRunnerPlugin, TaskPoolThreadAssignmentPolicy},
     ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SingleThreadedExecutor},
     prelude::*,
     time::TimeUpdateStrategy,
+    transform::systems::StaticTransformOptimizations,
 };
 
 /// An app whose every update is `ticks` fixed steps, on one thread: many small arenas are stepped faster so.
@@ -29,8 +30,18 @@ use bevy::{
 /// Add plugins and systems, then call [`start`], then [`App::update`] as often as needed.
 pub fn app(ticks: u32) -> App {
     let mut app = App::new();
-    app.add_plugins((MinimalPlugins.build().disable::<ScheduleRunnerPlugin>(), TransformPlugin))
-        .insert_resource(TimeUpdateStrategy::FixedTimesteps(ticks));
+    let one_thread = TaskPoolThreadAssignmentPolicy { max_threads: 1, ..TaskPoolOptions::default().compute };
+    let task_pools = TaskPoolPlugin {
+        task_pool_options: TaskPoolOptions { compute: one_thread, ..TaskPoolOptions::default() },
+    };
+    app.add_plugins((
+        MinimalPlugins.build().disable::<ScheduleRunnerPlugin>().set(task_pools),
+        TransformPlugin,
+    ))
+    // Finding the trees that have not changed wakes other threads each update, which costs more than a tick of a
+    // few arenas, and rapier's own propagation would miss bodies with children.
+    .insert_resource(StaticTransformOptimizations::Disabled)
+    .insert_resource(TimeUpdateStrategy::FixedTimesteps(ticks));
     let labels: [InternedScheduleLabel; 10] = [
         First.intern(),
         PreUpdate.intern(),

@@ -29,6 +29,7 @@ impl WaitTimes {
     fn push(&mut self, wait: Duration) {
         let wait = wait.as_secs_f32();
         if self.seconds.len() < WAITS {
+            self.seconds.reserve_exact(WAITS - self.seconds.len());
             self.seconds.push(wait);
         } else {
             self.seconds[self.next] = wait;

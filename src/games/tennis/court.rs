@@ -1,5 +1,5 @@
 use bevy::prelude::*;
-use bevy_rapier3d::prelude::*;
+use bevy_rapier3d::{prelude::*, rapier::math::Pose};
 
 use super::{FRAMES, TIME_LIMIT, play, rules::Rally};
 use crate::{
@@ -86,7 +86,7 @@ impl Side {
     }
 }
 
-/// A fixed part of a court.
+/// A fixed part of the courts; neighboring arenas share it.
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CourtPart {
     /// Half of the floor.
@@ -97,9 +97,27 @@ pub enum CourtPart {
     Net,
 }
 
-/// Spawns arena number `index`, whose serves are seeded by `seed`. [`TennisPlugin`](super::TennisPlugin) does this.
-pub fn spawn(commands: &mut Commands, index: usize, seed: u64) {
-    let z = -(index as f32) * SPACING;
+/// Arenas in a row that lie on common ground. Nothing moves along z, so one floor, one net and two walls do for all
+/// of them, and rapier has little more than the three moving colliders of each arena to look after.
+const ROW: usize = 64;
+
+/// Spawns that many arenas, whose serves are seeded by `seed`.
+pub(super) fn spawn(commands: &mut Commands, arenas: usize, seed: u64) {
+    for first in (0..arenas).step_by(ROW) {
+        let row = first..arenas.min(first + ROW);
+        spawn_ground(commands, arena_z(row.start), arena_z(row.end - 1));
+        for index in row {
+            spawn_arena(commands, index, seed);
+        }
+    }
+}
+
+fn arena_z(index: usize) -> f32 {
+    -(index as f32) * SPACING
+}
+
+fn spawn_arena(commands: &mut Commands, index: usize, seed: u64) {
+    let z = arena_z(index);
     let arena = commands.spawn((Arena::with_time_limit(TIME_LIMIT), Transform::default())).id();
     let rackets = Side::BOTH.map(|side| spawn_racket(commands, arena, side, z));
     let ball = commands
@@ -121,25 +139,10 @@ pub fn spawn(commands: &mut Commands, index: usize, seed: u64) {
         z,
         random: stream(seed, "tennis serve", index as u64),
     });
-    for side in Side::BOTH {
-        let out = -side.mirror();
-        fixed(
-            commands,
-            CourtPart::Floor(side),
-            [out * HALF_LENGTH / 2.0, FLOOR - 0.5, z],
-            [HALF_LENGTH, 1.0, WIDTH],
-        );
-        let height = FLOOR + WALL_HEIGHT / 2.0;
-        fixed(commands, CourtPart::Wall(side), [out * (WALL + 0.5), height, z], [1.0, WALL_HEIGHT, WIDTH]);
-    }
-    let height = NET - FLOOR;
-    fixed(commands, CourtPart::Net, [0.0, FLOOR + height / 2.0, z], [NET_THICKNESS, height, WIDTH]);
 }
 
 fn spawn_racket(commands: &mut Commands, arena: Entity, side: Side, z: f32) -> Entity {
-    let tilt = Quat::from_rotation_z((RACKET_TILT * side.mirror()).to_radians());
     let [x, y, depth] = RACKET.map(|size| size / 2.0);
-    let behind = tilt * Vec3::new(-RACKET_BEHIND * side.mirror(), 0.0, 0.0);
     commands
         .spawn((
             Agent::new("player", play::OBSERVATION_SIZE, play::ACTION_SIZE).with_frames(FRAMES),
@@ -148,7 +151,7 @@ fn spawn_racket(commands: &mut Commands, arena: Entity, side: Side, z: f32) -> E
             Transform::from_xyz(-7.0 * side.mirror(), -1.5, z),
             RigidBody::Dynamic,
             Velocity::default(),
-            Collider::compound(vec![(behind, tilt, Collider::cuboid(x, y, depth))]),
+            Collider::cuboid(x, y, depth),
             ColliderMassProperties::Mass(4.0),
             LockedAxes::TRANSLATION_LOCKED_Z | LockedAxes::ROTATION_LOCKED,
             (slippery(), Ccd::enabled(), Sleeping::disabled()),
@@ -156,15 +159,44 @@ fn spawn_racket(commands: &mut Commands, arena: Entity, side: Side, z: f32) -> E
         .id()
 }
 
-fn fixed(commands: &mut Commands, part: CourtPart, [x, y, z]: [f32; 3], size: [f32; 3]) {
-    let [width, height, depth] = size.map(|size| size / 2.0);
-    commands.spawn((
-        part,
-        Transform::from_xyz(x, y, z),
-        RigidBody::Fixed,
-        Collider::cuboid(width, height, depth),
-        slippery(),
-    ));
+/// Puts the boxes of new rackets behind their pivots, tilted.
+///
+/// `bevy_rapier` takes a collider's place on its body from a child entity alone, and a child's transform would have to
+/// be propagated each tick. A compound of one box needs no child, but makes the physics step a tenth slower.
+pub(super) fn tilt_rackets(
+    rackets: Query<(&Side, &RapierColliderHandle), Added<RapierColliderHandle>>,
+    mut physics: Query<&mut RapierContextColliders, With<DefaultRapierContext>>,
+) -> Result {
+    for (side, handle) in &rackets {
+        let tilt = Quat::from_rotation_z((RACKET_TILT * side.mirror()).to_radians());
+        let behind = tilt * Vec3::new(-RACKET_BEHIND * side.mirror(), 0.0, 0.0);
+        if let Some(racket) = physics.single_mut()?.colliders.get_mut(handle.0) {
+            racket.set_position_wrt_parent(Pose::from_parts(behind, tilt));
+        }
+    }
+    Ok(())
+}
+
+/// Floor, walls and net of the arenas from one z to another.
+fn spawn_ground(commands: &mut Commands, first: f32, last: f32) {
+    let (z, depth) = ((first + last) / 2.0, WIDTH + first - last);
+    // Without a rigid body a collider is as fixed, and rapier's results are not copied back to it each tick.
+    let mut fixed = |part: CourtPart, [x, y]: [f32; 2], [width, height]: [f32; 2]| {
+        commands.spawn((
+            part,
+            Transform::from_xyz(x, y, z),
+            Collider::cuboid(width / 2.0, height / 2.0, depth / 2.0),
+            slippery(),
+        ));
+    };
+    for side in Side::BOTH {
+        let out = -side.mirror();
+        fixed(CourtPart::Floor(side), [out * HALF_LENGTH / 2.0, FLOOR - 0.5], [HALF_LENGTH, 1.0]);
+        let height = FLOOR + WALL_HEIGHT / 2.0;
+        fixed(CourtPart::Wall(side), [out * (WALL + 0.5), height], [1.0, WALL_HEIGHT]);
+    }
+    let height = NET - FLOOR;
+    fixed(CourtPart::Net, [0.0, FLOOR + height / 2.0], [NET_THICKNESS, height]);
 }
 
 fn slippery() -> Friction {
