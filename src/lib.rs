@@ -126,7 +126,8 @@
 //! |---|---|---|
 //! | `game` | yes | agents, arenas, the rollout: enough to play trained policies |
 //! | `learner` | yes | the MADDPG learner on candle; builds without Bevy |
-//! | `games` | yes | [tennis](games::tennis), on rapier |
+//! | `particle` | yes | the [particle worlds](games::particle) of the MADDPG paper |
+//! | `games` | yes | those and [tennis](games::tennis), on rapier |
 //! | `watch` | yes | the [window](watch): dashboard, learning curve, keys |
 //! | `experiment` | yes | a [training run](experiment) as a program: options, output folder, summary |
 //! | `wayland` | no | the window on Wayland; needs the system's wayland-client to build |
@@ -162,7 +163,7 @@ pub mod arena;
 #[cfg(feature = "experiment")]
 pub mod experiment;
 pub mod exploration;
-#[cfg(feature = "games")]
+#[cfg(feature = "particle")]
 pub mod games;
 #[cfg(feature = "game")]
 pub mod headless;
