@@ -115,6 +115,7 @@
 //! | [`ActionOverride`](agent::ActionOverride) | agent | someone else decides: a person, a script |
 //! | [`InArena`](arena::InArena) | agent | arena and slot |
 //! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; how the episode stands |
+//! | [`Measures`](arena::Measures) | arena | what the game counts beside rewards, if it does |
 //! | [`ActingPolicy`](rollout::ActingPolicy) | resource | the policy that acts |
 //! | [`Exploration`](rollout::Exploration) | resource | the noise, on or off |
 //! | [`Training`](training::Training) | resource | the running learner: checkpoints, failures |

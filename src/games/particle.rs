@@ -23,7 +23,8 @@
 //! mpe2's continuous action has 5 numbers in 0 to 1 where ours has 2: nothing, left, right, down, up. Only right minus
 //! left and up minus down count, and they are our two. [`ParticleWorld::act_as_mpe2`] takes all 5.
 //!
-//! What the paper judges the scenarios by, and mpe2 calls benchmark data, comes with each [`ParticleEpisode`]:
+//! What the paper judges the scenarios by, and mpe2 calls benchmark data, are the arenas'
+//! [`Measures`](crate::arena::Measures), after the mean return of each team (`predators_return`) where there are two:
 //!
 //! | scenario | measures of an episode |
 //! |---|---|
@@ -45,9 +46,9 @@ mod spread;
 mod tag;
 mod world;
 
-pub use play::{ParticleArena, ParticleEpisode, spawn};
+pub use play::{ParticleArena, spawn};
 pub use rules::{Measure, Over, Role};
-pub use scenario::{Scenario, UnknownScenario};
+pub use scenario::{Scenario, Team, UnknownScenario};
 pub use world::{
     Body, CONTACT_FORCE, CONTACT_MARGIN, DAMPING, MAX_WORDS, ParticleWorld, STEP_SECONDS, Voice,
 };
@@ -89,20 +90,19 @@ impl Plugin for ParticlePlugin {
     fn build(&self, app: &mut App) {
         let Self { scenario, arenas, seed, schedule } = *self;
         app.insert_resource(Time::<Fixed>::from_seconds(STEP_SECONDS))
-            .add_message::<ParticleEpisode>()
             .add_systems(Startup, move |mut commands: Commands| {
                 for index in 0..arenas {
                     play::spawn(&mut commands, scenario, index, seed);
                 }
             })
             .add_systems(Observe, play::sense)
-            .add_systems(Reset, (play::report, play::place).chain())
+            .add_systems(Reset, play::place)
             .add_systems(
                 schedule,
                 (
                     play::act.in_set(AgentSystems::Act),
                     play::simulate.in_set(AgentSystems::Simulate),
-                    play::judge.in_set(AgentSystems::Reward),
+                    (play::reward, play::measure).chain().in_set(AgentSystems::Reward),
                 ),
             );
     }

@@ -1,9 +1,9 @@
 use bevy::prelude::*;
 
-use super::{Over, ParticleWorld, Scenario, TIME_LIMIT};
+use super::{Over, ParticleWorld, Scenario, TIME_LIMIT, Team};
 use crate::{
     agent::{Action, Agent, Observation, Reward},
-    arena::{Arena, Episode, EpisodeStatus, InArena},
+    arena::{Arena, Episode, InArena, Measures},
     random::{Random, stream},
 };
 
@@ -16,51 +16,13 @@ pub struct ParticleArena {
     pub world: ParticleWorld,
     /// The agents, by slot.
     pub agents: Vec<Entity>,
-    /// Measures so far, see [`measures`](Self::measures).
+    /// Those whose returns are measured: none where all agents are one team.
+    teams: Vec<Team>,
+    /// The scenario's measures, summed over the episode or the last ones.
     sums: Vec<f64>,
     /// Memory for one step's rewards or measures.
     values: Vec<f64>,
     random: Random,
-}
-
-/// Written when an episode of a particle world has ended, before the arena is reset; beside
-/// [`EpisodeEnded`](crate::arena::EpisodeEnded).
-#[derive(Message, Debug, Clone, PartialEq)]
-pub struct ParticleEpisode {
-    /// The arena.
-    pub arena: Entity,
-    /// What was played.
-    pub scenario: Scenario,
-    /// Undiscounted return of each team, in the order of [`Scenario::teams`]: the mean of its agents'.
-    pub team_returns: Vec<f32>,
-    /// In the order of [`Scenario::measures`].
-    pub measures: Vec<f32>,
-}
-
-impl ParticleArena {
-    /// The measures of an episode of `decisions` decisions, in the order of [`Scenario::measures`]; zeros before the
-    /// first.
-    fn measures(&self, decisions: u32) -> Vec<f32> {
-        let decisions = f64::from(decisions.max(1));
-        let over = self.scenario.measures().iter().map(|measure| measure.over);
-        let value = |(sum, over): (&f64, Over)| match over {
-            Over::Sum | Over::Last => *sum as f32,
-            Over::Mean => (*sum / decisions) as f32,
-        };
-        self.sums.iter().zip(over).map(value).collect()
-    }
-
-    fn measure(&mut self) {
-        let measures = self.scenario.measures();
-        let values = &mut self.values[..measures.len()];
-        self.scenario.measure(&self.world, values);
-        for ((sum, value), measure) in self.sums.iter_mut().zip(values).zip(measures) {
-            match measure.over {
-                Over::Sum | Over::Mean => *sum += *value,
-                Over::Last => *sum = *value,
-            }
-        }
-    }
 }
 
 /// Spawns arena number `index`, whose starts are seeded by `seed`. [`ParticlePlugin`](super::ParticlePlugin) does this.
@@ -75,34 +37,21 @@ pub fn spawn(commands: &mut Commands, scenario: Scenario, index: usize, seed: u6
             commands.spawn((agent, InArena::slot(arena, slot))).id()
         })
         .collect();
-    commands.entity(arena).insert(ParticleArena {
-        scenario,
-        world: scenario.world(),
-        sums: vec![0.0; scenario.measures().len()],
-        values: vec![0.0; scenario.measures().len().max(agents.len())],
-        agents,
-        random: stream(seed, "particle start", index as u64),
-    });
-}
-
-/// Reports the episodes that have ended.
-pub(super) fn report(
-    arenas: Query<(Entity, &ParticleArena, &Episode)>,
-    rewards: Query<&Reward>,
-    mut ended: MessageWriter<ParticleEpisode>,
-) {
-    for (entity, arena, episode) in &arenas {
-        if episode.is_running() || episode.status() == EpisodeStatus::New {
-            continue;
-        }
-        let returns: Vec<f32> = rewards.iter_many(&arena.agents).map(Reward::episode_return).collect();
-        ended.write(ParticleEpisode {
-            arena: entity,
-            scenario: arena.scenario,
-            team_returns: arena.scenario.team_returns(&returns),
-            measures: arena.measures(episode.decisions()),
-        });
-    }
+    let teams = Some(scenario.teams()).filter(|teams| teams.len() > 1).unwrap_or_default();
+    let returns = teams.iter().map(|team| format!("{}_return", team.name));
+    let measures = scenario.measures().iter().map(|measure| measure.name.into());
+    commands.entity(arena).insert((
+        Measures::new(returns.chain(measures)),
+        ParticleArena {
+            scenario,
+            world: scenario.world(),
+            teams,
+            sums: vec![0.0; scenario.measures().len()],
+            values: vec![0.0; scenario.measures().len().max(agents.len())],
+            agents,
+            random: stream(seed, "particle start", index as u64),
+        },
+    ));
 }
 
 /// Sets the worlds up for new episodes.
@@ -148,17 +97,40 @@ pub(super) fn simulate(mut arenas: Query<&mut ParticleArena>) {
     }
 }
 
-/// Rewards the step just made and measures it.
-pub(super) fn judge(mut arenas: Query<&mut ParticleArena>, mut rewards: Query<&mut Reward>) {
+/// Rewards the step just made.
+pub(super) fn reward(mut arenas: Query<&mut ParticleArena>, mut rewards: Query<&mut Reward>) {
     for mut arena in &mut arenas {
-        let arena = &mut *arena;
-        let values = &mut arena.values[..arena.agents.len()];
-        arena.scenario.reward(&arena.world, values);
-        for (agent, value) in arena.agents.iter().zip(values) {
+        let ParticleArena { scenario, world, agents, values, .. } = &mut *arena;
+        let values = &mut values[..agents.len()];
+        scenario.reward(world, values);
+        for (agent, value) in agents.iter().zip(values) {
             if let Ok(mut reward) = rewards.get_mut(*agent) {
                 reward.add(*value as f32);
             }
         }
-        arena.measure();
+    }
+}
+
+/// Measures the episodes up to the step just made.
+pub(super) fn measure(
+    mut arenas: Query<(&mut ParticleArena, &mut Measures, &Episode)>,
+    rewards: Query<&Reward>,
+) {
+    for (mut arena, mut measures, episode) in &mut arenas {
+        let ParticleArena { scenario, world, agents, teams, sums, values, .. } = &mut *arena;
+        let mut shown = measures.values_mut();
+        for (team, shown) in teams.iter().zip(&mut shown) {
+            let returns = rewards.iter_many(team.slots.iter().map(|slot| agents[*slot]));
+            *shown = returns.map(Reward::episode_return).sum::<f32>() / team.slots.len() as f32;
+        }
+        let steps = f64::from(episode.decisions());
+        let values = &mut values[..sums.len()];
+        scenario.measure(world, values);
+        for (((sum, value), measure), shown) in
+            sums.iter_mut().zip(values).zip(scenario.measures()).zip(shown)
+        {
+            *sum = if measure.over == Over::Last { *value } else { *sum + *value };
+            *shown = if measure.over == Over::Mean { *sum / steps } else { *sum } as f32;
+        }
     }
 }

@@ -33,6 +33,15 @@ pub enum Scenario {
     Crypto,
 }
 
+/// Agents that win and lose together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Team {
+    /// Its name.
+    pub name: &'static str,
+    /// The slots of its agents, in ascending order.
+    pub slots: Vec<usize>,
+}
+
 /// A name that is none of the scenarios'.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no scenario is named `{found}`; the scenarios are {}", Scenario::ALL.map(Scenario::name).join(", "))]
@@ -74,20 +83,27 @@ impl Scenario {
     }
 
     /// The teams, in the order of their first agents.
-    pub fn teams(self) -> Vec<&'static str> {
-        let mut teams: Vec<_> = self.roles().iter().map(|role| role.team).collect();
-        teams.dedup();
+    pub fn teams(self) -> Vec<Team> {
+        let mut teams: Vec<Team> = Vec::new();
+        for (slot, role) in self.roles().iter().enumerate() {
+            match teams.iter_mut().find(|team| team.name == role.team) {
+                Some(team) => team.slots.push(slot),
+                None => teams.push(Team { name: role.team, slots: vec![slot] }),
+            }
+        }
         teams
     }
 
-    /// The return of each team, in the order of [`teams`](Self::teams): the mean of its agents', given by slot.
-    pub fn team_returns(self, returns: &[f32]) -> Vec<f32> {
-        let mean = |team: &str| {
-            let members = self.roles().iter().zip(returns).filter(|(role, _)| role.team == team);
-            let (sum, count) = members.fold((0.0, 0.0), |(sum, count), (_, own)| (sum + own, count + 1.0));
-            sum / count
-        };
-        self.teams().into_iter().map(mean).collect()
+    /// The score of an episode from its returns by slot, for a learning curve: where all are one team, the mean; else
+    /// the predators' return, or that of those who play against the adversary or Eve.
+    pub fn score(self) -> fn(&[f32]) -> f32 {
+        match self {
+            Self::Spread | Self::SpeakerListener => {
+                |returns| returns.iter().sum::<f32>() / returns.len() as f32
+            }
+            Self::Tag => |returns| returns[0],
+            Self::Adversary | Self::Push | Self::Crypto => |returns| returns[1],
+        }
     }
 
     /// What episodes are judged by, apart from returns.
@@ -182,10 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn a_team_s_return_is_the_mean_of_its_agents() {
-        assert_eq!(Scenario::Tag.teams(), ["predators", "prey"]);
-        assert_eq!(Scenario::Tag.team_returns(&[1.0, 2.0, 6.0, -4.0]), [3.0, -4.0]);
-        assert_eq!(Scenario::Crypto.team_returns(&[-1.0, 2.0, 4.0]), [-1.0, 3.0]);
-        assert_eq!(Scenario::Spread.team_returns(&[1.0, 2.0, 3.0]), [2.0]);
+    fn teams_have_their_slots_and_one_of_them_is_scored() {
+        let teams = |scenario: Scenario| {
+            scenario.teams().into_iter().map(|team| (team.name, team.slots)).collect::<Vec<_>>()
+        };
+        assert_eq!(teams(Scenario::Tag), [("predators", vec![0, 1, 2]), ("prey", vec![3])]);
+        assert_eq!(teams(Scenario::Crypto), [("eve", vec![0]), ("alice_and_bob", vec![1, 2])]);
+        assert_eq!(teams(Scenario::SpeakerListener), [("pair", vec![0, 1])]);
+        assert_eq!(Scenario::Spread.score()(&[1.0, 2.0, 6.0]), 3.0);
+        assert_eq!(Scenario::Adversary.score()(&[-1.0, 0.5, 0.5]), 0.5);
     }
 }
