@@ -1,4 +1,6 @@
-use bevy::{camera::SubCameraView, prelude::*, window::PrimaryWindow};
+#[cfg(feature = "particle")]
+use bevy::camera::SubCameraView;
+use bevy::{prelude::*, window::PrimaryWindow};
 
 use super::{Settings, style::WatchFont};
 
@@ -69,6 +71,7 @@ fn measure_inset(side: Single<&ComputedNode, With<SideColumn>>, mut inset: ResMu
 }
 
 /// Moves the optical center of the scene's camera to the middle of what the dashboard leaves free.
+#[cfg(feature = "particle")]
 pub(super) fn keep_clear_of_dashboard(
     inset: Res<SceneInset>,
     window: Single<&Window, With<PrimaryWindow>>,

@@ -139,7 +139,9 @@ fn build_landmark(
     let disc = Transform::from_xyz(0.0, height / 2.0, 0.0).with_scale(Vec3::new(radius, height, radius));
     visual.spawn((Mesh3d(stock.disc.clone()), stock.material(paint::of_landmark(arena, index)), disc));
     if !is_obstacle {
-        let ring = Transform::from_xyz(0.0, 0.02, 0.0).with_scale(Vec3::splat(radius + 0.06));
+        // An agent that stands on it does not hide its ring.
+        let largest = arena.world.agents().iter().map(|agent| agent.size as f32).fold(0.0, f32::max);
+        let ring = Transform::from_xyz(0.0, 0.02, 0.0).with_scale(Vec3::splat(largest + 0.04));
         visual.spawn((
             Ring,
             Mesh3d(stock.ring.clone()),
