@@ -124,6 +124,29 @@ impl Episode {
     }
 }
 
+/// What a game measures in an episode beside returns: goals, touches, distances. On the entity with the [`Arena`],
+/// where the game has any; the game sets it in [`AgentSystems::Reward`](crate::rollout::AgentSystems::Reward), and
+/// each [`EpisodeEnded`] carries it.
+#[derive(Component, Debug, Clone, Default, PartialEq)]
+pub struct Measures(Vec<(String, f32)>);
+
+impl Measures {
+    /// Measures of these names, zero as yet.
+    pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self(names.into_iter().map(|name| (name.into(), 0.0)).collect())
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f32)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// The values, in the order of the names.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut f32> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+}
+
 /// Written when an episode has ended, before the arena is reset.
 #[derive(Message, Debug, Clone, PartialEq)]
 pub struct EpisodeEnded {
@@ -139,6 +162,8 @@ pub struct EpisodeEnded {
     pub truncated: bool,
     /// Scale of the exploration noise it was played with.
     pub exploration_scale: f32,
+    /// What the game measured in the episode.
+    pub measures: Measures,
 }
 
 #[cfg(test)]

@@ -92,7 +92,8 @@ pub struct Setup {
     pub arenas: usize,
     /// Seed of the game's own randomness.
     pub seed: u64,
-    /// The slot that a person plays, in a window.
+    /// The side that a person plays, in a window: 0 is left and 1 is right, of tennis the slots, of the particle worlds
+    /// the teams.
     pub human: Option<usize>,
 }
 
@@ -164,7 +165,12 @@ impl Experiment {
 
     /// Runs by the program's command line. Prints errors and the summary.
     pub fn run(self) -> ExitCode {
-        match self.run_with(Options::parse()) {
+        self.run_by(Options::parse())
+    }
+
+    /// Runs by options that the program has parsed along with its own. Prints errors and the summary.
+    pub fn run_by(self, options: Options) -> ExitCode {
+        match self.run_with(options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln_line(&format!("error: {error}"));

@@ -115,6 +115,7 @@
 //! | [`ActionOverride`](agent::ActionOverride) | agent | someone else decides: a person, a script |
 //! | [`InArena`](arena::InArena) | agent | arena and slot |
 //! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; how the episode stands |
+//! | [`Measures`](arena::Measures) | arena | what the game counts beside rewards, if it does |
 //! | [`ActingPolicy`](rollout::ActingPolicy) | resource | the policy that acts |
 //! | [`Exploration`](rollout::Exploration) | resource | the noise, on or off |
 //! | [`Training`](training::Training) | resource | the running learner: checkpoints, failures |
@@ -126,7 +127,8 @@
 //! |---|---|---|
 //! | `game` | yes | agents, arenas, the rollout: enough to play trained policies |
 //! | `learner` | yes | the MADDPG learner on candle; builds without Bevy |
-//! | `games` | yes | [tennis](games::tennis), on rapier |
+//! | `particle` | yes | the [particle worlds](games::particle) of the MADDPG paper |
+//! | `games` | yes | those and [tennis](games::tennis), on rapier |
 //! | `watch` | yes | the [window](watch): dashboard, learning curve, keys |
 //! | `experiment` | yes | a [training run](experiment) as a program: options, output folder, summary |
 //! | `wayland` | no | the window on Wayland; needs the system's wayland-client to build |
@@ -163,7 +165,7 @@ pub mod arena;
 #[cfg(feature = "experiment")]
 pub mod experiment;
 pub mod exploration;
-#[cfg(feature = "games")]
+#[cfg(feature = "particle")]
 pub mod games;
 #[cfg(feature = "game")]
 pub mod headless;

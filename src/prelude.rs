@@ -7,7 +7,7 @@ pub use crate::training::{LearnerReport, Training};
 #[cfg(feature = "game")]
 pub use crate::{
     agent::{Action, ActionOverride, Agent, Observation, Reward},
-    arena::{Arena, ArenaAgents, Episode, EpisodeEnded, EpisodeStatus, InArena},
+    arena::{Arena, ArenaAgents, Episode, EpisodeEnded, EpisodeStatus, InArena, Measures},
     plugin::MaddpgPlugins,
     rollout::{ActingPolicy, AgentSystems, Exploration, Observe, Reset, RolloutClock},
 };

@@ -3,7 +3,7 @@
 //! These two records are the only source of metrics. The window, `metrics.csv`, the TensorBoard
 //! events and the summary are readers of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ pub struct EpisodeRecord {
     pub decisions: u64,
     /// Seconds since the run started.
     pub seconds: f64,
+    /// What the game measured beside returns, by name.
+    #[serde(default)]
+    pub measures: BTreeMap<String, f32>,
 }
 
 /// What the learner reports every few updates; means are over the updates since the last report.

@@ -27,6 +27,8 @@ mod format;
 mod help;
 mod keys;
 mod layout;
+#[cfg(feature = "particle")]
+pub mod particle;
 mod plot;
 mod screenshots;
 mod statistics;

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bevy::{ecs::message::MessageCursor, prelude::*};
 
 use super::{Evaluation, Experiment, Setup};
@@ -35,16 +37,18 @@ pub fn evaluate(
         app.update();
         let ended = app.world().resource::<Messages<EpisodeEnded>>();
         for episode in cursor.read(ended) {
-            scores.push(episode.index, (experiment.score)(&episode.returns));
+            scores.push(episode, (experiment.score)(&episode.returns));
         }
     }
-    Evaluation::of(&scores.scores)
+    scores.evaluation()
 }
 
 /// The first scores of each arena, an equal share of all.
 pub(super) struct EpisodeScores {
     left: Vec<usize>,
     scores: Vec<f32>,
+    /// Sums of what the game measures.
+    measures: BTreeMap<String, f32>,
     wanted: usize,
 }
 
@@ -54,20 +58,27 @@ impl EpisodeScores {
         Self {
             left: (0..arenas).map(share).collect(),
             scores: Vec::with_capacity(episodes),
+            measures: BTreeMap::new(),
             wanted: episodes,
         }
     }
 
-    pub(super) fn push(&mut self, arena: usize, score: f32) {
-        if let Some(left) = self.left.get_mut(arena).filter(|left| **left > 0) {
-            *left -= 1;
-            self.scores.push(score);
+    pub(super) fn push(&mut self, episode: &EpisodeEnded, score: f32) {
+        let Some(left) = self.left.get_mut(episode.index).filter(|left| **left > 0) else {
+            return;
+        };
+        *left -= 1;
+        self.scores.push(score);
+        for (name, value) in episode.measures.iter() {
+            *self.measures.entry(name.into()).or_default() += value;
         }
     }
 
-    #[cfg(feature = "watch")]
-    pub(super) fn scores(&self) -> &[f32] {
-        &self.scores
+    /// What the episodes so far come to; `None` before the first.
+    pub(super) fn evaluation(&self) -> Option<Evaluation> {
+        let mean = |(name, sum): (&String, &f32)| (name.clone(), sum / self.scores.len() as f32);
+        let measures = self.measures.iter().map(mean).collect();
+        Evaluation::of(&self.scores).map(|evaluation| Evaluation { measures, ..evaluation })
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -78,16 +89,33 @@ impl EpisodeScores {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arena::Measures;
+
+    fn episode(index: usize, touches: f32) -> EpisodeEnded {
+        let mut measures = Measures::new(["touches"]);
+        measures.values_mut().for_each(|value| *value = touches);
+        EpisodeEnded {
+            arena: Entity::PLACEHOLDER,
+            index,
+            returns: Vec::new(),
+            decisions: 1,
+            truncated: false,
+            exploration_scale: 0.0,
+            measures,
+        }
+    }
 
     #[test]
     fn every_arena_counts_equally() {
         let mut scores = EpisodeScores::new(2, 3);
         for (arena, score) in [(0, 1.0), (0, 2.0), (0, 9.0), (0, 9.0)] {
-            scores.push(arena, score);
+            scores.push(&episode(arena, score), score);
         }
         assert!(!scores.is_complete(), "the second arena's episode is missing");
-        scores.push(1, 3.0);
+        scores.push(&episode(1, 6.0), 3.0);
         assert!(scores.is_complete());
         assert_eq!(scores.scores, [1.0, 2.0, 3.0]);
+        let evaluation = scores.evaluation().unwrap();
+        assert_eq!((evaluation.mean, &evaluation.measures), (2.0, &[("touches".into(), 3.0)].into()));
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bevy::prelude::*;
 
 use super::{
@@ -159,10 +161,12 @@ impl Run {
             let best = summary.best_score_100.map_or("none yet".into(), |best| format!("{best:.3}"));
             eprintln_line(&format!("not solved: best mean score of 100 episodes {best}, solved is {bar}"));
         }
-        if let Some(Evaluation { episodes, mean, min, max }) = summary.evaluation {
+        tell_measures("the last 100 training episodes", &summary.measures);
+        if let Some(Evaluation { episodes, mean, min, max, measures }) = &summary.evaluation {
             eprintln_line(&format!(
                 "{episodes} episodes without noise: mean {mean:.3}, least {min:.3}, most {max:.3}"
             ));
+            tell_measures("the episodes without noise", measures);
         }
         if let Some(folder) = folder {
             summary.write(folder.summary())?;
@@ -174,6 +178,15 @@ impl Run {
         }
         println_line(&summary.to_json_line());
         Ok(())
+    }
+}
+
+/// Tells a person the means of what the game measures beside the score, if it does.
+fn tell_measures(of: &str, measures: &BTreeMap<String, f32>) {
+    let words: Vec<_> =
+        measures.iter().map(|(name, value)| format!("{} {value:.3}", name.replace('_', " "))).collect();
+    if !words.is_empty() {
+        eprintln_line(&format!("means of {of}: {}", words.join(", ")));
     }
 }
 

@@ -237,6 +237,8 @@ struct Row {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use std::io::Write;
     use std::path::Path;
 
@@ -253,6 +255,7 @@ mod tests {
             exploration_scale: 0.5,
             decisions: 31 * number,
             seconds: 0.25,
+            measures: BTreeMap::new(),
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Options {
     /// Seed of everything random.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// Arenas that play at once [default: the game's, 64 for tennis].
+    /// Arenas that play at once [default: the game's, 64 unless it says otherwise].
     #[arg(long, value_name = "N")]
     pub arenas: Option<usize>,
     /// Stop as soon as the game is solved.

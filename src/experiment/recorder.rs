@@ -132,6 +132,7 @@ impl Recorder {
             solved_at_seconds: solved.map(|solved| solved.seconds),
             score_100: status.score_100,
             best_score_100: status.best_score_100,
+            measures: self.board.recent_measures(),
             decisions: status.decisions,
             agent_decisions_per_second: status.agent_decisions_per_second,
             updates: training.updates(),
@@ -207,6 +208,7 @@ fn record(
         exploration_scale: ended.exploration_scale,
         decisions: clock.decisions,
         seconds,
+        measures: ended.measures.iter().map(|(name, value)| (name.into(), value)).collect(),
     });
     let reports = reports.read().map(|report| report.0.clone());
     if recorder.error.is_none() {

@@ -1,5 +1,7 @@
 //! The score of a run so far: its mean, its best, its curve, and when it was solved.
 
+use std::collections::BTreeMap;
+
 use super::curve::CurvePoint;
 use crate::telemetry::{EpisodeRecord, ScoreWindow};
 
@@ -26,6 +28,7 @@ pub struct ScoreBoard {
     bar: Option<f32>,
     window: ScoreWindow,
     score_100: Option<f32>,
+    measures: BTreeMap<String, ScoreWindow>,
     solved: Option<Solved>,
     episodes: u64,
     points: Vec<CurvePoint>,
@@ -43,6 +46,7 @@ impl ScoreBoard {
             bar,
             window: ScoreWindow::new(SCORE_WINDOW),
             score_100: None,
+            measures: BTreeMap::new(),
             solved: None,
             episodes: 0,
             points: Vec::new(),
@@ -54,6 +58,16 @@ impl ScoreBoard {
     /// Takes one more episode; returns the mean score of the last 100, `None` before the 100th.
     pub fn push(&mut self, record: &EpisodeRecord) -> Option<f32> {
         self.score_100 = self.window.push(record.score);
+        for (name, value) in &record.measures {
+            match self.measures.get_mut(name) {
+                Some(window) => _ = window.push(*value),
+                None => {
+                    let mut window = ScoreWindow::new(SCORE_WINDOW);
+                    window.push(*value);
+                    self.measures.insert(name.clone(), window);
+                }
+            }
+        }
         self.episodes = record.episode;
         let reached = self.score_100.zip(self.bar).is_some_and(|(mean, bar)| mean >= bar);
         if reached && self.solved.is_none() {
@@ -102,6 +116,12 @@ impl ScoreBoard {
         self.window.mean()
     }
 
+    /// Means over the last episodes, at most 100 of them, of what the game measures beside returns.
+    pub fn recent_measures(&self) -> BTreeMap<String, f32> {
+        let mean = |(name, window): (&String, &ScoreWindow)| Some((name.clone(), window.mean()?));
+        self.measures.iter().filter_map(mean).collect()
+    }
+
     /// The best mean score of 100 episodes so far.
     pub fn best_score_100(&self) -> Option<f32> {
         self.window.best()
@@ -133,6 +153,7 @@ mod tests {
             exploration_scale: 0.0,
             decisions: 10 * number,
             seconds: number as f64,
+            measures: BTreeMap::new(),
         }
     }
 
@@ -152,6 +173,19 @@ mod tests {
         assert_eq!(board.solved(), Some(solved), "it stays solved");
         assert_eq!((board.score_100(), board.best_score_100()), (Some(0.0), Some(1.0)));
         assert_eq!(board.episodes(), 300);
+    }
+
+    #[test]
+    fn measures_have_the_mean_of_the_last_hundred_episodes() {
+        let mut board = ScoreBoard::new(None);
+        for number in 1..=150 {
+            let touches = if number <= 50 { 9.0 } else { number as f32 % 2.0 };
+            board.push(&EpisodeRecord {
+                measures: [("touches".into(), touches)].into(),
+                ..episode(number, 0.0)
+            });
+        }
+        assert_eq!(board.recent_measures(), [("touches".into(), 0.5)].into());
     }
 
     #[test]

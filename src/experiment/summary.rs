@@ -1,5 +1,6 @@
 //! The summary of a run: one JSON object, on the last line of standard output and in `summary.json`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -29,6 +30,10 @@ pub struct Summary {
     pub score_100: Option<f32>,
     /// The best such mean of the run.
     pub best_score_100: Option<f32>,
+    /// Means over the last 100 training episodes of what the game measures beside the score, by name; left out where
+    /// it measures nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, f32>,
     /// Play without exploration noise after the training, where there was one.
     pub evaluation: Option<Evaluation>,
     /// Joint decisions of all arenas.
@@ -50,7 +55,7 @@ pub struct Summary {
 }
 
 /// Scores of episodes played without exploration noise.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Episodes played.
     pub episodes: u64,
@@ -60,10 +65,13 @@ pub struct Evaluation {
     pub min: f32,
     /// The best score.
     pub max: f32,
+    /// Means of what the game measures beside the score, by name; left out where it measures nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, f32>,
 }
 
 impl Evaluation {
-    /// Sums up `scores`; `None` where there are none.
+    /// Sums up `scores`, without measures; `None` where there are none.
     pub fn of(scores: &[f32]) -> Option<Self> {
         let (&first, _) = scores.split_first()?;
         let sum: f64 = scores.iter().map(|&score| f64::from(score)).sum();
@@ -72,6 +80,7 @@ impl Evaluation {
             mean: (sum / scores.len() as f64) as f32,
             min: scores.iter().copied().fold(first, f32::min),
             max: scores.iter().copied().fold(first, f32::max),
+            measures: BTreeMap::new(),
         })
     }
 }

@@ -10,6 +10,7 @@
 //! | `charts/episodic_return_<slot>` | return of the agent in that slot, where an arena has several |
 //! | `charts/episodic_length` | decisions of an episode |
 //! | `charts/score_100` | mean score of the last 100 episodes, from the 100th on |
+//! | `measures/NAME` | what the game measures in an episode beside returns |
 //! | `charts/exploration_scale` | scale of the exploration noise |
 //! | `charts/SPS` | joint decisions per second, over the last second or more |
 //! | `charts/updates`, `charts/UPS` | updates so far, and per second since the last report |
@@ -117,6 +118,9 @@ impl TensorBoardWriter {
         if let Some(score_100) = score_100 {
             event.scalar("charts/score_100", score_100);
         }
+        for (name, value) in &record.measures {
+            event.scalar(&format!("measures/{name}"), *value);
+        }
         if let Some(rate) = self.decisions_per_second(record) {
             event.scalar("charts/SPS", rate);
         }
@@ -209,6 +213,8 @@ fn create_unused(folder: &Path) -> Result<(PathBuf, File), OutputError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::event::decode::{self, Scalar};
     use super::*;
 
@@ -223,6 +229,7 @@ mod tests {
             exploration_scale: 0.75,
             decisions: 20 * number,
             seconds,
+            measures: BTreeMap::new(),
         }
     }
 

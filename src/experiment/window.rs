@@ -5,7 +5,7 @@ use std::{
 
 use bevy::{app::MainScheduleOrder, ecs::schedule::ScheduleLabel, log::LogPlugin, prelude::*};
 
-use super::{Evaluation, ExperimentError, Recorder, Run, RunFolder, Summary, evaluation::EpisodeScores};
+use super::{ExperimentError, Recorder, Run, RunFolder, Summary, evaluation::EpisodeScores};
 use crate::{
     arena::EpisodeEnded,
     learner::Pace,
@@ -121,13 +121,13 @@ fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) 
         }
         let Some(counted) = &mut scores else { return };
         for episode in ended.read() {
-            counted.push(episode.index, (run.experiment.score)(&episode.returns));
+            counted.push(episode, (run.experiment.score)(&episode.returns));
         }
         if !counted.is_complete() {
             return;
         }
         let mut summary = Summary {
-            evaluation: Evaluation::of(counted.scores()),
+            evaluation: counted.evaluation(),
             seconds: start.elapsed().as_secs_f64(),
             ..run.policy_summary(&policy)
         };

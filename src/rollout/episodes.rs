@@ -3,7 +3,7 @@ use bevy::prelude::*;
 use super::{Arenas, Experience, Exploration, Reset, RolloutClock};
 use crate::{
     agent::{Action, Observation, Reward},
-    arena::{Arena, Episode, EpisodeEnded, EpisodeStatus},
+    arena::{Arena, Episode, EpisodeEnded, EpisodeStatus, Measures},
 };
 
 /// Truncates episodes that have had all their decisions.
@@ -26,12 +26,12 @@ pub(super) fn any_needs_reset(episodes: Query<&Episode>) -> bool {
 pub(super) fn finish(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
-    episodes: Query<&Episode>,
+    episodes: Query<(&Episode, Option<&Measures>)>,
     mut agents: Query<(&mut Observation, &Reward)>,
     mut ended: MessageWriter<EpisodeEnded>,
 ) -> Result {
     for (index, entry) in arenas.entries().iter().enumerate() {
-        let episode = episodes.get(entry.arena)?;
+        let (episode, measures) = episodes.get(entry.arena)?;
         let truncated = match episode.status() {
             EpisodeStatus::Terminated => false,
             EpisodeStatus::Truncated => true,
@@ -51,6 +51,7 @@ pub(super) fn finish(
             decisions: episode.decisions(),
             truncated,
             exploration_scale: episode.exploration_scale(),
+            measures: measures.cloned().unwrap_or_default(),
         });
     }
     Ok(())

@@ -111,8 +111,8 @@ fn refresh(
             Head::Mean => {
                 let episodes = curve.episodes().min(settings.score_window as u64);
                 let words = match curve.best() {
-                    Some(best) => format!("mean score of the last {episodes}, best {best:.2}"),
-                    None if episodes > 0 => format!("mean score of the last {episodes}"),
+                    Some(best) => format!("mean of the last {episodes}, best {best:.2}"),
+                    None if episodes > 0 => format!("mean of the last {episodes}"),
                     None => "no episode has ended yet".into(),
                 };
                 (words, style::MUTED)

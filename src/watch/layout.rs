@@ -1,3 +1,5 @@
+#[cfg(feature = "particle")]
+use bevy::camera::SubCameraView;
 use bevy::{prelude::*, window::PrimaryWindow};
 
 use super::{Settings, style::WatchFont};
@@ -66,4 +68,22 @@ fn scale(window: Single<&Window, With<PrimaryWindow>>, mut scale: ResMut<UiScale
 
 fn measure_inset(side: Single<&ComputedNode, With<SideColumn>>, mut inset: ResMut<SceneInset>) {
     inset.set_if_neq(SceneInset { right: side.size().x.round() as u32 });
+}
+
+/// Moves the optical center of the scene's camera to the middle of what the dashboard leaves free.
+#[cfg(feature = "particle")]
+pub(super) fn keep_clear_of_dashboard(
+    inset: Res<SceneInset>,
+    window: Single<&Window, With<PrimaryWindow>>,
+    mut camera: Single<&mut Camera, With<Camera3d>>,
+) {
+    let size = window.physical_size();
+    let view = (inset.right > 0 && size.min_element() > 0).then(|| SubCameraView {
+        full_size: size + UVec2::new(inset.right, 0),
+        offset: Vec2::new(inset.right as f32, 0.0),
+        size,
+    });
+    if camera.sub_camera_view != view {
+        camera.sub_camera_view = view;
+    }
 }

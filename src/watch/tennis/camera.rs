@@ -1,12 +1,9 @@
-use bevy::{
-    camera::SubCameraView, core_pipeline::tonemapping::Tonemapping, math::ops, prelude::*,
-    window::PrimaryWindow,
-};
+use bevy::{core_pipeline::tonemapping::Tonemapping, math::ops, prelude::*, window::PrimaryWindow};
 
 use super::scenery::{AIR, FrontBall};
 use crate::{
     games::tennis::dimensions,
-    watch::{CameraViews, SceneInset},
+    watch::{CameraViews, SceneInset, layout::keep_clear_of_dashboard},
 };
 
 /// The views, in the order of the key.
@@ -41,23 +38,6 @@ fn spawn(mut commands: Commands) {
         DistanceFog { color: AIR, falloff: FogFalloff::Linear { start: 50.0, end: 250.0 }, ..default() },
         Transform::default(),
     ));
-}
-
-/// Moves the optical center to the middle of what the dashboard leaves free.
-fn keep_clear_of_dashboard(
-    inset: Res<SceneInset>,
-    window: Single<&Window, With<PrimaryWindow>>,
-    mut camera: Single<&mut Camera, With<Camera3d>>,
-) {
-    let size = window.physical_size();
-    let view = (inset.right > 0 && size.min_element() > 0).then(|| SubCameraView {
-        full_size: size + UVec2::new(inset.right, 0),
-        offset: Vec2::new(inset.right as f32, 0.0),
-        size,
-    });
-    if camera.sub_camera_view != view {
-        camera.sub_camera_view = view;
-    }
 }
 
 fn go(

@@ -1,0 +1,92 @@
+use bevy::prelude::*;
+
+use super::{
+    FrontArena,
+    paint::{self, Paint},
+};
+use crate::{
+    agent::Reward,
+    arena::Measures,
+    games::particle::ParticleArena,
+    watch::{SceneHud, WatchFont, style},
+};
+
+/// A number of the board.
+#[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// Mean return of the team with this index.
+    Return(usize),
+    /// The measure with this index.
+    Measure(usize),
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(
+        Update,
+        (spawn.run_if(resource_added::<FrontArena>), refresh.run_if(resource_exists::<FrontArena>)),
+    );
+}
+
+fn spawn(
+    mut commands: Commands,
+    font: Res<WatchFont>,
+    front: Res<FrontArena>,
+    arenas: Query<(&ParticleArena, &Measures)>,
+    hud: Single<Entity, With<SceneHud>>,
+) -> Result {
+    let (arena, measures) = arenas.get(front.0)?;
+    let teams = arena.scenario.teams();
+    let mut entries = Vec::new();
+    for (index, team) in teams.iter().enumerate() {
+        // Those that move, or act on what was said, have the color of the team; who only speaks is pale.
+        let paints = team.slots.iter().map(|slot| paint::of_agent(arena, *slot));
+        let paint = paints.min_by_key(|paint| *paint == Paint::Pale).unwrap_or(Paint::Pale);
+        let color = paint.color();
+        entries.push((Entry::Return(index), format!("{} return", team.name), color.mix(&Color::WHITE, 0.25)));
+    }
+    // The returns of teams are measures too.
+    let returns = measures.iter().count() - arena.scenario.measures().len();
+    for (index, (name, _)) in measures.iter().enumerate().skip(returns) {
+        entries.push((Entry::Measure(index), name.into(), style::BRIGHT));
+    }
+    let board = Node { column_gap: px(18), padding: UiRect::axes(px(16), px(7)), ..default() };
+    let cell = Node { flex_direction: FlexDirection::Column, align_items: AlignItems::Center, ..default() };
+    let board = commands
+        .spawn(style::panel(board))
+        .with_children(|board| {
+            for (entry, words, color) in entries {
+                board.spawn(Node { min_width: px(56), ..cell.clone() }).with_children(|cell| {
+                    cell.spawn((entry, font.text("0", 22.0, color)));
+                    cell.spawn(font.text(words.replace('_', " "), 11.0, style::MUTED));
+                });
+            }
+        })
+        .id();
+    commands.entity(*hud).add_child(board);
+    Ok(())
+}
+
+fn refresh(
+    front: Res<FrontArena>,
+    arenas: Query<(&ParticleArena, &Measures)>,
+    rewards: Query<&Reward>,
+    mut entries: Query<(&Entry, &mut Text)>,
+) -> Result {
+    let (arena, measures) = arenas.get(front.0)?;
+    let teams = arena.scenario.teams();
+    for (entry, mut text) in &mut entries {
+        let value = match *entry {
+            Entry::Return(index) => {
+                let slots = &teams[index].slots;
+                let returns = rewards.iter_many(slots.iter().map(|slot| arena.agents[*slot]));
+                returns.map(Reward::episode_return).sum::<f32>() / slots.len() as f32
+            }
+            Entry::Measure(index) => measures.iter().nth(index).map_or(0.0, |(_, value)| value),
+        };
+        style::write(
+            &mut text,
+            if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.2}") },
+        );
+    }
+    Ok(())
+}

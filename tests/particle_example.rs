@@ -1,0 +1,66 @@
+//! The particle example as a program: every scenario trains, its teams and measures are in the summary.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use bevy_maddpg::{experiment::Summary, games::particle::Scenario, policy::PolicySnapshot};
+
+/// The example, built by `cargo test` beside this test.
+fn run(arguments: &[&str]) -> Output {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let mut command =
+        Command::new(folder.join("examples").join(format!("particle{}", std::env::consts::EXE_SUFFIX)));
+    command.env_remove("DISPLAY").stdin(Stdio::null()).arg("--headless").args(arguments);
+    command.output().unwrap()
+}
+
+fn summary(output: &Output) -> Summary {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "nothing but the summary on standard output: {text}");
+    serde_json::from_str(text.trim()).unwrap()
+}
+
+#[test]
+fn every_scenario_trains_and_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    for scenario in Scenario::ALL {
+        let out = folder.path().join(scenario.name());
+        let out = out.to_str().unwrap();
+        let limits = ["--max-decisions", "8000", "--evaluate", "4", "--out", out];
+        let summary = summary(&run(&[&["--scenario", scenario.name()][..], &limits].concat()));
+        assert_eq!(summary.example, scenario.name());
+        assert!(summary.updates > 0 && !summary.solved);
+        let evaluation = summary.evaluation.unwrap();
+        let teams = Some(scenario.teams()).filter(|teams| teams.len() > 1).unwrap_or_default();
+        let mut names: Vec<_> = teams.iter().map(|team| format!("{}_return", team.name)).collect();
+        names.extend(scenario.measures().iter().map(|measure| measure.name.to_owned()));
+        names.sort_unstable();
+        assert_eq!(summary.measures.keys().cloned().collect::<Vec<_>>(), names);
+        assert_eq!(evaluation.measures.keys().cloned().collect::<Vec<_>>(), names);
+        let policy = PolicySnapshot::load(Path::new(out).join("policy.safetensors")).unwrap();
+        assert_eq!(policy.spec(), scenario.spec());
+    }
+    let tag = folder.path().join("simple_tag/policy.safetensors");
+    let tag = tag.to_str().unwrap();
+    let evaluated = summary(&run(&["--scenario", "simple_tag", "--policy", tag, "--evaluate", "8"]));
+    let evaluation = evaluated.evaluation.unwrap();
+    let touches = evaluation.measures["touches"];
+    assert!((evaluation.measures["predators_return"] - 10.0 * touches).abs() < 1e-3, "{evaluation:?}");
+    assert!((evaluation.mean - evaluation.measures["predators_return"]).abs() < 1e-3, "predators are scored");
+
+    let other = run(&["--scenario", "simple_push", "--policy", tag]);
+    assert!(!other.status.success());
+    assert!(String::from_utf8(other.stderr).unwrap().contains("another game"));
+}
+
+#[test]
+fn an_unknown_scenario_is_refused_with_the_known_ones() {
+    let output = run(&["--scenario", "simple"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && output.stdout.is_empty());
+    assert!(text.contains("`simple`") && text.contains("simple_spread, simple_tag"), "{text}");
+}
