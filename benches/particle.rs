@@ -7,17 +7,18 @@ use bevy::prelude::*;
 use bevy_maddpg::{
     games::particle::{self, ParticlePlugin, Scenario},
     headless,
-    learner::{DeviceChoice, Learner},
+    learner::Learner,
     prelude::*,
 };
+use candle_core::Device;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const ARENAS: usize = 64;
 
 fn world(scenario: Scenario) -> App {
     let TrainingConfig { learner, mut exploration } = TrainingConfig::default();
-    let device = DeviceChoice::Cpu.open().expect("the CPU is always there");
-    let learner = Learner::new(learner, scenario.spec(), device, 0).expect("the default settings are sound");
+    let learner =
+        Learner::new(learner, scenario.spec(), Device::Cpu, 0).expect("the default settings are sound");
     let policy = learner.snapshot(0).expect("a policy fresh from its learner");
     exploration.random_decisions = 0;
     let mut plugins = MaddpgPlugins::play(policy).with_decision_period(particle::DECISION_PERIOD);
