@@ -12,8 +12,8 @@ mod tile;
 
 #[cfg(feature = "learner")]
 pub(crate) use elementwise::{add_products, add_rows, dot, move_towards};
-pub(crate) use elementwise::{relu, tanh};
+pub(crate) use elementwise::{normalize, relu, tanh};
 #[cfg(feature = "learner")]
-pub(crate) use gradient::add_weight_gradient;
+pub(crate) use gradient::weight_gradient;
 pub(crate) use packed::PackedMatrix;
 pub(crate) use product::{Finish, multiply};

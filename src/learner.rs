@@ -24,6 +24,6 @@ pub use config::{ConfigError, LearnerConfig, TrainingConfig};
 pub use device::{DeviceChoice, DeviceError};
 pub use engine::Measures;
 pub use preset::Preset;
-pub use replay::{ReplayBuffer, RowSizes};
+pub use replay::{ReplayBuffer, RowSizes, Transition};
 pub use thread::{CHANNEL_BLOCKS, LearnerThread, Pace};
 pub use update::{Learner, LearnerError};

@@ -74,7 +74,7 @@ fn training() -> MaddpgPlugins {
 /// The transitions that reached the learner.
 fn transitions(app: &mut App) -> bevy_maddpg::transition::TransitionBlock {
     let learner = app.world_mut().resource_mut::<Training>().stop().expect("a learner");
-    learner.replay().rows().clone()
+    learner.replay().to_block()
 }
 
 #[test]

@@ -12,6 +12,19 @@ pub(crate) fn relu(values: &mut [f32]) {
     );
 }
 
+/// `out = (values - mean) scale`, clamped to plus and minus `limit`.
+pub(crate) fn normalize(out: &mut [f32], values: &[f32], mean: &[f32], scale: &[f32], limit: f32) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let scaled = values.iter().zip(mean).zip(scale);
+            for (out, ((x, mean), scale)) in out.iter_mut().zip(scaled) {
+                *out = ((x - mean) * scale).clamp(-limit, limit);
+            }
+        },
+    );
+}
+
 /// `out = tanh(values)`, within 3e-7 of it.
 ///
 /// # Panics

@@ -2,17 +2,18 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::tile::{Pair, VECTORS, for_tiles, load, store, tile_columns};
 
-/// `gradient += inputsᵀ deltas`: of `[inputs, outputs]`, from inputs of `[rows, inputs]` and deltas of
-/// `[rows, outputs]`, row-major.
+/// `gradient = inputsᵀ deltas`, or `gradient += inputsᵀ deltas` if it is to `add`: of `[inputs, outputs]`, from inputs of
+/// `[rows, inputs]` and deltas of `[rows, outputs]`, row-major.
 ///
 /// # Panics
 /// If the sizes do not fit.
-pub(crate) fn add_weight_gradient(
+pub(crate) fn weight_gradient(
     gradient: &mut [f32],
     inputs: &[f32],
     input_size: usize,
     deltas: &[f32],
     output_size: usize,
+    add: bool,
 ) {
     assert_eq!(gradient.len(), input_size * output_size, "a gradient for each weight");
     assert_eq!(inputs.len() * output_size, deltas.len() * input_size, "as many rows of inputs as of deltas");
@@ -21,7 +22,7 @@ pub(crate) fn add_weight_gradient(
     // The operand whose numbers fill vectors is the wider one.
     let transposed = output_size < 16 && input_size > output_size;
     let (left, right) = if transposed { (output, input) } else { (input, output) };
-    Arch::new().dispatch(WeightGradient { gradient, left, right, transposed });
+    Arch::new().dispatch(WeightGradient { gradient, left, right, transposed, add });
 }
 
 #[derive(Clone, Copy)]
@@ -36,6 +37,7 @@ struct WeightGradient<'a> {
     right: Operand<'a>,
     /// Whether `left` are the deltas.
     transposed: bool,
+    add: bool,
 }
 
 impl WithSimd for WeightGradient<'_> {
@@ -43,7 +45,7 @@ impl WithSimd for WeightGradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { gradient, left, right, transposed } = self;
+        let Self { gradient, left, right, transposed, add } = self;
         let width = tile_columns::<S>();
         for from in (0..right.size).step_by(width) {
             let to = right.size.min(from + width);
@@ -59,12 +61,18 @@ impl WithSimd for WeightGradient<'_> {
                         let mut lanes = [0.0f32; 64];
                         store(simd, &mut lanes[..width], sums);
                         for (lane, column) in (from..to).enumerate() {
-                            gradient[column * left.size + at] += lanes[lane];
+                            let slot = &mut gradient[column * left.size + at];
+                            *slot = if add { *slot + lanes[lane] } else { lanes[lane] };
                         }
                     } else {
                         let slots = &mut gradient[at * right.size + from..at * right.size + to];
-                        let [low, high] = load(simd, slots);
-                        store(simd, slots, [simd.add_f32s(low, sums[0]), simd.add_f32s(high, sums[1])]);
+                        let [mut low, mut high] = sums;
+                        if add {
+                            let before = load(simd, slots);
+                            low = simd.add_f32s(before[0], low);
+                            high = simd.add_f32s(before[1], high);
+                        }
+                        store(simd, slots, [low, high]);
                     }
                 }
             });
@@ -108,16 +116,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn gradients_match_the_definition(rows in 0usize..30, inputs in 1usize..70, outputs in 1usize..70, seed: u64) {
+        fn gradients_match_the_definition(rows in 0usize..30, inputs in 1usize..70, outputs in 1usize..70, add: bool, seed: u64) {
             let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
             let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
             let (x, deltas, before) = (draw(rows * inputs), draw(rows * outputs), draw(inputs * outputs));
             let mut gradient = before.clone();
-            add_weight_gradient(&mut gradient, &x, inputs, &deltas, outputs);
+            weight_gradient(&mut gradient, &x, inputs, &deltas, outputs, add);
             for (index, (found, before)) in gradient.iter().zip(before).enumerate() {
                 let (i, j) = (index / outputs, index % outputs);
                 let products = (0..rows).map(|r| f64::from(x[r * inputs + i]) * f64::from(deltas[r * outputs + j]));
-                let expected = f64::from(before) + products.sum::<f64>();
+                let expected = if add { f64::from(before) } else { 0.0 } + products.sum::<f64>();
                 prop_assert!((f64::from(*found) - expected).abs() < 1e-4, "{found}, expected {expected}");
             }
         }

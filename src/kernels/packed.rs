@@ -1,3 +1,5 @@
+use std::array;
+
 use pulp::{Arch, Simd, WithSimd};
 
 use super::tile::tile_columns;
@@ -6,7 +8,7 @@ use super::tile::tile_columns;
 const LINE: usize = 16;
 
 /// Matrices with fewer columns than this are multiplied by dot products.
-const NARROW: usize = 8;
+const NARROW: usize = 3;
 
 /// A right operand of [`multiply`](super::multiply), laid out in the order in which it is read. Memory is used again.
 #[derive(Debug, Clone, Default)]
@@ -93,13 +95,24 @@ impl PackedMatrix {
 
 /// `out[column][row] = matrix[row][column]`, where `out` has rows of `width`, at least `rows`.
 fn copy_transposed(out: &mut [f32], width: usize, matrix: &[f32], rows: usize, columns: usize) {
-    const BLOCK: usize = 16;
-    for from in (0..columns).step_by(BLOCK) {
-        let to = (from + BLOCK).min(columns);
-        for row in 0..rows {
-            for column in from..to {
-                out[column * width + row] = matrix[row * columns + column];
+    /// Four rows of four numbers fit vectors, so that the compiler transposes them by shuffles.
+    const BLOCK: usize = 4;
+    let whole = (rows - rows % BLOCK, columns - columns % BLOCK);
+    for row in (0..whole.0).step_by(BLOCK) {
+        let lines: [&[f32]; BLOCK] =
+            array::from_fn(|k| &matrix[(row + k) * columns..(row + k + 1) * columns]);
+        for column in (0..whole.1).step_by(BLOCK) {
+            let block: [[f32; BLOCK]; BLOCK] = array::from_fn(|k| array::from_fn(|c| lines[k][column + c]));
+            for c in 0..BLOCK {
+                let at = (column + c) * width + row;
+                out[at..at + BLOCK].copy_from_slice(&array::from_fn::<f32, BLOCK, _>(|k| block[k][c]));
             }
+        }
+    }
+    for row in 0..rows {
+        let from = if row < whole.0 { whole.1 } else { 0 };
+        for column in from..columns {
+            out[column * width + row] = matrix[row * columns + column];
         }
     }
 }

@@ -71,7 +71,12 @@ impl Product<'_> {
             };
             let panel = S::as_simd_f32s(panel).0;
             for_tiles!(S, row in rows, ROWS => {
-                let sums = tile::<S, ROWS>(simd, &a[row * inner..(row + ROWS) * inner], inner, panel, start);
+                let a = &a[row * inner..(row + ROWS) * inner];
+                let sums = if to - from > S::F32_LANES {
+                    tile::<S, ROWS, VECTORS>(simd, a, inner, panel, start)
+                } else {
+                    tile::<S, ROWS, 1>(simd, a, inner, panel, start)
+                };
                 for (offset, mut sums) in sums.into_iter().enumerate() {
                     let at = (row + offset) * columns;
                     // No closures here: what a closure calls is not compiled for the processor's vectors.
@@ -118,9 +123,9 @@ impl Product<'_> {
     }
 }
 
-/// `ROWS` rows of `a`, each of `inner` numbers, times a panel, added to `start`.
+/// `ROWS` rows of `a`, each of `inner` numbers, times the first `USED` vectors of a panel, added to `start`.
 #[inline(always)]
-fn tile<S: Simd, const ROWS: usize>(
+fn tile<S: Simd, const ROWS: usize, const USED: usize>(
     simd: S,
     a: &[f32],
     inner: usize,
@@ -133,7 +138,7 @@ fn tile<S: Simd, const ROWS: usize>(
     for k in 0..inner {
         for (sums, row) in sums.iter_mut().zip(rows) {
             let factor = simd.splat_f32s(row[k]);
-            for (sum, b) in sums.iter_mut().zip(panel[k]) {
+            for (sum, b) in sums.iter_mut().zip(panel[k]).take(USED) {
                 *sum = simd.mul_add_e_f32s(factor, b, *sum);
             }
         }

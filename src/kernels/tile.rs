@@ -6,13 +6,6 @@ pub(super) const VECTORS: usize = 2;
 /// A row's part of a tile.
 pub(super) type Pair<S> = [<S as Simd>::f32s; VECTORS];
 
-/// Rows that a tile computes at once, so that its sums, two vectors of the right operand and one number of the left
-/// fill the registers.
-#[inline(always)]
-pub(super) fn tile_rows<S: Simd>() -> usize {
-    if S::REGISTER_COUNT >= 32 { 12 } else { 6 }
-}
-
 /// Columns that a tile computes at once.
 #[inline(always)]
 pub(super) fn tile_columns<S: Simd>() -> usize {
@@ -22,6 +15,9 @@ pub(super) fn tile_columns<S: Simd>() -> usize {
 /// Up to a pair's numbers, zeros behind them.
 #[inline(always)]
 pub(super) fn load<S: Simd>(simd: S, slice: &[f32]) -> Pair<S> {
+    if let ([low, high], []) = S::as_simd_f32s(slice) {
+        return [*low, *high];
+    }
     let (low, high) = slice.split_at(slice.len().min(S::F32_LANES));
     [simd.partial_load_f32s(low), simd.partial_load_f32s(high)]
 }
@@ -38,15 +34,19 @@ pub(super) fn store<S: Simd>(simd: S, slice: &mut [f32], pair: Pair<S>) {
     simd.partial_store_f32s(high, pair[1]);
 }
 
-/// Runs `$body` with `$count`, a constant, until `$row` has come from 0 to `$rows` in steps of it: large tiles first,
-/// smaller ones for the rest.
+/// Runs `$body` with `$count`, a constant, until `$row` has come from 0 to `$rows` in steps of it. The first tiles are so
+/// large that their sums, two vectors of the right operand and one number of the left fill the registers; smaller ones
+/// do the rest.
 macro_rules! for_tiles {
     ($simd:ty, $row:ident in $rows:expr, $count:ident => $body:block) => {
         let mut $row = 0;
-        if $crate::kernels::tile::tile_rows::<$simd>() == 12 {
+        if <$simd>::REGISTER_COUNT >= 32 {
             $crate::kernels::tile::for_tiles!(@step 12, $row in $rows, $count => $body);
+            $crate::kernels::tile::for_tiles!(@step 8, $row in $rows, $count => $body);
+        } else {
+            $crate::kernels::tile::for_tiles!(@step 6, $row in $rows, $count => $body);
         }
-        $crate::kernels::tile::for_tiles!(@step 6, $row in $rows, $count => $body);
+        $crate::kernels::tile::for_tiles!(@step 4, $row in $rows, $count => $body);
         $crate::kernels::tile::for_tiles!(@step 2, $row in $rows, $count => $body);
         $crate::kernels::tile::for_tiles!(@step 1, $row in $rows, $count => $body);
     };

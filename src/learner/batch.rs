@@ -6,13 +6,25 @@ use super::{config::LearnerConfig, replay::ReplayBuffer};
 use crate::{
     policy::{ArenaSpec, Normalizer},
     random::Random,
-    transition::TransitionBlock,
 };
 
-/// A minibatch of joint transitions, gathered from the replay buffer and normalized. Memory is reused.
+/// Which transitions make a minibatch, drawn but not yet gathered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Draw<'a> {
+    pub(super) replay: &'a ReplayBuffer,
+    pub(super) indices: &'a [usize],
+    /// The scaling of joint observations.
+    pub(super) normalizer: &'a Normalizer,
+    /// Clipped noise on the target actions, `[rows, joint_action_size]`.
+    pub(super) noise: &'a [f32],
+}
+
+/// A minibatch of joint transitions, or a part of it, gathered from the replay buffer and normalized. Memory is reused.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) rows: usize,
+    /// Rows of the whole draw.
+    pub(super) drawn: usize,
     /// `[rows, joint_observation_size]`, normalized.
     observations: Vec<f32>,
     next_observations: Vec<f32>,
@@ -30,10 +42,12 @@ pub(super) struct Batch {
 /// observations, then all their actions.
 #[derive(Debug, Clone)]
 pub(super) struct View {
-    /// Where each seen agent's observation lies in the joint observation.
+    /// Where the seen agents' observations lie in the joint observation, neighbors as one.
     observations: Vec<Range<usize>>,
-    /// Where each seen agent's action lies in the joint action.
+    /// Where the seen agents' actions lie in the joint action, neighbors as one.
     actions: Vec<Range<usize>>,
+    pub(super) own_observation: Range<usize>,
+    pub(super) own_action: Range<usize>,
     /// The seen slots, the own one first.
     pub(super) slots: Vec<usize>,
 }
@@ -43,16 +57,13 @@ impl View {
     pub(super) fn new(spec: &ArenaSpec, slot: usize, central: bool) -> Self {
         let agents = if central { spec.agents() } else { 1 };
         let slots: Vec<usize> = (0..agents).map(|k| (slot + k) % spec.agents()).collect();
-        let range = |start: usize, size: usize| start..start + size;
+        let observation = |&slot: &usize| (spec.observation_offset(slot), spec.slots[slot].observation_size);
+        let action = |&slot: &usize| (spec.action_offset(slot), spec.slots[slot].action_size);
         Self {
-            observations: slots
-                .iter()
-                .map(|&slot| range(spec.observation_offset(slot), spec.slots[slot].observation_size))
-                .collect(),
-            actions: slots
-                .iter()
-                .map(|&slot| range(spec.action_offset(slot), spec.slots[slot].action_size))
-                .collect(),
+            observations: join(slots.iter().map(observation)),
+            actions: join(slots.iter().map(action)),
+            own_observation: range(observation(&slot)),
+            own_action: range(action(&slot)),
             slots,
         }
     }
@@ -65,11 +76,6 @@ impl View {
     /// Numbers in the action part of the view.
     pub(super) fn action_size(&self) -> usize {
         self.actions.iter().map(Range::len).sum()
-    }
-
-    /// Where the own action lies in the joint action.
-    pub(super) fn own_action(&self) -> Range<usize> {
-        self.actions[0].clone()
     }
 
     /// Appends the view's rows of `rows` joint observations and actions.
@@ -98,9 +104,25 @@ impl View {
     /// Appends the own observations of `rows` joint observations.
     pub(super) fn gather_own(&self, observations: &[f32], rows: usize, out: &mut Vec<f32>) {
         for observation in observations.chunks_exact(observations.len() / rows) {
-            out.extend_from_slice(&observation[self.observations[0].clone()]);
+            out.extend_from_slice(&observation[self.own_observation.clone()]);
         }
     }
+}
+
+fn range((start, size): (usize, usize)) -> Range<usize> {
+    start..start + size
+}
+
+/// Ranges of these starts and sizes; one that starts where the last ends goes on with it.
+fn join(parts: impl Iterator<Item = (usize, usize)>) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for part in parts.map(range) {
+        match ranges.last_mut() {
+            Some(last) if last.end == part.start => last.end = part.end,
+            _ => ranges.push(part),
+        }
+    }
+    ranges
 }
 
 impl Batch {
@@ -124,53 +146,50 @@ impl Batch {
         &all[rows.start * width..rows.end * width]
     }
 
-    /// Fills the batch with the transitions at `indices`; `normalizers` has one entry a slot.
-    pub(super) fn gather<'a>(
-        &mut self,
-        replay: &ReplayBuffer,
-        indices: &[usize],
-        spec: &ArenaSpec,
-        normalizer: impl Fn(usize) -> &'a Normalizer,
-    ) {
-        let TransitionBlock { observations, actions, rewards, next_observations, terminated } = replay.rows();
-        let (width, action_width, agents) =
-            (spec.joint_observation_size(), spec.joint_action_size(), spec.agents());
+    /// Fills the batch with some rows of a draw.
+    pub(super) fn gather(&mut self, draw: &Draw, rows: Range<usize>) {
+        let Draw { replay, indices, normalizer, noise } = *draw;
+        self.drawn = indices.len();
+        let noise_width = noise.len() / self.drawn;
+        self.noise.clear();
+        self.noise.extend_from_slice(&noise[rows.start * noise_width..rows.end * noise_width]);
+        let indices = &indices[rows];
         self.rows = indices.len();
-        for (target, source) in
-            [(&mut self.observations, observations), (&mut self.next_observations, next_observations)]
-        {
-            target.resize(indices.len() * width, 0.0);
-            for (out, &index) in target.chunks_exact_mut(width).zip(indices) {
-                let row = &source[index * width..(index + 1) * width];
-                let mut offset = 0;
-                for (slot, agent) in spec.slots.iter().enumerate() {
-                    let range = offset..offset + agent.observation_size;
-                    normalizer(slot).apply(&row[range.clone()], &mut out[range.clone()]);
-                    offset = range.end;
-                }
-            }
-        }
         self.actions.clear();
         self.rewards.clear();
         self.continues.clear();
-        for &index in indices {
-            self.actions.extend_from_slice(&actions[index * action_width..(index + 1) * action_width]);
-            self.rewards.extend_from_slice(&rewards[index * agents..(index + 1) * agents]);
-            self.continues.push(if terminated[index] { 0.0 } else { 1.0 });
+        let width = normalizer.mean.len();
+        self.observations.resize(indices.len() * width, 0.0);
+        self.next_observations.resize(indices.len() * width, 0.0);
+        let out =
+            self.observations.chunks_exact_mut(width).zip(self.next_observations.chunks_exact_mut(width));
+        for (&index, (observation, next_observation)) in indices.iter().zip(out) {
+            let transition = replay.transition(index);
+            normalizer.apply(transition.observation, observation);
+            normalizer.apply(transition.next_observation, next_observation);
+            self.actions.extend_from_slice(transition.action);
+            self.rewards.extend_from_slice(transition.rewards);
+            self.continues.push(if transition.terminated { 0.0 } else { 1.0 });
         }
     }
+}
 
-    /// Draws the noise on the target actions.
-    pub(super) fn draw_noise(&mut self, config: &LearnerConfig, random: &mut Random) {
-        self.noise.resize(self.actions.len(), 0.0);
-        if config.target_noise == 0.0 {
-            self.noise.fill(0.0);
-            return;
-        }
-        let clip = config.target_noise_clip;
-        for noise in &mut self.noise {
-            let normal: f32 = StandardNormal.sample(random);
-            *noise = (config.target_noise * normal).clamp(-clip, clip);
-        }
+/// Draws the noise on the target actions of `rows` joint actions of `width` numbers.
+pub(super) fn draw_noise(
+    noise: &mut Vec<f32>,
+    rows: usize,
+    width: usize,
+    config: &LearnerConfig,
+    random: &mut Random,
+) {
+    noise.clear();
+    noise.resize(rows * width, 0.0);
+    if config.target_noise == 0.0 {
+        return;
+    }
+    let clip = config.target_noise_clip;
+    for noise in noise {
+        let normal: f32 = StandardNormal.sample(random);
+        *noise = (config.target_noise * normal).clamp(-clip, clip);
     }
 }

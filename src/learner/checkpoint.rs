@@ -4,21 +4,17 @@ use candle_core::Device;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Learner, LearnerError,
-    config::LearnerConfig,
-    replay::{ReplayBuffer, RowSizes},
-    statistics::RunningStatistics,
-    update::Scaling,
-};
+use super::{Learner, LearnerError, config::LearnerConfig, statistics::RunningStatistics, update::Scaling};
 use crate::{
     policy::ArenaSpec,
     tensor_file::{self, FileError, Tensor, Tensors},
-    transition::TransitionBlock,
 };
 
 /// The `format` of a checkpoint.
-const FORMAT: &str = "bevy_maddpg checkpoint v1";
+const FORMAT: &str = "bevy_maddpg checkpoint v2";
+
+/// The tensor of the replay buffer's numbers.
+const REPLAY: &str = "replay";
 
 /// A learner resumed without its replay buffer collects so many transitions before it goes on: a trained policy
 /// should not be bent by the little it has just seen.
@@ -54,7 +50,8 @@ struct Header {
     sampling: Xoshiro256PlusPlus,
     smoothing: Xoshiro256PlusPlus,
     groups: Vec<GroupHeader>,
-    replay: Option<ReplayHeader>,
+    /// Where the replay buffer writes next, if it is in the file.
+    replay_next: Option<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,12 +62,6 @@ struct GroupHeader {
     count: f64,
     mean: Vec<f64>,
     squares: Vec<f64>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ReplayHeader {
-    next: usize,
-    len: usize,
 }
 
 impl Learner {
@@ -99,19 +90,9 @@ impl Learner {
                 squares: scaling.statistics.squares.clone(),
             });
         }
-        let rows = self.replay.rows();
         if with_replay {
-            let terminated: Vec<f32> = rows.terminated.iter().map(|&t| if t { 1.0 } else { 0.0 }).collect();
-            for (name, data) in [
-                ("observations", &rows.observations),
-                ("actions", &rows.actions),
-                ("rewards", &rows.rewards),
-                ("next_observations", &rows.next_observations),
-                ("terminated", &terminated),
-            ] {
-                let (shape, data) = (vec![data.len()], data.clone());
-                tensors.insert(format!("replay/{name}"), Tensor { shape, data });
-            }
+            let data = self.replay.numbers().to_vec();
+            tensors.insert(REPLAY.into(), Tensor { shape: vec![data.len()], data });
         }
         let header = Header {
             spec: self.setup.spec.clone(),
@@ -122,7 +103,7 @@ impl Learner {
             sampling: self.sampling.clone(),
             smoothing: self.smoothing.clone(),
             groups,
-            replay: with_replay.then(|| ReplayHeader { next: self.replay.next(), len: self.replay.len() }),
+            replay_next: with_replay.then(|| self.replay.next()),
         };
         Ok(tensor_file::write(path, FORMAT, &header, &tensors)?)
     }
@@ -173,27 +154,9 @@ impl Learner {
             *scaling = Scaling::new(RunningStatistics { count, mean, squares });
         }
         learner.engine.set_weights(weights).map_err(LearnerError::from)?;
-        if let Some(ReplayHeader { next, len }) = header.replay {
-            let sizes = RowSizes {
-                observation: spec.joint_observation_size(),
-                action: spec.joint_action_size(),
-                agents: spec.agents(),
-            };
-            let capacity = learner.setup.config.replay_capacity;
-            if len > capacity || next > len {
-                return Err(damaged(format!(
-                    "its replay buffer holds {len} of {capacity} and writes at {next}"
-                ))
-                .into());
-            }
-            let rows = TransitionBlock {
-                observations: take("replay/observations", Some(len * sizes.observation))?,
-                actions: take("replay/actions", Some(len * sizes.action))?,
-                rewards: take("replay/rewards", Some(len * sizes.agents))?,
-                next_observations: take("replay/next_observations", Some(len * sizes.observation))?,
-                terminated: take("replay/terminated", Some(len))?.into_iter().map(|t| t > 0.5).collect(),
-            };
-            learner.replay = ReplayBuffer::restore(sizes, capacity, next, rows);
+        learner.refresh_joint_normalizer();
+        if let Some(next) = header.replay_next {
+            learner.replay.restore(next, take(REPLAY, None)?).map_err(damaged)?;
         } else {
             let wanted = usize::try_from(header.transitions).unwrap_or(usize::MAX).min(REFILL);
             learner.ready_at = learner.ready_at.max(wanted).min(learner.setup.config.replay_capacity);

@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc};
 use candle_core::{Device, Result};
 
 use super::{
-    batch::{Batch, View},
+    batch::{Draw, View},
     config::LearnerConfig,
 };
 use crate::{
@@ -28,9 +28,9 @@ const EPSILON: f64 = 1e-8;
 
 /// Computes updates of all policies.
 pub(super) trait Engine: fmt::Debug + Send {
-    /// One update by a minibatch: critics always; actors and targets if `actors_too`. Measures each policy if asked to;
+    /// One update by the minibatch drawn: critics always; actors and targets if `actors_too`. Measures each policy if asked to;
     /// reading the measures back costs a GPU its pipeline.
-    fn update(&mut self, batch: &Batch, actors_too: bool, measures: Option<&mut [Measures]>) -> Result<()>;
+    fn update(&mut self, draw: &Draw, actors_too: bool, measures: Option<&mut [Measures]>) -> Result<()>;
 
     /// The acting parameters of policy `index`.
     fn acting(&self, index: usize) -> Result<Vec<f32>>;

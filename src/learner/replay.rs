@@ -2,13 +2,15 @@ use rand::{Rng, RngExt};
 
 use crate::transition::TransitionBlock;
 
-/// Ring of the last joint transitions, one flat vector a field. Memory grows with use, up to the capacity.
+/// Ring of the last joint transitions. Each lies in one piece, as a minibatch draws them at random: one place in memory a
+/// transition, not one a field. Memory grows with use, up to the capacity.
 #[derive(Debug, Clone)]
 pub struct ReplayBuffer {
     sizes: RowSizes,
     capacity: usize,
     next: usize,
-    rows: TransitionBlock,
+    /// Row by row: observation, action, reward, next observation, and 1 if the game ended the episode, else 0.
+    numbers: Vec<f32>,
 }
 
 /// Numbers in one transition's row of each field.
@@ -22,20 +24,42 @@ pub struct RowSizes {
     pub agents: usize,
 }
 
+/// A stored transition, as [`TransitionBlock`] describes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Transition<'a> {
+    /// Joint observation.
+    pub observation: &'a [f32],
+    /// Joint action.
+    pub action: &'a [f32],
+    /// Each agent's reward.
+    pub rewards: &'a [f32],
+    /// Joint observation at the end of the decision.
+    pub next_observation: &'a [f32],
+    /// Whether the game ended the episode.
+    pub terminated: bool,
+}
+
+impl RowSizes {
+    /// Numbers in a row.
+    fn row(&self) -> usize {
+        2 * self.observation + self.action + self.agents + 1
+    }
+}
+
 impl ReplayBuffer {
     /// An empty ring for `capacity` transitions, at least 1.
     pub fn new(sizes: RowSizes, capacity: usize) -> Self {
-        Self { sizes, capacity: capacity.max(1), next: 0, rows: TransitionBlock::default() }
+        Self { sizes, capacity: capacity.max(1), next: 0, numbers: Vec::new() }
     }
 
     /// Transitions stored.
     pub fn len(&self) -> usize {
-        self.rows.rows()
+        self.numbers.len() / self.sizes.row()
     }
 
     /// Whether none is stored.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.numbers.is_empty()
     }
 
     /// Transitions it can hold.
@@ -43,9 +67,31 @@ impl ReplayBuffer {
         self.capacity
     }
 
-    /// All stored transitions; the oldest is not the first once the ring has closed.
-    pub fn rows(&self) -> &TransitionBlock {
-        &self.rows
+    /// The transition at `index`; the oldest is not the first once the ring has closed.
+    ///
+    /// # Panics
+    /// If `index` is not less than [`len`](Self::len).
+    pub fn transition(&self, index: usize) -> Transition<'_> {
+        let size = self.sizes.row();
+        let (observation, rest) =
+            self.numbers[index * size..(index + 1) * size].split_at(self.sizes.observation);
+        let (action, rest) = rest.split_at(self.sizes.action);
+        let (rewards, rest) = rest.split_at(self.sizes.agents);
+        let (next_observation, terminated) = rest.split_at(self.sizes.observation);
+        Transition { observation, action, rewards, next_observation, terminated: terminated[0] > 0.5 }
+    }
+
+    /// A copy of all stored transitions, in the order in which they lie.
+    pub fn to_block(&self) -> TransitionBlock {
+        let mut block = TransitionBlock::default();
+        for transition in (0..self.len()).map(|index| self.transition(index)) {
+            block.observations.extend_from_slice(transition.observation);
+            block.actions.extend_from_slice(transition.action);
+            block.rewards.extend_from_slice(transition.rewards);
+            block.next_observations.extend_from_slice(transition.next_observation);
+            block.terminated.push(transition.terminated);
+        }
+        block
     }
 
     /// Where the next transition will be written.
@@ -53,9 +99,23 @@ impl ReplayBuffer {
         self.next
     }
 
-    /// A ring with these contents.
-    pub(crate) fn restore(sizes: RowSizes, capacity: usize, next: usize, rows: TransitionBlock) -> Self {
-        Self { sizes, capacity, next, rows }
+    /// All numbers, row by row.
+    pub(crate) fn numbers(&self) -> &[f32] {
+        &self.numbers
+    }
+
+    /// A ring of this ring's sizes with these contents, if they are whole rows that fit.
+    pub(crate) fn restore(&mut self, next: usize, numbers: Vec<f32>) -> Result<(), String> {
+        let (size, found) = (self.sizes.row(), numbers.len());
+        let rows = found / size;
+        if !found.is_multiple_of(size) || rows > self.capacity || next > rows {
+            let capacity = self.capacity;
+            return Err(format!(
+                "its replay buffer has {found} numbers in rows of {size}, for {capacity} rows, and writes at {next}"
+            ));
+        }
+        (self.next, self.numbers) = (next, numbers);
+        Ok(())
     }
 
     /// Stores a block, overwriting the oldest transitions when full.
@@ -67,22 +127,27 @@ impl ReplayBuffer {
         let count = block.rows();
         assert_eq!(block.observations.len(), count * observation, "whole joint observations");
         assert_eq!(block.actions.len(), count * action, "whole joint actions");
-        let mut done = 0;
-        while done < count {
-            let run = (count - done).min(self.capacity - self.next);
-            let (next, to) = (self.next, done + run);
-            write(
-                &mut self.rows.observations,
-                &block.observations[done * observation..to * observation],
-                next * observation,
-            );
-            write(&mut self.rows.actions, &block.actions[done * action..to * action], next * action);
-            write(&mut self.rows.rewards, &block.rewards[done * agents..to * agents], next * agents);
-            let next_observations = &block.next_observations[done * observation..to * observation];
-            write(&mut self.rows.next_observations, next_observations, next * observation);
-            write(&mut self.rows.terminated, &block.terminated[done..to], next);
-            self.next = (next + run) % self.capacity;
-            done = to;
+        assert_eq!(block.rewards.len(), count * agents, "a reward for each agent");
+        assert_eq!(block.next_observations.len(), count * observation, "whole joint next observations");
+        let size = self.sizes.row();
+        for row in 0..count {
+            let start = self.next * size;
+            if start == self.numbers.len() {
+                self.numbers.resize(start + size, 0.0);
+            }
+            let mut slot = &mut self.numbers[start..start + size];
+            for (values, width) in [
+                (&block.observations, observation),
+                (&block.actions, action),
+                (&block.rewards, agents),
+                (&block.next_observations, observation),
+            ] {
+                let (field, rest) = slot.split_at_mut(width);
+                field.copy_from_slice(&values[row * width..(row + 1) * width]);
+                slot = rest;
+            }
+            slot[0] = if block.terminated[row] { 1.0 } else { 0.0 };
+            self.next = (self.next + 1) % self.capacity;
         }
     }
 
@@ -91,13 +156,6 @@ impl ReplayBuffer {
         indices.clear();
         indices.extend((0..count).map(|_| random.random_range(0..self.len())));
     }
-}
-
-/// Overwrites `target` from `start` on, appending what reaches past its end.
-fn write<T: Copy>(target: &mut Vec<T>, values: &[T], start: usize) {
-    let over = (target.len() - start).min(values.len());
-    target[start..start + over].copy_from_slice(&values[..over]);
-    target.extend_from_slice(&values[over..]);
 }
 
 #[cfg(test)]
@@ -125,13 +183,17 @@ mod tests {
             for length in lengths {
                 ring.push(&block(pushed..pushed + length));
                 pushed += length;
-                let mut kept: Vec<usize> = ring.rows().actions.iter().map(|&a| a as usize).collect();
-                for (row, &value) in kept.iter().enumerate() {
+                let mut kept = Vec::new();
+                for transition in (0..ring.len()).map(|index| ring.transition(index)) {
+                    let value = transition.action[0] as usize;
                     let expected = block(value..value + 1);
-                    prop_assert_eq!(&ring.rows().observations[row * 2..row * 2 + 2], &expected.observations[..]);
-                    prop_assert_eq!(&ring.rows().next_observations[row * 2..row * 2 + 2], &expected.next_observations[..]);
-                    prop_assert_eq!(ring.rows().terminated[row], expected.terminated[0]);
+                    prop_assert_eq!(transition.observation, &expected.observations[..]);
+                    prop_assert_eq!(transition.rewards, &expected.rewards[..]);
+                    prop_assert_eq!(transition.next_observation, &expected.next_observations[..]);
+                    prop_assert_eq!(transition.terminated, expected.terminated[0]);
+                    kept.push(value);
                 }
+                prop_assert_eq!(ring.to_block().rows(), ring.len());
                 kept.sort_unstable();
                 let newest: Vec<usize> = (pushed.saturating_sub(capacity)..pushed).collect();
                 prop_assert_eq!(kept, newest);

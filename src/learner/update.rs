@@ -3,7 +3,7 @@ use std::sync::Arc;
 use candle_core::Device;
 
 use super::{
-    batch::Batch,
+    batch::{Draw, draw_noise},
     config::LearnerConfig,
     engine::{self, Engine, GroupSetup, Measures, Setup, Weights},
     replay::{ReplayBuffer, RowSizes},
@@ -37,8 +37,10 @@ pub struct Learner {
     pub(super) ready_at: usize,
     pub(super) sampling: Random,
     pub(super) smoothing: Random,
-    batch: Batch,
+    /// The scaling of joint observations.
+    joint: Normalizer,
     indices: Vec<usize>,
+    noise: Vec<f32>,
     measures: Vec<Measures>,
 }
 
@@ -113,8 +115,9 @@ impl Learner {
             updates: 0,
             sampling: stream(seed, "replay sampling", 0),
             smoothing: stream(seed, "target smoothing", 0),
-            batch: Batch::default(),
+            joint: Normalizer::identity(sizes.observation),
             indices: Vec::new(),
+            noise: Vec::new(),
         })
     }
 
@@ -166,6 +169,20 @@ impl Learner {
             }
             scaling.normalizer = scaling.statistics.normalizer();
         }
+        self.refresh_joint_normalizer();
+    }
+
+    /// Puts the policies' normalizers together, slot by slot.
+    pub(super) fn refresh_joint_normalizer(&mut self) {
+        let Setup { spec, groups, .. } = &*self.setup;
+        for (scaling, group) in self.scaling.iter().zip(groups) {
+            for &slot in &group.group.slots {
+                let start = spec.observation_offset(slot);
+                let range = start..start + group.group.agent.observation_size;
+                self.joint.mean[range.clone()].copy_from_slice(&scaling.normalizer.mean);
+                self.joint.scale[range].copy_from_slice(&scaling.normalizer.scale);
+            }
+        }
     }
 
     /// One update of all policies. Measuring reads numbers back from a GPU; where `measure` is false all measures are
@@ -174,10 +191,19 @@ impl Learner {
     /// # Errors
     /// If the tensor library fails, or the weights stop being finite (checked where measured).
     pub fn update(&mut self, measure: bool) -> std::result::Result<Measures, LearnerError> {
-        self.draw();
+        let Setup { config, spec, .. } = &*self.setup;
+        self.replay.sample(config.batch_size, &mut self.sampling, &mut self.indices);
+        let width = spec.joint_action_size();
+        draw_noise(&mut self.noise, config.batch_size, width, config, &mut self.smoothing);
         self.updates += 1;
-        let actors_too = self.updates.is_multiple_of(u64::from(self.setup.config.policy_delay));
-        self.engine.update(&self.batch, actors_too, measure.then_some(&mut self.measures[..]))?;
+        let actors_too = self.updates.is_multiple_of(u64::from(config.policy_delay));
+        let draw = Draw {
+            replay: &self.replay,
+            indices: &self.indices,
+            normalizer: &self.joint,
+            noise: &self.noise,
+        };
+        self.engine.update(&draw, actors_too, measure.then_some(&mut self.measures[..]))?;
         let mut mean = Measures { actors_updated: actors_too, ..Measures::default() };
         if !measure {
             return Ok(mean);
@@ -237,17 +263,5 @@ impl Learner {
 
     fn diverged(&self, policy: &str) -> LearnerError {
         LearnerError::Diverged { policy: policy.into(), updates: self.updates }
-    }
-
-    /// Draws a minibatch from the replay buffer.
-    fn draw(&mut self) {
-        let Setup { config, spec, groups } = &*self.setup;
-        self.replay.sample(config.batch_size, &mut self.sampling, &mut self.indices);
-        let normalizer = |slot: usize| {
-            let group = groups.iter().position(|group| group.group.slots.contains(&slot));
-            &self.scaling[group.expect("each slot is in one group")].normalizer
-        };
-        self.batch.gather(&self.replay, &self.indices, spec, normalizer);
-        self.batch.draw_noise(config, &mut self.smoothing);
     }
 }

@@ -1,3 +1,4 @@
+use crate::kernels::normalize;
 use serde::{Deserialize, Serialize};
 
 /// Scales observations to about mean 0 and deviation 1: `(x - mean) * scale`, clipped.
@@ -19,11 +20,7 @@ impl Normalizer {
     }
 
     /// Normalizes one observation.
-    #[inline]
     pub fn apply(&self, observation: &[f32], out: &mut [f32]) {
-        let scaled = observation.iter().zip(&self.mean).zip(&self.scale);
-        for (o, ((x, mean), scale)) in out.iter_mut().zip(scaled) {
-            *o = ((x - mean) * scale).clamp(-Self::CLIP, Self::CLIP);
-        }
+        normalize(out, observation, &self.mean, &self.scale, Self::CLIP);
     }
 }

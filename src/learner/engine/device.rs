@@ -17,7 +17,7 @@ use self::{
     network::{Wanted, backward, forward},
 };
 use super::{Engine, GroupSetup, Measures, Moments, Setup, Weights};
-use crate::learner::batch::Batch;
+use crate::learner::batch::{Batch, Draw};
 
 /// Updates by candle's tensors, on any of its devices.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(in crate::learner) struct DeviceEngine {
     setup: Arc<Setup>,
     device: Device,
     groups: Vec<Networks>,
+    batch: Batch,
 }
 
 /// One policy's parameters on the device, flat.
@@ -42,7 +43,12 @@ struct Networks {
 impl DeviceEngine {
     pub(in crate::learner) fn new(setup: Arc<Setup>, weights: Vec<Weights>, device: &Device) -> Result<Self> {
         let groups = weights.into_iter().map(|weights| Networks::upload(weights, device));
-        Ok(Self { groups: groups.collect::<Result<_>>()?, device: device.clone(), setup })
+        Ok(Self {
+            groups: groups.collect::<Result<_>>()?,
+            device: device.clone(),
+            setup,
+            batch: Batch::default(),
+        })
     }
 
     fn upload(&self, numbers: Vec<f32>, columns: usize) -> Result<Tensor> {
@@ -58,7 +64,7 @@ impl DeviceEngine {
             let (mut own, mut noise) = (Vec::new(), Vec::new());
             for view in &setup.views {
                 view.gather_own(batch.next_observations(0..batch.rows), batch.rows, &mut own);
-                noise.extend(batch.noise.chunks_exact(width).flat_map(|row| &row[view.own_action()]));
+                noise.extend(batch.noise.chunks_exact(width).flat_map(|row| &row[view.own_action.clone()]));
             }
             let own = self.upload(own, setup.actor.inputs())?;
             let noise = self.upload(noise, setup.actor.outputs())?;
@@ -196,25 +202,23 @@ impl DeviceEngine {
 }
 
 impl Engine for DeviceEngine {
-    fn update(
-        &mut self,
-        batch: &Batch,
-        actors_too: bool,
-        mut measures: Option<&mut [Measures]>,
-    ) -> Result<()> {
-        let next_actions = self.next_actions(batch)?;
+    fn update(&mut self, draw: &Draw, actors_too: bool, mut measures: Option<&mut [Measures]>) -> Result<()> {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.gather(draw, 0..draw.indices.len());
+        let next_actions = self.next_actions(&batch)?;
         for index in 0..self.groups.len() {
             let mut measures = measures.as_mut().map(|measures| &mut measures[index]);
             if let Some(measures) = &mut measures {
                 **measures = Measures { actors_updated: actors_too, ..Measures::default() };
             }
-            let inputs = self.critic_inputs(index, batch)?;
-            let targets = self.critic_targets(index, batch, &next_actions)?;
+            let inputs = self.critic_inputs(index, &batch)?;
+            let targets = self.critic_targets(index, &batch, &next_actions)?;
             self.update_critics(index, &inputs, &targets, measures.as_deref_mut())?;
             if actors_too {
-                self.update_actor(index, batch, &inputs, measures)?;
+                self.update_actor(index, &batch, &inputs, measures)?;
             }
         }
+        self.batch = batch;
         Ok(())
     }
 

@@ -15,8 +15,8 @@ use candle_core::Result;
 use self::{adam::step, backward::PackedBackward, lane::Lane};
 use super::{Engine, Measures, Setup, Weights};
 use crate::{
-    kernels::{dot, move_towards},
-    learner::batch::Batch,
+    kernels::{add_rows, dot, move_towards},
+    learner::batch::{Batch, Draw},
     policy::PackedNetwork,
 };
 
@@ -26,6 +26,8 @@ pub(in crate::learner) struct HostEngine {
     setup: Arc<Setup>,
     groups: Vec<Networks>,
     lanes: [Lane; 2],
+    /// Each lane's part of the minibatch.
+    batches: [Batch; 2],
     /// Whether the lanes run on two threads.
     shared: bool,
 }
@@ -56,6 +58,7 @@ impl HostEngine {
         let mut engine = Self {
             groups: groups.collect(),
             lanes: [Lane::new(&setup), Lane::new(&setup)],
+            batches: Default::default(),
             shared: false,
             setup,
         };
@@ -67,19 +70,16 @@ impl HostEngine {
         engine
     }
 
-    /// Runs `work` for both lanes and the rows of their halves of the batch.
-    fn on_lanes(
-        &mut self,
-        batch: &Batch,
-        work: impl Fn(&mut Lane, &[Networks], std::ops::Range<usize>) + Sync,
-    ) {
-        let Self { groups, lanes: [first, second], shared, .. } = self;
-        let middle = batch.rows.div_ceil(2);
+    /// Runs `work` for both lanes.
+    fn on_lanes(&mut self, work: impl Fn(&mut Lane, &mut Batch, &[Networks], usize) + Sync) {
+        let Self { groups, lanes: [first, second], batches: [first_batch, second_batch], shared, .. } = self;
+        let mut one = || work(first, first_batch, groups, 0);
+        let mut other = || work(second, second_batch, groups, 1);
         if *shared {
-            rayon::join(|| work(first, groups, 0..middle), || work(second, groups, middle..batch.rows));
+            rayon::join(one, other);
         } else {
-            work(first, groups, 0..middle);
-            work(second, groups, middle..batch.rows);
+            one();
+            other();
         }
     }
 
@@ -146,19 +146,19 @@ impl HostEngine {
 }
 
 impl Engine for HostEngine {
-    fn update(
-        &mut self,
-        batch: &Batch,
-        actors_too: bool,
-        mut measures: Option<&mut [Measures]>,
-    ) -> Result<()> {
+    fn update(&mut self, draw: &Draw, actors_too: bool, mut measures: Option<&mut [Measures]>) -> Result<()> {
         let setup = self.setup.clone();
-        self.on_lanes(batch, |lane, groups, rows| lane.critic_gradients(&setup, groups, batch, rows));
+        let rows = draw.indices.len();
+        let middle = rows.div_ceil(2);
+        self.on_lanes(|lane, batch, groups, number| {
+            batch.gather(draw, if number == 0 { 0..middle } else { middle..rows });
+            lane.critic_gradients(&setup, groups, batch);
+        });
         for index in 0..self.groups.len() {
             let norm = self.step_critics(index);
             if let Some(measures) = &mut measures {
                 let [first, second] = &self.lanes;
-                let values = (batch.rows * setup.groups[index].views.len()) as f32;
+                let values = (rows * setup.groups[index].views.len()) as f32;
                 let mean = |sum: f32| sum / (values * setup.groups[index].critics as f32);
                 let (a, b) = (&first.sums[index], &second.sums[index]);
                 measures[index] = Measures {
@@ -173,14 +173,14 @@ impl Engine for HostEngine {
         if !actors_too {
             return Ok(());
         }
-        self.on_lanes(batch, |lane, groups, rows| lane.actor_gradients(&setup, groups, batch, rows));
+        self.on_lanes(|lane, batch, groups, _| lane.actor_gradients(&setup, groups, batch));
         for index in 0..self.groups.len() {
             let norm = self.step_actor(index);
             if let Some(measures) = &mut measures {
                 let [a, b] = &self.lanes;
                 let (a, b) = (&a.sums[index], &b.sums[index]);
                 let group = &setup.groups[index];
-                let rows = (batch.rows * group.views.len()) as f32;
+                let rows = (rows * group.views.len()) as f32;
                 let outputs = rows * group.group.agent.action_size as f32;
                 let penalty = setup.config.action_penalty * (a.squared_output + b.squared_output) / outputs;
                 measures[index].actor_loss = penalty - (a.climbed_value + b.climbed_value) / rows;
@@ -213,10 +213,14 @@ impl Engine for HostEngine {
 
 /// Adds `other` to the gradient and returns the sum's norm.
 fn add(gradient: &mut [f32], other: &[f32]) -> f64 {
-    for (gradient, other) in gradient.iter_mut().zip(other) {
-        *gradient += other;
-    }
-    dot(gradient, gradient).sqrt()
+    /// Numbers that stay in the nearest cache until they are squared.
+    const BLOCK: usize = 4096;
+    let blocks = gradient.chunks_mut(BLOCK).zip(other.chunks(BLOCK));
+    let squares = blocks.map(|(gradient, other)| {
+        add_rows(gradient, other);
+        dot(gradient, gradient)
+    });
+    squares.sum::<f64>().sqrt()
 }
 
 /// The factor that brings a gradient of this norm to at most `max_norm`.

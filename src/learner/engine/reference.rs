@@ -9,7 +9,7 @@ use super::{BETA1, DeviceEngine, Engine, GroupSetup, HostEngine, Measures, Setup
 use crate::{
     learner::{
         LearnerConfig, Preset,
-        batch::Batch,
+        batch::{Batch, Draw, draw_noise},
         replay::{ReplayBuffer, RowSizes},
     },
     policy::{AgentSpec, ArenaSpec, NetworkShape, Normalizer},
@@ -150,29 +150,49 @@ fn spec() -> ArenaSpec {
     ArenaSpec { slots: vec![agent("runner", 7, 2), agent("chaser", 5, 3), agent("runner", 7, 2)] }
 }
 
-fn batch(config: &LearnerConfig, spec: &ArenaSpec, random: &mut Random) -> Batch {
-    let rows = 70;
-    let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
-    let block = TransitionBlock {
-        observations: draw(rows * spec.joint_observation_size()),
-        actions: draw(rows * spec.joint_action_size()),
-        rewards: draw(rows * spec.agents()),
-        next_observations: draw(rows * spec.joint_observation_size()),
-        terminated: (0..rows).map(|row| row % 5 == 0).collect(),
-    };
-    let sizes = RowSizes {
-        observation: spec.joint_observation_size(),
-        action: spec.joint_action_size(),
-        agents: spec.agents(),
-    };
-    let mut replay = ReplayBuffer::new(sizes, rows);
-    replay.push(&block);
-    let normalizers: Vec<Normalizer> =
-        spec.slots.iter().map(|agent| Normalizer::identity(agent.observation_size)).collect();
-    let mut batch = Batch::default();
-    batch.gather(&replay, &(0..rows).collect::<Vec<_>>(), spec, |slot| &normalizers[slot]);
-    batch.draw_noise(config, random);
-    batch
+/// A minibatch of every stored transition.
+struct Whole {
+    replay: ReplayBuffer,
+    indices: Vec<usize>,
+    normalizer: Normalizer,
+    noise: Vec<f32>,
+}
+
+impl Whole {
+    fn new(config: &LearnerConfig, spec: &ArenaSpec, random: &mut Random) -> Self {
+        let rows = 70;
+        let mut draw =
+            |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
+        let block = TransitionBlock {
+            observations: draw(rows * spec.joint_observation_size()),
+            actions: draw(rows * spec.joint_action_size()),
+            rewards: draw(rows * spec.agents()),
+            next_observations: draw(rows * spec.joint_observation_size()),
+            terminated: (0..rows).map(|row| row % 5 == 0).collect(),
+        };
+        let sizes = RowSizes {
+            observation: spec.joint_observation_size(),
+            action: spec.joint_action_size(),
+            agents: spec.agents(),
+        };
+        let mut replay = ReplayBuffer::new(sizes, rows);
+        replay.push(&block);
+        let mut noise = Vec::new();
+        draw_noise(&mut noise, rows, sizes.action, config, random);
+        let normalizer = Normalizer::identity(sizes.observation);
+        Self { replay, indices: (0..rows).collect(), normalizer, noise }
+    }
+
+    fn draw(&self) -> Draw<'_> {
+        let Self { replay, indices, normalizer, noise } = self;
+        Draw { replay, indices, normalizer, noise }
+    }
+
+    fn batch(&self) -> Batch {
+        let mut batch = Batch::default();
+        batch.gather(&self.draw(), 0..self.indices.len());
+        batch
+    }
 }
 
 /// Every preset, and the default with what no preset has: layer normalization.
@@ -229,10 +249,11 @@ fn gradients_of_every_preset_match_candles_autograd() {
         let config = LearnerConfig { policy_delay: 1, ..config };
         let mut random = stream(7, "reference", 0);
         let (setup, before) = setup(config.clone(), &mut random);
-        let batch = batch(&config, &setup.spec, &mut random);
+        let whole = Whole::new(&config, &setup.spec, &mut random);
+        let batch = whole.batch();
         for (engine_name, mut engine) in engines(&setup, &before) {
             let mut measures = vec![Measures::default(); setup.groups.len()];
-            engine.update(&batch, true, Some(&mut measures)).unwrap();
+            engine.update(&whole.draw(), true, Some(&mut measures)).unwrap();
             let after = engine.weights().unwrap();
             // Actors climb the critics that have just been updated.
             let mut middle = before.clone();
@@ -258,13 +279,13 @@ fn both_engines_learn_the_same() {
         let config = LearnerConfig { gradient_clip: 0.5, ..config };
         let mut random = stream(8, "reference", 0);
         let (setup, before) = setup(config.clone(), &mut random);
-        let batch = batch(&config, &setup.spec, &mut random);
+        let whole = Whole::new(&config, &setup.spec, &mut random);
         let [(_, mut host), (_, mut device)] = engines(&setup, &before);
         let mut measures = [0; 2].map(|_| vec![Measures::default(); setup.groups.len()]);
         for update in 1..=6 {
             let actors_too = update % config.policy_delay == 0;
-            host.update(&batch, actors_too, Some(&mut measures[0])).unwrap();
-            device.update(&batch, actors_too, Some(&mut measures[1])).unwrap();
+            host.update(&whole.draw(), actors_too, Some(&mut measures[0])).unwrap();
+            device.update(&whole.draw(), actors_too, Some(&mut measures[1])).unwrap();
             for (a, b) in measures[0].iter().zip(&measures[1]) {
                 assert_eq!(a.actors_updated, b.actors_updated);
                 for (a, b) in [
@@ -295,12 +316,12 @@ fn two_threads_compute_the_same_bits() {
     for (name, config) in configs() {
         let mut random = stream(9, "reference", 0);
         let (setup, before) = setup(config.clone(), &mut random);
-        let batch = batch(&config, &setup.spec, &mut random);
+        let whole = Whole::new(&config, &setup.spec, &mut random);
         let [mut alone, mut shared] = [0; 2].map(|_| HostEngine::new(setup.clone(), before.clone()));
         shared.share_work();
         for update in 0..4 {
-            alone.update(&batch, update % 2 == 1, None).unwrap();
-            pool.install(|| shared.update(&batch, update % 2 == 1, None)).unwrap();
+            alone.update(&whole.draw(), update % 2 == 1, None).unwrap();
+            pool.install(|| shared.update(&whole.draw(), update % 2 == 1, None)).unwrap();
         }
         assert!(alone.weights().unwrap() == shared.weights().unwrap(), "{name}");
     }

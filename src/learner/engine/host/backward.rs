@@ -3,7 +3,7 @@ use std::ops::Range;
 use pulp::Arch;
 
 use crate::{
-    kernels::{Finish, PackedMatrix, add_products, add_rows, add_weight_gradient, multiply},
+    kernels::{Finish, PackedMatrix, add_products, add_rows, multiply, weight_gradient},
     policy::{Activations, NetworkShape},
 };
 
@@ -41,8 +41,8 @@ pub(super) struct Deltas {
 
 /// What a backward pass computes.
 pub(super) enum Wanted<'a> {
-    /// The gradient of the parameters, added to `gradient`, `[parameters]`.
-    Parameters { inputs: &'a [f32], gradient: &'a mut [f32] },
+    /// The gradient of the parameters, written over `gradient`, `[parameters]`, or added to it if it is to `add`.
+    Parameters { inputs: &'a [f32], gradient: &'a mut [f32], add: bool },
     /// The gradient of the packed columns of the inputs, written over `gradient`, `[rows, columns]`.
     Columns { gradient: &'a mut [f32] },
 }
@@ -61,6 +61,15 @@ pub(super) fn backward(
     let Deltas { above, below } = deltas;
     above.clear();
     above.extend_from_slice(output_gradient);
+    if let Wanted::Parameters { gradient, add: false, .. } = &mut wanted {
+        // All but the weights, which are written over, is added up row by row.
+        for layer in shape.layers() {
+            gradient[layer.bias.clone()].fill(0.0);
+            for range in layer.norm.iter().flatten() {
+                gradient[range.clone()].fill(0.0);
+            }
+        }
+    }
     for (index, layer) in shape.layers().iter().enumerate().rev() {
         if let Some([gain, shift]) = &layer.norm {
             let (normalized, inverse_deviation) = activations.normalized(index);
@@ -70,14 +79,15 @@ pub(super) fn backward(
             }
             through_norm(above, &parameters[gain.clone()], normalized, inverse_deviation);
         }
-        if let Wanted::Parameters { inputs, gradient } = &mut wanted {
+        if let Wanted::Parameters { inputs, gradient, add } = &mut wanted {
             let inputs = if index == 0 { inputs } else { activations.output(index - 1) };
-            add_weight_gradient(
+            weight_gradient(
                 &mut gradient[layer.weights.clone()],
                 inputs,
                 layer.inputs,
                 above,
                 layer.outputs,
+                *add,
             );
             add_rows(&mut gradient[layer.bias.clone()], above);
         }
@@ -178,10 +188,10 @@ mod tests {
             let activations = self.run(&self.parameters, &self.inputs);
             let (mut packed, mut deltas) = (PackedBackward::default(), Deltas::default());
             packed.pack(&self.shape, &self.parameters, 1..3);
-            let mut parameters = vec![0.0; self.parameters.len()];
+            let mut parameters = vec![f32::NAN; self.parameters.len()];
             let mut columns = vec![f32::NAN; self.rows * 2];
             for wanted in [
-                Wanted::Parameters { inputs: &self.inputs, gradient: &mut parameters },
+                Wanted::Parameters { inputs: &self.inputs, gradient: &mut parameters, add: false },
                 Wanted::Columns { gradient: &mut columns },
             ] {
                 backward(

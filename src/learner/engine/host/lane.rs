@@ -57,21 +57,14 @@ impl Lane {
         }
     }
 
-    /// The gradients of all critics' squared temporal-difference errors, over `rows` of the batch.
-    pub(super) fn critic_gradients(
-        &mut self,
-        setup: &Setup,
-        networks: &[Networks],
-        batch: &Batch,
-        rows: Range<usize>,
-    ) {
+    /// The gradients of all critics' squared temporal-difference errors, over a part of the minibatch.
+    pub(super) fn critic_gradients(&mut self, setup: &Setup, networks: &[Networks], batch: &Batch) {
         self.sums.fill(Sums::default());
-        self.critic_gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
-        for rows in chunks(setup, rows) {
+        for (number, rows) in chunks(setup, batch.rows).enumerate() {
             self.next_actions(setup, networks, batch, rows.clone());
             for (index, (setup_of, networks)) in setup.groups.iter().zip(networks).enumerate() {
                 self.critic_targets(setup, setup_of, networks, batch, rows.clone());
-                self.add_critic_gradient(index, setup_of, networks, batch, rows.clone());
+                self.critic_gradient(index, setup_of, networks, batch, rows.clone(), number > 0);
             }
         }
     }
@@ -100,7 +93,7 @@ impl Lane {
             self.actions.resize(outputs.len(), 0.0);
             tanh(&mut self.actions, outputs);
             for (view, actions) in setup.views.iter().zip(self.actions.chunks_exact(rows.len() * size)) {
-                let offset = view.own_action().start;
+                let offset = view.own_action.start;
                 for (row, action) in actions.chunks_exact(size).enumerate() {
                     let at = row * width + offset;
                     for ((next, action), noise) in
@@ -148,13 +141,14 @@ impl Lane {
         }
     }
 
-    fn add_critic_gradient(
+    fn critic_gradient(
         &mut self,
         index: usize,
         group: &GroupSetup,
         networks: &Networks,
         batch: &Batch,
         rows: Range<usize>,
+        add: bool,
     ) {
         self.inputs.clear();
         for view in &group.views {
@@ -165,7 +159,7 @@ impl Lane {
         let gradients = self.critic_gradients[index].chunks_exact_mut(size);
         let parameters = networks.weights.critics.chunks_exact(size);
         let packed = networks.critics.iter().zip(&networks.critics_backward);
-        let scale = 2.0 / (batch.rows * group.views.len()) as f32;
+        let scale = 2.0 / (batch.drawn * group.views.len()) as f32;
         let sums = &mut self.sums[index];
         for ((parameters, (packed, packed_backward)), gradient) in parameters.zip(packed).zip(gradients) {
             forward(
@@ -184,7 +178,7 @@ impl Lane {
                 sums.squared_error += error * error;
                 self.output_gradient.push(scale * error);
             }
-            let wanted = Wanted::Parameters { inputs: &self.inputs, gradient };
+            let wanted = Wanted::Parameters { inputs: &self.inputs, gradient, add };
             backward(
                 &group.critic,
                 parameters,
@@ -197,24 +191,18 @@ impl Lane {
         }
     }
 
-    /// The gradients of all actors' losses, over `rows` of the batch: each climbs its first critic's value of its own
+    /// The gradients of all actors' losses, over a part of the minibatch: each climbs its first critic's value of its own
     /// action, the others' actions as replayed, and keeps its outputs before tanh small.
-    pub(super) fn actor_gradients(
-        &mut self,
-        setup: &Setup,
-        networks: &[Networks],
-        batch: &Batch,
-        rows: Range<usize>,
-    ) {
-        self.actor_gradients.iter_mut().for_each(|gradient| gradient.fill(0.0));
-        for rows in chunks(setup, rows) {
+    pub(super) fn actor_gradients(&mut self, setup: &Setup, networks: &[Networks], batch: &Batch) {
+        for (number, rows) in chunks(setup, batch.rows).enumerate() {
             for (index, (group, networks)) in setup.groups.iter().zip(networks).enumerate() {
-                self.add_actor_gradient(index, setup, group, networks, batch, rows.clone());
+                self.actor_gradient(index, setup, group, networks, batch, rows.clone(), number > 0);
             }
         }
     }
 
-    fn add_actor_gradient(
+    #[expect(clippy::too_many_arguments, reason = "one place calls it")]
+    fn actor_gradient(
         &mut self,
         index: usize,
         setup: &Setup,
@@ -222,6 +210,7 @@ impl Lane {
         networks: &Networks,
         batch: &Batch,
         rows: Range<usize>,
+        add: bool,
     ) {
         let (observations, actions) = (batch.observations(rows.clone()), batch.actions(rows.clone()));
         self.own.clear();
@@ -251,7 +240,7 @@ impl Lane {
         let critic = &networks.weights.critics[..group.critic.parameters()];
         forward(&group.critic, critic, &networks.critics[0], &self.inputs, count, &mut self.activations);
         let values = self.activations.outputs();
-        let total = (batch.rows * group.views.len()) as f32;
+        let total = (batch.drawn * group.views.len()) as f32;
         self.output_gradient.clear();
         self.output_gradient.resize(count, -1.0 / total);
         self.action_gradient.resize(outputs.len(), 0.0);
@@ -273,7 +262,8 @@ impl Lane {
             sums.squared_output += output * output;
             sums.saturated += if action.abs() > 0.95 { 1.0 } else { 0.0 };
         }
-        let wanted = Wanted::Parameters { inputs: &self.own, gradient: &mut self.actor_gradients[index] };
+        let wanted =
+            Wanted::Parameters { inputs: &self.own, gradient: &mut self.actor_gradients[index], add };
         backward(
             &group.actor,
             &networks.weights.actor,
@@ -287,9 +277,8 @@ impl Lane {
 }
 
 /// The rows cut into chunks of about [`CHUNK_ROWS`] rows of a network.
-fn chunks(setup: &Setup, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+fn chunks(setup: &Setup, rows: usize) -> impl Iterator<Item = Range<usize>> {
     let members = setup.groups.iter().map(|group| group.views.len()).max().unwrap_or(1);
     let step = (CHUNK_ROWS / members).max(1);
-    let end = rows.end;
-    rows.step_by(step).map(move |start| start..end.min(start + step))
+    (0..rows).step_by(step).map(move |start| start..rows.min(start + step))
 }
