@@ -77,8 +77,8 @@ impl Product<'_> {
                 } else {
                     tile::<S, ROWS, 1>(simd, a, inner, panel, start)
                 };
-                for (offset, mut sums) in sums.into_iter().enumerate() {
-                    let at = (row + offset) * columns;
+                let out = out[row * columns..].chunks_exact_mut(columns).zip(sums);
+                for (offset, (out, mut sums)) in out.enumerate() {
                     // No closures here: what a closure calls is not compiled for the processor's vectors.
                     match finish {
                         Finish::Linear => {}
@@ -88,12 +88,13 @@ impl Product<'_> {
                             }
                         }
                         Finish::ReluDerivative(outputs) => {
+                            let at = (row + offset) * columns;
                             for (sum, output) in sums.iter_mut().zip(load(simd, &outputs[at + from..at + to])) {
                                 *sum = simd.select_f32s(simd.less_than_f32s(zero, output), *sum, zero);
                             }
                         }
                     }
-                    store(simd, &mut out[at + from..at + to], sums);
+                    store(simd, &mut out[from..to], sums);
                 }
             });
         }
