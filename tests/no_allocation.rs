@@ -1,4 +1,5 @@
-//! Decisions in the middle of episodes allocate nothing: gathering, noise, recording, handing over.
+//! What runs all the time allocates nothing: decisions in the middle of episodes (gathering, forward pass, noise,
+//! recording, handing over) and the learner's updates.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -10,11 +11,13 @@ use bevy_maddpg::{
     agent::{Action, Agent, Observation, Reward},
     arena::{Arena, InArena},
     headless,
-    learner::{Pace, Preset, TrainingConfig},
+    learner::{Learner, Pace, Preset, TrainingConfig},
     plugin::MaddpgPlugins,
-    policy::{PolicySnapshot, Scratch},
-    rollout::{ActingPolicy, AgentSystems, Observe, RolloutClock},
+    policy::{AgentSpec, ArenaSpec},
+    rollout::{AgentSystems, Observe, RolloutClock},
+    transition::TransitionBlock,
 };
+use candle_core::Device;
 
 /// The system's allocator, counting for each thread.
 struct Counting;
@@ -55,21 +58,6 @@ fn reward(mut agents: Query<(&Action, &mut Reward)>) {
     }
 }
 
-/// What the matrix products of one forward pass allocate for themselves.
-fn allocations_of_forward_pass(snapshot: &PolicySnapshot, rows: usize) -> u64 {
-    let group = &snapshot.policies[0].group.agent;
-    let observations = vec![0.5; rows * group.observation_size];
-    let mut actions = vec![0.0; rows * group.action_size];
-    let mut scratch = Scratch::default();
-    let mut count = || {
-        let before = ALLOCATIONS.get();
-        snapshot.policies[0].act(&observations, &mut actions, rows, &mut scratch);
-        ALLOCATIONS.get() - before
-    };
-    count();
-    count()
-}
-
 #[test]
 fn decisions_in_the_middle_of_episodes_allocate_nothing() {
     let mut config =
@@ -92,7 +80,32 @@ fn decisions_in_the_middle_of_episodes_allocate_nothing() {
     (0..100).for_each(|_| app.update());
     let allocations = ALLOCATIONS.get() - before;
     assert_eq!(app.world().resource::<RolloutClock>().decisions - decided, 6_400);
-    let snapshot = app.world().resource::<ActingPolicy>().snapshot().expect("a policy").clone();
-    let of_forward_pass = allocations_of_forward_pass(&snapshot, 128);
-    assert_eq!(allocations, 100 * of_forward_pass, "allocations in 100 decisions of 64 arenas");
+    assert_eq!(allocations, 0, "in 100 decisions of 64 arenas");
+}
+
+#[test]
+fn a_steady_update_allocates_nothing() {
+    let agent = |behavior: &str, observation_size| AgentSpec {
+        behavior: behavior.into(),
+        observation_size,
+        action_size: 2,
+    };
+    let spec = ArenaSpec { slots: vec![agent("runner", 7), agent("chaser", 5), agent("runner", 7)] };
+    let rows = 300;
+    let block = TransitionBlock {
+        observations: vec![0.5; rows * spec.joint_observation_size()],
+        actions: vec![0.1; rows * spec.joint_action_size()],
+        rewards: vec![1.0; rows * spec.agents()],
+        next_observations: vec![0.4; rows * spec.joint_observation_size()],
+        terminated: vec![false; rows],
+    };
+    for preset in Preset::ALL {
+        let mut learner =
+            Learner::new(preset.config().learner, spec.clone(), Device::Cpu, 0).expect("a learner");
+        learner.remember(&block);
+        (0..4).for_each(|_| assert!(learner.update(true).is_ok()));
+        let before = ALLOCATIONS.get();
+        (0..20).for_each(|_| assert!(learner.update(true).is_ok()));
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{preset}: in 20 updates");
+    }
 }

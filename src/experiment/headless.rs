@@ -106,9 +106,7 @@ impl Run {
             world.resource::<Recorder>().save_policy(world, &folder.policy())?;
         } else if let Some(learner) = learner {
             learner.save(&folder.checkpoint(), self.options.save_replay)?;
-            let policy = learner
-                .snapshot(learner.updates())
-                .map_err(|error| CheckpointError::Learner(error.into()))?;
+            let policy = learner.snapshot(learner.updates()).map_err(CheckpointError::Learner)?;
             policy.save(folder.policy())?;
             summary.policy_version = policy.version;
             summary.updates = learner.updates();

@@ -102,10 +102,10 @@ fn copy_transposed(out: &mut [f32], width: usize, matrix: &[f32], rows: usize, c
         let lines: [&[f32]; BLOCK] =
             array::from_fn(|k| &matrix[(row + k) * columns..(row + k + 1) * columns]);
         for column in (0..whole.1).step_by(BLOCK) {
-            let block: [[f32; BLOCK]; BLOCK] = array::from_fn(|k| array::from_fn(|c| lines[k][column + c]));
-            for c in 0..BLOCK {
+            let block: [[f32; BLOCK]; BLOCK] = array::from_fn(|c| array::from_fn(|k| lines[k][column + c]));
+            for (c, line) in block.iter().enumerate() {
                 let at = (column + c) * width + row;
-                out[at..at + BLOCK].copy_from_slice(&array::from_fn::<f32, BLOCK, _>(|k| block[k][c]));
+                out[at..at + BLOCK].copy_from_slice(line);
             }
         }
     }
