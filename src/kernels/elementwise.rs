@@ -12,22 +12,23 @@ pub(crate) fn relu(values: &mut [f32]) {
     );
 }
 
-/// `out = (values - mean) scale`, clamped to plus and minus `limit`.
-pub(crate) fn normalize(out: &mut [f32], values: &[f32], mean: &[f32], scale: &[f32], limit: f32) {
+/// `x = (x - mean) scale` in each row, clamped to plus and minus `limit`.
+pub(crate) fn normalize(rows: &mut [f32], mean: &[f32], scale: &[f32], limit: f32) {
     Arch::new().dispatch(
         #[inline(always)]
         || {
-            let scaled = values.iter().zip(mean).zip(scale);
-            for (out, ((x, mean), scale)) in out.iter_mut().zip(scaled) {
-                let scaled = (x - mean) * scale;
-                // As `clamp`, but without its check, which keeps the loop from vectors.
-                *out = if scaled > limit {
-                    limit
-                } else if scaled < -limit {
-                    -limit
-                } else {
-                    scaled
-                };
+            for row in rows.chunks_exact_mut(mean.len()) {
+                for ((x, mean), scale) in row.iter_mut().zip(mean).zip(scale) {
+                    let scaled = (*x - mean) * scale;
+                    // As `clamp`, but without its check, which keeps the loop from vectors.
+                    *x = if scaled > limit {
+                        limit
+                    } else if scaled < -limit {
+                        -limit
+                    } else {
+                        scaled
+                    };
+                }
             }
         },
     );

@@ -38,32 +38,39 @@ pub(super) struct Batch {
     pub(super) continues: Vec<f32>,
 }
 
-/// The agents that one agent's critic sees, itself first, and how their joint row is laid out: all their
-/// observations, then all their actions.
+/// The agents that one agent's critic sees, and how their joint row is laid out: all their observations, then all their
+/// actions.
 #[derive(Debug, Clone)]
 pub(super) struct View {
     /// Where the seen agents' observations lie in the joint observation, neighbors as one.
     observations: Vec<Range<usize>>,
     /// Where the seen agents' actions lie in the joint action, neighbors as one.
     actions: Vec<Range<usize>>,
+    /// The own slot, and where its observation and action lie.
+    pub(super) slot: usize,
     pub(super) own_observation: Range<usize>,
     pub(super) own_action: Range<usize>,
-    /// The seen slots, the own one first.
+    /// Columns of the row that hold the own action.
+    pub(super) action_columns: Range<usize>,
+    /// The seen slots in the order of the row.
     pub(super) slots: Vec<usize>,
 }
 
 impl View {
-    /// What the critic of `slot` sees: everybody in the order of the slots from its own on, or itself alone.
-    pub(super) fn new(spec: &ArenaSpec, slot: usize, central: bool) -> Self {
-        let agents = if central { spec.agents() } else { 1 };
-        let slots: Vec<usize> = (0..agents).map(|k| (slot + k) % spec.agents()).collect();
+    /// What the critic of `slot` sees when it sees `slots`, itself among them, in this order.
+    pub(super) fn new(spec: &ArenaSpec, slot: usize, slots: Vec<usize>) -> Self {
         let observation = |&slot: &usize| (spec.observation_offset(slot), spec.slots[slot].observation_size);
         let action = |&slot: &usize| (spec.action_offset(slot), spec.slots[slot].action_size);
+        let before = slots.iter().take_while(|&&seen| seen != slot);
+        let start = slots.iter().map(|seen| observation(seen).1).sum::<usize>()
+            + before.map(|seen| action(seen).1).sum::<usize>();
         Self {
             observations: join(slots.iter().map(observation)),
             actions: join(slots.iter().map(action)),
+            slot,
             own_observation: range(observation(&slot)),
             own_action: range(action(&slot)),
+            action_columns: range((start, action(&slot).1)),
             slots,
         }
     }
@@ -158,19 +165,18 @@ impl Batch {
         self.actions.clear();
         self.rewards.clear();
         self.continues.clear();
-        let width = normalizer.mean.len();
-        self.observations.resize(indices.len() * width, 0.0);
-        self.next_observations.resize(indices.len() * width, 0.0);
-        let out =
-            self.observations.chunks_exact_mut(width).zip(self.next_observations.chunks_exact_mut(width));
-        for (&index, (observation, next_observation)) in indices.iter().zip(out) {
+        self.observations.clear();
+        self.next_observations.clear();
+        for &index in indices {
             let transition = replay.transition(index);
-            normalizer.apply(transition.observation, observation);
-            normalizer.apply(transition.next_observation, next_observation);
+            self.observations.extend_from_slice(transition.observation);
+            self.next_observations.extend_from_slice(transition.next_observation);
             self.actions.extend_from_slice(transition.action);
             self.rewards.extend_from_slice(transition.rewards);
             self.continues.push(if transition.terminated { 0.0 } else { 1.0 });
         }
+        normalizer.apply(&mut self.observations);
+        normalizer.apply(&mut self.next_observations);
     }
 }
 

@@ -94,8 +94,19 @@ pub(super) struct GroupSetup {
 
 impl GroupSetup {
     pub(super) fn new(group: PolicyGroup, config: &LearnerConfig, spec: &ArenaSpec) -> Self {
-        let views: Vec<View> =
-            group.slots.iter().map(|&slot| View::new(spec, slot, config.central_critic)).collect();
+        let agents = spec.agents();
+        let view = |&slot: &usize| {
+            let slots = if !config.central_critic {
+                vec![slot]
+            } else if group.slots.len() > 1 {
+                // Members share a critic: each comes first in its own row.
+                (0..agents).map(|k| (slot + k) % agents).collect()
+            } else {
+                (0..agents).collect()
+            };
+            View::new(spec, slot, slots)
+        };
+        let views: Vec<View> = group.slots.iter().map(view).collect();
         let inputs = views[0].observation_size() + views[0].action_size();
         Self {
             actor: NetworkShape::new(
@@ -113,8 +124,12 @@ impl GroupSetup {
 
     /// Columns of a critic's inputs that hold its own agent's action.
     fn action_columns(&self) -> std::ops::Range<usize> {
-        let start = self.views[0].observation_size();
-        start..start + self.group.agent.action_size
+        self.views[0].action_columns.clone()
+    }
+
+    /// Whether its critics' inputs are those of another policy's.
+    fn sees_what(&self, other: &Self) -> bool {
+        self.views.iter().map(|view| &view.slots).eq(other.views.iter().map(|view| &view.slots))
     }
 }
 

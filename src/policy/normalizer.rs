@@ -19,8 +19,8 @@ impl Normalizer {
         Self { mean: vec![0.0; size], scale: vec![1.0; size] }
     }
 
-    /// Normalizes one observation.
-    pub fn apply(&self, observation: &[f32], out: &mut [f32]) {
-        normalize(out, observation, &self.mean, &self.scale, Self::CLIP);
+    /// Normalizes whole rows of observations, in place.
+    pub fn apply(&self, observations: &mut [f32]) {
+        normalize(observations, &self.mean, &self.scale, Self::CLIP);
     }
 }

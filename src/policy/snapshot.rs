@@ -33,12 +33,10 @@ impl Policy {
         let AgentSpec { observation_size, action_size, .. } = self.group.agent;
         assert_eq!(observations.len(), rows * observation_size, "whole rows of observations");
         assert_eq!(actions.len(), rows * action_size, "whole rows of actions");
-        scratch.normalized.resize(observations.len(), 0.0);
-        let rows_in = observations.chunks_exact(observation_size);
-        for (observation, out) in rows_in.zip(scratch.normalized.chunks_exact_mut(observation_size)) {
-            self.normalizer.apply(observation, out);
-        }
         let Scratch { normalized, packed, activations } = scratch;
+        normalized.clear();
+        normalized.extend_from_slice(observations);
+        self.normalizer.apply(normalized);
         let Network { shape, parameters } = &self.network;
         packed.pack(shape, parameters);
         forward(shape, parameters, packed, normalized, rows, activations);

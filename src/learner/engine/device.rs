@@ -73,7 +73,7 @@ impl DeviceEngine {
             // clamp(x, -1, 1) of contiguous operands.
             let clamped = (((&smoothed + 1.0)?.relu()? - (smoothed - 1.0)?.relu()?)? - 1.0)?;
             for (member, view) in setup.views.iter().enumerate() {
-                actions[view.slots[0]] = Some(clamped.narrow(0, member * batch.rows, batch.rows)?);
+                actions[view.slot] = Some(clamped.narrow(0, member * batch.rows, batch.rows)?);
             }
         }
         Ok(actions.into_iter().map(|action| action.expect("each slot is in one group")).collect())

@@ -97,8 +97,7 @@ impl Reference<'_> {
                 self.joint(&view.slots, batch.next_observations(all.clone()), |s| self.target_action(s));
             let values = self.critics(group, &flat(&self.weights[index].critics_target), &next);
             let least = values.iter().skip(1).fold(values[0].clone(), |a, b| a.minimum(b).unwrap());
-            let reward =
-                tensor(&batch.rewards, self.setup.spec.agents()).narrow(1, view.slots[0], 1).unwrap();
+            let reward = tensor(&batch.rewards, self.setup.spec.agents()).narrow(1, view.slot, 1).unwrap();
             let discount = (tensor(&batch.continues, 1) * f64::from(config.gamma)).unwrap();
             let target = ((reward * f64::from(config.reward_scale)).unwrap() + (discount * least)).unwrap();
             let now = self.joint(&view.slots, batch.observations(all.clone()), |s| {
@@ -120,10 +119,10 @@ impl Reference<'_> {
         let all = 0..batch.rows;
         let mut losses = Vec::new();
         for view in &group.views {
-            let own = self.observations(view.slots[0], batch.observations(all.clone()));
+            let own = self.observations(view.slot, batch.observations(all.clone()));
             let output = network(&group.actor, &actor, &own).unwrap();
             let now = self.joint(&view.slots, batch.observations(all.clone()), |slot| {
-                if slot == view.slots[0] {
+                if slot == view.slot {
                     output.tanh().unwrap()
                 } else {
                     self.action(slot, batch.actions(all.clone()))

@@ -63,8 +63,11 @@ impl Lane {
         for (number, rows) in chunks(setup, batch.rows).enumerate() {
             self.next_actions(setup, networks, batch, rows.clone());
             for (index, (setup_of, networks)) in setup.groups.iter().zip(networks).enumerate() {
+                if index == 0 || !setup_of.sees_what(&setup.groups[index - 1]) {
+                    self.gather_inputs(setup_of, batch, rows.clone());
+                }
                 self.critic_targets(setup, setup_of, networks, batch, rows.clone());
-                self.critic_gradient(index, setup_of, networks, batch, rows.clone(), number > 0);
+                self.critic_gradient(index, setup_of, networks, batch, number > 0);
             }
         }
     }
@@ -106,6 +109,17 @@ impl Lane {
         }
     }
 
+    /// The critics' inputs now and next, for some rows of the batch.
+    fn gather_inputs(&mut self, group: &GroupSetup, batch: &Batch, rows: Range<usize>) {
+        self.inputs.clear();
+        self.next_inputs.clear();
+        for view in &group.views {
+            let (now, next) = (batch.observations(rows.clone()), batch.next_observations(rows.clone()));
+            view.gather(now, batch.actions(rows.clone()), rows.len(), &mut self.inputs);
+            view.gather(next, &self.next_actions, rows.len(), &mut self.next_inputs);
+        }
+    }
+
     /// What the critics regress to: the reward, and where the episode goes on the least of the target critics' values.
     fn critic_targets(
         &mut self,
@@ -115,11 +129,6 @@ impl Lane {
         batch: &Batch,
         rows: Range<usize>,
     ) {
-        self.next_inputs.clear();
-        for view in &group.views {
-            let next = batch.next_observations(rows.clone());
-            view.gather(next, &self.next_actions, rows.len(), &mut self.next_inputs);
-        }
         let count = rows.len() * group.views.len();
         let parameters = networks.weights.critics_target.chunks_exact(group.critic.parameters());
         for (number, (parameters, packed)) in parameters.zip(&networks.critics_target).enumerate() {
@@ -147,14 +156,8 @@ impl Lane {
         group: &GroupSetup,
         networks: &Networks,
         batch: &Batch,
-        rows: Range<usize>,
         add: bool,
     ) {
-        self.inputs.clear();
-        for view in &group.views {
-            let (observations, actions) = (batch.observations(rows.clone()), batch.actions(rows.clone()));
-            view.gather(observations, actions, rows.len(), &mut self.inputs);
-        }
         let size = group.critic.parameters();
         let gradients = self.critic_gradients[index].chunks_exact_mut(size);
         let parameters = networks.weights.critics.chunks_exact(size);
