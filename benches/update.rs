@@ -45,6 +45,7 @@ fn plain(
         critic_layer_norm: false,
         batch_size: batch,
         normalize_observations: false,
+        policy_average: 1.0,
         ..Preset::Maddpg.config().learner
     };
     filled(config, ArenaSpec { slots: vec![agent; agents] }, device)

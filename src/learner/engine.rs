@@ -138,7 +138,7 @@ impl GroupSetup {
 pub(super) struct Weights {
     pub(super) actor: Vec<f32>,
     pub(super) actor_target: Vec<f32>,
-    /// The average of the actor that acts.
+    /// The average of the actor that acts; not kept up where the actor itself does.
     pub(super) policy: Vec<f32>,
     pub(super) critics: Vec<f32>,
     pub(super) critics_target: Vec<f32>,

@@ -188,7 +188,9 @@ impl DeviceEngine {
             &mut self.groups[index];
         let norm = actor_adam.step(actor, &gradient, config.actor_learning_rate, config.gradient_clip)?;
         polyak(actor_target, actor, config.tau)?;
-        polyak(policy, actor, config.policy_average)?;
+        if config.policy_average < 1.0 {
+            polyak(policy, actor, config.policy_average)?;
+        }
         polyak(critics_target, critics, config.tau)?;
         if let Some(measures) = measures {
             let squares: f32 = outputs.sqr()?.sum_all()?.to_scalar()?;
@@ -223,7 +225,9 @@ impl Engine for DeviceEngine {
     }
 
     fn acting(&self, index: usize) -> Result<Vec<f32>> {
-        self.groups[index].policy.to_vec1()
+        let networks = &self.groups[index];
+        let acting = if self.setup.config.policy_average < 1.0 { &networks.policy } else { &networks.actor };
+        acting.to_vec1()
     }
 
     fn weights(&self) -> Result<Vec<Weights>> {

@@ -137,7 +137,9 @@ impl HostEngine {
             &mut self.groups[index].weights;
         step(actor, actor_adam, gradient, clip(norm, config.gradient_clip), config.actor_learning_rate);
         move_towards(actor_target, actor, config.tau);
-        move_towards(policy, actor, config.policy_average);
+        if config.policy_average < 1.0 {
+            move_towards(policy, actor, config.policy_average);
+        }
         move_towards(critics_target, critics, config.tau);
         self.pack_actor(index);
         self.pack_targets(index);
@@ -192,7 +194,9 @@ impl Engine for HostEngine {
     }
 
     fn acting(&self, index: usize) -> Result<Vec<f32>> {
-        Ok(self.groups[index].weights.policy.clone())
+        let weights = &self.groups[index].weights;
+        let acting = if self.setup.config.policy_average < 1.0 { &weights.policy } else { &weights.actor };
+        Ok(acting.clone())
     }
 
     fn weights(&self) -> Result<Vec<Weights>> {
