@@ -1,9 +1,10 @@
-//! The MADDPG learner, on candle and without Bevy.
+//! The MADDPG learner, without Bevy: on the CPU by kernels of our own, on a GPU by candle.
 //!
 //! | item | what it is |
 //! |---|---|
 //! | [`TrainingConfig`], [`LearnerConfig`], [`Preset`] | every number, and named choices of them |
 //! | [`ReplayBuffer`] | the ring of joint transitions |
+//! | [`Measures`] | what an update measured |
 //! | [`Learner`] | one update of all policies; checkpoints |
 //! | [`LearnerThread`], [`Pace`] | the learner in the background of a game |
 //! | [`DeviceChoice`] | CPU or GPU |

@@ -126,7 +126,7 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `game` | yes | agents, arenas, the rollout: enough to play trained policies |
-//! | `learner` | yes | the MADDPG learner on candle; builds without Bevy |
+//! | `learner` | yes | the MADDPG learner; builds without Bevy |
 //! | `particle` | yes | the [particle worlds](games::particle) of the MADDPG paper |
 //! | `games` | yes | those and [tennis](games::tennis), on rapier |
 //! | `watch` | yes | the [window](watch): dashboard, learning curve, keys |
