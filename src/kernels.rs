@@ -6,6 +6,8 @@
 
 mod elementwise;
 mod gradient;
+#[cfg(test)]
+mod instruction_set;
 mod packed;
 mod product;
 mod tile;

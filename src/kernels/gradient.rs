@@ -17,12 +17,7 @@ pub(crate) fn weight_gradient(
 ) {
     assert_eq!(gradient.len(), input_size * output_size, "a gradient for each weight");
     assert_eq!(inputs.len() * output_size, deltas.len() * input_size, "as many rows of inputs as of deltas");
-    let (input, output) =
-        (Operand { rows: inputs, size: input_size }, Operand { rows: deltas, size: output_size });
-    // The operand whose numbers fill vectors is the wider one.
-    let transposed = output_size < 16 && input_size > output_size;
-    let (left, right) = if transposed { (output, input) } else { (input, output) };
-    Arch::new().dispatch(WeightGradient { gradient, left, right, transposed, add });
+    Arch::new().dispatch(WeightGradient::new(gradient, inputs, input_size, deltas, output_size, add));
 }
 
 #[derive(Clone, Copy)]
@@ -38,6 +33,24 @@ struct WeightGradient<'a> {
     /// Whether `left` are the deltas.
     transposed: bool,
     add: bool,
+}
+
+impl<'a> WeightGradient<'a> {
+    fn new(
+        gradient: &'a mut [f32],
+        inputs: &'a [f32],
+        input_size: usize,
+        deltas: &'a [f32],
+        output_size: usize,
+        add: bool,
+    ) -> Self {
+        let input = Operand { rows: inputs, size: input_size };
+        let output = Operand { rows: deltas, size: output_size };
+        // The operand whose numbers fill vectors is the wider one.
+        let transposed = output_size < 16 && input_size > output_size;
+        let (left, right) = if transposed { (output, input) } else { (input, output) };
+        Self { gradient, left, right, transposed, add }
+    }
 }
 
 impl WithSimd for WeightGradient<'_> {
@@ -110,6 +123,7 @@ fn sum_outer_products<S: Simd, const COUNT: usize, const WHOLE: bool>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::instruction_set::InstructionSet;
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
@@ -120,13 +134,15 @@ mod tests {
             let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
             let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
             let (x, deltas, before) = (draw(rows * inputs), draw(rows * outputs), draw(inputs * outputs));
-            let mut gradient = before.clone();
-            weight_gradient(&mut gradient, &x, inputs, &deltas, outputs, add);
-            for (index, (found, before)) in gradient.iter().zip(before).enumerate() {
-                let (i, j) = (index / outputs, index % outputs);
-                let products = (0..rows).map(|r| f64::from(x[r * inputs + i]) * f64::from(deltas[r * outputs + j]));
-                let expected = if add { f64::from(before) } else { 0.0 } + products.sum::<f64>();
-                prop_assert!((f64::from(*found) - expected).abs() < 1e-4, "{found}, expected {expected}");
+            for set in InstructionSet::all() {
+                let mut gradient = before.clone();
+                set.run(WeightGradient::new(&mut gradient, &x, inputs, &deltas, outputs, add));
+                for (index, (found, before)) in gradient.iter().zip(&before).enumerate() {
+                    let (i, j) = (index / outputs, index % outputs);
+                    let products = (0..rows).map(|r| f64::from(x[r * inputs + i]) * f64::from(deltas[r * outputs + j]));
+                    let expected = if add { f64::from(*before) } else { 0.0 } + products.sum::<f64>();
+                    prop_assert!((f64::from(*found) - expected).abs() < 1e-4, "{set:?}: {found}, expected {expected}");
+                }
             }
         }
     }

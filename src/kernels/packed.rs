@@ -32,8 +32,17 @@ pub(super) enum Layout {
 impl PackedMatrix {
     /// Packs a row-major matrix of `rows` by `columns`.
     pub(crate) fn pack(&mut self, matrix: &[f32], rows: usize, columns: usize) {
+        self.pack_in_panels(matrix, rows, columns, Arch::new().dispatch(TileColumns));
+    }
+
+    /// Packs the transpose of a row-major matrix of `columns` by `rows`.
+    pub(crate) fn pack_transposed(&mut self, matrix: &[f32], columns: usize, rows: usize) {
+        self.pack_transposed_in_panels(matrix, columns, rows, Arch::new().dispatch(TileColumns));
+    }
+
+    pub(super) fn pack_in_panels(&mut self, matrix: &[f32], rows: usize, columns: usize, width: usize) {
         assert_eq!(matrix.len(), rows * columns, "the slice holds the whole matrix");
-        let width = self.fit(rows, columns);
+        self.fit(rows, columns, width);
         match self.layout() {
             Layout::Columns => copy_transposed(self.data_mut(), rows, matrix, rows, columns),
             Layout::Panels => {
@@ -48,10 +57,15 @@ impl PackedMatrix {
         }
     }
 
-    /// Packs the transpose of a row-major matrix of `columns` by `rows`.
-    pub(crate) fn pack_transposed(&mut self, matrix: &[f32], columns: usize, rows: usize) {
+    pub(super) fn pack_transposed_in_panels(
+        &mut self,
+        matrix: &[f32],
+        columns: usize,
+        rows: usize,
+        width: usize,
+    ) {
         assert_eq!(matrix.len(), rows * columns, "the slice holds the whole matrix");
-        let width = self.fit(rows, columns);
+        self.fit(rows, columns, width);
         match self.layout() {
             Layout::Columns => self.data_mut().copy_from_slice(matrix),
             Layout::Panels => {
@@ -76,9 +90,8 @@ impl PackedMatrix {
         &mut self.data[self.start..self.start + self.length]
     }
 
-    /// Makes room for a matrix, zeros where panels are wider than it; returns the width of a panel.
-    fn fit(&mut self, rows: usize, columns: usize) -> usize {
-        let width = Arch::new().dispatch(TileColumns);
+    /// Makes room for a matrix in panels of `width` columns, zeros where they are wider than it.
+    fn fit(&mut self, rows: usize, columns: usize, width: usize) {
         if (self.rows, self.columns) != (rows, columns) {
             (self.rows, self.columns) = (rows, columns);
             self.length = match self.layout() {
@@ -89,7 +102,6 @@ impl PackedMatrix {
             self.data.resize(self.length + LINE, 0.0);
             self.start = self.data.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
         }
-        width
     }
 }
 

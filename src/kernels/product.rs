@@ -150,6 +150,7 @@ fn tile<S: Simd, const ROWS: usize, const USED: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::instruction_set::InstructionSet;
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
@@ -161,14 +162,17 @@ mod tests {
             let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
             let (a, b, bias, outputs) = (draw(rows * inner), draw(inner * columns), draw(columns), draw(rows * columns));
             let transposed: Vec<f32> = (0..inner * columns).map(|i| b[i % inner * columns + i / inner]).collect();
-            let mut packed = [PackedMatrix::default(), PackedMatrix::default()];
-            packed[0].pack(&b, inner, columns);
-            packed[1].pack_transposed(&transposed, columns, inner);
             let mut out = vec![f32::NAN; rows * columns];
-            for (packed, finish) in packed.iter().flat_map(|packed| {
-                [Finish::Linear, Finish::Relu, Finish::ReluDerivative(&outputs)].map(|finish| (packed, finish))
-            }) {
-                multiply(&mut out, &a, packed, Some(&bias), finish);
+            let finishes = [Finish::Linear, Finish::Relu, Finish::ReluDerivative(&outputs)];
+            let cases = finishes.into_iter().flat_map(|finish| [(finish, false), (finish, true)]);
+            for (set, (finish, from_transposed)) in InstructionSet::all().flat_map(|set| cases.clone().map(move |case| (set, case))) {
+                let mut packed = PackedMatrix::default();
+                if from_transposed {
+                    packed.pack_transposed_in_panels(&transposed, columns, inner, set.tile_columns());
+                } else {
+                    packed.pack_in_panels(&b, inner, columns, set.tile_columns());
+                }
+                set.run(Product { out: &mut out, a: &a, b: &packed, bias: Some(&bias), finish });
                 for (index, &found) in out.iter().enumerate() {
                     let (row, column) = (index / columns, index % columns);
                     let sum = (0..inner).map(|k| f64::from(a[row * inner + k]) * f64::from(b[k * columns + column]));

@@ -1,0 +1,58 @@
+use pulp::{Arch, Scalar, Simd, WithSimd};
+
+use super::tile::tile_columns;
+
+/// What a kernel can be compiled for and this machine can run, so that tests run more than what it would choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InstructionSet {
+    /// What is chosen here.
+    Best,
+    /// AVX2 with FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// No vectors.
+    Plain,
+}
+
+impl InstructionSet {
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let all = [
+            Self::Best,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2,
+            Self::Plain,
+        ];
+        all.into_iter().filter(|set| set.is_here())
+    }
+
+    fn is_here(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => pulp::x86::V3::try_new().is_some(),
+            Self::Best | Self::Plain => true,
+        }
+    }
+
+    pub(super) fn run<Op: WithSimd>(self, op: Op) -> Op::Output {
+        match self {
+            Self::Best => Arch::new().dispatch(op),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Simd::vectorize(pulp::x86::V3::try_new().expect("only where it is"), op),
+            Self::Plain => op.with_simd(Scalar::new()),
+        }
+    }
+
+    /// Columns of a tile.
+    pub(super) fn tile_columns(self) -> usize {
+        struct TileColumns;
+
+        impl WithSimd for TileColumns {
+            type Output = usize;
+
+            fn with_simd<S: Simd>(self, _: S) -> usize {
+                tile_columns::<S>()
+            }
+        }
+        self.run(TileColumns)
+    }
+}
