@@ -5,6 +5,7 @@
 //! bias, its ReLU, the derivative of that) is done while the numbers are still in registers.
 
 mod elementwise;
+#[cfg(feature = "learner")]
 mod gradient;
 #[cfg(test)]
 mod instruction_set;

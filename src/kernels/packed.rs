@@ -36,6 +36,7 @@ impl PackedMatrix {
     }
 
     /// Packs the transpose of a row-major matrix of `columns` by `rows`.
+    #[cfg(feature = "learner")]
     pub(crate) fn pack_transposed(&mut self, matrix: &[f32], columns: usize, rows: usize) {
         self.pack_transposed_in_panels(matrix, columns, rows, Arch::new().dispatch(TileColumns));
     }
@@ -57,6 +58,7 @@ impl PackedMatrix {
         }
     }
 
+    #[cfg(any(feature = "learner", test))]
     pub(super) fn pack_transposed_in_panels(
         &mut self,
         matrix: &[f32],
