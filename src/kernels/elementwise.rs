@@ -148,13 +148,20 @@ fn tanh_of<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let limit = simd.splat_f32s(LIMIT);
     let clamped = simd.max_f32s(simd.neg_f32s(limit), simd.min_f32s(limit, x));
     let square = simd.mul_f32s(clamped, clamped);
-    let polynomial = |coefficients: &[f32]| {
-        let (first, rest) = coefficients.split_first().expect("constants");
-        rest.iter()
-            .fold(simd.splat_f32s(*first), |sum, c| simd.mul_add_e_f32s(sum, square, simd.splat_f32s(*c)))
-    };
-    let numerator = simd.mul_f32s(clamped, polynomial(&NUMERATOR));
-    simd.div_f32s(numerator, polynomial(&DENOMINATOR))
+    let numerator = simd.mul_f32s(clamped, polynomial(simd, &NUMERATOR, square));
+    let ratio = simd.div_f32s(numerator, polynomial(simd, &DENOMINATOR, square));
+    let one = simd.splat_f32s(1.0);
+    simd.max_f32s(simd.neg_f32s(one), simd.min_f32s(one, ratio))
+}
+
+/// The polynomial with these coefficients, highest power first.
+#[inline(always)]
+fn polynomial<S: Simd, const COUNT: usize>(simd: S, coefficients: &[f32; COUNT], x: S::f32s) -> S::f32s {
+    let mut sum = simd.splat_f32s(coefficients[0]);
+    for coefficient in &coefficients[1..] {
+        sum = simd.mul_add_e_f32s(sum, x, simd.splat_f32s(*coefficient));
+    }
+    sum
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use pulp::{Arch, Scalar, Simd, WithSimd};
 
-use super::tile::tile_columns;
+use super::packed::TileColumns;
 
 /// What a kernel can be compiled for and this machine can run, so that tests run more than what it would choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +44,6 @@ impl InstructionSet {
 
     /// Columns of a tile.
     pub(super) fn tile_columns(self) -> usize {
-        struct TileColumns;
-
-        impl WithSimd for TileColumns {
-            type Output = usize;
-
-            fn with_simd<S: Simd>(self, _: S) -> usize {
-                tile_columns::<S>()
-            }
-        }
         self.run(TileColumns)
     }
 }

@@ -131,7 +131,8 @@ fn copy_transposed(out: &mut [f32], width: usize, matrix: &[f32], rows: usize, c
     }
 }
 
-struct TileColumns;
+/// Asks how many columns a tile has.
+pub(super) struct TileColumns;
 
 impl WithSimd for TileColumns {
     type Output = usize;

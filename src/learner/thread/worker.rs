@@ -75,12 +75,14 @@ impl Worker {
     /// Where the game waits for the learner, the game's core is the learner's as well while it waits. Beside a game that
     /// does not, the learner keeps to its own.
     fn share_work(&mut self) -> Option<rayon::ThreadPool> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+            return None;
+        }
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(2)
             .use_current_thread()
             .thread_name(|_| "maddpg learner 2".into());
-        let pool = pool.build().ok().filter(|_| cores > 1)?;
+        let pool = pool.build().ok()?;
         self.learner.share_work();
         Some(pool)
     }
