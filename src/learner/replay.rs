@@ -1,6 +1,6 @@
 use rand::{Rng, RngExt};
 
-use crate::transition::TransitionBlock;
+use crate::{policy::ArenaSpec, transition::TransitionBlock};
 
 /// Ring of the last joint transitions. Each lies in one piece, as a minibatch draws them at random: one place in memory a
 /// transition, not one a field. Memory grows with use, up to the capacity.
@@ -40,6 +40,15 @@ pub struct Transition<'a> {
 }
 
 impl RowSizes {
+    /// Of arenas of `spec`.
+    pub fn of(spec: &ArenaSpec) -> Self {
+        Self {
+            observation: spec.joint_observation_size(),
+            action: spec.joint_action_size(),
+            agents: spec.agents(),
+        }
+    }
+
     /// Numbers in a row.
     fn row(&self) -> usize {
         2 * self.observation + self.action + self.agents + 1

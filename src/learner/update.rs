@@ -97,11 +97,7 @@ impl Learner {
         let weights = groups.iter().map(|group| Weights::new(group, &config, &mut initial)).collect();
         let scaling = groups.iter().map(|group| group.group.agent.observation_size);
         let scaling = scaling.map(|size| Scaling::new(RunningStatistics::new(size))).collect();
-        let sizes = RowSizes {
-            observation: spec.joint_observation_size(),
-            action: spec.joint_action_size(),
-            agents: spec.agents(),
-        };
+        let sizes = RowSizes::of(&spec);
         let setup = Arc::new(Setup { config, spec, groups });
         Ok(Self {
             ready_at: setup.config.learning_starts.max(1),

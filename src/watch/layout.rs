@@ -11,6 +11,14 @@ pub struct SceneInset {
     pub right: u32,
 }
 
+impl SceneInset {
+    /// How many times as wide as high the part of the window is that is left, at least 0.3.
+    pub(super) fn aspect(&self, window: &Window) -> f32 {
+        let size = window.physical_size().as_vec2();
+        ((size.x - self.right as f32) / size.y.max(1.0)).max(0.3)
+    }
+}
+
 /// The strip at the upper edge of the scene, beside the dashboard: a place for the game's own user interface, as
 /// children. Spawned before `Startup`.
 #[derive(Component, Debug)]

@@ -70,6 +70,15 @@ pub(super) fn hear(observation: &mut Vec<f32>, numbers: &[f64]) {
     observation.extend(numbers.iter().map(|number| *number as f32));
 }
 
+/// Adds the velocity and the position of the agent at `slot`, and all landmarks and other agents seen from there.
+pub(super) fn see_everything(world: &ParticleWorld, slot: usize, observation: &mut Vec<f32>) {
+    let own = &world.agents()[slot];
+    see(observation, own.velocity);
+    see(observation, own.position);
+    see_landmarks(world, slot, observation);
+    see_others(world, slot, observation);
+}
+
 /// Adds where all landmarks lie, seen from the agent at `slot`.
 pub(super) fn see_landmarks(world: &ParticleWorld, slot: usize, observation: &mut Vec<f32>) {
     let own = world.agents()[slot].position;

@@ -1,7 +1,7 @@
 //! Cooperative navigation: three agents cover three landmarks and keep out of each other's way.
 
 use super::{
-    rules::{Measure, Over, Role, Rules, hear, others, see, see_landmarks, see_others},
+    rules::{Measure, Over, Role, Rules, hear, others, see_everything},
     world::{Body, ParticleWorld, Voice},
 };
 use crate::random::Random;
@@ -36,11 +36,7 @@ impl Rules for Spread {
 
     /// Own velocity and position, the landmarks and the others from where it is, and what the others say: nothing.
     fn observe(&self, world: &ParticleWorld, slot: usize, observation: &mut Vec<f32>) {
-        let own = &world.agents()[slot];
-        see(observation, own.velocity);
-        see(observation, own.position);
-        see_landmarks(world, slot, observation);
-        see_others(world, slot, observation);
+        see_everything(world, slot, observation);
         others(world, slot).for_each(|_| hear(observation, &SILENCE));
     }
 

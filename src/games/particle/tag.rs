@@ -1,7 +1,7 @@
 //! Predator and prey: three slow predators hunt one fast prey among two obstacles.
 
 use super::{
-    rules::{Measure, Over, Role, Rules, see, see_landmarks, see_others},
+    rules::{Measure, Over, Role, Rules, see, see_everything},
     world::{Body, ParticleWorld, Voice},
 };
 use crate::random::Random;
@@ -38,11 +38,7 @@ impl Rules for Tag {
 
     /// Own velocity and position, the obstacles and the others from where it is; for predators, the prey's velocity.
     fn observe(&self, world: &ParticleWorld, slot: usize, observation: &mut Vec<f32>) {
-        let own = &world.agents()[slot];
-        see(observation, own.velocity);
-        see(observation, own.position);
-        see_landmarks(world, slot, observation);
-        see_others(world, slot, observation);
+        see_everything(world, slot, observation);
         if slot != PREY {
             see(observation, world.agents()[PREY].velocity);
         }

@@ -169,11 +169,7 @@ impl Whole {
             next_observations: draw(rows * spec.joint_observation_size()),
             terminated: (0..rows).map(|row| row % 5 == 0).collect(),
         };
-        let sizes = RowSizes {
-            observation: spec.joint_observation_size(),
-            action: spec.joint_action_size(),
-            agents: spec.agents(),
-        };
+        let sizes = RowSizes::of(spec);
         let mut replay = ReplayBuffer::new(sizes, rows);
         replay.push(&block);
         let mut noise = Vec::new();

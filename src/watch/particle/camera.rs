@@ -33,8 +33,7 @@ fn go(
     mut camera: Single<&mut Transform, With<Camera3d>>,
     mut last: Local<Option<[Vec3; 2]>>,
 ) {
-    let size = window.physical_size().as_vec2();
-    let aspect = ((size.x - inset.right as f32) / size.y.max(1.0)).max(0.3);
+    let aspect = inset.aspect(&window);
     let wanted = shot(views.current, aspect);
     let share = 1.0 - ops::exp(-time.delta_secs() / EASE);
     let [eye, subject] = last.map_or(wanted, |last| [0, 1].map(|end| last[end].lerp(wanted[end], share)));

@@ -49,8 +49,7 @@ fn go(
     camera: Single<(&mut Transform, &mut DistanceFog), CameraOnly>,
     mut last: Local<Option<Shot>>,
 ) {
-    let size = window.physical_size().as_vec2();
-    let aspect = ((size.x - inset.right as f32) / size.y.max(1.0)).max(0.3);
+    let aspect = inset.aspect(&window);
     let ball = ball.map_or(Vec3::ZERO, |ball| ball.translation);
     let wanted = shot(views.current, ball, aspect);
     let share = 1.0 - ops::exp(-time.delta_secs() / EASE);

@@ -10,7 +10,7 @@ use crate::{
         batch::Batch,
         engine::{GroupSetup, Setup},
     },
-    policy::{Activations, forward},
+    policy::{Activations, NetworkShape, PackedNetwork, forward},
 };
 
 /// Rows that go through all layers before the next ones: their activations fit the nearest caches.
@@ -83,18 +83,7 @@ impl Lane {
             for view in &setup.views {
                 view.gather_own(batch.next_observations(rows.clone()), rows.len(), &mut self.own);
             }
-            let count = rows.len() * setup.views.len();
-            forward(
-                &setup.actor,
-                &networks.weights.actor_target,
-                &networks.actor_target,
-                &self.own,
-                count,
-                &mut self.actor_activations,
-            );
-            let outputs = self.actor_activations.outputs();
-            self.actions.resize(outputs.len(), 0.0);
-            tanh(&mut self.actions, outputs);
+            self.act(&setup.actor, &networks.weights.actor_target, &networks.actor_target);
             for (view, actions) in setup.views.iter().zip(self.actions.chunks_exact(rows.len() * size)) {
                 let offset = view.own_action.start;
                 for (row, action) in actions.chunks_exact(size).enumerate() {
@@ -107,6 +96,15 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// The actions of an actor at the own observations gathered.
+    fn act(&mut self, actor: &NetworkShape, parameters: &[f32], packed: &PackedNetwork) {
+        let rows = self.own.len() / actor.inputs();
+        forward(actor, parameters, packed, &self.own, rows, &mut self.actor_activations);
+        let outputs = self.actor_activations.outputs();
+        self.actions.resize(outputs.len(), 0.0);
+        tanh(&mut self.actions, outputs);
     }
 
     /// The critics' inputs now and next, for some rows of the batch.
@@ -224,17 +222,8 @@ impl Lane {
         }
         let count = rows.len() * group.views.len();
         let size = group.group.agent.action_size;
-        forward(
-            &group.actor,
-            &networks.weights.actor,
-            &networks.actor,
-            &self.own,
-            count,
-            &mut self.actor_activations,
-        );
+        self.act(&group.actor, &networks.weights.actor, &networks.actor);
         let outputs = self.actor_activations.outputs();
-        self.actions.resize(outputs.len(), 0.0);
-        tanh(&mut self.actions, outputs);
         let columns = group.action_columns();
         let inputs = self.inputs.chunks_exact_mut(group.critic.inputs());
         for (row, action) in inputs.zip(self.actions.chunks_exact(size)) {
