@@ -144,8 +144,9 @@ pub(super) fn axes(curve: &LearningCurve, solved: Option<f32>, from: u64, now: u
     let is_resumed = from > RESUMED && from > now / 10;
     let (start, last) = (if is_resumed { from as f64 } else { 0.0 }, now as f64);
     let finite = curve.scores().iter().map(|point| point.1).filter(|score| score.is_finite());
+    let bar = solved.unwrap_or(0.0);
     let (low, high) =
-        finite.fold((0.0f32, solved.unwrap_or(0.0)), |(low, high), score| (low.min(score), high.max(score)));
+        finite.fold((bar.min(0.0), bar.max(0.0)), |(low, high), score| (low.min(score), high.max(score)));
     let span = (high - low).max(1e-3);
     let y = Axis::new(f64::from(low - 0.04 * span), f64::from(high + 0.08 * span), 5);
     (Axis::new(start, last.max(start + 100.0), 5), y)
@@ -193,6 +194,8 @@ mod tests {
         let (x, y) = axes(&LearningCurve::new(100), Some(0.5), 64, 5_000);
         assert!(y.low <= 0.0 && y.high > 0.5);
         assert_eq!((x.low, x.high), (0.0, 5_000.0));
+        let (_, y) = axes(&LearningCurve::new(100), Some(-150.0), 64, 5_000);
+        assert!(y.low < -150.0 && y.high > 0.0, "a bar below zero");
         let (x, _) = axes(&LearningCurve::new(100), None, 200_000, 200_000);
         assert_eq!(x.low, 200_000.0, "a resumed run starts where it was");
         assert!(x.high > x.low);

@@ -95,7 +95,7 @@ fn refresh(
     mut texts: Query<(&Head, &mut Text, &mut TextColor, &mut Node)>,
 ) {
     let curve = &statistics.curve;
-    let score = |score: Option<f32>| score.map_or_else(|| "-".into(), |score| format!("{score:.2}"));
+    let score = |score: Option<f32>| score.map_or_else(|| "-".into(), format::score);
     let (state, state_color) = status(&statistics.status, time.is_paused());
     for (head, mut text, mut color, mut node) in &mut texts {
         let (words, wanted) = match head {
@@ -111,7 +111,7 @@ fn refresh(
             Head::Mean => {
                 let episodes = curve.episodes().min(settings.score_window as u64);
                 let words = match curve.best() {
-                    Some(best) => format!("mean of the last {episodes}, best {best:.2}"),
+                    Some(best) => format!("mean of the last {episodes}, best {}", format::score(best)),
                     None if episodes > 0 => format!("mean of the last {episodes}"),
                     None => "no episode has ended yet".into(),
                 };
@@ -144,6 +144,9 @@ fn solved_words(solved_at: Option<(u64, u64)>, bar: Option<f32>, last: Option<f3
         (Some((episodes, _)), Some(_)) => {
             (format!("solved after {} episodes", format::count(episodes as f64)), style::GOOD)
         }
-        _ => (last.map_or_else(String::new, |last| format!("last episode {last:.2}")), style::MUTED),
+        _ => (
+            last.map_or_else(String::new, |last| format!("last episode {}", format::score(last))),
+            style::MUTED,
+        ),
     }
 }

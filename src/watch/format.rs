@@ -27,6 +27,16 @@ pub(super) fn measure(number: f32) -> String {
     }
 }
 
+/// A score, with fewer decimals the larger it is.
+pub(super) fn score(number: f32) -> String {
+    let decimals = match number.abs() {
+        size if size < 9.995 => 2,
+        size if size < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{number:.decimals$}")
+}
+
 /// A short time.
 pub(super) fn duration(time: Duration) -> String {
     match time.as_secs_f64() {
@@ -77,6 +87,14 @@ mod tests {
             ["0", "1.2e-4", "0.0123", "1.500", "123.4"]
         );
         assert_eq!(measure(f32::NAN), "not finite");
+    }
+
+    #[test]
+    fn scores_take_little_room() {
+        assert_eq!(
+            [0.0, 2.6, -9.996, 99.94, -1_169.23].map(score),
+            ["0.00", "2.60", "-10.0", "99.9", "-1169"]
+        );
     }
 
     #[test]
