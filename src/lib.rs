@@ -128,6 +128,7 @@
 //! | `game` | yes | agents, arenas, the rollout: enough to play trained policies |
 //! | `learner` | yes | the MADDPG learner; builds without Bevy |
 //! | `particle` | yes | the [particle worlds](games::particle) of the MADDPG paper |
+//! | `pendulum` | yes | the classic [pendulum](games::pendulum), for one agent |
 //! | `games` | yes | those and [tennis](games::tennis), on rapier |
 //! | `watch` | yes | the [window](watch): dashboard, learning curve, keys |
 //! | `experiment` | yes | a [training run](experiment) as a program: options, output folder, summary |
@@ -165,7 +166,7 @@ pub mod arena;
 #[cfg(feature = "experiment")]
 pub mod experiment;
 pub mod exploration;
-#[cfg(feature = "particle")]
+#[cfg(any(feature = "particle", feature = "pendulum"))]
 pub mod games;
 #[cfg(feature = "game")]
 pub mod headless;
