@@ -18,6 +18,8 @@
 //! A game that draws itself uses [`Follow`] for visuals that move smoothly between ticks, [`SceneInset`] to keep its
 //! subject out of the dashboard, and [`SceneHud`] to put user interface of its own over the scene.
 
+#[cfg(any(feature = "particle", feature = "pendulum"))]
+mod board;
 mod canvas;
 mod control;
 mod curve;
@@ -31,6 +33,8 @@ mod layout;
 pub mod particle;
 mod plot;
 mod screenshots;
+#[cfg(any(feature = "particle", feature = "pendulum"))]
+mod stage;
 mod statistics;
 mod style;
 #[cfg(feature = "games")]

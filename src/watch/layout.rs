@@ -1,4 +1,4 @@
-#[cfg(feature = "particle")]
+#[cfg(any(feature = "particle", feature = "pendulum"))]
 use bevy::camera::SubCameraView;
 use bevy::{prelude::*, window::PrimaryWindow};
 
@@ -79,7 +79,7 @@ fn measure_inset(side: Single<&ComputedNode, With<SideColumn>>, mut inset: ResMu
 }
 
 /// Moves the optical center of the scene's camera to the middle of what the dashboard leaves free.
-#[cfg(feature = "particle")]
+#[cfg(any(feature = "particle", feature = "pendulum"))]
 pub(super) fn keep_clear_of_dashboard(
     inset: Res<SceneInset>,
     window: Single<&Window, With<PrimaryWindow>>,

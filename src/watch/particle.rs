@@ -10,7 +10,7 @@ mod voices;
 
 use bevy::prelude::*;
 
-use super::{CameraViews, KeyboardControl};
+use super::{CameraViews, KeyboardControl, stage::StagePlugin};
 use crate::games::particle::{ParticleArena, Scenario};
 
 /// Draws the arenas of [`ParticlePlugin`](crate::games::particle::ParticlePlugin). Add it after
@@ -38,6 +38,7 @@ impl Plugin for ParticleScenePlugin {
         let human = self.human;
         app.insert_resource(views)
             .add_plugins((
+                StagePlugin { light: Vec3::new(-3.0, 8.0, 4.0), air: [20.0, 90.0] },
                 paint::plugin,
                 bodies::plugin,
                 tokens::plugin,

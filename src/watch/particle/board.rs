@@ -8,7 +8,7 @@ use crate::{
     agent::Reward,
     arena::Measures,
     games::particle::ParticleArena,
-    watch::{SceneHud, WatchFont, style},
+    watch::{SceneHud, WatchFont, board, style},
 };
 
 /// A number of the board.
@@ -47,22 +47,9 @@ fn spawn(
     // The returns of teams are measures too.
     let returns = measures.iter().count() - arena.scenario.measures().len();
     for (index, (name, _)) in measures.iter().enumerate().skip(returns) {
-        entries.push((Entry::Measure(index), name.into(), style::BRIGHT));
+        entries.push((Entry::Measure(index), name.replace('_', " "), style::BRIGHT));
     }
-    let board = Node { column_gap: px(18), padding: UiRect::axes(px(16), px(7)), ..default() };
-    let cell = Node { flex_direction: FlexDirection::Column, align_items: AlignItems::Center, ..default() };
-    let board = commands
-        .spawn(style::panel(board))
-        .with_children(|board| {
-            for (entry, words, color) in entries {
-                board.spawn(Node { min_width: px(56), ..cell.clone() }).with_children(|cell| {
-                    cell.spawn((entry, font.text("0", 22.0, color)));
-                    cell.spawn(font.text(words.replace('_', " "), 11.0, style::MUTED));
-                });
-            }
-        })
-        .id();
-    commands.entity(*hud).add_child(board);
+    board::spawn(&mut commands, &font, &hud, entries);
     Ok(())
 }
 

@@ -1,28 +1,15 @@
-use bevy::{core_pipeline::tonemapping::Tonemapping, math::ops, prelude::*, window::PrimaryWindow};
+use bevy::{math::ops, prelude::*, window::PrimaryWindow};
 
-use super::paint::AIR;
-use crate::watch::{CameraViews, SceneInset, layout::keep_clear_of_dashboard};
+use crate::watch::{
+    CameraViews, SceneInset,
+    stage::{ANGLE, Glide},
+};
 
 /// The views, in the order of the key.
 pub(super) const VIEWS: [&str; 2] = ["arena", "arenas"];
 
-/// The camera's angle from its lower to its upper edge.
-const ANGLE: f32 = 0.6;
-/// Real seconds in which the camera goes two thirds of its way to where it should be.
-const EASE: f32 = 0.3;
-
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn).add_systems(Update, (keep_clear_of_dashboard, go).chain());
-}
-
-fn spawn(mut commands: Commands) {
-    commands.spawn((
-        Camera3d::default(),
-        Projection::Perspective(PerspectiveProjection { fov: ANGLE, ..default() }),
-        Tonemapping::None,
-        DistanceFog { color: AIR, falloff: FogFalloff::Linear { start: 20.0, end: 90.0 }, ..default() },
-        Transform::default(),
-    ));
+    app.add_systems(Update, go);
 }
 
 fn go(
@@ -31,14 +18,10 @@ fn go(
     inset: Res<SceneInset>,
     window: Single<&Window, With<PrimaryWindow>>,
     mut camera: Single<&mut Transform, With<Camera3d>>,
-    mut last: Local<Option<[Vec3; 2]>>,
+    mut glide: Local<Glide>,
 ) {
-    let aspect = inset.aspect(&window);
-    let wanted = shot(views.current, aspect);
-    let share = 1.0 - ops::exp(-time.delta_secs() / EASE);
-    let [eye, subject] = last.map_or(wanted, |last| [0, 1].map(|end| last[end].lerp(wanted[end], share)));
-    *last = Some([eye, subject]);
-    **camera = Transform::from_translation(eye).looking_at(subject, Vec3::Y);
+    let view = shot(views.current, inset.aspect(&window));
+    **camera = glide.towards(view, time.delta_secs());
 }
 
 /// Where the camera is and what it looks at, in a picture that is `aspect` times as wide as high.

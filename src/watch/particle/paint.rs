@@ -108,17 +108,8 @@ impl Stock {
     }
 }
 
-/// The air far away, and behind everything.
-pub(super) const AIR: Color = Color::srgb(0.055, 0.075, 0.115);
-
 pub(super) fn plugin(app: &mut App) {
-    app.insert_resource(ClearColor(AIR))
-        .insert_resource(GlobalAmbientLight {
-            color: Color::srgb(0.80, 0.88, 1.0),
-            brightness: 330.0,
-            ..default()
-        })
-        .add_systems(Startup, stock_up);
+    app.add_systems(Startup, stock_up);
 }
 
 fn stock_up(
@@ -140,22 +131,6 @@ fn stock_up(
         cube: meshes.add(Cuboid::from_length(1.0)),
         materials: Paint::ALL.map(|paint| materials.add(material(paint))).into(),
     });
-    commands.spawn((
-        DirectionalLight {
-            color: Color::srgb(1.0, 0.97, 0.92),
-            illuminance: 4_300.0,
-            shadow_maps_enabled: true,
-            ..default()
-        },
-        bevy::light::CascadeShadowConfigBuilder {
-            num_cascades: 1,
-            minimum_distance: 1.0,
-            maximum_distance: 14.0,
-            ..default()
-        }
-        .build(),
-        Transform::from_xyz(-3.0, 8.0, 4.0).looking_at(Vec3::ZERO, Vec3::Y),
-    ));
 }
 
 #[cfg(test)]

@@ -1,0 +1,90 @@
+//! What scenes stand in: the air, the light, and a camera that glides from view to view.
+
+use bevy::{
+    core_pipeline::tonemapping::Tonemapping, light::CascadeShadowConfigBuilder, math::ops, prelude::*,
+};
+
+use super::layout::keep_clear_of_dashboard;
+
+/// The air far away, and behind everything.
+const AIR: Color = Color::srgb(0.055, 0.075, 0.115);
+/// The camera's angle from its lower to its upper edge.
+pub(super) const ANGLE: f32 = 0.6;
+/// Real seconds in which the camera goes two thirds of its way to where it should be.
+const EASE: f32 = 0.3;
+
+/// Air, light and camera. The scene moves the camera, by a [`Glide`].
+#[derive(Debug, Clone)]
+pub(super) struct StagePlugin {
+    /// Where the light is; it shines to the origin.
+    pub light: Vec3,
+    /// Distances from the camera at which the air begins to hide things, and hides all.
+    pub air: [f32; 2],
+}
+
+impl Plugin for StagePlugin {
+    fn build(&self, app: &mut App) {
+        let Self { light, air: [start, end] } = *self;
+        app.insert_resource(ClearColor(AIR))
+            .insert_resource(GlobalAmbientLight {
+                color: Color::srgb(0.80, 0.88, 1.0),
+                brightness: 330.0,
+                ..default()
+            })
+            .add_systems(Startup, move |mut commands: Commands| {
+                commands.spawn((
+                    Camera3d::default(),
+                    Projection::Perspective(PerspectiveProjection { fov: ANGLE, ..default() }),
+                    Tonemapping::None,
+                    DistanceFog { color: AIR, falloff: FogFalloff::Linear { start, end }, ..default() },
+                    Transform::default(),
+                ));
+                commands.spawn((
+                    DirectionalLight {
+                        color: Color::srgb(1.0, 0.97, 0.92),
+                        illuminance: 4_300.0,
+                        shadow_maps_enabled: true,
+                        ..default()
+                    },
+                    CascadeShadowConfigBuilder {
+                        num_cascades: 1,
+                        minimum_distance: 1.0,
+                        maximum_distance: 14.0,
+                        ..default()
+                    }
+                    .build(),
+                    Transform::from_translation(light).looking_at(Vec3::ZERO, Vec3::Y),
+                ));
+            })
+            .add_systems(Update, keep_clear_of_dashboard);
+    }
+}
+
+/// A camera's way from view to view. A view is where the eye is and what it looks at.
+#[derive(Debug, Default)]
+pub(super) struct Glide(Option<[Vec3; 2]>);
+
+impl Glide {
+    /// Goes on towards a view for some real seconds; the first view is there at once.
+    pub(super) fn towards(&mut self, view: [Vec3; 2], seconds: f32) -> Transform {
+        let share = 1.0 - ops::exp(-seconds / EASE);
+        let [eye, subject] = self.0.map_or(view, |last| [0, 1].map(|end| last[end].lerp(view[end], share)));
+        self.0 = Some([eye, subject]);
+        Transform::from_translation(eye).looking_at(subject, Vec3::Y)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_view_is_there_at_once_and_the_next_one_soon() {
+        let mut glide = Glide::default();
+        let [near, far] = [5.0, 30.0].map(|z| [Vec3::Z * z, Vec3::ZERO]);
+        assert_eq!(glide.towards(near, 0.0).translation, near[0]);
+        let z = glide.towards(far, EASE).translation.z;
+        assert!((20.0..22.0).contains(&z), "two thirds of the way, at {z}");
+        assert!((glide.towards(far, 10.0 * EASE).translation.z - 30.0).abs() < 0.01);
+    }
+}
