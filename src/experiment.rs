@@ -93,7 +93,7 @@ pub struct Setup {
     /// Seed of the game's own randomness.
     pub seed: u64,
     /// The side that a person plays, in a window: 0 is left and 1 is right, of tennis the slots, of the particle worlds
-    /// the teams.
+    /// the teams; the pendulum has one side, which is both.
     pub human: Option<usize>,
 }
 

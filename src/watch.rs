@@ -31,6 +31,8 @@ mod keys;
 mod layout;
 #[cfg(feature = "particle")]
 pub mod particle;
+#[cfg(feature = "pendulum")]
+pub mod pendulum;
 mod plot;
 mod screenshots;
 #[cfg(any(feature = "particle", feature = "pendulum"))]

@@ -1,0 +1,147 @@
+//! The scene of the pendulum: dials on a wall, a large one in the middle.
+
+mod board;
+mod camera;
+mod dial;
+mod paint;
+
+use bevy::prelude::*;
+
+use super::{CameraViews, KeyboardControl, stage::StagePlugin};
+use crate::games::pendulum::PendulumArena;
+
+/// Draws the arenas of [`PendulumPlugin`](crate::games::pendulum::PendulumPlugin). Add it after
+/// [`WatchPlugin`](super::WatchPlugin).
+///
+/// A pendulum is green where its reward is near 0, and red where it is worst; the arrow about its pivot is the torque,
+/// a half turn at full; the bright arc of the dial is where it counts as upright. The first arena is in the middle
+/// and large, with a board of its return, its measure and what moves.
+#[derive(Debug, Clone, Default)]
+pub struct PendulumScenePlugin {
+    /// Whether a person plays the first arena from the start; any time later the key T does that. Default: false.
+    pub human: bool,
+    /// The view at the start: 0 the first arena, 1 all arenas. Default: 0.
+    pub view: usize,
+}
+
+impl Plugin for PendulumScenePlugin {
+    fn build(&self, app: &mut App) {
+        let views =
+            CameraViews { names: camera::VIEWS.to_vec(), current: self.view.min(camera::VIEWS.len() - 1) };
+        let human = self.human;
+        app.insert_resource(views)
+            .add_plugins((
+                StagePlugin { light: Vec3::new(-3.0, 4.0, 8.0), air: [40.0, 200.0] },
+                paint::plugin,
+                dial::plugin,
+                camera::plugin,
+                board::plugin,
+            ))
+            .add_systems(Update, (lay_out, dial::build).chain())
+            .add_systems(
+                Update,
+                (move |commands: Commands, front: Res<FrontArena>, arenas: Query<&PendulumArena>| {
+                    if let Ok(arena) = arenas.get(front.0) {
+                        offer_agent(commands, arena, human);
+                    }
+                })
+                .run_if(resource_added::<FrontArena>),
+            );
+    }
+}
+
+/// The first arena.
+#[derive(Resource, Debug, Clone, Copy)]
+struct FrontArena(Entity);
+
+/// Where an arena's dial hangs, and how large it is. On the entity with the [`PendulumArena`].
+#[derive(Component, Debug, Clone, Copy)]
+struct Dial(Transform);
+
+/// Distance from one small dial to the next.
+const SPACING: f32 = 0.66;
+/// Size of a small dial.
+const SMALL: f32 = 0.26;
+/// Small dials that would find room beside each other where the large one hangs.
+const LARGE: i32 = 4;
+
+/// Hangs new arenas on the wall.
+fn lay_out(
+    mut commands: Commands,
+    arenas: Query<Entity, Added<PendulumArena>>,
+    front: Option<Res<FrontArena>>,
+    mut count: Local<usize>,
+) {
+    let mut new: Vec<_> = arenas.iter().collect();
+    new.sort_unstable();
+    if let Some(first) = new.first().filter(|_| front.is_none()) {
+        commands.insert_resource(FrontArena(*first));
+    }
+    for arena in new {
+        commands.entity(arena).insert(Dial(place(*count)));
+        *count += 1;
+    }
+}
+
+/// The place of arena number `index`: the first one is large and in the middle, the others small around it.
+fn place(index: usize) -> Transform {
+    let Some(neighbor) = index.checked_sub(1) else {
+        return Transform::IDENTITY;
+    };
+    let cell = (LARGE + 1..).step_by(2).flat_map(frame).nth(neighbor).unwrap_or_default();
+    let place = cell.as_vec2() * SPACING / 2.0;
+    Transform::from_translation(place.extend(0.0)).with_scale(Vec3::splat(SMALL))
+}
+
+/// The cells of a square frame around the middle, in half cells; those beside the middle come first.
+fn frame(half: i32) -> Vec<IVec2> {
+    let along = || (-half..=half).step_by(2);
+    let cells = along().flat_map(|x| along().map(move |y| IVec2::new(x, y)));
+    let mut cells: Vec<_> = cells.filter(|cell| cell.abs().max_element() == half).collect();
+    cells.sort_by_key(|cell| (cell.y.abs(), cell.x.abs(), -cell.y, cell.x));
+    cells
+}
+
+/// Lets a person turn the first pendulum.
+fn offer_agent(mut commands: Commands, arena: &PendulumArena, active: bool) {
+    commands.insert_resource(KeyboardControl {
+        agent: arena.agent,
+        active,
+        map: arrows,
+        name: "pendulum".into(),
+        keys: "left, right".into(),
+    });
+}
+
+/// The torque for the arrow keys: the left one turns counterclockwise.
+fn arrows(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
+    let held = |key| f32::from(u8::from(keys.pressed(key)));
+    vec![held(KeyCode::ArrowLeft) - held(KeyCode::ArrowRight)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_dials_hang_around_the_large_one() {
+        let places: Vec<_> = (0..85).map(place).collect();
+        assert_eq!(places[0], Transform::IDENTITY);
+        for (index, place) in places.iter().enumerate().skip(1) {
+            let distance = place.translation.abs().max_element();
+            assert!(distance > paint::DIAL * (1.0 + SMALL), "{index} clears the large one");
+            assert!(!places[..index].contains(place), "{index} has a place of its own");
+        }
+        let beside = places[1..9].iter().all(|place| place.translation.x.abs() == 2.5 * SPACING);
+        assert!(beside && places[9].translation.y == 2.5 * SPACING);
+    }
+
+    #[test]
+    fn arrows_turn_where_they_point_above_the_pivot() {
+        let mut keys = ButtonInput::default();
+        keys.press(KeyCode::ArrowLeft);
+        assert_eq!(arrows(&keys), [1.0], "counterclockwise");
+        keys.press(KeyCode::ArrowRight);
+        assert_eq!(arrows(&keys), [0.0]);
+    }
+}

@@ -1,0 +1,102 @@
+//! The pendulum as a game and as a program: an episode lasts 200 steps, and what the example says of it is right.
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use bevy::{platform::collections::HashMap, prelude::*};
+use bevy_maddpg::{
+    experiment::Summary,
+    games::pendulum::{self, PendulumPlugin, TIME_LIMIT},
+    headless,
+    prelude::*,
+};
+
+/// What each arena's episode should come to, from what its agent saw: the return, and the steps that began upright.
+#[derive(Resource, Default)]
+struct Expected(HashMap<Entity, (f64, u32)>);
+
+const ACTION: f32 = 0.75;
+
+fn expect(agents: Query<(&InArena, &Observation)>, mut expected: ResMut<Expected>) {
+    for (place, observation) in &agents {
+        let [cosine, sine, speed] = [0, 1, 2].map(|index| f64::from(observation.frame()[index]));
+        let (angle, torque) = (sine.atan2(cosine), 2.0 * f64::from(ACTION));
+        let (total, upright) = expected.0.entry(place.arena).or_default();
+        *total -= angle * angle + 0.1 * speed * speed + 0.001 * torque * torque;
+        *upright += u32::from(angle.abs() < 0.2);
+    }
+}
+
+#[test]
+fn an_episode_is_truncated_after_200_steps_that_are_rewarded_by_what_was_seen_before_them() {
+    let policy = PolicySnapshot::zeros(&pendulum::spec().groups(true).unwrap());
+    let mut app = headless::app(pendulum::DECISION_PERIOD);
+    app.init_resource::<Expected>()
+        .add_plugins(MaddpgPlugins::play(policy).with_decision_period(pendulum::DECISION_PERIOD))
+        .add_plugins(PendulumPlugin { arenas: 5, seed: 3, ..default() })
+        .add_systems(FixedUpdate, expect.after(AgentSystems::Decide).before(AgentSystems::Simulate));
+    headless::start(&mut app);
+    let mut agents = app.world_mut().query_filtered::<Entity, With<Agent>>();
+    for agent in agents.iter(app.world()).collect::<Vec<_>>() {
+        app.world_mut().entity_mut(agent).insert(ActionOverride(vec![ACTION]));
+    }
+    let mut ended = Vec::new();
+    for _ in 0..TIME_LIMIT {
+        assert!(ended.is_empty());
+        app.update();
+        ended.extend(app.world_mut().resource_mut::<Messages<EpisodeEnded>>().drain());
+    }
+    assert_eq!(ended.len(), 5);
+    let mut starts = Vec::new();
+    for episode in ended {
+        let (total, upright) = app.world().resource::<Expected>().0[&episode.arena];
+        assert!(episode.truncated && episode.decisions == TIME_LIMIT);
+        assert!((f64::from(episode.returns[0]) - total).abs() < 1e-4 * total.abs(), "{episode:?}: {total}");
+        // The first and the last state may differ, of which one is counted here and the other in the game.
+        let measures: Vec<_> = episode.measures.iter().collect();
+        assert!(
+            matches!(measures[..], [("upright", share)] if (share * 200.0 - upright as f32).abs() < 1.01)
+        );
+        starts.push(episode.returns[0]);
+    }
+    starts.dedup();
+    assert_eq!(starts.len(), 5, "each arena has starts of its own");
+}
+
+/// The example, built by `cargo test` beside this test.
+fn run(arguments: &[&str]) -> Output {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let mut command =
+        Command::new(folder.join("examples").join(format!("pendulum{}", std::env::consts::EXE_SUFFIX)));
+    command.env_remove("DISPLAY").stdin(Stdio::null()).arg("--headless").args(arguments);
+    command.output().unwrap()
+}
+
+fn summary(output: &Output) -> Summary {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "nothing but the summary on standard output: {text}");
+    serde_json::from_str(text.trim()).unwrap()
+}
+
+#[test]
+fn the_example_trains_evaluates_and_plays_what_it_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let trained = summary(&run(&["--max-decisions", "8000", "--evaluate", "4", "--out", out]));
+    assert_eq!(trained.example, "pendulum");
+    assert!(trained.updates > 0 && !trained.solved);
+    assert_eq!(trained.measures.keys().collect::<Vec<_>>(), ["upright"]);
+
+    let policy = folder.path().join("policy.safetensors");
+    assert_eq!(PolicySnapshot::load(&policy).unwrap().spec(), pendulum::spec());
+    let played = summary(&run(&["--policy", policy.to_str().unwrap(), "--evaluate", "4"]));
+    assert_eq!(played.evaluation, trained.evaluation, "the same starts, the same policy");
+    let evaluation = played.evaluation.unwrap();
+    assert_eq!(evaluation.episodes, 4);
+    assert!((-2_000.0..=0.0).contains(&evaluation.mean), "{evaluation:?}");
+    assert!((0.0..=1.0).contains(&evaluation.measures["upright"]));
+}
