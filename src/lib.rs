@@ -146,8 +146,10 @@
 //!
 //! # Troubleshooting
 //!
-//! - *Nothing is learned, the saturation (share of `|a| > 0.95`) is near 1*: rewards may be too large or always
-//!   negative; lower `reward_scale`, raise `action_penalty`.
+//! - *Nothing is learned, the saturation (share of `|a| > 0.95`) is near 1*: raise `action_penalty`; where
+//!   `normalize_values` is off, rewards may be too large: lower `reward_scale`.
+//! - *It gets there, but not exactly*: lower `gamma` to the few decisions after which an action shows, raise `target_noise`
+//!   (it smooths what the actors climb), widen the critics.
 //! - *Q values grow without end*: an episode end that is not [terminated](arena::Episode::terminate), or rewards each
 //!   tick that add up; lower `gamma`.
 //! - *The score stays at its start*: see whether any episode earns any reward by chance; if none does, reward a step

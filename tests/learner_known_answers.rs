@@ -81,7 +81,9 @@ fn every_preset_finds_the_best_action() {
         let before = worst_error(&learner, target);
         update(&mut learner, 600);
         let after = worst_error(&learner, target);
-        assert!(before > 0.4 && after < 0.1, "{preset}: worst error {before} before, {after} after");
+        // Where actors climb smoothed values, they are an order more exact.
+        let bound = if learner.config().target_noise > 0.0 { 0.03 } else { 0.15 };
+        assert!(before > 0.4 && after < bound, "{preset}: worst error {before} before, {after} after");
     }
 }
 
@@ -104,11 +106,11 @@ fn separate_policies_learn_different_roles_where_a_shared_one_cannot() {
 fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
     // The reward is the other agent's action: only a critic that sees it can have no error.
     let mut losses = Vec::new();
-    for central_critic in [true, false] {
+    for (central_critic, independent) in [(true, vec![]), (false, vec![]), (true, vec!["agent".to_owned()])] {
         let mut random = stream(3, "test", 0);
         let actions = uniform(&mut random, 4_000);
         let rewards = actions.chunks(2).flat_map(|a| [a[1], a[0]]).collect();
-        let config = LearnerConfig { central_critic, ..config(Preset::Maddpg) };
+        let config = LearnerConfig { central_critic, independent, ..config(Preset::Maddpg) };
         let mut learner = Learner::new(config, arena(2, 1), Device::Cpu, 3).unwrap();
         learner.remember(&TransitionBlock {
             observations: vec![0.0; 4_000],
@@ -122,6 +124,11 @@ fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
     }
     assert!(losses[0] < 0.01, "central critic: loss {}", losses[0]);
     assert!(losses[1] > 0.2, "a critic of its own agent alone cannot know: loss {}", losses[1]);
+    assert_eq!(losses[1], losses[2], "an independent behavior is one without central critics");
+
+    let config = LearnerConfig { independent: vec!["prey".into()], ..config(Preset::Maddpg) };
+    let error = Learner::new(config, arena(2, 1), Device::Cpu, 3).unwrap_err().to_string();
+    assert!(error.contains("`prey`") && error.contains("the behaviors are agent"), "{error}");
 }
 
 #[test]
@@ -163,6 +170,22 @@ fn observations_of_any_scale_are_learned_from() {
         let mut action = [0.0];
         policy.act(&[observation], &mut action, 1, &mut Scratch::default());
         assert!((action[0] - target(&[observation; 2], 0)).abs() < 0.1, "at {observation}: {}", action[0]);
+    }
+}
+
+#[test]
+fn rewards_of_any_scale_and_offset_are_learned_from() {
+    let target = |observation: &[f32], agent: usize| 0.6 * observation[agent];
+    for (scale, offset) in [(1e3, -5e3), (1e-3, 0.2)] {
+        let mut learner = Learner::new(config(Preset::Matd3), arena(2, 1), Device::Cpu, 7).unwrap();
+        let mut block = one_step_game(4_000, &mut stream(7, "test", 0), target);
+        block.rewards.iter_mut().for_each(|reward| *reward = scale * *reward + offset);
+        learner.remember(&block);
+        update(&mut learner, 600);
+        let (worst, value) = (worst_error(&learner, target), learner.update(true).unwrap().q_mean);
+        assert!(worst < 0.03, "rewards x {scale} + {offset}: worst error {worst}");
+        let mean = block.rewards.iter().sum::<f32>() / 8_000.0;
+        assert!((value - mean).abs() < 0.1 * scale, "values are in units of the rewards: {value}, {mean}");
     }
 }
 

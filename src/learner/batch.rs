@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{config::LearnerConfig, replay::ReplayBuffer};
+use super::{config::LearnerConfig, replay::ReplayBuffer, values::ValueScale};
 use crate::{
     policy::{ArenaSpec, Normalizer},
     random::Random,
@@ -15,6 +15,10 @@ pub(super) struct Draw<'a> {
     pub(super) indices: &'a [usize],
     /// The scaling of joint observations.
     pub(super) normalizer: &'a Normalizer,
+    /// The scale that each slot's critic learns values in.
+    pub(super) values: &'a [ValueScale],
+    /// The discount factor.
+    pub(super) gamma: f32,
     /// Clipped noise on the target actions, `[rows, joint_action_size]`.
     pub(super) noise: &'a [f32],
 }
@@ -32,10 +36,10 @@ pub(super) struct Batch {
     actions: Vec<f32>,
     /// Clipped noise on the target actions, `[rows, joint_action_size]`.
     pub(super) noise: Vec<f32>,
-    /// `[rows, agents]`.
+    /// `[rows, agents]`, in the scale of each agent's values.
     pub(super) rewards: Vec<f32>,
-    /// 0 where the game ended the episode, 1 elsewhere, `[rows]`.
-    pub(super) continues: Vec<f32>,
+    /// What the next value counts: 0 where the game ended the episode, gamma elsewhere, `[rows]`.
+    pub(super) discounts: Vec<f32>,
 }
 
 /// The agents that one agent's critic sees, and how their joint row is laid out: all their observations, then all their
@@ -155,7 +159,7 @@ impl Batch {
 
     /// Fills the batch with some rows of a draw.
     pub(super) fn gather(&mut self, draw: &Draw, rows: Range<usize>) {
-        let Draw { replay, indices, normalizer, noise } = *draw;
+        let Draw { replay, indices, normalizer, values, gamma, noise } = *draw;
         self.drawn = indices.len();
         let noise_width = noise.len() / self.drawn;
         self.noise.clear();
@@ -164,7 +168,7 @@ impl Batch {
         self.rows = indices.len();
         self.actions.clear();
         self.rewards.clear();
-        self.continues.clear();
+        self.discounts.clear();
         self.observations.clear();
         self.next_observations.clear();
         for &index in indices {
@@ -172,8 +176,10 @@ impl Batch {
             self.observations.extend_from_slice(transition.observation);
             self.next_observations.extend_from_slice(transition.next_observation);
             self.actions.extend_from_slice(transition.action);
-            self.rewards.extend_from_slice(transition.rewards);
-            self.continues.push(if transition.terminated { 0.0 } else { 1.0 });
+            let discount = if transition.terminated { 0.0 } else { gamma };
+            let rewards = transition.rewards.iter().zip(values);
+            self.rewards.extend(rewards.map(|(reward, scale)| scale.reward(*reward, discount)));
+            self.discounts.push(discount);
         }
         normalizer.apply(&mut self.observations);
         normalizer.apply(&mut self.next_observations);

@@ -4,14 +4,17 @@ use candle_core::Device;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
-use super::{Learner, LearnerError, config::LearnerConfig, statistics::RunningStatistics, update::Scaling};
+use super::{
+    Learner, LearnerError, config::LearnerConfig, statistics::RunningStatistics, update::Scaling,
+    values::ValueScale,
+};
 use crate::{
     policy::ArenaSpec,
     tensor_file::{self, FileError, Tensor, Tensors},
 };
 
 /// The `format` of a checkpoint.
-const FORMAT: &str = "bevy_maddpg checkpoint v2";
+const FORMAT: &str = "bevy_maddpg checkpoint v3";
 
 /// The tensor of the replay buffer's numbers.
 const REPLAY: &str = "replay";
@@ -59,6 +62,7 @@ struct GroupHeader {
     name: String,
     actor_steps: u64,
     critic_steps: u64,
+    values: ValueScale,
     count: f64,
     mean: Vec<f64>,
     squares: Vec<f64>,
@@ -74,8 +78,8 @@ impl Learner {
         let mut tensors = Tensors::new();
         let mut groups = Vec::new();
         let weights = self.engine.weights().map_err(LearnerError::from)?;
-        for ((mut weights, setup), scaling) in weights.into_iter().zip(&self.setup.groups).zip(&self.scaling)
-        {
+        let policies = self.setup.groups.iter().zip(&self.scaling).zip(&self.values);
+        for (mut weights, ((setup, scaling), values)) in weights.into_iter().zip(policies) {
             let name = &setup.group.name;
             for (part, numbers) in weights.parts() {
                 let tensor = Tensor { shape: vec![numbers.len()], data: std::mem::take(numbers) };
@@ -85,6 +89,7 @@ impl Learner {
                 name: name.clone(),
                 actor_steps: weights.actor_adam.steps,
                 critic_steps: weights.critics_adam.steps,
+                values: *values,
                 count: scaling.statistics.count,
                 mean: scaling.statistics.mean.clone(),
                 squares: scaling.statistics.squares.clone(),
@@ -140,12 +145,14 @@ impl Learner {
             let (found, expected) = (header.groups.len(), weights.len());
             return Err(damaged(format!("it has {found} policies, expected {expected}")).into());
         }
-        for ((weights, scaling), saved) in weights.iter_mut().zip(&mut learner.scaling).zip(header.groups) {
+        let policies = learner.scaling.iter_mut().zip(&mut learner.values);
+        for ((weights, (scaling, values)), saved) in weights.iter_mut().zip(policies).zip(header.groups) {
             for (part, numbers) in weights.parts() {
                 *numbers = take(&format!("{}.{part}", saved.name), Some(numbers.len()))?;
             }
             weights.actor_adam.steps = saved.actor_steps;
             weights.critics_adam.steps = saved.critic_steps;
+            *values = saved.values;
             let GroupHeader { name, count, mean, squares, .. } = saved;
             let size = scaling.statistics.mean.len();
             if mean.len() != size || squares.len() != size {

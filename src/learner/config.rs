@@ -34,11 +34,15 @@ pub struct LearnerConfig {
     /// Whether a critic sees the observations and actions of all agents (MADDPG, arXiv 1706.02275) or of its own
     /// agent alone (independent DDPG).
     pub central_critic: bool,
+    /// Behaviors whose critics see their own agent alone even so: DDPG agents among MADDPG agents.
+    pub independent: Vec<String>,
     /// Whether two critics are learned and the lower target value counts (TD3, arXiv 1802.09477, section 4.2).
     pub twin_critics: bool,
     /// Critic updates for each update of the actors and their targets (TD3, section 5.2); 1 is none skipped.
     pub policy_delay: u32,
-    /// Deviation of the noise on target actions (TD3, section 5.3), in units of the action; 0 is none.
+    /// Deviation of the noise on target actions (TD3, section 5.3), in units of the action; 0 is none. The actors climb
+    /// values at actions with the same noise: what a critic of straight pieces bends in the wrong place averages out, and
+    /// actions become more exact (Nachum et al. 2018, arXiv 1803.02348, climb smoothed values too).
     pub target_noise: f32,
     /// That noise is clipped to plus and minus this.
     pub target_noise_clip: f32,
@@ -69,7 +73,10 @@ pub struct LearnerConfig {
     pub critic_learning_rate: f64,
     /// Bound on the global norm of a gradient of an actor or a critic.
     pub gradient_clip: f64,
-    /// Factor on the rewards in what the critics learn.
+    /// Whether critics learn values scaled to mean 0 and deviation 1, whatever the game's rewards are (Pop-Art,
+    /// arXiv 1602.07714).
+    pub normalize_values: bool,
+    /// Factor on the rewards in what the critics learn, where values are not normalized.
     pub reward_scale: f32,
     /// Weight of the mean square of the actors' outputs before tanh in their loss; keeps them from saturating.
     pub action_penalty: f32,
@@ -112,6 +119,7 @@ impl Default for LearnerConfig {
         Self {
             share_policies: true,
             central_critic: true,
+            independent: Vec::new(),
             twin_critics: true,
             policy_delay: 2,
             target_noise: 0.2,
@@ -123,14 +131,15 @@ impl Default for LearnerConfig {
             batch_size: 256,
             replay_capacity: 1_000_000,
             learning_starts: 2_000,
-            gamma: 0.97,
+            gamma: 0.95,
             tau: 0.1,
             policy_average: 0.01,
             actor_learning_rate: 1e-3,
-            critic_learning_rate: 1e-3,
+            critic_learning_rate: 3e-3,
             gradient_clip: 10.0,
-            reward_scale: 10.0,
-            action_penalty: 1e-3,
+            normalize_values: true,
+            reward_scale: 1.0,
+            action_penalty: 3e-3,
             normalize_observations: true,
             updates_per_decision: 0.0625,
             max_updates_per_decision: 1.0,
@@ -144,9 +153,17 @@ impl TrainingConfig {
     /// # Errors
     /// If the text is not TOML, has a key that does not exist or a value out of range; the error names the key.
     pub fn from_toml(preset: Preset, text: &str) -> Result<Self, ConfigError> {
+        preset.config().changed_by(text)
+    }
+
+    /// These settings with the changes of a TOML text.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml).
+    pub fn changed_by(&self, text: &str) -> Result<Self, ConfigError> {
         let invalid = |reason: String| ConfigError::Invalid { path: None, reason };
         let changes: toml::Table = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
-        let mut whole = toml::Table::try_from(preset.config()).map_err(|error| invalid(error.to_string()))?;
+        let mut whole = toml::Table::try_from(self).map_err(|error| invalid(error.to_string()))?;
         merge(&mut whole, changes);
         let config: Self = whole.try_into().map_err(|error: toml::de::Error| invalid(error.to_string()))?;
         config.check().map_err(invalid)?;
@@ -158,9 +175,17 @@ impl TrainingConfig {
     /// # Errors
     /// As [`from_toml`](Self::from_toml), naming the file.
     pub fn from_file(preset: Preset, path: &Path) -> Result<Self, ConfigError> {
+        preset.config().changed_by_file(path)
+    }
+
+    /// These settings with the changes of a TOML file.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml), naming the file.
+    pub fn changed_by_file(&self, path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
-        Self::from_toml(preset, &text).map_err(|error| match error {
+        self.changed_by(&text).map_err(|error| match error {
             ConfigError::Invalid { reason, .. } => ConfigError::Invalid { path: Some(path.into()), reason },
             other => other,
         })
@@ -317,7 +342,11 @@ mod tests {
         assert!(error("[learner]\ngamma = \"x\"").contains("gamma"));
         assert!(error("[learner").contains("TOML"));
         assert!(
-            "sac".parse::<Preset>().unwrap_err().to_string().contains("matd3, maddpg, maddpg_2017, ddpg")
+            "sac"
+                .parse::<Preset>()
+                .unwrap_err()
+                .to_string()
+                .contains("matd3, frugal, maddpg, maddpg_2017, ddpg_2017, ddpg")
         );
     }
 }

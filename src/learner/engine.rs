@@ -13,6 +13,7 @@ use candle_core::{Device, Result};
 use super::{
     batch::{Draw, View},
     config::LearnerConfig,
+    values::Rescaling,
 };
 use crate::{
     policy::{ArenaSpec, NetworkShape, PolicyGroup},
@@ -41,6 +42,9 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// Takes other weights of the same sizes.
     fn set_weights(&mut self, weights: Vec<Weights>) -> Result<()>;
 
+    /// Has the critics of policy `index` and their targets give the same values in another scale.
+    fn rescale_values(&mut self, index: usize, rescaling: Rescaling) -> Result<()>;
+
     /// Computes on a second thread as well, of the `rayon` pool that the calling thread belongs to, if it can.
     fn share_work(&mut self) {}
 }
@@ -56,12 +60,16 @@ pub(super) fn open(setup: Arc<Setup>, weights: Vec<Weights>, device: &Device) ->
 /// What one update measured; means where there are several policies.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Measures {
-    /// Mean squared temporal-difference error.
+    /// Mean squared temporal-difference error, in the critics' scale.
     pub critic_loss: f32,
     /// Actors' loss; 0 where the delay skipped the actors.
     pub actor_loss: f32,
-    /// Mean value of the replayed transitions.
+    /// Mean value of the replayed transitions, in units of the game's rewards.
     pub q_mean: f32,
+    /// Mean of what the critics regress to, in their scale.
+    pub target_mean: f32,
+    /// Mean square of what the critics regress to, in their scale.
+    pub target_square: f32,
     /// Share of actor outputs with `|a| > 0.95`; 0 where the delay skipped the actors.
     pub saturation: f32,
     /// Critics' gradient norm before clipping.
@@ -96,7 +104,7 @@ impl GroupSetup {
     pub(super) fn new(group: PolicyGroup, config: &LearnerConfig, spec: &ArenaSpec) -> Self {
         let agents = spec.agents();
         let view = |&slot: &usize| {
-            let slots = if !config.central_critic {
+            let slots = if !config.central_critic || config.independent.contains(&group.agent.behavior) {
                 vec![slot]
             } else if group.slots.len() > 1 {
                 // Members share a critic: each comes first in its own row.
@@ -175,6 +183,27 @@ impl Weights {
             critics_adam: Moments::new(critics.len()),
             actor,
             critics,
+        }
+    }
+
+    /// Changes the last layers of the critics and their targets so that they give the same values in another scale, and
+    /// Adam's moments to what gradients in that scale would have left.
+    pub(super) fn rescale_values(&mut self, setup: &GroupSetup, Rescaling { factor, shift }: Rescaling) {
+        let size = setup.critic.parameters();
+        let Some(last) = setup.critic.layers().last() else { return };
+        for critic in self.critics.chunks_exact_mut(size).chain(self.critics_target.chunks_exact_mut(size)) {
+            critic[last.weights.clone()].iter_mut().for_each(|weight| *weight *= factor);
+            critic[last.bias.clone()].iter_mut().for_each(|bias| *bias = *bias * factor + shift);
+        }
+        // Errors are smaller by the factor, and so are last layers' gradients; what passes through these layers' weights
+        // is smaller by its square.
+        let Moments { first, second, .. } = &mut self.critics_adam;
+        for (first, second) in first.chunks_exact_mut(size).zip(second.chunks_exact_mut(size)) {
+            for (index, (first, second)) in first.iter_mut().zip(second).enumerate() {
+                let factor = if index < last.weights.start { factor * factor } else { factor };
+                *first *= factor;
+                *second *= factor * factor;
+            }
         }
     }
 

@@ -12,19 +12,27 @@ pub enum Preset {
     /// MADDPG with TD3's remedies (MATD3, arXiv 1910.01465), shared policies and fast targets: the default.
     #[default]
     Matd3,
+    /// The default for where samples are dear: few arenas, many updates a decision.
+    Frugal,
     /// Plain MADDPG at the default's sizes: one critic, no delay, no smoothing.
     Maddpg,
     /// The MADDPG paper's settings as published in its code: separate policies, 2 x 64, batch 1024, an update
     /// every 100 decisions.
+    #[serde(rename = "maddpg_2017")]
     Maddpg2017,
-    /// The same update for agents that do not know of each other; one agent alone is DDPG with Ornstein-Uhlenbeck
-    /// noise (arXiv 1509.02971).
+    /// The same settings for agents whose critics do not know of each other: what the MADDPG paper compares with, named
+    /// DDPG there.
+    #[serde(rename = "ddpg_2017")]
+    Ddpg2017,
+    /// DDPG, for one agent or for agents that do not know of each other: the paper's Ornstein-Uhlenbeck noise and first
+    /// weights (arXiv 1509.02971), the network sizes, rates and batches of Spinning Up.
     Ddpg,
 }
 
 impl Preset {
     /// All presets.
-    pub const ALL: [Self; 4] = [Self::Matd3, Self::Maddpg, Self::Maddpg2017, Self::Ddpg];
+    pub const ALL: [Self; 6] =
+        [Self::Matd3, Self::Frugal, Self::Maddpg, Self::Maddpg2017, Self::Ddpg2017, Self::Ddpg];
 
     /// The preset's settings.
     pub fn config(self) -> TrainingConfig {
@@ -37,10 +45,21 @@ impl Preset {
         };
         match self {
             Self::Matd3 => {}
+            Self::Frugal => {
+                config.learner = LearnerConfig {
+                    critic_layer_norm: true,
+                    learning_starts: 200,
+                    updates_per_decision: 4.0,
+                    max_updates_per_decision: 4.0,
+                    ..config.learner
+                };
+                config.exploration.random_decisions = 200;
+            }
             Self::Maddpg => config.learner = plain,
-            Self::Maddpg2017 => {
+            Self::Maddpg2017 | Self::Ddpg2017 => {
                 config.learner = LearnerConfig {
                     share_policies: false,
+                    central_critic: self == Self::Maddpg2017,
                     actor_hidden: vec![64, 64],
                     critic_hidden: vec![64, 64],
                     critic_layer_norm: false,
@@ -52,6 +71,7 @@ impl Preset {
                     actor_learning_rate: 1e-2,
                     critic_learning_rate: 1e-2,
                     gradient_clip: 0.5,
+                    normalize_values: false,
                     reward_scale: 1.0,
                     action_penalty: 1e-3,
                     normalize_observations: false,
@@ -62,10 +82,31 @@ impl Preset {
                 config.exploration.random_decisions = 0;
             }
             Self::Ddpg => {
-                config.learner = LearnerConfig { central_critic: false, ..plain };
+                config.learner = LearnerConfig {
+                    central_critic: false,
+                    actor_hidden: vec![256, 256],
+                    critic_hidden: vec![256, 256],
+                    batch_size: 100,
+                    learning_starts: 1_000,
+                    gamma: 0.99,
+                    tau: 0.005,
+                    policy_average: 1.0,
+                    // None in the papers: so large that it never binds.
+                    gradient_clip: 1e9,
+                    normalize_values: false,
+                    action_penalty: 0.0,
+                    normalize_observations: false,
+                    updates_per_decision: 1.0,
+                    max_updates_per_decision: 1.0,
+                    actor_learning_rate: 1e-3,
+                    critic_learning_rate: 1e-3,
+                    ..plain
+                };
                 config.exploration = ExplorationConfig {
                     noise: Noise::OrnsteinUhlenbeck { theta: 0.15, sigma: 0.2 },
-                    scale: [0.25, 3.0],
+                    scale: [1.0, 1.0],
+                    random_decisions: 1_000,
+                    random_hold: 1,
                     ..ExplorationConfig::default()
                 };
             }
@@ -74,12 +115,24 @@ impl Preset {
     }
 }
 
+impl Preset {
+    /// Arenas that play at once where a program leaves the choice to the preset.
+    pub fn arenas(self) -> Option<usize> {
+        match self {
+            Self::Frugal => Some(4),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Preset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Matd3 => "matd3",
+            Self::Frugal => "frugal",
             Self::Maddpg => "maddpg",
             Self::Maddpg2017 => "maddpg_2017",
+            Self::Ddpg2017 => "ddpg_2017",
             Self::Ddpg => "ddpg",
         })
     }

@@ -37,6 +37,7 @@ impl RunningStatistics {
         Normalizer {
             mean: self.mean.iter().map(|&mean| mean as f32).collect(),
             scale: self.squares.iter().map(|squares| (1.0 / deviation(squares)) as f32).collect(),
+            clip: Normalizer::CLIP,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     engine::{self, Engine, GroupSetup, Measures, Setup, Weights},
     replay::{ReplayBuffer, RowSizes},
     statistics::RunningStatistics,
+    values::ValueScale,
 };
 use crate::{
     policy::{ArenaSpec, Network, Normalizer, Policy, PolicySnapshot, SpecError},
@@ -22,8 +23,8 @@ use crate::{
 /// 1. target actions of all agents at the next observations, smoothed by clipped noise;
 /// 2. for each policy: its critics regress to `reward + gamma * min over critics of the target value`, where the
 ///    game did not end the episode (time limits do not count as an end);
-/// 3. every `policy_delay` updates, its actor climbs the first critic's value of its own action, the other agents'
-///    actions as replayed, and all targets follow by Polyak averaging.
+/// 3. every `policy_delay` updates, its actor climbs the first critic's value of its own action, smoothed by the same
+///    noise, the other agents' actions as replayed, and all targets follow by Polyak averaging.
 #[derive(Debug)]
 pub struct Learner {
     pub(super) setup: Arc<Setup>,
@@ -31,6 +32,8 @@ pub struct Learner {
     pub(super) seed: u64,
     pub(super) scaling: Vec<Scaling>,
     pub(super) replay: ReplayBuffer,
+    /// The scale of each policy's values.
+    pub(super) values: Vec<ValueScale>,
     pub(super) transitions: u64,
     pub(super) updates: u64,
     /// Transitions that must be stored before the next update.
@@ -42,7 +45,12 @@ pub struct Learner {
     indices: Vec<usize>,
     noise: Vec<f32>,
     measures: Vec<Measures>,
+    /// `values` by slot.
+    slot_values: Vec<ValueScale>,
 }
+
+/// Updates from one move of the values' scale to the next.
+const UPDATES_PER_RESCALING: u64 = 10;
 
 /// How the observations of one policy's agents are scaled.
 #[derive(Debug)]
@@ -84,7 +92,7 @@ impl Learner {
     /// A learner with fresh weights for arenas of `spec`.
     ///
     /// # Errors
-    /// If the agents of one behavior differ in size, or the device fails.
+    /// If the agents of one behavior differ in size, a behavior that the settings name is missing, or the device fails.
     pub fn new(
         config: LearnerConfig,
         spec: ArenaSpec,
@@ -92,6 +100,7 @@ impl Learner {
         seed: u64,
     ) -> std::result::Result<Self, LearnerError> {
         let mut initial = stream(seed, "weights", 0);
+        config.independent.iter().try_for_each(|behavior| spec.check_behavior(behavior))?;
         let groups = spec.groups(config.share_policies)?;
         let groups: Vec<_> = groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec)).collect();
         let weights = groups.iter().map(|group| Weights::new(group, &config, &mut initial)).collect();
@@ -104,6 +113,8 @@ impl Learner {
             replay: ReplayBuffer::new(sizes, setup.config.replay_capacity),
             scaling,
             measures: vec![Measures::default(); setup.groups.len()],
+            values: vec![ValueScale::fixed(setup.config.reward_scale); setup.groups.len()],
+            slot_values: vec![ValueScale::fixed(1.0); setup.spec.agents()],
             setup: setup.clone(),
             engine: engine::open(setup, weights, &device)?,
             seed,
@@ -177,6 +188,7 @@ impl Learner {
                 let range = start..start + group.group.agent.observation_size;
                 self.joint.mean[range.clone()].copy_from_slice(&scaling.normalizer.mean);
                 self.joint.scale[range].copy_from_slice(&scaling.normalizer.scale);
+                self.joint.clip = scaling.normalizer.clip;
             }
         }
     }
@@ -187,7 +199,15 @@ impl Learner {
     /// # Errors
     /// If the tensor library fails, or the weights stop being finite (checked where measured).
     pub fn update(&mut self, measure: bool) -> std::result::Result<Measures, LearnerError> {
-        let Setup { config, spec, .. } = &*self.setup;
+        let Setup { config, spec, groups } = &*self.setup;
+        if config.normalize_values && self.updates == 0 {
+            for (values, group) in self.values.iter_mut().zip(groups) {
+                *values = ValueScale::guess(&self.replay, &group.group.slots, config.gamma);
+            }
+        }
+        for (values, group) in self.values.iter().zip(groups) {
+            group.group.slots.iter().for_each(|&slot| self.slot_values[slot] = *values);
+        }
         self.replay.sample(config.batch_size, &mut self.sampling, &mut self.indices);
         let width = spec.joint_action_size();
         draw_noise(&mut self.noise, config.batch_size, width, config, &mut self.smoothing);
@@ -197,26 +217,49 @@ impl Learner {
             replay: &self.replay,
             indices: &self.indices,
             normalizer: &self.joint,
+            values: &self.slot_values,
+            gamma: config.gamma,
             noise: &self.noise,
         };
-        self.engine.update(&draw, actors_too, measure.then_some(&mut self.measures[..]))?;
-        let mut mean = Measures { actors_updated: actors_too, ..Measures::default() };
-        if !measure {
-            return Ok(mean);
+        let rescale = config.normalize_values && self.updates.is_multiple_of(UPDATES_PER_RESCALING);
+        let measured = (measure || rescale).then_some(&mut self.measures[..]);
+        self.engine.update(&draw, actors_too, measured)?;
+        let mean = if measure { self.mean_measures()? } else { Measures::default() };
+        if rescale {
+            self.rescale_values()?;
         }
+        Ok(Measures { actors_updated: actors_too, ..mean })
+    }
+
+    /// What was just measured, averaged over the policies.
+    fn mean_measures(&self) -> std::result::Result<Measures, LearnerError> {
+        let mut mean = Measures::default();
         let share = 1.0 / self.measures.len() as f32;
-        for (measures, setup) in self.measures.iter().zip(&self.setup.groups) {
+        for ((measures, setup), values) in self.measures.iter().zip(&self.setup.groups).zip(&self.values) {
             if !measures.critic_loss.is_finite() {
                 return Err(self.diverged(&setup.group.name));
             }
             mean.critic_loss += share * measures.critic_loss;
             mean.actor_loss += share * measures.actor_loss;
-            mean.q_mean += share * measures.q_mean;
+            mean.q_mean += share * values.value(measures.q_mean);
+            mean.target_mean += share * measures.target_mean;
+            mean.target_square += share * measures.target_square;
             mean.saturation += share * measures.saturation;
             mean.critic_gradient_norm += share * measures.critic_gradient_norm;
             mean.actor_gradient_norm += share * measures.actor_gradient_norm;
         }
         Ok(mean)
+    }
+
+    /// Moves the scales of values after what the critics were just seen to regress to.
+    fn rescale_values(&mut self) -> std::result::Result<(), LearnerError> {
+        for (index, (values, measures)) in self.values.iter_mut().zip(&self.measures).enumerate() {
+            if measures.target_square.is_finite() {
+                let rescaling = values.follow(measures.target_mean, measures.target_square);
+                self.engine.rescale_values(index, rescaling)?;
+            }
+        }
+        Ok(())
     }
 
     /// The policies that act now, averaged as the settings say, with the noise-free networks and normalizers that act.

@@ -8,13 +8,21 @@ use crate::tensor_file::{self, FileError, Tensor, Tensors};
 /// The `format` of a policy file.
 const FORMAT: &str = "bevy_maddpg policy v1";
 
-/// A policy file that could not be used.
+/// A policy that could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
     /// The file is missing, damaged or not a policy.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Policies for other agents.
+    #[error("the policies are for different agents: {ours:?} and {theirs:?}")]
+    OtherAgents {
+        /// The agents of the one.
+        ours: Vec<AgentSpec>,
+        /// The agents of the other.
+        theirs: Vec<AgentSpec>,
+    },
 }
 
 /// Everything about a snapshot but its numbers.
@@ -33,6 +41,14 @@ struct PolicyHeader {
     agent: AgentSpec,
     hidden: Vec<usize>,
     layer_norm: bool,
+    /// The clip of the observations; `None` where they are not clipped.
+    #[serde(default = "scaled")]
+    clip: Option<f32>,
+}
+
+/// The clip of policies that do not name theirs.
+fn scaled() -> Option<f32> {
+    Some(Normalizer::CLIP)
 }
 
 impl PolicySnapshot {
@@ -53,6 +69,7 @@ impl PolicySnapshot {
             agent: policy.group.agent.clone(),
             hidden: policy.network.shape.hidden(),
             layer_norm: policy.network.shape.layer_norm(),
+            clip: policy.normalizer.clip.is_finite().then_some(policy.normalizer.clip),
         });
         let header = Header {
             version: self.version,
@@ -152,6 +169,7 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
     let normalizer = Normalizer {
         mean: take("normalizer.mean", &[agent.observation_size])?,
         scale: take("normalizer.scale", &[agent.observation_size])?,
+        clip: header.clip.unwrap_or(f32::INFINITY),
     };
     Ok(Policy {
         group: PolicyGroup { name: header.name, slots: header.slots, agent: header.agent },

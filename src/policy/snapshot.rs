@@ -1,5 +1,5 @@
 use super::{
-    AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, PolicyGroup,
+    AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, PolicyError, PolicyGroup,
     forward::{Activations, PackedNetwork, forward},
 };
 use crate::kernels::tanh;
@@ -75,6 +75,33 @@ impl PolicySnapshot {
         Self { version: 0, updates: 0, seed: 0, policies }
     }
 
+    /// These policies, but for the agents at `slots`: they play by those of `other`. So policies of different trainings
+    /// meet.
+    ///
+    /// # Errors
+    /// If the two are for different agents.
+    pub fn with_slots_of(&self, other: &Self, slots: &[usize]) -> Result<Self, PolicyError> {
+        if self.spec() != other.spec() {
+            return Err(PolicyError::OtherAgents { ours: self.spec().slots, theirs: other.spec().slots });
+        }
+        let part = |snapshot: &Self, theirs: bool| {
+            let of_slots = move |policy: &Policy| {
+                let mut policy = policy.clone();
+                policy.group.slots.retain(|slot| slots.contains(slot) == theirs);
+                (!policy.group.slots.is_empty()).then_some(policy)
+            };
+            snapshot.policies.iter().filter_map(of_slots).collect::<Vec<_>>()
+        };
+        let (mut policies, others) = (part(self, false), part(other, true));
+        for mut policy in others {
+            while policies.iter().any(|known| known.group.name == policy.group.name) {
+                policy.group.name.push('\'');
+            }
+            policies.push(policy);
+        }
+        Ok(Self { policies, ..*self })
+    }
+
     /// The arena these policies play.
     pub fn spec(&self) -> ArenaSpec {
         let count = self.policies.iter().map(|policy| policy.group.slots.len()).sum();
@@ -85,5 +112,55 @@ impl PolicySnapshot {
             }
         }
         ArenaSpec { slots: slots.into_iter().flatten().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Policies of an adversary and two agents that share one, which always act `action`.
+    fn constant(action: f32, share: bool) -> PolicySnapshot {
+        let agent =
+            |behavior: &str| AgentSpec { behavior: behavior.into(), observation_size: 2, action_size: 1 };
+        let spec = ArenaSpec { slots: vec![agent("adversary"), agent("agent"), agent("agent")] };
+        let mut snapshot = PolicySnapshot::zeros(&spec.groups(share).unwrap());
+        for policy in &mut snapshot.policies {
+            policy.network.parameters[2] = action.atanh();
+        }
+        snapshot
+    }
+
+    fn actions(snapshot: &PolicySnapshot) -> Vec<f32> {
+        let mut actions = vec![0.0; 3];
+        for policy in &snapshot.policies {
+            let mut action = [0.0];
+            policy.act(&[0.3, 0.4], &mut action, 1, &mut Scratch::default());
+            policy.group.slots.iter().for_each(|&slot| actions[slot] = action[0]);
+        }
+        actions
+    }
+
+    #[test]
+    fn policies_of_two_trainings_meet() {
+        for (ours, theirs) in [(true, true), (true, false), (false, true)] {
+            let (ours, theirs) = (constant(0.5, ours), constant(-0.5, theirs));
+            for (slots, expected) in
+                [(vec![0], [-0.5, 0.5, 0.5]), (vec![1, 2], [0.5, -0.5, -0.5]), (vec![2], [0.5, 0.5, -0.5])]
+            {
+                let mixed = ours.with_slots_of(&theirs, &slots).unwrap();
+                assert_eq!(mixed.spec(), ours.spec());
+                let found = actions(&mixed);
+                assert!(
+                    found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+                    "{slots:?}: {found:?}"
+                );
+                let folder = tempfile::tempdir().unwrap();
+                mixed.save(folder.path().join("mixed")).unwrap();
+                assert_eq!(PolicySnapshot::load(folder.path().join("mixed")).unwrap(), mixed);
+            }
+        }
+        let other = PolicySnapshot::zeros(&[]);
+        assert!(constant(0.5, true).with_slots_of(&other, &[0]).is_err());
     }
 }

@@ -51,6 +51,14 @@ pub enum SpecError {
         /// Observation and action size of the two.
         sizes: [(usize, usize); 2],
     },
+    /// A behavior that no agent has.
+    #[error("no agent has the behavior `{behavior}`; the behaviors are {}", .known.join(", "))]
+    UnknownBehavior {
+        /// The behavior that was named.
+        behavior: String,
+        /// The behaviors of the arena's agents.
+        known: Vec<String>,
+    },
     /// An arena without agents, or an agent that senses or does nothing.
     #[error("slot {slot} of the arena has no {missing}; every agent needs at least one number of each")]
     Empty {
@@ -85,6 +93,19 @@ impl ArenaSpec {
     /// Where the action of `slot` starts in the joint action.
     pub fn action_offset(&self, slot: usize) -> usize {
         self.slots[..slot].iter().map(|agent| agent.action_size).sum()
+    }
+
+    /// Whether some agent has this behavior.
+    ///
+    /// # Errors
+    /// If none has; the error names those there are.
+    pub fn check_behavior(&self, behavior: &str) -> Result<(), SpecError> {
+        if self.slots.iter().any(|agent| agent.behavior == behavior) {
+            return Ok(());
+        }
+        let mut known: Vec<_> = self.slots.iter().map(|agent| agent.behavior.clone()).collect();
+        known.dedup();
+        Err(SpecError::UnknownBehavior { behavior: behavior.into(), known })
     }
 
     /// The slots grouped by policy: by behavior if `share`, else one policy a slot.

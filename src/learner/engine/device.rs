@@ -17,7 +17,10 @@ use self::{
     network::{Wanted, backward, forward},
 };
 use super::{Engine, GroupSetup, Measures, Moments, Setup, Weights};
-use crate::learner::batch::{Batch, Draw};
+use crate::learner::{
+    batch::{Batch, Draw},
+    values::Rescaling,
+};
 
 /// Updates by candle's tensors, on any of its devices.
 #[derive(Debug)]
@@ -59,24 +62,31 @@ impl DeviceEngine {
     /// Smoothed target actions of each slot at the next observations, `[rows, action_size]` each.
     fn next_actions(&self, batch: &Batch) -> Result<Vec<Tensor>> {
         let mut actions: Vec<Option<Tensor>> = vec![None; self.setup.spec.agents()];
-        let width = self.setup.spec.joint_action_size();
-        for (setup, networks) in self.setup.groups.iter().zip(&self.groups) {
-            let (mut own, mut noise) = (Vec::new(), Vec::new());
+        for (index, (setup, networks)) in self.setup.groups.iter().zip(&self.groups).enumerate() {
+            let mut own = Vec::new();
             for view in &setup.views {
                 view.gather_own(batch.next_observations(0..batch.rows), batch.rows, &mut own);
-                noise.extend(batch.noise.chunks_exact(width).flat_map(|row| &row[view.own_action.clone()]));
             }
             let own = self.upload(own, setup.actor.inputs())?;
-            let noise = self.upload(noise, setup.actor.outputs())?;
             let outputs = forward(&setup.actor, &networks.actor_target, &own)?.0;
-            let smoothed = (outputs.tanh()? + noise)?;
-            // clamp(x, -1, 1) of contiguous operands.
-            let clamped = (((&smoothed + 1.0)?.relu()? - (smoothed - 1.0)?.relu()?)? - 1.0)?;
+            let clamped = self.smoothed(index, &outputs.tanh()?, batch)?;
             for (member, view) in setup.views.iter().enumerate() {
                 actions[view.slot] = Some(clamped.narrow(0, member * batch.rows, batch.rows)?);
             }
         }
         Ok(actions.into_iter().map(|action| action.expect("each slot is in one group")).collect())
+    }
+
+    /// The actions of a group with the batch's noise, clamped to -1 to 1.
+    fn smoothed(&self, index: usize, actions: &Tensor, batch: &Batch) -> Result<Tensor> {
+        let (setup, width) = (&self.setup.groups[index], self.setup.spec.joint_action_size());
+        let mut noise = Vec::new();
+        for view in &setup.views {
+            noise.extend(batch.noise.chunks_exact(width).flat_map(|row| &row[view.own_action.clone()]));
+        }
+        let smoothed = (actions + self.upload(noise, setup.actor.outputs())?)?;
+        // clamp(x, -1, 1) of contiguous operands.
+        ((&smoothed + 1.0)?.relu()? - (smoothed - 1.0)?.relu()?)? - 1.0
     }
 
     /// What a group's critics regress to, `[members * rows, 1]`.
@@ -97,12 +107,10 @@ impl DeviceEngine {
             values = values.minimum(&forward(&setup.critic, &critic, &inputs)?.0)?;
         }
         let agents = self.setup.spec.agents();
-        let config = &self.setup.config;
         let (mut rewards, mut discounts) = (Vec::new(), Vec::new());
         for &slot in &setup.group.slots {
-            let own = batch.rewards.iter().skip(slot).step_by(agents);
-            rewards.extend(own.map(|reward| reward * config.reward_scale));
-            discounts.extend(batch.continues.iter().map(|continues| continues * config.gamma));
+            rewards.extend(batch.rewards.iter().skip(slot).step_by(agents));
+            discounts.extend_from_slice(&batch.discounts);
         }
         self.upload(rewards, 1)? + (self.upload(discounts, 1)? * values)?
     }
@@ -145,6 +153,8 @@ impl DeviceEngine {
         if let Some(measures) = measures {
             measures.critic_loss = Tensor::cat(&errors, 0)?.sqr()?.mean_all()?.to_scalar()?;
             measures.q_mean = Tensor::cat(&values, 0)?.mean_all()?.to_scalar()?;
+            measures.target_mean = targets.mean_all()?.to_scalar()?;
+            measures.target_square = targets.sqr()?.mean_all()?.to_scalar()?;
             measures.critic_gradient_norm = norm.sum_all()?.to_scalar()?;
         }
         Ok(())
@@ -166,7 +176,8 @@ impl DeviceEngine {
         let (outputs, kept) = forward(&setup.actor, &self.groups[index].actor, &own)?;
         let actions = outputs.tanh()?;
         let columns = setup.action_columns();
-        let mut parts = vec![critic_inputs.narrow(1, 0, columns.start)?, actions.clone()];
+        let mut parts =
+            vec![critic_inputs.narrow(1, 0, columns.start)?, self.smoothed(index, &actions, batch)?];
         let others = setup.critic.inputs() - columns.end;
         if others > 0 {
             parts.push(critic_inputs.narrow(1, columns.end, others)?);
@@ -236,6 +247,13 @@ impl Engine for DeviceEngine {
 
     fn set_weights(&mut self, weights: Vec<Weights>) -> Result<()> {
         *self = Self::new(self.setup.clone(), weights, &self.device)?;
+        Ok(())
+    }
+
+    fn rescale_values(&mut self, index: usize, rescaling: Rescaling) -> Result<()> {
+        let mut weights = self.groups[index].download()?;
+        weights.rescale_values(&self.setup.groups[index], rescaling);
+        self.groups[index] = Networks::upload(weights, &self.device)?;
         Ok(())
     }
 }

@@ -16,7 +16,10 @@ use self::{adam::step, backward::PackedBackward, lane::Lane};
 use super::{Engine, Measures, Setup, Weights};
 use crate::{
     kernels::{add_rows, dot, move_towards},
-    learner::batch::{Batch, Draw},
+    learner::{
+        batch::{Batch, Draw},
+        values::Rescaling,
+    },
     policy::PackedNetwork,
 };
 
@@ -65,7 +68,8 @@ impl HostEngine {
         for index in 0..engine.groups.len() {
             engine.pack_critics(index);
             engine.pack_actor(index);
-            engine.pack_targets(index);
+            engine.pack_actor_target(index);
+            engine.pack_critic_targets(index);
         }
         engine
     }
@@ -103,10 +107,14 @@ impl HostEngine {
         networks.actor_backward.pack(shape, &networks.weights.actor, 0..0);
     }
 
-    fn pack_targets(&mut self, index: usize) {
+    fn pack_actor_target(&mut self, index: usize) {
+        let networks = &mut self.groups[index];
+        networks.actor_target.pack(&self.setup.groups[index].actor, &networks.weights.actor_target);
+    }
+
+    fn pack_critic_targets(&mut self, index: usize) {
         let setup = &self.setup.groups[index];
         let networks = &mut self.groups[index];
-        networks.actor_target.pack(&setup.actor, &networks.weights.actor_target);
         let parameters = networks.weights.critics_target.chunks_exact(setup.critic.parameters());
         for (parameters, packed) in parameters.zip(&mut networks.critics_target) {
             packed.pack(&setup.critic, parameters);
@@ -142,7 +150,8 @@ impl HostEngine {
         }
         move_towards(critics_target, critics, config.tau);
         self.pack_actor(index);
-        self.pack_targets(index);
+        self.pack_actor_target(index);
+        self.pack_critic_targets(index);
         norm
     }
 }
@@ -166,6 +175,8 @@ impl Engine for HostEngine {
                 measures[index] = Measures {
                     critic_loss: mean(a.squared_error + b.squared_error),
                     q_mean: mean(a.value + b.value),
+                    target_mean: (a.target + b.target) / values,
+                    target_square: (a.squared_target + b.squared_target) / values,
                     critic_gradient_norm: norm as f32,
                     actors_updated: actors_too,
                     ..Measures::default()
@@ -207,6 +218,13 @@ impl Engine for HostEngine {
         let shared = self.shared;
         *self = Self::new(self.setup.clone(), weights);
         self.shared = shared;
+        Ok(())
+    }
+
+    fn rescale_values(&mut self, index: usize, rescaling: Rescaling) -> Result<()> {
+        self.groups[index].weights.rescale_values(&self.setup.groups[index], rescaling);
+        self.pack_critics(index);
+        self.pack_critic_targets(index);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use crate::{
         LearnerConfig, Preset,
         batch::{Batch, Draw, draw_noise},
         replay::{ReplayBuffer, RowSizes},
+        values::ValueScale,
     },
     policy::{AgentSpec, ArenaSpec, NetworkShape, Normalizer},
     random::{Random, stream},
@@ -88,7 +89,7 @@ impl Reference<'_> {
 
     /// The gradient of the critics of policy `index`.
     fn critic_gradient(&self, index: usize) -> Vec<f32> {
-        let (group, batch, config) = (&self.setup.groups[index], self.batch, &self.setup.config);
+        let (group, batch) = (&self.setup.groups[index], self.batch);
         let critics = Var::from_tensor(&flat(&self.weights[index].critics)).unwrap();
         let all = 0..batch.rows;
         let mut losses = Vec::new();
@@ -98,8 +99,7 @@ impl Reference<'_> {
             let values = self.critics(group, &flat(&self.weights[index].critics_target), &next);
             let least = values.iter().skip(1).fold(values[0].clone(), |a, b| a.minimum(b).unwrap());
             let reward = tensor(&batch.rewards, self.setup.spec.agents()).narrow(1, view.slot, 1).unwrap();
-            let discount = (tensor(&batch.continues, 1) * f64::from(config.gamma)).unwrap();
-            let target = ((reward * f64::from(config.reward_scale)).unwrap() + (discount * least)).unwrap();
+            let target = (reward + (tensor(&batch.discounts, 1) * least)).unwrap();
             let now = self.joint(&view.slots, batch.observations(all.clone()), |s| {
                 self.action(s, batch.actions(all.clone()))
             });
@@ -123,7 +123,11 @@ impl Reference<'_> {
             let output = network(&group.actor, &actor, &own).unwrap();
             let now = self.joint(&view.slots, batch.observations(all.clone()), |slot| {
                 if slot == view.slot {
-                    output.tanh().unwrap()
+                    // The clamp does not stop the gradient.
+                    let action = output.tanh().unwrap();
+                    let noisy = (&action + self.action(slot, &batch.noise)).unwrap();
+                    let clamped = noisy.clamp(-1f32, 1f32).unwrap();
+                    (&action + (clamped - &action).unwrap().detach()).unwrap()
                 } else {
                     self.action(slot, batch.actions(all.clone()))
                 }
@@ -154,6 +158,8 @@ struct Whole {
     replay: ReplayBuffer,
     indices: Vec<usize>,
     normalizer: Normalizer,
+    values: Vec<ValueScale>,
+    gamma: f32,
     noise: Vec<f32>,
 }
 
@@ -175,12 +181,13 @@ impl Whole {
         let mut noise = Vec::new();
         draw_noise(&mut noise, rows, sizes.action, config, random);
         let normalizer = Normalizer::identity(sizes.observation);
-        Self { replay, indices: (0..rows).collect(), normalizer, noise }
+        let values = vec![ValueScale::guess(&replay, &[0], config.gamma); sizes.agents];
+        Self { replay, indices: (0..rows).collect(), normalizer, values, gamma: config.gamma, noise }
     }
 
     fn draw(&self) -> Draw<'_> {
-        let Self { replay, indices, normalizer, noise } = self;
-        Draw { replay, indices, normalizer, noise }
+        let Self { replay, indices, normalizer, values, gamma, noise } = self;
+        Draw { replay, indices, normalizer, values, gamma: *gamma, noise }
     }
 
     fn batch(&self) -> Batch {
@@ -287,6 +294,8 @@ fn both_engines_learn_the_same() {
                     (a.critic_loss, b.critic_loss),
                     (a.actor_loss, b.actor_loss),
                     (a.q_mean, b.q_mean),
+                    (a.target_mean, b.target_mean),
+                    (a.target_square, b.target_square),
                     (a.saturation, b.saturation),
                     (a.critic_gradient_norm, b.critic_gradient_norm),
                     (a.actor_gradient_norm, b.actor_gradient_norm),

@@ -40,6 +40,8 @@ pub(super) struct Lane {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sums {
     pub(super) squared_error: f32,
+    pub(super) target: f32,
+    pub(super) squared_target: f32,
     pub(super) value: f32,
     pub(super) climbed_value: f32,
     pub(super) squared_output: f32,
@@ -66,7 +68,7 @@ impl Lane {
                 if index == 0 || !setup_of.sees_what(&setup.groups[index - 1]) {
                     self.gather_inputs(setup_of, batch, rows.clone());
                 }
-                self.critic_targets(setup, setup_of, networks, batch, rows.clone());
+                self.critic_targets(index, setup, setup_of, networks, batch, rows.clone());
                 self.critic_gradient(index, setup_of, networks, batch, number > 0);
             }
         }
@@ -121,6 +123,7 @@ impl Lane {
     /// What the critics regress to: the reward, and where the episode goes on the least of the target critics' values.
     fn critic_targets(
         &mut self,
+        index: usize,
         setup: &Setup,
         group: &GroupSetup,
         networks: &Networks,
@@ -142,10 +145,12 @@ impl Lane {
         for (&slot, targets) in group.group.slots.iter().zip(self.targets.chunks_exact_mut(rows.len())) {
             for (row, target) in rows.clone().zip(targets) {
                 let reward = batch.rewards[row * setup.spec.agents() + slot];
-                *target =
-                    setup.config.reward_scale * reward + setup.config.gamma * batch.continues[row] * *target;
+                *target = reward + batch.discounts[row] * *target;
             }
         }
+        let sums = &mut self.sums[index];
+        sums.target += self.targets.iter().sum::<f32>();
+        sums.squared_target += self.targets.iter().map(|target| target * target).sum::<f32>();
     }
 
     fn critic_gradient(
@@ -225,9 +230,18 @@ impl Lane {
         self.act(&group.actor, &networks.weights.actor, &networks.actor);
         let outputs = self.actor_activations.outputs();
         let columns = group.action_columns();
+        // What the actor climbs is as smooth as what the critic regresses to.
+        let width = setup.spec.joint_action_size();
+        let noise = &batch.noise[rows.start * width..rows.end * width];
+        let noise = group
+            .views
+            .iter()
+            .flat_map(|view| noise.chunks_exact(width).map(|row| &row[view.own_action.clone()]));
         let inputs = self.inputs.chunks_exact_mut(group.critic.inputs());
-        for (row, action) in inputs.zip(self.actions.chunks_exact(size)) {
-            row[columns.clone()].copy_from_slice(action);
+        for ((row, action), noise) in inputs.zip(self.actions.chunks_exact(size)).zip(noise) {
+            for ((input, action), noise) in row[columns.clone()].iter_mut().zip(action).zip(noise) {
+                *input = (action + noise).clamp(-1.0, 1.0);
+            }
         }
         let critic = &networks.weights.critics[..group.critic.parameters()];
         forward(&group.critic, critic, &networks.critics[0], &self.inputs, count, &mut self.activations);

@@ -1,0 +1,42 @@
+//! Whether learning still works, in minutes.
+
+use bevy_maddpg::{games::particle::Scenario, learner::Preset};
+
+use super::{
+    Failure,
+    method::Method,
+    pendulum,
+    runs::{Run, Runs},
+    task::Task,
+    tell,
+};
+
+/// A task, how it is learned, and the mean return that every seed has to reach.
+const CHECKS: [(Task, Method, f32); 4] = [
+    (Task::Particle(Scenario::Spread), Method::new(Preset::Matd3, 60_000), -15.5),
+    (Task::Particle(Scenario::SpeakerListener), Method::new(Preset::Matd3, 60_000), -8.0),
+    (Task::Pendulum, pendulum::DDPG, -200.0),
+    (Task::Tennis, Method { until_solved: true, ..Method::new(Preset::Frugal, 40_000) }, 0.5),
+];
+
+/// Seeds of each check.
+const SEEDS: u64 = 2;
+
+/// Makes the trainings anew and compares.
+pub(crate) fn check(runs: &Runs) -> Result<(), Failure> {
+    let mut failures = Vec::new();
+    for (task, method, bar) in CHECKS {
+        let returns: Vec<f32> =
+            runs.seeds(task, method, SEEDS)?.iter().map(|run: &Run| run.evaluation.mean).collect();
+        let least = returns.iter().copied().fold(f32::INFINITY, f32::min);
+        let verdict = if least >= bar { "as it should be" } else { "TOO LOW" };
+        tell(&format!("{task}, {}: returns {returns:.2?}, at least {bar} wanted: {verdict}", method.label()));
+        if least < bar {
+            failures.push(task.to_string());
+        }
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(format!("learning is broken: {}", failures.join(", ")).into())
+}

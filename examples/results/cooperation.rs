@@ -1,0 +1,146 @@
+//! The particle worlds of one team: returns, the paper's measures, steps and time.
+
+use std::{fmt::Write, path::Path};
+
+use bevy_maddpg::{
+    experiment::{Compared, draw_comparison, evaluate_random},
+    games::particle::Scenario,
+};
+
+use super::{
+    Failure,
+    bootstrap::{Interval, median},
+    method::Method,
+    runs::{EPISODES, Run, Runs},
+    task::Task,
+};
+
+/// A cooperative world and what the paper says of it.
+struct World {
+    scenario: Scenario,
+    measures: &'static [&'static str],
+    /// The paper's rows, as recalled: method, measures.
+    paper: &'static [(&'static str, &'static [&'static str])],
+    note: &'static str,
+}
+
+const WORLDS: [World; 2] = [
+    World {
+        scenario: Scenario::Spread,
+        measures: &["distance", "collisions", "occupied_landmarks"],
+        paper: &[("MADDPG", &["1.767", "0.209", ""]), ("DDPG", &["1.858", "0.375", ""])],
+        note: "The return is the mean over the three agents. `distance` is the sum of the landmarks' distances from their \
+               nearest agents, a mean over the steps; `collisions` counts the pairs that overlap, summed over the 25 \
+               steps (the paper's protocol is not documented); `occupied_landmarks` are those with an agent closer than \
+               0.1 at the end, of three. The paper's world has other sizes and discrete moves: its numbers stand here for \
+               orientation only.",
+    },
+    World {
+        scenario: Scenario::SpeakerListener,
+        measures: &["target_reached", "last_distance", "distance"],
+        paper: &[("MADDPG", &["0.840", "0.133", ""]), ("DDPG", &["0.320", "0.456", ""])],
+        note: "`target_reached` is the share of the episodes at whose end the listener overlaps its goal (closer than \
+               0.115), `last_distance` its distance from the goal then, `distance` the same as a mean over the steps. The \
+               paper does not say how close is reached.",
+    },
+];
+
+/// The section of the report; its pictures go to `images`.
+pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, Failure> {
+    let mut text = String::new();
+    for world in &WORLDS {
+        let World { scenario, measures, paper, note } = world;
+        let task = Task::Particle(*scenario);
+        writeln!(text, "### {scenario}\n\n{note}\n")?;
+        writeln!(text, "| method | return | {} | decisions | seconds |", measures.join(" | "))?;
+        writeln!(text, "|---|---|{}---|---|", "---|".repeat(measures.len()))?;
+        if let Some(random) = evaluate_random(&task.experiment(), EPISODES, 0, || false) {
+            let cells: Vec<_> = measures.iter().map(|name| format!("{:.3}", random.measures[*name])).collect();
+            writeln!(text, "| random | {:.2} | {} | | |", random.mean, cells.join(" | "))?;
+        }
+        for (method, cells) in *paper {
+            writeln!(text, "| {method}, the paper's (recalled) | | {} | 625,000 | |", cells.join(" | "))?;
+        }
+        let mut trained = Vec::new();
+        for method in Method::ALL {
+            let finished = runs.seeds(task, method, seeds)?;
+            let cells = measures.iter().map(|name| {
+                let values: Vec<f64> = finished.iter().map(|run| run.measure(name)).collect();
+                Interval::of(&values).cell(3)
+            });
+            writeln!(
+                text,
+                "| {} | {} | {} | {} | {:.0} |",
+                method.label(),
+                returns(&finished).cell(2),
+                cells.collect::<Vec<_>>().join(" | "),
+                finished[0].summary.decisions,
+                median(&finished.iter().map(|run| run.summary.seconds).collect::<Vec<_>>()),
+            )?;
+            trained.push((method, finished));
+        }
+        writeln!(text)?;
+        judge(&mut text, &trained)?;
+        let file = format!("results-{scenario}.png");
+        let curves = trained.iter().map(|(method, finished)| {
+            let runs = finished.iter().map(Run::curve).collect::<Result<Vec<_>, _>>()?;
+            Ok::<_, Failure>(Compared { label: method.label(), runs })
+        });
+        draw_comparison(images.join(&file), &curves.collect::<Result<Vec<_>, _>>()?, scenario.name())?;
+        writeln!(text, "![Learning curves of {scenario}](images/{file})\n")?;
+        writeln!(text, "```sh")?;
+        for method in Method::ALL {
+            writeln!(text, "{} {}", task.command(), method.arguments(1).join(" "))?;
+        }
+        writeln!(text, "```\n")?;
+    }
+    Ok(text)
+}
+
+fn returns(runs: &[Run]) -> Interval {
+    Interval::of(&runs.iter().map(|run| f64::from(run.evaluation.mean)).collect::<Vec<_>>())
+}
+
+/// Whether the default, the last method, is better than each other, and how soon it is as good.
+fn judge(text: &mut String, trained: &[(Method, Vec<Run>)]) -> Result<(), Failure> {
+    let Some(((_, ours), others)) = trained.split_last() else { return Ok(()) };
+    let our_return = returns(ours);
+    let worst = ours.iter().map(|run| run.evaluation.mean).fold(f32::INFINITY, f32::min);
+    writeln!(text, "The default's least return over its seeds is {worst:.2}.")?;
+    for (method, theirs) in others {
+        let their_return = returns(theirs);
+        let verdict = if our_return.is_above(&their_return) {
+            "the default's return is higher, the intervals apart"
+        } else if their_return.is_above(&our_return) {
+            "the default's return is lower, the intervals apart"
+        } else {
+            "the intervals overlap"
+        };
+        write!(text, "Against {}: {verdict}.", method.label())?;
+        let reached = ours.iter().map(|run| run.reached(their_return.mean)).collect::<Result<Vec<_>, _>>()?;
+        let steps: Vec<f64> = reached.iter().flatten().map(|decisions| *decisions as f64).collect();
+        let share = |part: f64, whole: f64| 100.0 * part / whole;
+        if steps.len() == ours.len() {
+            let seconds: Vec<f64> = ours
+                .iter()
+                .zip(&steps)
+                .map(|(run, steps)| run.summary.seconds * steps / run.summary.decisions as f64)
+                .collect();
+            let their_seconds = median(&theirs.iter().map(|run| run.summary.seconds).collect::<Vec<_>>());
+            writeln!(
+                text,
+                " While it explores, it first has the other's final mean return after {:.0} joint decisions (median; \
+                 worst {:.0}): {:.1}% of the other's decisions, {:.0}% of its time.",
+                median(&steps),
+                steps.iter().copied().fold(0.0, f64::max),
+                share(median(&steps), theirs[0].summary.decisions as f64),
+                share(median(&seconds), their_seconds),
+            )?;
+        } else {
+            let (count, all) = (steps.len(), ours.len());
+            writeln!(text, " While it explores, {count} of {all} seeds reach the other's final mean return.")?;
+        }
+    }
+    writeln!(text)?;
+    Ok(())
+}
