@@ -43,6 +43,7 @@ fn main() -> ExitCode {
     })
     .with_score(scenario.score())
     .with_decision_period(particle::DECISION_PERIOD)
+    .with_settings(particle::adapt)
     .run_by(run)
 }
 

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         app.add_plugins(PendulumScenePlugin { human: setup.human.is_some(), ..Default::default() });
     })
     .with_score(pendulum::score)
+    .with_settings(pendulum::adapt)
     .with_solved(pendulum::SOLVED)
     .with_arenas(8)
     .with_decision_period(pendulum::DECISION_PERIOD)

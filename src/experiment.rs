@@ -26,6 +26,7 @@
 //! | `curve.png` | the learning curve |
 //! | `summary.json` | the summary, also the last line on standard output |
 
+mod comparison;
 mod curve;
 mod error;
 mod evaluation;
@@ -42,9 +43,10 @@ mod tensorboard;
 #[cfg(feature = "watch")]
 mod window;
 
+pub use comparison::{Compared, draw_comparison};
 pub use curve::{CURVE_SIZE, CurvePoint, draw_curve};
 pub use error::ExperimentError;
-pub use evaluation::evaluate;
+pub use evaluation::{evaluate, evaluate_random};
 pub use metrics::{COLUMNS, MetricsWriter};
 pub use options::{HumanSide, Options};
 pub use output_error::OutputError;
@@ -66,7 +68,13 @@ use std::{
 use bevy::app::App;
 use clap::Parser;
 
-use crate::{headless::display_is_present, policy::ArenaSpec, policy::PolicySnapshot, rollout::RolloutError};
+use crate::{
+    headless::display_is_present,
+    learner::{Preset, TrainingConfig},
+    policy::ArenaSpec,
+    policy::PolicySnapshot,
+    rollout::RolloutError,
+};
 
 /// A game as a program.
 pub struct Experiment {
@@ -81,6 +89,7 @@ pub struct Experiment {
     solved: Option<f32>,
     arenas: usize,
     decision_period: u32,
+    adapt: fn(&mut TrainingConfig),
 }
 
 type AddTo = dyn Fn(&mut App, &Setup) + Send + Sync;
@@ -116,6 +125,7 @@ impl Experiment {
             solved: None,
             arenas: 64,
             decision_period: 5,
+            adapt: |_| {},
         }
     }
 
@@ -156,6 +166,14 @@ impl Experiment {
         self
     }
 
+    /// What suits this game better than the default preset's settings: its discount, its pace. Other presets stay as they
+    /// are.
+    #[must_use]
+    pub fn with_settings(mut self, adapt: fn(&mut TrainingConfig)) -> Self {
+        self.adapt = adapt;
+        self
+    }
+
     /// Ticks from one decision to the next; default 5.
     #[must_use]
     pub fn with_decision_period(mut self, ticks: u32) -> Self {
@@ -186,13 +204,13 @@ impl Experiment {
     pub fn run_with(self, options: Options) -> Result<(), ExperimentError> {
         let interrupted = listen_for_interrupts()?;
         let policy = options.policy.as_deref().map(|path| self.load_policy(path)).transpose()?;
-        let config = options.training_config()?;
+        let config = options.training_config(self.preset_config(options.preset))?;
         options.device.check()?;
         if options.arenas == Some(0) {
             return Err(ExperimentError::NoArenas);
         }
         let run = Run {
-            arenas: options.arenas.unwrap_or(self.arenas),
+            arenas: options.arenas.or(options.preset.arenas()).unwrap_or(self.arenas),
             experiment: Arc::new(self),
             options,
             config,
@@ -211,6 +229,15 @@ impl Experiment {
             Some(policy) => headless::evaluate_policy(&run, &policy),
             None => headless::train(&run),
         }
+    }
+
+    /// The preset's settings for this game.
+    fn preset_config(&self, preset: Preset) -> TrainingConfig {
+        let mut config = preset.config();
+        if preset == Preset::default() {
+            (self.adapt)(&mut config);
+        }
+        config
     }
 
     fn load_policy(&self, path: &std::path::Path) -> Result<PolicySnapshot, ExperimentError> {
@@ -234,7 +261,7 @@ struct Run {
     experiment: Arc<Experiment>,
     options: Options,
     arenas: usize,
-    config: crate::learner::TrainingConfig,
+    config: TrainingConfig,
     interrupted: Arc<AtomicBool>,
 }
 

@@ -5,7 +5,11 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use bevy_maddpg::{experiment::Summary, games::particle::Scenario, policy::PolicySnapshot};
+use bevy_maddpg::{
+    experiment::{Experiment, Summary, evaluate_random},
+    games::particle::{self, ParticlePlugin, Scenario},
+    policy::PolicySnapshot,
+};
 
 /// The example, built by `cargo test` beside this test.
 fn run(arguments: &[&str]) -> Output {
@@ -63,4 +67,18 @@ fn an_unknown_scenario_is_refused_with_the_known_ones() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && output.stdout.is_empty());
     assert!(text.contains("`simple`") && text.contains("simple_spread, simple_tag"), "{text}");
+}
+
+#[test]
+fn random_play_scores_what_it_does_in_mpe2() {
+    let scenario = Scenario::Spread;
+    let experiment = Experiment::new("spread", scenario.spec(), move |app, setup| {
+        let (arenas, seed) = (setup.arenas, setup.seed);
+        app.add_plugins(ParticlePlugin { scenario, arenas, seed, ..Default::default() });
+    });
+    let experiment = experiment.with_decision_period(particle::DECISION_PERIOD);
+    // mpe2: a mean return per agent of -25.4.
+    let random = evaluate_random(&experiment, 1_000, 3, || false).unwrap();
+    assert!((random.mean + 25.4).abs() < 1.0, "{}", random.mean);
+    assert_ne!(evaluate_random(&experiment, 10, 3, || false), evaluate_random(&experiment, 10, 4, || false));
 }

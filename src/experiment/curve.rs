@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use plotters::coord::Shift;
+use plotters::coord::{Shift, types::RangedCoordf64};
 use plotters::prelude::*;
 use plotters::style::register_font;
 
@@ -39,7 +39,8 @@ const SCORE: RGBColor = RGBColor(120, 170, 220);
 const MEAN: RGBColor = RGBColor(18, 82, 150);
 const SOLVED: RGBColor = RGBColor(206, 84, 32);
 
-type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+pub(super) type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+pub(super) type Chart<'a> = ChartContext<'a, BitMapBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// Draws the scores of `points` (in order of `decisions`) and their 100-episode mean against joint
 /// decisions, with a dashed line at `solved` where the game has such a score, into a PNG of
@@ -54,10 +55,14 @@ pub fn draw_curve(
     title: &str,
     solved: Option<f32>,
 ) -> Result<(), OutputError> {
-    let path = path.as_ref();
+    write_picture(path.as_ref(), render(points, title, solved))
+}
+
+/// Puts a picture in its place, whole or not at all.
+pub(super) fn write_picture(path: &Path, pixels: Result<Vec<u8>, Box<dyn Error>>) -> Result<(), OutputError> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.tmp{}.png", std::process::id()));
-    let drawn = render(points, title, solved)
+    let drawn = pixels
         .and_then(|pixels| encode(&temporary, &pixels))
         .map_err(|error| OutputError::Draw { path: path.to_owned(), reason: error.to_string() })
         .and_then(|()| fs::rename(&temporary, path).map_err(OutputError::io("write", path)));
@@ -70,6 +75,18 @@ pub fn draw_curve(
 
 /// The picture's RGB bytes, row by row.
 fn render(points: &[CurvePoint], title: &str, solved: Option<f32>) -> Result<Vec<u8>, Box<dyn Error>> {
+    let solved = solved.filter(|score| score.is_finite());
+    let mut keys = vec![("score of an episode".to_owned(), SCORE), ("mean of 100 episodes".to_owned(), MEAN)];
+    keys.extend(solved.map(|score| (format!("solved at {score}"), SOLVED)));
+    paint(title, &keys, |canvas| draw_chart(canvas, &thinned(points), solved))
+}
+
+/// The RGB bytes, row by row, of a picture with a title, keys and a chart.
+pub(super) fn paint(
+    title: &str,
+    keys: &[(String, RGBColor)],
+    draw_chart: impl FnOnce(&Canvas) -> Result<(), Box<dyn Error>>,
+) -> Result<Vec<u8>, Box<dyn Error>> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let registered = REGISTERED.get_or_init(|| {
         let font = include_bytes!("../../assets/fonts/OpenSans-Regular.ttf");
@@ -83,48 +100,46 @@ fn render(points: &[CurvePoint], title: &str, solved: Option<f32>) -> Result<Vec
     {
         let canvas = BitMapBackend::with_buffer(&mut large, size).into_drawing_area();
         canvas.fill(&WHITE)?;
-        let solved = solved.filter(|score| score.is_finite());
-        draw_legend(&canvas, title, solved)?;
-        draw_chart(&canvas, &thinned(points), solved)?;
+        draw_legend(&canvas, title, keys)?;
+        draw_chart(&canvas)?;
         canvas.present()?;
     }
     Ok(averaged_down(&large))
 }
 
 /// Title at the left, the keys of the lines at the right, both above the chart: they hide no data.
-fn draw_legend(canvas: &Canvas, title: &str, solved: Option<f32>) -> Result<(), Box<dyn Error>> {
+fn draw_legend(canvas: &Canvas, title: &str, keys: &[(String, RGBColor)]) -> Result<(), Box<dyn Error>> {
     let middle = px(42);
     canvas.draw_text(title, &style(31, TEXT).pos(left_middle()), (px(28), middle))?;
 
-    let keys = [
-        Some(("score of an episode".to_owned(), SCORE)),
-        Some(("mean of 100 episodes".to_owned(), MEAN)),
-        solved.map(|score| (format!("solved at {score}"), SOLVED)),
-    ];
     let text = style(20, TEXT).pos(left_middle());
     let mut right = px(CURVE_SIZE.0 as i32 - 36);
-    for (label, colour) in keys.into_iter().flatten().rev() {
-        let (width, _) = canvas.estimate_text_size(&label, &text)?;
+    for (label, colour) in keys.iter().rev() {
+        let (width, _) = canvas.estimate_text_size(label, &text)?;
         let left = right - width as i32;
-        canvas.draw_text(&label, &text, (left, middle + px(1)))?;
+        canvas.draw_text(label, &text, (left, middle + px(1)))?;
         let key = (left - px(44), left - px(10));
         let stroke = |width| colour.stroke_width(width * SCALE);
-        match colour {
+        match *colour {
             SCORE => canvas.draw(&Circle::new((left - px(18), middle), px(4), colour.filled()))?,
-            MEAN => canvas.draw(&PathElement::new([(key.0, middle), (key.1, middle)], stroke(4)))?,
-            _ => {
+            SOLVED => {
                 for dash in [key.0, key.0 + px(13), key.0 + px(26)] {
                     canvas.draw(&PathElement::new([(dash, middle), (dash + px(8), middle)], stroke(2)))?;
                 }
             }
+            _ => canvas.draw(&PathElement::new([(key.0, middle), (key.1, middle)], stroke(4)))?,
         }
         right = key.0 - px(20);
     }
     Ok(())
 }
 
-fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Result<(), Box<dyn Error>> {
-    let (across, up) = ranges(points, solved);
+/// The axes: joint decisions across, scores up.
+pub(super) fn axes<'a>(
+    canvas: &Canvas<'a>,
+    across: Range<f64>,
+    up: Range<f64>,
+) -> Result<Chart<'a>, Box<dyn Error>> {
     let decimals = decimals(up.end - up.start);
     let mut chart = ChartBuilder::on(canvas)
         .margin_left(px(20))
@@ -133,7 +148,7 @@ fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Re
         .margin_bottom(px(16))
         .x_label_area_size(px(62))
         .y_label_area_size(px(84))
-        .build_cartesian_2d(across.clone(), up)?;
+        .build_cartesian_2d(across, up)?;
     chart
         .configure_mesh()
         .x_labels(9)
@@ -149,6 +164,28 @@ fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Re
         .x_desc("joint decisions")
         .y_desc("score")
         .draw()?;
+    Ok(chart)
+}
+
+/// A line of a chart, segment by segment with round joins: plotters' own joins grow spikes at sharp turns.
+pub(super) fn draw_line(
+    chart: &mut Chart,
+    points: &[(f64, f64)],
+    colour: impl Color,
+    width: u32,
+) -> Result<(), Box<dyn Error>> {
+    let stroke = ShapeStyle { color: colour.to_rgba(), filled: true, stroke_width: width * SCALE };
+    chart.draw_series(points.windows(2).map(|ends| PathElement::new(ends.to_vec(), stroke)))?;
+    if width > 2 {
+        let radius = px(width as i32 / 2);
+        chart.draw_series(points.iter().map(|&at| Circle::new(at, radius, stroke)))?;
+    }
+    Ok(())
+}
+
+fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Result<(), Box<dyn Error>> {
+    let (across, up) = ranges(points, solved);
+    let mut chart = axes(canvas, across.clone(), up)?;
 
     // A lone dot carries more ink where there are few.
     let opacity = if points.len() > 500 { 0.45 } else { 0.75 };
@@ -161,14 +198,7 @@ fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Re
         let line = SOLVED.stroke_width(2 * SCALE);
         chart.draw_series(DashedLineSeries::new(ends, px(10), px(7), line))?;
     }
-    // Segment by segment with round joins: plotters' own joins grow spikes at sharp turns.
-    let means: Vec<_> = points
-        .iter()
-        .filter_map(|point| Some((point.decisions as f64, f64::from(point.score_100?))))
-        .collect();
-    let segments = means.windows(2).map(|ends| PathElement::new(ends, MEAN.stroke_width(4 * SCALE)));
-    chart.draw_series(segments)?;
-    chart.draw_series(means.iter().map(|&at| Circle::new(at, px(2), MEAN.filled())))?;
+    draw_line(&mut chart, &means(points), MEAN, 4)?;
     if points.is_empty() {
         let (width, height) = canvas.dim_in_pixel();
         let text = style(24, FAINT_TEXT).pos(centre());
@@ -177,8 +207,14 @@ fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Re
     Ok(())
 }
 
+/// The means over 100 episodes, where there are so many, at their joint decisions.
+pub(super) fn means(points: &[CurvePoint]) -> Vec<(f64, f64)> {
+    let mean = |point: &CurvePoint| Some((point.decisions as f64, f64::from(point.score_100?)));
+    points.iter().filter_map(mean).collect()
+}
+
 /// The finite points, at most [`MAX_DRAWN`] of them and one; the last is always among them.
-fn thinned(points: &[CurvePoint]) -> Vec<CurvePoint> {
+pub(super) fn thinned(points: &[CurvePoint]) -> Vec<CurvePoint> {
     let finite = |point: &CurvePoint| point.score.is_finite() && point.score_100.is_none_or(f32::is_finite);
     let points: Vec<CurvePoint> = points.iter().copied().filter(finite).collect();
     let stride = points.len().div_ceil(MAX_DRAWN).max(1);

@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 use bevy::{ecs::message::MessageCursor, prelude::*};
 
 use super::{Evaluation, Experiment, Setup};
-use crate::{arena::EpisodeEnded, headless, plugin::MaddpgPlugins, policy::PolicySnapshot};
+use crate::{
+    arena::EpisodeEnded, exploration::ExplorationConfig, headless, plugin::MaddpgPlugins,
+    policy::PolicySnapshot,
+};
 
 /// Most arenas that an evaluation plays at once.
 const ARENAS: usize = 128;
@@ -15,11 +18,35 @@ pub fn evaluate(
     policy: &PolicySnapshot,
     episodes: u32,
     seed: u64,
+    stop: impl FnMut() -> bool,
+) -> Option<Evaluation> {
+    score(experiment, MaddpgPlugins::play(policy.clone()), episodes, seed, stop)
+}
+
+/// As [`evaluate`], with actions drawn uniformly from -1 to 1 at each decision: what every policy is to beat.
+pub fn evaluate_random(
+    experiment: &Experiment,
+    episodes: u32,
+    seed: u64,
+    stop: impl FnMut() -> bool,
+) -> Option<Evaluation> {
+    let groups = experiment.spec.groups(true).ok()?;
+    let mut plugins = MaddpgPlugins::play(PolicySnapshot::zeros(&groups));
+    plugins.rollout.exploration =
+        ExplorationConfig { random_decisions: u64::MAX, random_hold: 1, ..ExplorationConfig::default() };
+    score(experiment, plugins.with_seed(seed), episodes, seed, stop)
+}
+
+fn score(
+    experiment: &Experiment,
+    plugins: MaddpgPlugins,
+    episodes: u32,
+    seed: u64,
     mut stop: impl FnMut() -> bool,
 ) -> Option<Evaluation> {
     let arenas = ARENAS.min(episodes as usize);
     let mut app = headless::app(experiment.decision_period);
-    app.add_plugins(MaddpgPlugins::play(policy.clone()).with_decision_period(experiment.decision_period));
+    app.add_plugins(plugins.with_decision_period(experiment.decision_period));
     let setup = Setup {
         arenas,
         // Not the positions that were trained on.

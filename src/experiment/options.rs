@@ -19,7 +19,7 @@ pub struct Options {
     /// Seed of everything random.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// Arenas that play at once [default: the game's, 64 unless it says otherwise].
+    /// Arenas that play at once [default: the preset's (frugal: 4), else the game's, 64 unless it says otherwise].
     #[arg(long, value_name = "N")]
     pub arenas: Option<usize>,
     /// Stop as soon as the game is solved.
@@ -59,7 +59,7 @@ pub struct Options {
     /// Speed of the game in the window at the start.
     #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = positive)]
     pub speed: f64,
-    /// Settings to start from: matd3, maddpg, maddpg_2017 or ddpg.
+    /// Settings to start from: matd3, frugal, maddpg, maddpg_2017, ddpg_2017 or ddpg.
     #[arg(long, default_value_t = Preset::default(), value_name = "NAME")]
     pub preset: Preset,
     /// TOML file with hyper-parameters that differ from the preset's; config.toml in an output folder shows all.
@@ -90,14 +90,14 @@ impl HumanSide {
 }
 
 impl Options {
-    /// The preset with the changes of the configuration file.
+    /// These settings with the changes of the configuration file.
     ///
     /// # Errors
     /// If the file cannot be read or used.
-    pub fn training_config(&self) -> Result<TrainingConfig, ConfigError> {
+    pub fn training_config(&self, settings: TrainingConfig) -> Result<TrainingConfig, ConfigError> {
         match &self.config {
-            Some(path) => TrainingConfig::from_file(self.preset, path),
-            None => Ok(self.preset.config()),
+            Some(path) => settings.changed_by_file(path),
+            None => Ok(settings),
         }
     }
 }

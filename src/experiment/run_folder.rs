@@ -30,6 +30,11 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// The folder of a run that is to be read.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
     /// The folder of a run to go on with.
     ///
     /// # Errors

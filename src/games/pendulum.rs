@@ -94,6 +94,13 @@ pub fn spec() -> ArenaSpec {
     ArenaSpec { slots: vec![agent] }
 }
 
+/// Settings that suit it: what a swing is worth shows after two seconds, and one arena's decisions are dear.
+#[cfg(feature = "learner")]
+pub fn adapt(config: &mut crate::learner::TrainingConfig) {
+    config.learner.gamma = 0.98;
+    config.learner.updates_per_decision = 1.0;
+}
+
 /// The score of an episode with this return: the return.
 pub fn score(returns: &[f32]) -> f32 {
     returns[0]
