@@ -19,6 +19,7 @@ mod replay;
 mod statistics;
 mod thread;
 mod update;
+mod values;
 
 pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, LearnerConfig, TrainingConfig};

@@ -27,7 +27,8 @@ impl Interval {
         Self::resampled(|draw| {
             let own: Vec<usize> = (0..rows.len()).map(|index| draw(index, rows.len())).collect();
             let other: Vec<usize> = (0..columns).map(|index| draw(index, columns)).collect();
-            let sum: f64 = own.iter().flat_map(|&row| other.iter().map(move |&column| rows[row][column])).sum();
+            let sum: f64 =
+                own.iter().flat_map(|&row| other.iter().map(move |&column| rows[row][column])).sum();
             sum / (rows.len() * columns) as f64
         })
     }
@@ -62,5 +63,32 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     match sorted.len() {
         0 => f64::NAN,
         count => (sorted[(count - 1) / 2] + sorted[count / 2]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_holds_the_mean_and_is_as_wide_as_the_normal_one() {
+        let values: Vec<f64> = (0..100).map(|n| f64::from(n % 10)).collect();
+        let interval = Interval::of(&values);
+        assert_eq!(interval.mean, 4.5);
+        // 1.96 standard errors: 1.96 * 2.872 / 10.
+        assert!((interval.high - 4.5 - 0.563).abs() < 0.05 && (4.5 - interval.low - 0.563).abs() < 0.05);
+        assert!(Interval::of(&[3.0, 3.5]).is_above(&Interval::of(&[1.0, 2.0])));
+        assert!(!Interval::of(&[1.0, 3.5]).is_above(&Interval::of(&[1.0, 2.0])));
+    }
+
+    #[test]
+    fn a_matrix_that_varies_by_rows_alone_has_its_rows_interval() {
+        let (one, two) = (Interval::of_matrix(&[vec![1.0; 3], vec![5.0; 3]]), Interval::of(&[1.0, 5.0]));
+        assert_eq!((one.mean, one.low, one.high), (two.mean, two.low, two.high));
+    }
+
+    #[test]
+    fn the_median_of_an_even_count_lies_between() {
+        assert_eq!((median(&[3.0, 1.0, 2.0]), median(&[4.0, 1.0])), (2.0, 2.5));
     }
 }

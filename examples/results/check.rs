@@ -16,7 +16,7 @@ const CHECKS: [(Task, Method, f32); 4] = [
     (Task::Particle(Scenario::Spread), Method::new(Preset::Matd3, 60_000), -15.5),
     (Task::Particle(Scenario::SpeakerListener), Method::new(Preset::Matd3, 60_000), -8.0),
     (Task::Pendulum, pendulum::DDPG, -200.0),
-    (Task::Tennis, Method { until_solved: true, ..Method::new(Preset::Frugal, 40_000) }, 0.5),
+    (Task::Tennis, Method::new(Preset::Frugal, 6_000), 0.3),
 ];
 
 /// Seeds of each check.

@@ -131,7 +131,8 @@ impl Matches {
     /// A measure of `first` against `second`, by their methods' indices.
     fn measure(&self, first: usize, second: usize, name: &str) -> Interval {
         let values = self.played[first][second].iter();
-        let values = values.map(|row| row.iter().map(|match_of| f64::from(match_of.measures[name])).collect());
+        let values =
+            values.map(|row| row.iter().map(|match_of| f64::from(match_of.measures[name])).collect());
         Interval::of_matrix(&values.collect::<Vec<_>>())
     }
 
@@ -165,9 +166,8 @@ fn cross_play(text: &mut String, runs: &Runs, world: &World, seeds: u64) -> Resu
 
     writeln!(text, "Mean return of a team against the other teams of all methods and seeds:\n")?;
     writeln!(text, "| method | {} | {} |\n|---|---|---|", teams[0].name, teams[1].name)?;
-    let overall = |team: usize, own: usize| {
-        matches.against_all(team, own, &format!("{}_return", teams[team].name))
-    };
+    let overall =
+        |team: usize, own: usize| matches.against_all(team, own, &format!("{}_return", teams[team].name));
     for (index, method) in Method::ALL.iter().enumerate() {
         let cells = [0, 1].map(|team| overall(team, index).cell(2));
         writeln!(text, "| {} | {} |", method.label(), cells.join(" | "))?;

@@ -55,7 +55,8 @@ pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, 
         writeln!(text, "| method | return | {} | decisions | seconds |", measures.join(" | "))?;
         writeln!(text, "|---|---|{}---|---|", "---|".repeat(measures.len()))?;
         if let Some(random) = evaluate_random(&task.experiment(), EPISODES, 0, || false) {
-            let cells: Vec<_> = measures.iter().map(|name| format!("{:.3}", random.measures[*name])).collect();
+            let cells: Vec<_> =
+                measures.iter().map(|name| format!("{:.3}", random.measures[*name])).collect();
             writeln!(text, "| random | {:.2} | {} | | |", random.mean, cells.join(" | "))?;
         }
         for (method, cells) in *paper {
@@ -138,7 +139,10 @@ fn judge(text: &mut String, trained: &[(Method, Vec<Run>)]) -> Result<(), Failur
             )?;
         } else {
             let (count, all) = (steps.len(), ours.len());
-            writeln!(text, " While it explores, {count} of {all} seeds reach the other's final mean return.")?;
+            writeln!(
+                text,
+                " While it explores, {count} of {all} seeds reach the other's final mean return."
+            )?;
         }
     }
     writeln!(text)?;

@@ -21,10 +21,7 @@ mod runs;
 mod task;
 mod tennis;
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use bevy_maddpg::experiment::Options;
 use clap::Parser;

@@ -16,7 +16,7 @@ pub(crate) struct Method {
 
 impl Method {
     /// What the crate does if nothing else is asked for.
-    pub(crate) const DEFAULT: Self = Self::new(Preset::Matd3, 250_000);
+    pub(crate) const DEFAULT: Self = Self::new(Preset::Matd3, 125_000);
     /// The MADDPG paper's 25,000 episodes.
     pub(crate) const MADDPG_2017: Self = Self::new(Preset::Maddpg2017, 625_000);
     /// What the paper compares with.

@@ -23,7 +23,10 @@ pub(crate) const DDPG: Method = Method::new(Preset::Ddpg, 26_000);
 pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
     let task = Task::Pendulum;
     let mut text = String::new();
-    writeln!(text, "| method | return | seeds of {SEEDS} at {BAR} or more | decisions | seconds: median, worst |")?;
+    writeln!(
+        text,
+        "| method | return | seeds of {SEEDS} at {BAR} or more | decisions | seconds: median, worst |"
+    )?;
     writeln!(text, "|---|---|---|---|---|")?;
     if let Some(random) = evaluate_random(&task.experiment(), EPISODES, 0, || false) {
         writeln!(text, "| random | {:.0} | | | |", random.mean)?;

@@ -79,8 +79,8 @@ impl Run {
     fn read(folder: &std::path::Path) -> Result<Option<Self>, Failure> {
         let folder = RunFolder::at(folder);
         let Ok(text) = fs::read_to_string(folder.summary()) else { return Ok(None) };
-        let summary: Summary =
-            serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", folder.summary().display()))?;
+        let summary: Summary = serde_json::from_str(&text)
+            .map_err(|error| format!("`{}`: {error}", folder.summary().display()))?;
         Ok(summary.evaluation.clone().map(|evaluation| Self { folder, evaluation, summary }))
     }
 
@@ -105,7 +105,10 @@ impl Run {
                 points.push(CurvePoint {
                     decisions: number(&row[decisions])?,
                     score: number(&row[score])?,
-                    score_100: Some(&row[score_100]).filter(|text| !text.is_empty()).map(number).transpose()?,
+                    score_100: Some(&row[score_100])
+                        .filter(|text| !text.is_empty())
+                        .map(number)
+                        .transpose()?,
                 });
             }
         }

@@ -28,13 +28,16 @@ impl Task {
                 })
                 .with_score(scenario.score())
                 .with_decision_period(particle::DECISION_PERIOD)
+                .with_settings(particle::adapt)
             }
             Self::Pendulum => Experiment::new("pendulum", pendulum::spec(), |app, setup| {
                 let (arenas, seed) = (setup.arenas, setup.seed);
                 app.add_plugins(PendulumPlugin { arenas, seed, ..Default::default() });
             })
+            .with_score(pendulum::score)
+            .with_settings(pendulum::adapt)
             .with_solved(pendulum::SOLVED)
-            .with_arenas(pendulum::ARENAS)
+            .with_arenas(8)
             .with_decision_period(pendulum::DECISION_PERIOD),
             Self::Tennis => Experiment::new("tennis", tennis::spec(), |app, setup| {
                 let (arenas, seed) = (setup.arenas, setup.seed);
