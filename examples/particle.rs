@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     })
     .with_score(scenario.score())
     .with_decision_period(particle::DECISION_PERIOD)
-    .with_settings(particle::adapt)
+    .with_settings(move |config| scenario.adapt(config))
     .run_by(run)
 }
 

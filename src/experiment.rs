@@ -89,10 +89,11 @@ pub struct Experiment {
     solved: Option<f32>,
     arenas: usize,
     decision_period: u32,
-    adapt: fn(&mut TrainingConfig),
+    adapt: Box<Adapt>,
 }
 
 type AddTo = dyn Fn(&mut App, &Setup) + Send + Sync;
+type Adapt = dyn Fn(&mut TrainingConfig) + Send + Sync;
 
 /// What a game needs to know to be added to an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +126,7 @@ impl Experiment {
             solved: None,
             arenas: 64,
             decision_period: 5,
-            adapt: |_| {},
+            adapt: Box::new(|_| {}),
         }
     }
 
@@ -169,8 +170,8 @@ impl Experiment {
     /// What suits this game better than the default preset's settings: its discount, its pace. Other presets stay as they
     /// are.
     #[must_use]
-    pub fn with_settings(mut self, adapt: fn(&mut TrainingConfig)) -> Self {
-        self.adapt = adapt;
+    pub fn with_settings(mut self, adapt: impl Fn(&mut TrainingConfig) + Send + Sync + 'static) -> Self {
+        self.adapt = Box::new(adapt);
         self
     }
 

@@ -8,6 +8,7 @@ use std::{
 use bevy_maddpg::{
     experiment::{Experiment, Summary, evaluate_random},
     games::particle::{self, ParticlePlugin, Scenario},
+    learner::{Preset, TrainingConfig},
     policy::PolicySnapshot,
 };
 
@@ -26,6 +27,11 @@ fn summary(output: &Output) -> Summary {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert_eq!(text.lines().count(), 1, "nothing but the summary on standard output: {text}");
     serde_json::from_str(text.trim()).unwrap()
+}
+
+/// The discount that the run in this folder was trained with.
+fn gamma(out: &str) -> f32 {
+    TrainingConfig::from_file(Preset::default(), &Path::new(out).join("config.toml")).unwrap().learner.gamma
 }
 
 #[test]
@@ -47,7 +53,14 @@ fn every_scenario_trains_and_is_measured() {
         assert_eq!(evaluation.measures.keys().cloned().collect::<Vec<_>>(), names);
         let policy = PolicySnapshot::load(Path::new(out).join("policy.safetensors")).unwrap();
         assert_eq!(policy.spec(), scenario.spec());
+        let mut config = Preset::default().config();
+        scenario.adapt(&mut config);
+        assert_eq!(gamma(out), config.learner.gamma, "the default preset with the scenario's own settings");
     }
+    let out = folder.path().join("maddpg");
+    let out = out.to_str().unwrap();
+    summary(&run(&["--preset", "maddpg", "--max-decisions", "100", "--out", out]));
+    assert_eq!(gamma(out), Preset::Maddpg.config().learner.gamma, "other presets as they are");
     let tag = folder.path().join("simple_tag/policy.safetensors");
     let tag = tag.to_str().unwrap();
     let evaluated = summary(&run(&["--scenario", "simple_tag", "--policy", tag, "--evaluate", "8"]));

@@ -26,7 +26,7 @@ struct World {
     /// Behaviors of the two teams.
     behaviors: [&'static [&'static str]; 2],
     measures: &'static [&'static str],
-    /// The paper's table, as recalled: second team by, first team by, measures.
+    /// The paper's table, as recalled: second team by, first team by, measures. Empty where it has none.
     paper: &'static [(&'static str, &'static str, &'static str)],
     note: &'static str,
 }
@@ -85,7 +85,9 @@ pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, 
     for world in &WORLDS {
         writeln!(text, "### {}\n\n{}\n", world.scenario, world.note)?;
         cross_play(&mut text, runs, world, seeds)?;
-        trained_together(&mut text, runs, world, seeds)?;
+        if !world.paper.is_empty() {
+            trained_together(&mut text, runs, world, seeds)?;
+        }
         let curves = Method::ALL.map(|method| {
             let runs = runs.seeds(Task::Particle(world.scenario), method, seeds)?;
             let runs = runs.iter().map(Run::curve).collect::<Result<Vec<_>, _>>()?;

@@ -10,6 +10,8 @@ pub(crate) struct Method {
     pub(crate) decisions: u64,
     /// The behaviors that learn by independent critics among agents that do not.
     pub(crate) independent: &'static [&'static str],
+    /// Episodes without noise that its policy is judged by.
+    pub(crate) episodes: u32,
     /// Whether a training ends when the task is solved.
     pub(crate) until_solved: bool,
 }
@@ -25,7 +27,7 @@ impl Method {
     pub(crate) const ALL: [Self; 3] = [Self::DDPG_2017, Self::MADDPG_2017, Self::DEFAULT];
 
     pub(crate) const fn new(preset: Preset, decisions: u64) -> Self {
-        Self { preset, decisions, independent: &[], until_solved: false }
+        Self { preset, decisions, independent: &[], episodes: EPISODES, until_solved: false }
     }
 
     /// Its name in tables.
@@ -42,7 +44,7 @@ impl Method {
 
     /// The options of a training.
     pub(crate) fn arguments(&self, seed: u64) -> Vec<String> {
-        let Self { preset, decisions, until_solved, .. } = self;
+        let Self { preset, decisions, episodes, until_solved, .. } = self;
         let mut arguments = vec!["--headless".to_owned(), "--lockstep".to_owned()];
         if *until_solved {
             arguments.push("--until-solved".into());
@@ -51,7 +53,7 @@ impl Method {
             ("--preset", preset.to_string()),
             ("--seed", seed.to_string()),
             ("--max-decisions", decisions.to_string()),
-            ("--evaluate", EPISODES.to_string()),
+            ("--evaluate", episodes.to_string()),
         ] {
             arguments.extend([option.to_owned(), value]);
         }

@@ -9,7 +9,8 @@ Made by `cargo run --example results`, all of it: trainings, tables, pictures. E
 and gives the same policy, bit by bit, on the same build; two of them are named under each table. `--short` is a form of
 minutes that fails where learning is broken.
 
-- **default** is the preset `matd3` as it is, the same for all tasks, in a tenth to four tenths of the others' decisions.
+- **default** is what the example does if nothing else is asked for: the preset `matd3` with the few settings that the game
+  names (`Scenario::adapt`, `pendulum::adapt`), in a fifth of the others' decisions.
 - **maddpg_2017** is MADDPG with the settings of the paper's published code: learning rates 0.01, tau 0.01, gamma 0.95, batch
   1,024, an update every 100 decisions, 2 x 64 ReLU, penalty 0.001, gradient norm 0.5, 25,000 episodes of 25 steps. Not
   theirs: the exploration is this crate's (Gaussian noise on continuous actions), and 64 arenas play at once.

@@ -28,7 +28,7 @@ impl Task {
                 })
                 .with_score(scenario.score())
                 .with_decision_period(particle::DECISION_PERIOD)
-                .with_settings(particle::adapt)
+                .with_settings(move |config| scenario.adapt(config))
             }
             Self::Pendulum => Experiment::new("pendulum", pendulum::spec(), |app, setup| {
                 let (arenas, seed) = (setup.arenas, setup.seed);

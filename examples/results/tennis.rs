@@ -1,49 +1,74 @@
-//! Tennis from few samples: how many decisions and episodes ten seeds need.
+//! Tennis from few samples, and how soon it is solved where samples are cheap.
 
 use std::fmt::Write;
 
 use bevy_maddpg::learner::Preset;
 
-use super::{Failure, bootstrap::median, method::Method, runs::Runs, task::Task};
+use super::{
+    Failure,
+    bootstrap::median,
+    method::Method,
+    runs::{Run, Runs},
+    task::Task,
+};
 
 /// Seeds.
 const SEEDS: u64 = 10;
+/// Tennis from few samples.
+pub(crate) const FRUGAL: Method = Method { episodes: 100, ..Method::new(Preset::Frugal, 10_000) };
+/// Tennis as its example trains it.
+const DEFAULT: Method = Method { episodes: 100, until_solved: true, ..Method::new(Preset::Matd3, 400_000) };
 
 /// The section of the report.
 pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
-    let mut text = String::new();
+    let mut text = String::from(INTRODUCTION);
     writeln!(
         text,
-        "| preset | solved of {SEEDS} | decisions: median, worst | episodes: median, worst | seconds: median, worst |"
+        "| preset | decisions: median, worst | episodes: median, worst | seconds: median, worst | mean score without \
+         noise: median, worst | seeds of {SEEDS} at 0.5 or more |\n|---|---|---|---|---|---|"
     )?;
-    writeln!(text, "|---|---|---|---|---|")?;
     writeln!(
         text,
-        "| best public run of the task that ours copies (wytyang00, D4PG, printed), one seed | | 20,784 | 152 | |"
+        "| wytyang00's D4PG on the task that ours copies, best single run (printed) | 20,784 to solved | 152 | | | |"
     )?;
-    let methods = [(Preset::Frugal, 60_000), (Preset::Matd3, 400_000)];
-    let methods = methods.map(|(preset, most)| Method { until_solved: true, ..Method::new(preset, most) });
-    for method in methods {
+    for (method, what) in [(FRUGAL, ""), (DEFAULT, " to solved")] {
         let finished = runs.seeds(Task::Tennis, method, SEEDS)?;
-        let solved = finished.iter().filter(|run| run.summary.solved).count();
-        // A seed that was not solved counts with all it used.
-        let column = |of: &dyn Fn(&super::runs::Run) -> f64| {
-            let values: Vec<f64> = finished.iter().map(of).collect();
-            format!("{:.0}, {:.0}", median(&values), values.iter().copied().fold(0.0, f64::max))
-        };
+        let column = |of: &dyn Fn(&Run) -> f64| finished.iter().map(of).collect::<Vec<_>>();
+        let most = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let decisions = column(&|run| run.summary.decisions as f64);
+        let mut episodes = Vec::new();
+        for run in &finished {
+            episodes.push(run.curve()?.len() as f64);
+        }
+        let seconds = column(&|run| run.summary.seconds);
+        let scores = column(&|run| f64::from(run.evaluation.mean));
         writeln!(
             text,
-            "| {} | {solved} | {} | {} | {} |",
+            "| {} | {:.0}, {:.0}{what} | {:.0}, {:.0} | {:.1}, {:.1} | {:.2}, {:.2} | {} |",
             method.label(),
-            column(&|run| run.summary.solved_at_decisions.unwrap_or(run.summary.decisions) as f64),
-            column(&|run| run.summary.solved_at_episodes.map_or(f64::INFINITY, |episodes| episodes as f64)),
-            column(&|run| run.summary.solved_at_seconds.unwrap_or(run.summary.seconds)),
+            median(&decisions),
+            most(&decisions),
+            median(&episodes),
+            most(&episodes),
+            median(&seconds),
+            most(&seconds),
+            median(&scores),
+            scores.iter().copied().fold(f64::INFINITY, f64::min),
+            scores.iter().filter(|score| **score >= 0.5).count(),
         )?;
     }
     writeln!(text, "\n```sh")?;
-    for method in methods {
+    for method in [FRUGAL, DEFAULT] {
         writeln!(text, "{} {}", Task::Tennis.command(), method.arguments(1).join(" "))?;
     }
     writeln!(text, "```\n")?;
     Ok(text)
 }
+
+const INTRODUCTION: &str = "\
+*Solved* is a mean score of 100 training episodes in a row of 0.5, exploration on. The rules bound how soon that can be: a score
+of 0.1 takes about 38 decisions, so that such 100 episodes hold at least 18,200 joint decisions, and who plays well early plays
+long episodes and waits for the hundredth. The few-sample preset is therefore judged by 100 episodes without noise, after
+10,000 joint decisions.
+
+";

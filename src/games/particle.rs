@@ -66,17 +66,6 @@ pub const DECISION_PERIOD: u32 = 1;
 /// Decisions after which an episode is truncated.
 pub const TIME_LIMIT: u32 = 25;
 
-/// Settings that suit these worlds: what an agent does shows within a second, and games are so cheap that decisions are
-/// better used than made.
-#[cfg(feature = "learner")]
-pub fn adapt(config: &mut crate::learner::TrainingConfig) {
-    config.learner.gamma = 0.8;
-    config.learner.target_noise = 0.4;
-    config.learner.target_noise_clip = 1.0;
-    config.learner.action_penalty = 1e-2;
-    config.learner.updates_per_decision = 0.25;
-}
-
 /// Spawns arenas of a particle world and runs their rules. Needs
 /// [`MaddpgPlugins`](crate::plugin::MaddpgPlugins) with [`DECISION_PERIOD`].
 #[derive(Debug, Clone)]

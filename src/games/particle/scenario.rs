@@ -106,6 +106,23 @@ impl Scenario {
         }
     }
 
+    /// Settings that suit the scenario: what an agent does shows within a second, and games are so cheap that decisions are
+    /// better used than made. `docs/experiments.md` has the trials.
+    #[cfg(feature = "learner")]
+    pub fn adapt(self, config: &mut crate::learner::TrainingConfig) {
+        let learner = &mut config.learner;
+        learner.updates_per_decision = 0.25;
+        learner.target_noise = 0.4;
+        learner.target_noise_clip = 1.0;
+        if self == Self::SpeakerListener {
+            // Where the listener is counts, not where it goes; words far apart are told apart.
+            learner.gamma = 0.5;
+        } else {
+            learner.gamma = 0.8;
+            learner.action_penalty = 1e-2;
+        }
+    }
+
     /// What episodes are judged by, apart from returns.
     pub fn measures(self) -> &'static [Measure] {
         self.rules().measures()
