@@ -46,11 +46,13 @@ pub struct LearnerRecord {
     pub replay_len: usize,
     /// Joint transitions the replay buffer can hold.
     pub replay_capacity: usize,
-    /// Mean squared temporal-difference error of the critics, in scaled reward units squared.
+    /// Mean squared temporal-difference error of the critics, in their scale: with normalized values, the share of the
+    /// values' variance that they do not explain.
     pub critic_loss: f32,
     /// Loss of the actors: minus the critics' mean value of their actions, plus penalties.
     pub actor_loss: f32,
-    /// Mean value the critics give to replayed transitions, in scaled reward units.
+    /// Mean value the critics give to replayed transitions, in units of the game's rewards (times `reward_scale` where
+    /// values are not normalized: of those).
     pub q_mean: f32,
     /// Share of the actors' outputs with `|a| > 0.95`, 0 to 1.
     pub saturation: f32,

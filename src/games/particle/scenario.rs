@@ -115,8 +115,10 @@ impl Scenario {
         learner.target_noise = 0.4;
         learner.target_noise_clip = 1.0;
         if self == Self::SpeakerListener {
-            // Where the listener is counts, not where it goes; words far apart are told apart.
+            // Where the listener is counts, not where it goes; words far apart are told apart. What acts rests where many
+            // actors rest on average.
             learner.gamma = 0.5;
+            learner.policy_average = 0.002;
         } else {
             learner.gamma = 0.8;
             learner.action_penalty = 1e-2;
