@@ -51,8 +51,7 @@ pub struct LearnerRecord {
     pub critic_loss: f32,
     /// Loss of the actors: minus the critics' mean value of their actions, plus penalties.
     pub actor_loss: f32,
-    /// Mean value the critics give to replayed transitions, in units of the game's rewards (times `reward_scale` where
-    /// values are not normalized: of those).
+    /// Mean value the critics give to replayed transitions, in units of the game's rewards.
     pub q_mean: f32,
     /// Share of the actors' outputs with `|a| > 0.95`, 0 to 1.
     pub saturation: f32,
