@@ -98,7 +98,10 @@ pub fn spec() -> ArenaSpec {
 #[cfg(feature = "learner")]
 pub fn adapt(config: &mut crate::learner::TrainingConfig) {
     config.learner.gamma = 0.98;
-    config.learner.updates_per_decision = 1.0;
+    config.learner.action_penalty = 1e-3;
+    config.learner.policy_average = 0.002;
+    config.learner.updates_per_decision = 2.0;
+    config.learner.max_updates_per_decision = 2.0;
 }
 
 /// The score of an episode with this return: the return.
