@@ -16,7 +16,7 @@ const CHECKS: [(Task, Method, f32); 4] = [
     (Task::Particle(Scenario::Spread), Method::new(Preset::Matd3, 60_000), -14.0),
     (Task::Particle(Scenario::SpeakerListener), Method::new(Preset::Matd3, 60_000), -8.0),
     (Task::Pendulum, pendulum::DEFAULT, -200.0),
-    (Task::Tennis, Method { decisions: 6_000, ..tennis::FRUGAL }, 0.3),
+    (Task::Tennis, tennis::FRUGAL, 0.5),
 ];
 
 /// Seeds of each check.
