@@ -112,6 +112,10 @@ impl Scenario {
     pub fn adapt(self, config: &mut crate::learner::TrainingConfig) {
         let learner = &mut config.learner;
         learner.updates_per_decision = 0.25;
+        if self == Self::Tag {
+            // A chase outlasts a second.
+            return;
+        }
         learner.target_noise = 0.4;
         learner.target_noise_clip = 1.0;
         if self == Self::SpeakerListener {
