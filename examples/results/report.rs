@@ -10,8 +10,8 @@ and gives the same policy, bit by bit, on the same build; two of them are named 
 minutes that fails where learning is broken.
 
 - **default** is what the example does if nothing else is asked for: the preset `matd3` with the few settings that the game
-  names (`Scenario::adapt`, `pendulum::adapt`), in a fifth to two
-  fifths of the others' decisions.
+  names (`Scenario::adapt`, `pendulum::adapt`), in a fifth
+  to two fifths of the others' decisions.
 - **maddpg_2017** is MADDPG with the settings of the paper's published code: learning rates 0.01, tau 0.01, gamma 0.95, batch
   1,024, an update every 100 decisions, 2 x 64 ReLU, penalty 0.001, gradient norm 0.5, 25,000 episodes of 25 steps. Not
   theirs: the exploration is this crate's (Gaussian noise on continuous actions), and 64 arenas play at once.
@@ -20,8 +20,8 @@ minutes that fails where learning is broken.
   seeds in brackets. Five seeds make coarse intervals.
 - *Recalled* numbers are the paper's (arXiv 1706.02275) from memory, not checked against its print. Its worlds differ from
   mpe2's, which ours replay: random play is the common measure.
-- Decisions are joint decisions: one step of one arena. Seconds are of a training alone on two virtual cores of a shared
-  machine.
+- Decisions are joint decisions: one step of one arena. Seconds are wall-clock, on two virtual cores of a shared machine: work
+  beside a training lengthens them.
 ";
 
 /// Makes what is missing, and writes `results.md` and its pictures to `out`.
