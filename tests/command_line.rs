@@ -1,5 +1,7 @@
 //! The tennis example as a program: its output, its errors, Ctrl-C and resuming.
 
+mod example_program;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -8,26 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bevy_maddpg::{experiment::Summary, policy::PolicySnapshot};
+use bevy_maddpg::policy::PolicySnapshot;
 
-/// The example, built by `cargo test` beside this test.
-fn tennis() -> Command {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let mut command =
-        Command::new(folder.join("examples").join(format!("tennis{}", std::env::consts::EXE_SUFFIX)));
-    command.env("RUST_BACKTRACE", "1").env_remove("DISPLAY").stdin(Stdio::null());
-    command
-}
+use example_program::{example, summary};
 
 fn run(arguments: &[&str]) -> Output {
-    tennis().arg("--headless").args(arguments).output().unwrap()
-}
-
-fn summary(output: &Output) -> Summary {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    assert_eq!(text.lines().count(), 1, "nothing but the summary on standard output: {text}");
-    serde_json::from_str(text.trim()).unwrap()
+    example_program::run("tennis", arguments)
 }
 
 /// Asserts that the program refuses with one readable message; returns it.
@@ -167,7 +155,7 @@ fn options_that_cannot_be_met_are_refused() {
 fn ctrl_c_ends_a_run_cleanly_with_what_was_learned() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let child = tennis()
+    let child = example("tennis")
         .args(["--headless", "--max-minutes", "5", "--out", out.to_str().unwrap()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

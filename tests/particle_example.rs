@@ -1,33 +1,17 @@
 //! The particle example as a program: every scenario trains, its teams and measures are in the summary.
 
-use std::{
-    path::Path,
-    process::{Command, Output, Stdio},
-};
+mod example_program;
+
+use std::path::Path;
 
 use bevy_maddpg::{
-    experiment::{Experiment, Summary, evaluate_random},
+    experiment::{Experiment, evaluate_random},
     games::particle::{self, ParticlePlugin, Scenario},
     learner::{Preset, TrainingConfig},
     policy::PolicySnapshot,
 };
 
-/// The example, built by `cargo test` beside this test.
-fn run(arguments: &[&str]) -> Output {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let mut command =
-        Command::new(folder.join("examples").join(format!("particle{}", std::env::consts::EXE_SUFFIX)));
-    command.env_remove("DISPLAY").stdin(Stdio::null()).arg("--headless").args(arguments);
-    command.output().unwrap()
-}
-
-fn summary(output: &Output) -> Summary {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    assert_eq!(text.lines().count(), 1, "nothing but the summary on standard output: {text}");
-    serde_json::from_str(text.trim()).unwrap()
-}
+use example_program::{run, summary};
 
 /// The discount that the run in this folder was trained with.
 fn gamma(out: &str) -> f32 {
@@ -41,7 +25,7 @@ fn every_scenario_trains_and_is_measured() {
         let out = folder.path().join(scenario.name());
         let out = out.to_str().unwrap();
         let limits = ["--max-decisions", "8000", "--evaluate", "4", "--out", out];
-        let summary = summary(&run(&[&["--scenario", scenario.name()][..], &limits].concat()));
+        let summary = summary(&run("particle", &[&["--scenario", scenario.name()][..], &limits].concat()));
         assert_eq!(summary.example, scenario.name());
         assert!(summary.updates > 0 && !summary.solved);
         let evaluation = summary.evaluation.unwrap();
@@ -59,24 +43,25 @@ fn every_scenario_trains_and_is_measured() {
     }
     let out = folder.path().join("maddpg");
     let out = out.to_str().unwrap();
-    summary(&run(&["--preset", "maddpg", "--max-decisions", "100", "--out", out]));
+    summary(&run("particle", &["--preset", "maddpg", "--max-decisions", "100", "--out", out]));
     assert_eq!(gamma(out), Preset::Maddpg.config().learner.gamma, "other presets as they are");
     let tag = folder.path().join("simple_tag/policy.safetensors");
     let tag = tag.to_str().unwrap();
-    let evaluated = summary(&run(&["--scenario", "simple_tag", "--policy", tag, "--evaluate", "8"]));
+    let evaluated =
+        summary(&run("particle", &["--scenario", "simple_tag", "--policy", tag, "--evaluate", "8"]));
     let evaluation = evaluated.evaluation.unwrap();
     let touches = evaluation.measures["touches"];
     assert!((evaluation.measures["predators_return"] - 10.0 * touches).abs() < 1e-3, "{evaluation:?}");
     assert!((evaluation.mean - evaluation.measures["predators_return"]).abs() < 1e-3, "predators are scored");
 
-    let other = run(&["--scenario", "simple_push", "--policy", tag]);
+    let other = run("particle", &["--scenario", "simple_push", "--policy", tag]);
     assert!(!other.status.success());
     assert!(String::from_utf8(other.stderr).unwrap().contains("another game"));
 }
 
 #[test]
 fn an_unknown_scenario_is_refused_with_the_known_ones() {
-    let output = run(&["--scenario", "simple"]);
+    let output = run("particle", &["--scenario", "simple"]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && output.stdout.is_empty());
     assert!(text.contains("`simple`") && text.contains("simple_spread, simple_tag"), "{text}");

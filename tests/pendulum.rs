@@ -1,17 +1,15 @@
 //! The pendulum as a game and as a program: an episode lasts 200 steps, and what the example says of it is right.
 
-use std::{
-    path::Path,
-    process::{Command, Output, Stdio},
-};
+mod example_program;
 
 use bevy::{platform::collections::HashMap, prelude::*};
 use bevy_maddpg::{
-    experiment::Summary,
     games::pendulum::{self, PendulumPlugin, TIME_LIMIT},
     headless,
     prelude::*,
 };
+
+use example_program::{run, summary};
 
 /// What each arena's episode should come to, from what its agent saw: the return, and the steps that began upright.
 #[derive(Resource, Default)]
@@ -65,35 +63,18 @@ fn an_episode_is_truncated_after_200_steps_that_are_rewarded_by_what_was_seen_be
     assert_eq!(starts.len(), 5, "each arena has starts of its own");
 }
 
-/// The example, built by `cargo test` beside this test.
-fn run(arguments: &[&str]) -> Output {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    let mut command =
-        Command::new(folder.join("examples").join(format!("pendulum{}", std::env::consts::EXE_SUFFIX)));
-    command.env_remove("DISPLAY").stdin(Stdio::null()).arg("--headless").args(arguments);
-    command.output().unwrap()
-}
-
-fn summary(output: &Output) -> Summary {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    assert_eq!(text.lines().count(), 1, "nothing but the summary on standard output: {text}");
-    serde_json::from_str(text.trim()).unwrap()
-}
-
 #[test]
 fn the_example_trains_evaluates_and_plays_what_it_saved() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
-    let trained = summary(&run(&["--max-decisions", "8000", "--evaluate", "4", "--out", out]));
+    let trained = summary(&run("pendulum", &["--max-decisions", "8000", "--evaluate", "4", "--out", out]));
     assert_eq!(trained.example, "pendulum");
     assert!(trained.updates > 0 && !trained.solved);
     assert_eq!(trained.measures.keys().collect::<Vec<_>>(), ["upright"]);
 
     let policy = folder.path().join("policy.safetensors");
     assert_eq!(PolicySnapshot::load(&policy).unwrap().spec(), pendulum::spec());
-    let played = summary(&run(&["--policy", policy.to_str().unwrap(), "--evaluate", "4"]));
+    let played = summary(&run("pendulum", &["--policy", policy.to_str().unwrap(), "--evaluate", "4"]));
     assert_eq!(played.evaluation, trained.evaluation, "the same starts, the same policy");
     let evaluation = played.evaluation.unwrap();
     assert_eq!(evaluation.episodes, 4);

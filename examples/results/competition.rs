@@ -168,18 +168,24 @@ fn cross_play(text: &mut String, runs: &Runs, world: &World, seeds: u64) -> Resu
 
     writeln!(text, "Mean return of a team against the other teams of all methods and seeds:\n")?;
     writeln!(text, "| method | {} | {} |\n|---|---|---|", teams[0].name, teams[1].name)?;
-    let overall =
-        |team: usize, own: usize| matches.against_all(team, own, &format!("{}_return", teams[team].name));
+    let overall = [0, 1].map(|team| {
+        let name = format!("{}_return", teams[team].name);
+        Method::ALL
+            .iter()
+            .enumerate()
+            .map(|(own, _)| matches.against_all(team, own, &name))
+            .collect::<Vec<_>>()
+    });
     for (index, method) in Method::ALL.iter().enumerate() {
-        let cells = [0, 1].map(|team| overall(team, index).cell(2));
+        let cells = [0, 1].map(|team| overall[team][index].cell(2));
         writeln!(text, "| {} | {} |", method.label(), cells.join(" | "))?;
     }
     writeln!(text)?;
     let ours = Method::ALL.len() - 1;
     for (team, name) in teams.iter().map(|team| team.name).enumerate() {
         for (other, method) in Method::ALL[..ours].iter().enumerate() {
-            let (own, theirs) = (overall(team, ours), overall(team, other));
-            let verdict = match (own.is_above(&theirs), theirs.is_above(&own)) {
+            let (own, theirs) = (&overall[team][ours], &overall[team][other]);
+            let verdict = match (own.is_above(theirs), theirs.is_above(own)) {
                 (true, _) => "better, the intervals apart",
                 (_, true) => "worse, the intervals apart",
                 _ if own.mean > theirs.mean => "better, but the intervals overlap",

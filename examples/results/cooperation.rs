@@ -11,7 +11,7 @@ use super::{
     Failure,
     bootstrap::{Interval, median},
     method::Method,
-    runs::{EPISODES, Run, Runs},
+    runs::{EPISODES, Run, Runs, reached},
     task::Task,
 };
 
@@ -87,13 +87,14 @@ pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, 
             trained.push((method, finished));
         }
         writeln!(text)?;
-        judge(&mut text, &trained)?;
         let file = format!("results-{scenario}.png");
         let curves = trained.iter().map(|(method, finished)| {
             let runs = finished.iter().map(Run::curve).collect::<Result<Vec<_>, _>>()?;
             Ok::<_, Failure>(Compared { label: method.label(), runs })
         });
-        draw_comparison(images.join(&file), &curves.collect::<Result<Vec<_>, _>>()?, scenario.name())?;
+        let curves: Vec<_> = curves.collect::<Result<_, _>>()?;
+        judge(&mut text, &trained, &curves)?;
+        draw_comparison(images.join(&file), &curves, scenario.name())?;
         writeln!(text, "![Learning curves of {scenario}](images/{file})\n")?;
         writeln!(text, "```sh")?;
         for method in methods {
@@ -109,8 +110,10 @@ fn returns(runs: &[Run]) -> Interval {
 }
 
 /// Whether the default, the last method, is better than each other, and how soon it is as good.
-fn judge(text: &mut String, trained: &[(Method, Vec<Run>)]) -> Result<(), Failure> {
-    let Some(((_, ours), others)) = trained.split_last() else { return Ok(()) };
+fn judge(text: &mut String, trained: &[(Method, Vec<Run>)], curves: &[Compared]) -> Result<(), Failure> {
+    let (Some(((_, ours), others)), Some(curves)) = (trained.split_last(), curves.last()) else {
+        return Ok(());
+    };
     let our_return = returns(ours);
     let worst = ours.iter().map(|run| run.evaluation.mean).fold(f32::INFINITY, f32::min);
     writeln!(text, "The default's least return over its seeds is {worst:.2}.")?;
@@ -124,8 +127,8 @@ fn judge(text: &mut String, trained: &[(Method, Vec<Run>)]) -> Result<(), Failur
             "the intervals overlap"
         };
         write!(text, "Against {}: {verdict}.", method.label())?;
-        let reached = ours.iter().map(|run| run.reached(their_return.mean)).collect::<Result<Vec<_>, _>>()?;
-        let steps: Vec<f64> = reached.iter().flatten().map(|decisions| *decisions as f64).collect();
+        let reached = curves.runs.iter().filter_map(|curve| reached(curve, their_return.mean));
+        let steps: Vec<f64> = reached.map(|decisions| decisions as f64).collect();
         let share = |part: f64, whole: f64| 100.0 * part / whole;
         if steps.len() == ours.len() {
             let seconds: Vec<f64> = ours

@@ -115,17 +115,16 @@ impl Run {
         Ok(points)
     }
 
-    /// Joint decisions after which the mean of 100 training episodes, exploration on, first reached `score`.
-    pub(crate) fn reached(&self, score: f64) -> Result<Option<u64>, Failure> {
-        let curve = self.curve()?;
-        let reached = |point: &&CurvePoint| point.score_100.is_some_and(|mean| f64::from(mean) >= score);
-        Ok(curve.iter().find(reached).map(|point| point.decisions))
-    }
-
     /// The mean of a measure over the episodes without noise.
     pub(crate) fn measure(&self, name: &str) -> f64 {
         self.evaluation.measures.get(name).map_or(f64::NAN, |value| f64::from(*value))
     }
+}
+
+/// Joint decisions after which the mean of 100 training episodes, exploration on, first reached `score`.
+pub(crate) fn reached(curve: &[CurvePoint], score: f64) -> Option<u64> {
+    let reached = |point: &&CurvePoint| point.score_100.is_some_and(|mean| f64::from(mean) >= score);
+    curve.iter().find(reached).map(|point| point.decisions)
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, Failure> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::{
-    curve::{CurvePoint, axes, draw_line, means, paint, thinned, write_picture},
+    curve::{CurvePoint, axes, draw_line, means, paint, ranges, thinned, write_picture},
     output_error::OutputError,
 };
 
@@ -39,13 +39,10 @@ pub fn draw_comparison(
     let labels = compared.iter().map(|method| method.label.clone());
     let keys: Vec<_> = labels.zip(colours.clone()).collect();
     let points = || lines.iter().flatten().flatten();
-    let last = points().map(|at| at.0).fold(100.0, f64::max);
-    let (low, high) =
-        points().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), at| (low.min(at.1), high.max(at.1)));
-    let (low, high) = if low < high { (low, high) } else { (0.0, 1.0) };
-    let margin = 0.06 * (high - low);
+    let last = points().map(|at| at.0).fold(0.0, f64::max);
+    let (across, up) = ranges(last, points().map(|at| at.1));
     let pixels = paint(title, &keys, |canvas| {
-        let mut chart = axes(canvas, 0.0..last * 1.01, low - margin..high + margin)?;
+        let mut chart = axes(canvas, across, up)?;
         for (runs, colour) in lines.iter().zip(colours.clone()) {
             runs.iter().try_for_each(|run| draw_line(&mut chart, run, colour.mix(0.3), 1))?;
         }

@@ -184,7 +184,9 @@ pub(super) fn draw_line(
 }
 
 fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Result<(), Box<dyn Error>> {
-    let (across, up) = ranges(points, solved);
+    let last = points.last().map_or(0.0, |point| point.decisions as f64);
+    let scores = points.iter().flat_map(|point| [Some(point.score), point.score_100]).chain([solved]);
+    let (across, up) = ranges(last, scores.flatten().map(f64::from));
     let mut chart = axes(canvas, across.clone(), up)?;
 
     // A lone dot carries more ink where there are few.
@@ -225,11 +227,9 @@ pub(super) fn thinned(points: &[CurvePoint]) -> Vec<CurvePoint> {
     kept
 }
 
-/// What the axes span: from zero decisions, and every score with a margin.
-fn ranges(points: &[CurvePoint], solved: Option<f32>) -> (Range<f64>, Range<f64>) {
-    let last = points.last().map_or(0, |point| point.decisions).max(100) as f64;
-    let scores = points.iter().flat_map(|point| [Some(point.score), point.score_100]);
-    let scores = scores.chain([solved]).flatten().map(f64::from);
+/// What the axes span: from zero decisions to the last, and every score with a margin.
+pub(super) fn ranges(last: f64, scores: impl Iterator<Item = f64>) -> (Range<f64>, Range<f64>) {
+    let last = last.max(100.0);
     let (low, high) = scores
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), score| (low.min(score), high.max(score)));
     let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };

@@ -67,9 +67,9 @@ pub struct Measures {
     /// Mean value of the replayed transitions, in units of the game's rewards.
     pub q_mean: f32,
     /// Mean of what the critics regress to, in their scale.
-    pub target_mean: f32,
+    pub(super) target_mean: f32,
     /// Mean square of what the critics regress to, in their scale.
-    pub target_square: f32,
+    pub(super) target_square: f32,
     /// Share of actor outputs with `|a| > 0.95`; 0 where the delay skipped the actors.
     pub saturation: f32,
     /// Critics' gradient norm before clipping.

@@ -34,6 +34,14 @@ impl Preset {
     pub const ALL: [Self; 6] =
         [Self::Matd3, Self::Frugal, Self::Maddpg, Self::Maddpg2017, Self::Ddpg2017, Self::Ddpg];
 
+    /// Arenas that play at once where a program leaves the choice to the preset.
+    pub fn arenas(self) -> Option<usize> {
+        match self {
+            Self::Frugal => Some(4),
+            _ => None,
+        }
+    }
+
     /// The preset's settings.
     pub fn config(self) -> TrainingConfig {
         let mut config = TrainingConfig::default();
@@ -112,16 +120,6 @@ impl Preset {
             }
         }
         config
-    }
-}
-
-impl Preset {
-    /// Arenas that play at once where a program leaves the choice to the preset.
-    pub fn arenas(self) -> Option<usize> {
-        match self {
-            Self::Frugal => Some(4),
-            _ => None,
-        }
     }
 }
 

@@ -242,8 +242,6 @@ impl Learner {
             mean.critic_loss += share * measures.critic_loss;
             mean.actor_loss += share * measures.actor_loss;
             mean.q_mean += share * values.value(measures.q_mean);
-            mean.target_mean += share * measures.target_mean;
-            mean.target_square += share * measures.target_square;
             mean.saturation += share * measures.saturation;
             mean.critic_gradient_norm += share * measures.critic_gradient_norm;
             mean.actor_gradient_norm += share * measures.actor_gradient_norm;

@@ -10,7 +10,10 @@ mod voices;
 
 use bevy::prelude::*;
 
-use super::{CameraViews, KeyboardControl, stage::StagePlugin};
+use super::{
+    CameraViews, KeyboardControl,
+    stage::{FrontArena, Place, StagePlugin, lay_out},
+};
 use crate::games::particle::{ParticleArena, Scenario};
 
 /// Draws the arenas of [`ParticlePlugin`](crate::games::particle::ParticlePlugin). Add it after
@@ -47,7 +50,7 @@ impl Plugin for ParticleScenePlugin {
                 labels::plugin,
                 board::plugin,
             ))
-            .add_systems(Update, lay_out.in_set(SceneSystems::LayOut))
+            .add_systems(Update, lay_out::<Field>.in_set(SceneSystems::LayOut))
             .configure_sets(Update, (SceneSystems::LayOut, SceneSystems::Build).chain())
             .add_systems(
                 Update,
@@ -70,36 +73,22 @@ enum SceneSystems {
     Build,
 }
 
-/// The first arena.
-#[derive(Resource, Debug, Clone, Copy)]
-struct FrontArena(Entity);
-
 /// Where an arena's field has its center. On the entity with the [`ParticleArena`].
 #[derive(Component, Debug, Clone, Copy)]
 struct Field(Vec3);
+
+impl Place for Field {
+    type Arena = ParticleArena;
+
+    fn of(index: usize) -> Self {
+        Self(place(index))
+    }
+}
 
 /// Distance from one field to the next.
 const SPACING: f32 = 3.0;
 /// Fields beside each other; odd, so that the first one is in the middle.
 const COLUMNS: usize = 9;
-
-/// Puts new arenas in rows, the first one in the middle of the front row.
-fn lay_out(
-    mut commands: Commands,
-    arenas: Query<Entity, Added<ParticleArena>>,
-    front: Option<Res<FrontArena>>,
-    mut count: Local<usize>,
-) {
-    let mut new: Vec<_> = arenas.iter().collect();
-    new.sort_unstable();
-    if let Some(first) = new.first().filter(|_| front.is_none()) {
-        commands.insert_resource(FrontArena(*first));
-    }
-    for arena in new {
-        commands.entity(arena).insert(Field(place(*count)));
-        *count += 1;
-    }
-}
 
 /// The center of field number `index`.
 fn place(index: usize) -> Vec3 {

@@ -7,7 +7,10 @@ mod paint;
 
 use bevy::prelude::*;
 
-use super::{CameraViews, KeyboardControl, stage::StagePlugin};
+use super::{
+    CameraViews, KeyboardControl,
+    stage::{FrontArena, Place, StagePlugin, lay_out},
+};
 use crate::games::pendulum::PendulumArena;
 
 /// Draws the arenas of [`PendulumPlugin`](crate::games::pendulum::PendulumPlugin). Add it after
@@ -37,7 +40,7 @@ impl Plugin for PendulumScenePlugin {
                 camera::plugin,
                 board::plugin,
             ))
-            .add_systems(Update, (lay_out, dial::build).chain())
+            .add_systems(Update, (lay_out::<Dial>, dial::build).chain())
             .add_systems(
                 Update,
                 (move |commands: Commands, front: Res<FrontArena>, arenas: Query<&PendulumArena>| {
@@ -50,13 +53,17 @@ impl Plugin for PendulumScenePlugin {
     }
 }
 
-/// The first arena.
-#[derive(Resource, Debug, Clone, Copy)]
-struct FrontArena(Entity);
-
 /// Where an arena's dial hangs, and how large it is. On the entity with the [`PendulumArena`].
 #[derive(Component, Debug, Clone, Copy)]
 struct Dial(Transform);
+
+impl Place for Dial {
+    type Arena = PendulumArena;
+
+    fn of(index: usize) -> Self {
+        Self(place(index))
+    }
+}
 
 /// Distance from one small dial to the next.
 const SPACING: f32 = 0.66;
@@ -64,24 +71,6 @@ const SPACING: f32 = 0.66;
 const SMALL: f32 = 0.26;
 /// Small dials that would find room beside each other where the large one hangs.
 const LARGE: i32 = 4;
-
-/// Hangs new arenas on the wall.
-fn lay_out(
-    mut commands: Commands,
-    arenas: Query<Entity, Added<PendulumArena>>,
-    front: Option<Res<FrontArena>>,
-    mut count: Local<usize>,
-) {
-    let mut new: Vec<_> = arenas.iter().collect();
-    new.sort_unstable();
-    if let Some(first) = new.first().filter(|_| front.is_none()) {
-        commands.insert_resource(FrontArena(*first));
-    }
-    for arena in new {
-        commands.entity(arena).insert(Dial(place(*count)));
-        *count += 1;
-    }
-}
 
 /// The place of arena number `index`: the first one is large and in the middle, the others small around it.
 fn place(index: usize) -> Transform {

@@ -60,6 +60,48 @@ impl Plugin for StagePlugin {
     }
 }
 
+/// The first arena, which is in front.
+#[derive(Resource, Debug, Clone, Copy)]
+pub(super) struct FrontArena(pub Entity);
+
+/// Where an arena is in the scene. On the arena's entity.
+pub(super) trait Place: Component {
+    /// What an arena's entity is known by.
+    type Arena: Component;
+
+    /// The place of arena number `index`.
+    fn of(index: usize) -> Self;
+}
+
+/// Gives new arenas their places.
+pub(super) fn lay_out<P: Place>(
+    mut commands: Commands,
+    arenas: Query<Entity, Added<P::Arena>>,
+    front: Option<Res<FrontArena>>,
+    mut count: Local<usize>,
+) {
+    let mut new: Vec<_> = arenas.iter().collect();
+    new.sort_unstable();
+    if let Some(first) = new.first().filter(|_| front.is_none()) {
+        commands.insert_resource(FrontArena(*first));
+    }
+    for arena in new {
+        commands.entity(arena).insert(P::of(*count));
+        *count += 1;
+    }
+}
+
+/// A surface of this color, which shines by `glow` of it.
+pub(super) fn surface(color: Color, glow: f32) -> StandardMaterial {
+    StandardMaterial {
+        base_color: color,
+        emissive: color.to_linear() * glow,
+        perceptual_roughness: 0.6,
+        reflectance: 0.25,
+        ..default()
+    }
+}
+
 /// A camera's way from view to view. A view is where the eye is and what it looks at.
 #[derive(Debug, Default)]
 pub(super) struct Glide(Option<[Vec3; 2]>);

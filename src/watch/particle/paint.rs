@@ -1,6 +1,9 @@
 use bevy::prelude::*;
 
-use crate::games::particle::{ParticleArena, Scenario};
+use crate::{
+    games::particle::{ParticleArena, Scenario},
+    watch::stage::surface,
+};
 
 /// Everything that is drawn has one of these surfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,13 +120,7 @@ fn stock_up(
     mut meshes: ResMut<Assets<Mesh>>,
     mut materials: ResMut<Assets<StandardMaterial>>,
 ) {
-    let material = |paint: Paint| StandardMaterial {
-        base_color: paint.color(),
-        emissive: if paint.glows() { paint.color().to_linear() } else { LinearRgba::BLACK },
-        perceptual_roughness: 0.6,
-        reflectance: 0.25,
-        ..default()
-    };
+    let material = |paint: Paint| surface(paint.color(), if paint.glows() { 1.0 } else { 0.0 });
     commands.insert_resource(Stock {
         ball: meshes.add(Sphere::new(1.0).mesh().uv(32, 20)),
         disc: meshes.add(Cylinder::new(1.0, 1.0).mesh().resolution(40)),

@@ -7,7 +7,7 @@ use bevy::{mesh::ConeAnchor, prelude::*};
 
 use crate::{
     games::pendulum::{MAX_TORQUE, UPRIGHT},
-    watch::style,
+    watch::{stage::surface, style},
 };
 
 /// Radius of a dial's edge.
@@ -101,15 +101,7 @@ fn stock_up(
         builder.build().rotated_by(upended)
     };
     let upright = UPRIGHT as f32;
-    let mut material = |base_color: Color, glow: f32| {
-        materials.add(StandardMaterial {
-            base_color,
-            emissive: base_color.to_linear() * glow,
-            perceptual_roughness: 0.6,
-            reflectance: 0.25,
-            ..default()
-        })
-    };
+    let mut material = |color: Color, glow: f32| materials.add(surface(color, glow));
     commands.insert_resource(Stock {
         disc: meshes.add(Cylinder::new(1.0, 1.0).mesh().resolution(96).build().rotated_by(upended)),
         edge: meshes.add(arc(DIAL, LINE, 0.0..=TAU)),
