@@ -11,7 +11,8 @@ use candle_core::Device;
 use rand::RngExt;
 
 const ROWS: usize = 2_000;
-const UPDATES: usize = 10;
+/// So many that values are rescaled twice.
+const UPDATES: usize = 25;
 
 fn gpu() -> Device {
     let choice = if cfg!(feature = "metal") { DeviceChoice::Metal } else { DeviceChoice::Cuda };

@@ -1,6 +1,6 @@
 """Time of one MADDPG update of all agents in PyTorch, eager, as public implementations do it.
 
-Usage: python maddpg_update.py AGENTS HIDDEN BATCH OBSERVATION ACTION UPDATES THREADS
+Usage: python maddpg_update.py AGENTS HIDDEN BATCH OBSERVATION ACTION UPDATES THREADS [DEVICE]
 
 Per agent: critic regression on target networks, policy gradient through the critic with the other agents' replayed
 actions, Adam on both, Polyak averaging of both targets. Two hidden layers, ReLU, tanh actor. Prints milliseconds per
@@ -15,6 +15,14 @@ from torch import nn
 
 agents, hidden, batch, obs_size, act_size, updates, threads = map(int, sys.argv[1:8])
 torch.set_num_threads(threads)
+device = sys.argv[8] if len(sys.argv) > 8 else "cpu"
+torch.set_default_device(device)
+
+
+def finish():
+    """Waits for the device."""
+    if device != "cpu":
+        torch.cuda.synchronize()
 
 
 def mlp(inputs, outputs, tanh):
@@ -40,6 +48,7 @@ reward = torch.randn(batch, 1)
 warm_up = 20
 for k in range(updates + warm_up):
     if k == warm_up:
+        finish()
         start = time.perf_counter()
     with torch.no_grad():
         next_joint = torch.cat(next_obs + [n[1](o) for n, o in zip(nets, next_obs)], 1)
@@ -61,4 +70,5 @@ for k in range(updates + warm_up):
             torch._foreach_lerp_(list(actor_target.parameters()), list(actor.parameters()), 0.01)
             torch._foreach_lerp_(list(critic_target.parameters()), list(critic.parameters()), 0.01)
 
+finish()
 print(f"{(time.perf_counter() - start) * 1e3 / updates:.3f}")

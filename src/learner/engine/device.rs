@@ -250,10 +250,18 @@ impl Engine for DeviceEngine {
         Ok(())
     }
 
-    fn rescale_values(&mut self, index: usize, rescaling: Rescaling) -> Result<()> {
-        let mut weights = self.groups[index].download()?;
-        weights.rescale_values(&self.setup.groups[index], rescaling);
-        self.groups[index] = Networks::upload(weights, &self.device)?;
+    fn rescale_values(&mut self, index: usize, Rescaling { factor, shift }: Rescaling) -> Result<()> {
+        let setup = &self.setup.groups[index];
+        let (factor, shift) = (f64::from(factor), f64::from(shift));
+        let square = factor * factor;
+        let Networks { critics, critics_target, critics_adam, .. } = &mut self.groups[index];
+        for critics in [critics, critics_target] {
+            *critics = setup.change_critics(critics, [(1.0, 0.0), (factor, 0.0), (factor, shift)])?;
+        }
+        // As `Weights::rescale_values` has it.
+        let Adam { first, second, .. } = critics_adam;
+        *first = setup.change_critics(first, [(square, 0.0), (factor, 0.0), (factor, 0.0)])?;
+        *second = setup.change_critics(second, [(square * square, 0.0), (square, 0.0), (square, 0.0)])?;
         Ok(())
     }
 }
@@ -263,6 +271,21 @@ impl GroupSetup {
     fn critic_part(&self, critics: &Tensor, number: usize) -> Result<Tensor> {
         let size = self.critic.parameters();
         critics.narrow(0, number * size, size)
+    }
+
+    /// One number for each parameter of all critics, by factor and shift of those before the last layer, of its weights
+    /// and of its bias.
+    fn change_critics(&self, critics: &Tensor, changes: [(f64, f64); 3]) -> Result<Tensor> {
+        let Some(last) = self.critic.layers().last() else { return Ok(critics.clone()) };
+        let ranges = [0..last.weights.start, last.weights.clone(), last.bias.clone()];
+        let mut parts = Vec::new();
+        for number in 0..self.critics {
+            let critic = self.critic_part(critics, number)?;
+            for (range, (factor, shift)) in ranges.iter().zip(changes) {
+                parts.push(critic.narrow(0, range.start, range.len())?.affine(factor, shift)?);
+            }
+        }
+        Tensor::cat(&parts, 0)
     }
 }
 

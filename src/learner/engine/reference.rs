@@ -11,7 +11,7 @@ use crate::{
         LearnerConfig, Preset,
         batch::{Batch, Draw, draw_noise},
         replay::{ReplayBuffer, RowSizes},
-        values::ValueScale,
+        values::{Rescaling, ValueScale},
     },
     policy::{AgentSpec, ArenaSpec, NetworkShape, Normalizer},
     random::{Random, stream},
@@ -288,6 +288,11 @@ fn both_engines_learn_the_same() {
             let actors_too = update % config.policy_delay == 0;
             host.update(&whole.draw(), actors_too, Some(&mut measures[0])).unwrap();
             device.update(&whole.draw(), actors_too, Some(&mut measures[1])).unwrap();
+            for index in 0..setup.groups.len() {
+                let rescaling = Rescaling { factor: 1.2, shift: -0.3 };
+                host.rescale_values(index, rescaling).unwrap();
+                device.rescale_values(index, rescaling).unwrap();
+            }
             for (a, b) in measures[0].iter().zip(&measures[1]) {
                 assert_eq!(a.actors_updated, b.actors_updated);
                 for (a, b) in [
