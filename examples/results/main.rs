@@ -15,6 +15,7 @@ mod check;
 mod competition;
 mod cooperation;
 mod method;
+mod optimum;
 mod pendulum;
 mod report;
 mod runs;

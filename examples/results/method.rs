@@ -23,8 +23,6 @@ impl Method {
     pub(crate) const MADDPG_2017: Self = Self::new(Preset::Maddpg2017, 625_000);
     /// What the paper compares with.
     pub(crate) const DDPG_2017: Self = Self::new(Preset::Ddpg2017, 625_000);
-    /// Those that every particle world is learned by.
-    pub(crate) const ALL: [Self; 3] = [Self::DDPG_2017, Self::MADDPG_2017, Self::DEFAULT];
 
     pub(crate) const fn new(preset: Preset, decisions: u64) -> Self {
         Self { preset, decisions, independent: &[], episodes: EPISODES, until_solved: false }

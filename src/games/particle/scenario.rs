@@ -111,21 +111,30 @@ impl Scenario {
     #[cfg(feature = "learner")]
     pub fn adapt(self, config: &mut crate::learner::TrainingConfig) {
         let learner = &mut config.learner;
-        learner.updates_per_decision = 0.25;
-        if self == Self::Tag {
-            // A chase outlasts a second.
-            return;
+        // Opponents that learn as well make decisions of long ago worth less: there new ones are made sooner.
+        learner.updates_per_decision = if self.teams().len() > 1 { 0.1 } else { 0.25 };
+        if !matches!(self, Self::Tag | Self::Adversary) {
+            learner.target_noise = 0.4;
+            learner.target_noise_clip = 1.0;
         }
-        learner.target_noise = 0.4;
-        learner.target_noise_clip = 1.0;
-        if self == Self::SpeakerListener {
-            // Where the listener is counts, not where it goes; words far apart are told apart. What acts rests where many
-            // actors rest on average.
-            learner.gamma = 0.5;
-            learner.policy_average = 0.002;
-        } else {
-            learner.gamma = 0.8;
-            learner.action_penalty = 1e-2;
+        match self {
+            // A chase outlasts a second.
+            Self::Tag => {}
+            Self::Adversary => {
+                learner.gamma = 0.9;
+                learner.action_penalty = 1e-2;
+            }
+            Self::Push => learner.gamma = 0.8,
+            Self::Spread | Self::Crypto => {
+                learner.gamma = 0.8;
+                learner.action_penalty = 1e-2;
+            }
+            Self::SpeakerListener => {
+                // Where the listener is counts, not where it goes; words far apart are told apart. What acts rests where
+                // many actors rest on average.
+                learner.gamma = 0.5;
+                learner.policy_average = 0.002;
+            }
         }
     }
 
