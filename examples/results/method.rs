@@ -66,6 +66,7 @@ impl Method {
 
     /// Its name in paths.
     pub(crate) fn slug(&self) -> String {
-        self.label().replace(", ", "-").replace(' ', "_")
+        let end = if self.until_solved { "-until_solved" } else { "" };
+        self.label().replace(", ", "-").replace(' ', "_") + end
     }
 }

@@ -16,6 +16,9 @@ use super::{
 const SEEDS: u64 = 10;
 /// Tennis from few samples.
 pub(crate) const FRUGAL: Method = Method { episodes: 100, ..Method::new(Preset::Frugal, 10_000) };
+/// The same until it counts as solved.
+const FRUGAL_SOLVED: Method =
+    Method { episodes: 100, until_solved: true, ..Method::new(Preset::Frugal, 60_000) };
 /// Tennis as its example trains it.
 const DEFAULT: Method = Method { episodes: 100, until_solved: true, ..Method::new(Preset::Matd3, 400_000) };
 
@@ -31,7 +34,7 @@ pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
         text,
         "| wytyang00's D4PG on the task that ours copies, best single run (printed) | 20,784 to solved | 152 | | | |"
     )?;
-    for (method, what) in [(FRUGAL, ""), (DEFAULT, " to solved")] {
+    for (method, what) in [(FRUGAL, ""), (FRUGAL_SOLVED, " to solved"), (DEFAULT, " to solved")] {
         let finished = runs.seeds(Task::Tennis, method, SEEDS)?;
         let column = |of: &dyn Fn(&Run) -> f64| finished.iter().map(of).collect::<Vec<_>>();
         let most = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -58,7 +61,7 @@ pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
         )?;
     }
     writeln!(text, "\n```sh")?;
-    for method in [FRUGAL, DEFAULT] {
+    for method in [FRUGAL, FRUGAL_SOLVED, DEFAULT] {
         writeln!(text, "{} {}", Task::Tennis.command(), method.arguments(1).join(" "))?;
     }
     writeln!(text, "```\n")?;
@@ -68,7 +71,7 @@ pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
 const INTRODUCTION: &str = "\
 *Solved* is a mean score of 100 training episodes in a row of 0.5, exploration on. The rules bound how soon that can be: a score
 of 0.1 takes about 38 decisions, so that such 100 episodes hold at least 18,200 joint decisions, and who plays well early plays
-long episodes and waits for the hundredth. The few-sample preset is therefore judged by 100 episodes without noise, after
+long episodes and waits for the hundredth. The few-sample preset is therefore also judged by 100 episodes without noise, after
 10,000 joint decisions.
 
 ";
