@@ -102,8 +102,8 @@ pub fn adapt(config: &mut crate::learner::TrainingConfig) {
     learner.gamma = 0.99;
     learner.action_penalty = 0.0;
     learner.policy_average = 0.001;
-    learner.updates_per_decision = 2.0;
-    learner.max_updates_per_decision = 2.0;
+    learner.updates_per_decision = 3.0;
+    learner.max_updates_per_decision = 3.0;
     config.exploration.scale = [0.1, 1.0];
 }
 
