@@ -100,6 +100,7 @@ pub fn spec() -> ArenaSpec {
 pub fn adapt(config: &mut crate::learner::TrainingConfig) {
     let learner = &mut config.learner;
     learner.gamma = 0.99;
+    learner.tau = 0.03;
     learner.action_penalty = 0.0;
     learner.policy_average = 0.001;
     learner.updates_per_decision = 3.0;
