@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         app.add_plugins(TennisScenePlugin { human: setup.human, ..Default::default() });
     })
     .with_score(tennis::score)
+    .with_settings(tennis::adapt)
     .with_solved(tennis::SOLVED)
     .with_decision_period(tennis::DECISION_PERIOD)
     .run()

@@ -10,7 +10,7 @@ and gives the same policy, bit by bit, on the same build; two of them are named 
 minutes that fails where learning is broken.
 
 - **default** is what the example does if nothing else is asked for: the preset `matd3` with the few settings that the game
-  names (`Scenario::adapt`, `pendulum::adapt`), in a fifth
+  names (`Scenario::adapt`, `pendulum::adapt`, `tennis::adapt`), in a fifth
   to two fifths of the others' decisions where agents cooperate, in as many where they compete.
 - **maddpg_2017** is MADDPG with the settings of the paper's published code: learning rates 0.01, tau 0.01, gamma 0.95, batch
   1,024, an update every 100 decisions, 2 x 64 ReLU, penalty 0.001, gradient norm 0.5, 25,000 episodes of 25 steps. Not

@@ -44,6 +44,7 @@ impl Task {
                 app.add_plugins(TennisPlugin { arenas, seed, ..Default::default() });
             })
             .with_score(tennis::score)
+            .with_settings(tennis::adapt)
             .with_solved(tennis::SOLVED)
             .with_decision_period(tennis::DECISION_PERIOD),
         }
