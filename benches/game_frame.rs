@@ -1,7 +1,7 @@
-//! What training costs the game: an app without a window that ticks 60 times a second, with training on and off.
+//! The cost of training for the game: a windowless app that updates 60 times per second, with training on and off.
 //!
-//! Not a criterion bench: what matters is the game thread's 99th percentile while the learner works beside it.
-//! Prints, for each mode in turn, the percentiles of the time that an update of the app took, and their ratio.
+//! Not a Criterion benchmark, because the measure of interest is the 99th percentile of the game thread's time while
+//! the learner runs on another thread. Prints percentiles of the time per app update in both modes, and their ratios.
 
 use std::{
     thread::sleep,
@@ -9,11 +9,10 @@ use std::{
 };
 
 use bevy::{prelude::*, time::TimeUpdateStrategy};
-use bevy_maddpg::{
-    games::tennis::{self, TennisPlugin},
-    headless,
-    plugin::MaddpgPlugins,
-    prelude::*,
+use bevy_maddpg::{headless, plugin::MaddpgPlugins, prelude::*};
+use bevy_maddpg_lab::{
+    catalog::Tennis,
+    game::{Setup, headless_app},
 };
 
 const FRAME: Duration = Duration::from_nanos(16_666_667);
@@ -21,15 +20,13 @@ const FRAMES: usize = 900;
 const ROUNDS: usize = 3;
 
 fn world(plugins: MaddpgPlugins) -> App {
-    let mut app = headless::app(1);
-    app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME))
-        .add_plugins(plugins.with_decision_period(tennis::DECISION_PERIOD))
-        .add_plugins(TennisPlugin::default());
+    let mut app = headless_app(&Tennis, plugins, &Setup::default());
+    app.insert_resource(TimeUpdateStrategy::ManualDuration(FRAME));
     headless::start(&mut app);
     app
 }
 
-/// Seconds that each of the frames took the game thread.
+/// Seconds of the game thread's time for each frame.
 fn frames(app: &mut App, count: usize) -> Vec<f64> {
     let mut next = Instant::now();
     (0..count)
@@ -49,16 +46,16 @@ fn percentile(seconds: &mut [f64], share: f64) -> f64 {
 }
 
 fn main() {
-    // `cargo test` runs benches too, with this argument missing: nothing to measure then.
+    // `cargo test` also runs benches, but without this argument; then there is nothing to measure.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    // Both worlds act at random, after asking their policies: else the one that learns would soon play another game,
-    // with other contacts for the physics to solve.
+    // Both worlds query their policies but act at random. Otherwise the world that learns would soon play differently
+    // and give the physics other contacts to solve.
     let mut config = TrainingConfig::default();
     config.exploration.random_decisions = u64::MAX;
     let mut training = world(MaddpgPlugins::train(config.clone()));
-    // Past the start, when the learner has work for all its time.
+    // Skip the start, until the learner is fully busy.
     while training.world().resource::<Training>().updates() < 100 {
         training.update();
     }
@@ -72,10 +69,10 @@ fn main() {
         on.extend(frames(&mut training, FRAMES));
         let updates = training.world().resource::<Training>().updates() - updates;
         println!(
-            "learner: {:.0} updates/s beside the game",
+            "learner: {:.0} updates/s while the game runs",
             updates as f64 / (FRAMES as f64 * FRAME.as_secs_f64())
         );
-        // The learner rests once it has made all the updates that the experience allows.
+        // Wait until the learner has made all the updates that the experience so far allows and goes idle.
         let mut before = u64::MAX;
         while training.world().resource::<Training>().updates() != before {
             before = training.world().resource::<Training>().updates();
@@ -87,6 +84,6 @@ fn main() {
         let (on, off) = (percentile(&mut on, share), percentile(&mut off, share));
         println!("game_frame/{name}: training {on:.0} us, playing {off:.0} us, ratio {:.3}", on / off);
     }
-    let wait = training.world().resource::<ActingPolicy>().wait_percentile(0.99).unwrap_or_default();
-    println!("game_frame/wait_p99: {:.1} us a decision for hand-over and swap", wait.as_secs_f64() * 1e6);
+    let wait = training.world().resource::<Training>().wait_percentile(0.99).unwrap_or_default();
+    println!("game_frame/wait_p99: {:.1} us per decision to hand over and swap", wait.as_secs_f64() * 1e6);
 }

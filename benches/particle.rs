@@ -1,16 +1,19 @@
 //! The particle worlds.
 //!
-//! `particle/step/NAME` is one decision of 64 arenas through the whole rollout: observing, acting with noise by policies of
-//! the default size, the step of the worlds, rewards, resets. Throughput in agent-steps.
+//! `particle/step/NAME` times one decision of 64 arenas through the whole rollout: observing, acting with noise and
+//! policies of the default size, stepping the worlds, rewards and resets. Throughput is in agent-steps.
 
 use bevy::prelude::*;
 use bevy_maddpg::{
-    games::particle::{self, ParticlePlugin, Scenario},
     headless,
-    learner::Learner,
+    learner::{Device, Learner},
     prelude::*,
 };
-use candle_core::Device;
+use bevy_maddpg_lab::{
+    catalog::Particle,
+    game::{Setup, headless_app},
+    games::particle::{self, Scenario},
+};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const ARENAS: usize = 64;
@@ -18,13 +21,12 @@ const ARENAS: usize = 64;
 fn world(scenario: Scenario) -> App {
     let TrainingConfig { learner, mut exploration } = TrainingConfig::default();
     let learner =
-        Learner::new(learner, scenario.spec(), Device::Cpu, 0).expect("the default settings are sound");
-    let policy = learner.snapshot(0).expect("a policy fresh from its learner");
+        Learner::new(learner, scenario.spec(), Device::cpu(), 0).expect("the default settings are valid");
+    let policy = learner.snapshot().expect("a snapshot of the new learner");
     exploration.random_decisions = 0;
-    let mut plugins = MaddpgPlugins::play(policy).with_decision_period(particle::DECISION_PERIOD);
+    let mut plugins = MaddpgPlugins::play(policy);
     plugins.rollout.exploration = exploration;
-    let mut app = headless::app(particle::DECISION_PERIOD);
-    app.add_plugins(plugins).add_plugins(ParticlePlugin { scenario, arenas: ARENAS, ..default() });
+    let mut app = headless_app(&Particle(scenario), plugins, &Setup { arenas: ARENAS, ..default() });
     headless::start(&mut app);
     (0..particle::TIME_LIMIT).for_each(|_| app.update());
     app

@@ -1,8 +1,8 @@
-//! Acting: decisions of whole worlds, the policy's forward pass, the swap.
+//! Acting: decisions of whole worlds, the policy's forward pass, and the policy swap.
 //!
-//! `rollout/tennis/ARENAS` is one decision of all arenas, five ticks, acting with noise and recording, without a
-//! learner; throughput in agent-decisions. `physics/tennis/64` is the same number of rapier's steps of the same bodies
-//! in the same states, replayed from a recorded rollout, and nothing else.
+//! `rollout/tennis/ARENAS` times one decision of all arenas (five steps), with exploration noise and recording but
+//! without a learner; throughput is in agent-decisions. `physics/tennis/64` times only rapier's steps, as many and with
+//! the same bodies in the same states, replayed from a recorded rollout.
 
 use std::{
     hint::black_box,
@@ -11,11 +11,15 @@ use std::{
 
 use bevy::prelude::*;
 use bevy_maddpg::{
-    games::tennis::{self, TennisPlugin},
     headless,
     plugin::MaddpgPlugins,
-    policy::{PolicySlot, PolicySnapshot, Scratch},
+    policy::{LatestPolicy, PolicySnapshot, Scratch},
     prelude::*,
+};
+use bevy_maddpg_lab::{
+    catalog::Tennis,
+    game::{Setup, headless_app},
+    games::tennis,
 };
 use bevy_rapier3d::{
     prelude::*,
@@ -24,29 +28,28 @@ use bevy_rapier3d::{
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn policy() -> PolicySnapshot {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/policies/tennis.safetensors");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/policies/tennis.safetensors");
     PolicySnapshot::load(path).expect("the shipped policy")
 }
 
 fn world(arenas: usize) -> App {
-    let mut plugins = MaddpgPlugins::play(policy()).with_decision_period(tennis::DECISION_PERIOD);
+    let mut plugins = MaddpgPlugins::play(policy());
     plugins.rollout.exploration = TrainingConfig::default().exploration;
     plugins.rollout.exploration.random_decisions = 0;
-    let mut app = headless::app(tennis::DECISION_PERIOD);
-    app.add_plugins(plugins).add_plugins(TennisPlugin { arenas, ..default() });
+    let mut app = headless_app(&Tennis, plugins, &Setup { arenas, ..default() });
     headless::start(&mut app);
     (0..20).for_each(|_| app.update());
     app
 }
 
-/// What the game did to rapier's bodies between one step and the next: rackets driven, balls clamped, serves.
+/// The game's changes to rapier's bodies between two physics steps: moved rackets, clamped balls, serves.
 #[derive(Resource, Default)]
 struct Recording {
     ticks: Vec<Vec<(RigidBodyHandle, State)>>,
     after_step: Vec<(RigidBodyHandle, State)>,
 }
 
-/// Position and velocity of a body.
+/// A body's position and linear velocity.
 type State = (Pose, Vec3);
 
 fn states(bodies: &RapierRigidBodySet) -> impl Iterator<Item = (RigidBodyHandle, State)> {
@@ -63,11 +66,11 @@ fn note_result(bodies: Single<&RapierRigidBodySet>, mut recording: ResMut<Record
     recording.after_step = states(&bodies).collect();
 }
 
-/// Decisions of a recording.
+/// Decisions per recording.
 const RECORDED: usize = 400;
 
-/// The game's 64 arenas under rapier's own step and nothing else. The bodies are given back what a recorded game
-/// gave them, so that they go through the same states bit by bit, contacts and all.
+/// The game's 64 arenas with rapier's step alone. Applies the recorded changes to the bodies, so that they go through
+/// the same states bit by bit, including contacts.
 struct Replay {
     app: App,
     physics: QueryState<(
@@ -99,7 +102,7 @@ impl Replay {
         let ends = [app.world_mut(), replay.app.world_mut()].map(|world| {
             states(world.query::<&RapierRigidBodySet>().single(world).expect("one")).collect::<Vec<_>>()
         });
-        assert!(ends[0] == ends[1], "the replay is the game's physics bit by bit");
+        assert!(ends[0] == ends[1], "the replay should match the game's physics bit by bit");
         Self::from_start(replay.ticks)
     }
 
@@ -175,10 +178,11 @@ fn policies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("policy/forward");
     group.throughput(Throughput::Elements(128));
     group.bench_function("128x24x64x64x2", |bencher| {
-        bencher.iter(|| snapshot.policies[0].act(black_box(&observations), &mut actions, 128, &mut scratch));
+        bencher
+            .iter(|| snapshot.policies()[0].act(black_box(&observations), &mut actions, 128, &mut scratch));
     });
     group.finish();
-    let slot = PolicySlot::new(snapshot.clone());
+    let slot = LatestPolicy::new(snapshot.clone());
     criterion.bench_function("swap/read", |bencher| bencher.iter(|| black_box(slot.load())));
     criterion.bench_function("swap/publish", |bencher| {
         bencher.iter_batched(

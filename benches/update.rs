@@ -1,18 +1,18 @@
-//! One learner update, on one thread; with the feature `cuda`, on the GPU too, as `update/cuda/..`.
+//! One learner update on one thread; with the feature `cuda`, also on the GPU, as `update/cuda/..`.
 //!
-//! `update/plain/AGENTSxWIDTHxBATCH` is plain MADDPG with two hidden layers and separate policies, the algorithm that
-//! public PyTorch implementations run; `update/default/tennis` is the default preset at tennis' sizes.
+//! `update/plain/AGENTSxWIDTHxBATCH` is plain MADDPG with two hidden layers and separate policies, the algorithm of
+//! public PyTorch implementations. `update/default/tennis` is the default preset with tennis' observation and action
+//! sizes.
 
 use std::hint::black_box;
 
 use bevy_maddpg::{
-    games::tennis,
-    learner::{DeviceChoice, Learner, LearnerConfig, Preset},
+    learner::{Device, DeviceChoice, Learner, LearnerConfig, Preset},
     policy::{AgentSpec, ArenaSpec},
     random::stream,
     transition::TransitionBlock,
 };
-use candle_core::Device;
+use bevy_maddpg_lab::{catalog::Tennis, game::Game};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::RngExt;
 
@@ -52,10 +52,10 @@ fn plain(
 }
 
 fn updates(criterion: &mut Criterion) {
-    updates_on(&Device::Cpu, "update", criterion);
+    updates_on(&Device::cpu(), "update", criterion);
     if cfg!(feature = "cuda") {
-        let gpu = DeviceChoice::Cuda.open(&LearnerConfig::default(), &tennis::spec());
-        updates_on(&gpu.expect("a build with `cuda` is measured on a GPU"), "update/cuda", criterion);
+        let gpu = DeviceChoice::Cuda.open(&LearnerConfig::default(), &Tennis.spec());
+        updates_on(&gpu.expect("the feature `cuda` needs a GPU"), "update/cuda", criterion);
     }
 }
 
@@ -68,7 +68,7 @@ fn updates_on(device: &Device, group: &str, criterion: &mut Criterion) {
     bench("plain/3x64x1024", plain([3, 64, 1024], [18, 5], device));
     bench("plain/2x256x256", plain([2, 256, 256], [24, 2], device));
     bench("plain/2x128x256", plain([2, 128, 256], [24, 2], device));
-    bench("default/tennis", filled(Preset::Matd3.config().learner, tennis::spec(), device));
+    bench("default/tennis", filled(Preset::Matd3.config().learner, Tennis.spec(), device));
 }
 
 criterion_group!(benches, updates);

@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use bevy::prelude::*;
-use bevy_maddpg::prelude::*;
+use bevy_maddpg::{headless, prelude::*};
 
 const ARENAS: usize = 32;
 /// Mean return that counts as learned: -0.3 flies the shortest way, -3 stays where it is.
@@ -23,7 +23,7 @@ struct Drone {
 }
 
 fn main() {
-    let mut app = if is_headless() { bevy_maddpg::headless::app(5) } else { App::new() };
+    let mut app = if is_headless() { headless::app(5) } else { App::new() };
     let training = MaddpgPlugins::train(TrainingConfig::default());
     if is_headless() {
         app.add_plugins(training.with_training(|training| training.pace = Pace::Balanced));
@@ -34,20 +34,20 @@ fn main() {
         .add_systems(Startup, spawn)
         .add_systems(Reset, place)
         .add_systems(Observe, sense)
-        .add_systems(FixedUpdate, (fly.in_set(AgentSystems::Act), judge.in_set(AgentSystems::Reward)))
+        .add_systems(FixedUpdate, (fly, judge).chain())
         .add_systems(Last, report);
     if !is_headless() {
         app.run();
         return;
     }
-    bevy_maddpg::headless::start(&mut app);
+    headless::start(&mut app);
     while app.should_exit().is_none() {
         app.update();
     }
 }
 
 fn is_headless() -> bool {
-    std::env::args().any(|argument| argument == "--headless") || !bevy_maddpg::headless::display_is_present()
+    std::env::args().any(|argument| argument == "--headless") || !headless::display_is_present()
 }
 
 fn spawn(mut commands: Commands) {
@@ -58,9 +58,9 @@ fn spawn(mut commands: Commands) {
     commands.spawn(Camera2d);
 }
 
-fn place(episodes: Query<&Episode>, mut drones: Query<(&mut Drone, &InArena)>, mut turn: Local<u32>) {
+fn place(resets: ArenasToReset, mut drones: Query<(&mut Drone, &InArena)>, mut turn: Local<u32>) {
     for (mut drone, place) in &mut drones {
-        if episodes.get(place.arena).is_ok_and(Episode::needs_reset) {
+        if resets.contains(place.arena) {
             *turn += 1;
             let target = Vec2::from_angle(*turn as f32 * 2.4) * (0.5 + 0.5 * (*turn as f32 * 0.618).fract());
             *drone = Drone { target, ..default() };

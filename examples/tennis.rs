@@ -9,23 +9,8 @@
 
 use std::process::ExitCode;
 
-use bevy_maddpg::{
-    experiment::Experiment,
-    games::tennis::{self, TennisPlugin},
-    watch::tennis::TennisScenePlugin,
-};
+use bevy_maddpg_lab::{catalog::Tennis, experiment::Experiment};
 
 fn main() -> ExitCode {
-    Experiment::new("tennis", tennis::spec(), |app, setup| {
-        app.add_plugins(TennisPlugin { arenas: setup.arenas, seed: setup.seed, ..Default::default() });
-    })
-    .with_title("Tennis: two agents learn to rally")
-    .with_scene(|app, setup| {
-        app.add_plugins(TennisScenePlugin { human: setup.human, ..Default::default() });
-    })
-    .with_score(tennis::score)
-    .with_settings(tennis::adapt)
-    .with_solved(tennis::SOLVED)
-    .with_decision_period(tennis::DECISION_PERIOD)
-    .run()
+    Experiment::new(Tennis).run()
 }

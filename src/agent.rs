@@ -11,27 +11,42 @@ use bevy::{
 ///
 /// Agents of the same `behavior` share one policy. Put the agent into an arena with
 /// [`InArena`](crate::arena::InArena).
-#[derive(Component, Debug, Clone, PartialEq, Eq)]
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// fn spawn(mut commands: Commands) {
+///     let arena = commands.spawn(Arena::with_time_limit(200)).id();
+///     // A guard observes 6 numbers and acts with 2. Its policy sees the last 3 observations.
+///     commands.spawn((Agent::new("guard", 6, 2).with_frames(3), InArena::slot(arena, 0)));
+/// }
+/// # let mut app = App::new();
+/// # app.add_systems(Startup, spawn).update();
+/// ```
+#[derive(Component, Reflect, Debug, Clone, PartialEq, Eq)]
 #[component(immutable, on_insert = fit_to_agent)]
+#[reflect(Component)]
 #[require(Observation, Action, Reward)]
 pub struct Agent {
     /// Name of the policy it acts by.
     pub behavior: String,
-    /// Numbers that [`Observation::write`] takes: one frame.
+    /// Numbers in one observation: the length that [`Observation::write`] takes.
     pub observation_size: usize,
     /// Numbers in its [`Action`].
     pub action_size: usize,
-    /// Last frames that its policy sees, oldest first; frames before the episode's first are zeros.
+    /// Observations that its policy sees at once: the last few, oldest first. Those before the start of the episode are
+    /// zeros.
     pub frames: usize,
 }
 
 impl Agent {
-    /// An agent that sees one frame of `observation_size` numbers and acts with `action_size` numbers.
+    /// An agent that observes `observation_size` numbers and acts with `action_size` numbers.
     pub fn new(behavior: impl Into<String>, observation_size: usize, action_size: usize) -> Self {
         Self { behavior: behavior.into(), observation_size, action_size, frames: 1 }
     }
 
-    /// The same agent with the last `frames` frames stacked into what its policy sees.
+    /// Lets the policy see the last `frames` observations at once (frame stacking).
     #[must_use]
     pub fn with_frames(mut self, frames: usize) -> Self {
         self.frames = frames.max(1);
@@ -52,15 +67,16 @@ fn fit_to_agent(mut world: DeferredWorld, context: HookContext) {
     }
 }
 
-/// What the agent senses. Written by the game in the [`Observe`](crate::rollout::Observe) schedule.
-#[derive(Component, Debug, Clone, Default)]
+/// What the agent senses. The game writes it in the schedule [`Observe`](crate::rollout::Observe).
+#[derive(Component, Reflect, Debug, Clone, Default)]
+#[reflect(Component)]
 pub struct Observation {
     frame: Vec<f32>,
     stack: Vec<f32>,
 }
 
 impl Observation {
-    /// Writes the present frame; any units, finite numbers. The learner scales them itself.
+    /// Writes the current observation: finite numbers in any unit. The learner normalizes them.
     ///
     /// # Panics
     /// If the length is not the agent's `observation_size`.
@@ -68,22 +84,22 @@ impl Observation {
         assert_eq!(
             frame.len(),
             self.frame.len(),
-            "Observation::write takes as many numbers as the Agent's observation_size"
+            "Observation::write takes exactly as many numbers as the Agent's observation_size"
         );
         self.frame.copy_from_slice(frame);
     }
 
-    /// The frame last written.
+    /// The observation last written.
     pub fn frame(&self) -> &[f32] {
         &self.frame
     }
 
-    /// What the policy saw at the last decision: the stacked frames, oldest first.
+    /// What the policy saw at the last decision: the last observations, oldest first.
     pub fn stacked(&self) -> &[f32] {
         &self.stack
     }
 
-    /// Moves the stack on by the present frame.
+    /// Appends the current observation to the stack and drops the oldest.
     pub(crate) fn push_frame(&mut self) {
         let size = self.frame.len();
         self.stack.copy_within(size.., 0);
@@ -91,15 +107,15 @@ impl Observation {
         self.stack[start..].copy_from_slice(&self.frame);
     }
 
-    /// Forgets all frames.
+    /// Sets all stacked observations to zero.
     pub(crate) fn clear(&mut self) {
         self.stack.fill(0.0);
     }
 }
 
-/// What the agent does until the next decision: numbers in -1 to 1. Read by the game in
-/// [`AgentSystems::Act`](crate::rollout::AgentSystems::Act).
-#[derive(Component, Debug, Clone, Default, PartialEq)]
+/// What the agent does until the next decision: numbers in -1 to 1. The game reads them in its own step and applies them.
+#[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
+#[reflect(Component)]
 pub struct Action(pub(crate) Vec<f32>);
 
 impl Deref for Action {
@@ -110,16 +126,16 @@ impl Deref for Action {
     }
 }
 
-/// What the agent earns. Added to by the game in
-/// [`AgentSystems::Reward`](crate::rollout::AgentSystems::Reward).
-#[derive(Component, Debug, Clone, Default, PartialEq)]
+/// What the agent earns. The game adds to it in its own step.
+#[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
+#[reflect(Component)]
 pub struct Reward {
     pub(crate) decision: f32,
     pub(crate) episode: f32,
 }
 
 impl Reward {
-    /// Adds to the reward of the present decision; any unit, finite.
+    /// Adds to the reward of the current decision: a finite number in any unit.
     pub fn add(&mut self, reward: f32) {
         debug_assert!(reward.is_finite(), "Reward::add takes finite numbers, found {reward}");
         self.decision += reward;
@@ -132,10 +148,12 @@ impl Reward {
     }
 }
 
-/// Takes an agent over: its actions are these numbers, not the policy's. Remove it to hand the agent back.
+/// Replaces the policy's actions by these numbers, for example while a person or a script plays. Remove it to hand the
+/// agent back to its policy.
 ///
-/// What happens is learned from all the same: the learner is off-policy.
-#[derive(Component, Debug, Clone, PartialEq)]
+/// The learner still learns from what happens, because it is off-policy.
+#[derive(Component, Reflect, Debug, Clone, PartialEq)]
+#[reflect(Component)]
 pub struct ActionOverride(pub Vec<f32>);
 
 #[cfg(test)]

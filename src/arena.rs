@@ -1,14 +1,15 @@
 //! The arena: agents that share an episode.
 
-use bevy::prelude::*;
+use bevy::{ecs::system::SystemParam, prelude::*};
 
 /// A place where agents play episodes together. Its agents point to it with [`InArena`].
 ///
-/// A world can hold any number of arenas with the same agents; they are stepped and decided for together.
-#[derive(Component, Debug, Clone, Default, PartialEq, Eq)]
+/// A world can hold any number of arenas, all with the same agents. The policies decide for all of them at once.
+#[derive(Component, Reflect, Debug, Clone, Default, PartialEq, Eq)]
 #[require(Episode)]
+#[reflect(Component)]
 pub struct Arena {
-    /// Decisions after which an episode is truncated; `None` is never.
+    /// Decisions after which an episode is truncated; `None` means never.
     pub time_limit: Option<u32>,
 }
 
@@ -19,15 +20,16 @@ impl Arena {
     }
 }
 
-/// Puts an agent into an arena, at a slot. The slots of an arena go from 0 up without gaps and fix the order of the
-/// agents in joint observations, actions and rewards.
-#[derive(Component, Debug, Clone, PartialEq, Eq)]
+/// Puts an agent into an arena, at a slot. The slots of an arena are numbered from 0 without gaps. They fix the order of
+/// the agents in joint observations, actions and rewards.
+#[derive(Component, Reflect, Debug, Clone, PartialEq, Eq)]
+#[reflect(Component)]
 #[relationship(relationship_target = ArenaAgents)]
 pub struct InArena {
     /// The entity with the [`Arena`].
     #[relationship]
     pub arena: Entity,
-    /// The agent's place in joint vectors.
+    /// The agent's position in joint vectors.
     pub slot: usize,
 }
 
@@ -39,12 +41,33 @@ impl InArena {
 }
 
 /// The agents of an arena, in no order. Despawning the arena despawns them.
-#[derive(Component, Debug, Default)]
+#[derive(Component, Reflect, Debug, Default)]
+#[reflect(Component)]
 #[relationship_target(relationship = InArena, linked_spawn)]
 pub struct ArenaAgents(Vec<Entity>);
 
-/// Where the arena's episode stands.
-#[derive(Component, Debug, Clone, Default, PartialEq)]
+/// The state of an arena's episode. The game ends the episode with [`terminate`](Self::terminate) or
+/// [`truncate`](Self::truncate).
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// /// The runner is caught: the episode ends, and both agents are rewarded.
+/// fn catch(mut episodes: Query<&mut Episode>, mut agents: Query<(&InArena, &Transform, &mut Reward)>) {
+///     for (place, transform, mut reward) in &mut agents {
+///         if transform.translation.length() < 1.0 {
+///             reward.add(1.0);
+///             if let Ok(mut episode) = episodes.get_mut(place.arena) {
+///                 episode.terminate();
+///             }
+///         }
+///     }
+/// }
+/// # bevy::ecs::system::assert_is_system(catch);
+/// ```
+#[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
+#[reflect(Component)]
 pub struct Episode {
     status: EpisodeStatus,
     pub(crate) decisions: u32,
@@ -52,48 +75,47 @@ pub struct Episode {
     pub(crate) exploration_scale: f32,
 }
 
-/// How an episode stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Whether an episode is running, and how it ended.
+#[derive(Reflect, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EpisodeStatus {
     /// The arena has not been reset yet.
     #[default]
     New,
-    /// Agents play.
+    /// The agents play.
     Running,
-    /// The game ended it: what follows is worth nothing to the agents.
+    /// The game ended it. No reward can follow, and the learner knows that.
     Terminated,
-    /// It was cut off, by a time limit for example: what would follow is still worth something, and the learner
-    /// counts it.
+    /// It was cut off, for example by a time limit. The learner estimates the rewards that would have followed.
     Truncated,
 }
 
 impl Episode {
-    /// Ends the episode for a reason of the game: a fault, a goal, a death.
+    /// Ends the episode by the rules of the game: a fault, a goal, a death.
     pub fn terminate(&mut self) {
         if self.status == EpisodeStatus::Running {
             self.status = EpisodeStatus::Terminated;
         }
     }
 
-    /// Cuts the episode off for a reason outside the game.
+    /// Cuts the episode off for a reason that is not part of the game, such as a time limit.
     pub fn truncate(&mut self) {
         if self.status == EpisodeStatus::Running {
             self.status = EpisodeStatus::Truncated;
         }
     }
 
-    /// How the episode stands.
+    /// Whether the episode is running, and how it ended.
     pub fn status(&self) -> EpisodeStatus {
         self.status
     }
 
-    /// Whether agents play.
+    /// Whether the agents play.
     pub fn is_running(&self) -> bool {
         self.status == EpisodeStatus::Running
     }
 
-    /// Whether the arena is to be set up for a new episode: true in the [`Reset`](crate::rollout::Reset) schedule
-    /// for the arenas that are new or have ended.
+    /// Whether the game must set the arena up for a new episode. True in the schedule [`Reset`](crate::rollout::Reset)
+    /// for arenas that are new and for arenas whose episode has ended; see [`ArenasToReset`].
     pub fn needs_reset(&self) -> bool {
         self.status != EpisodeStatus::Running
     }
@@ -124,14 +146,47 @@ impl Episode {
     }
 }
 
-/// What a game measures in an episode beside returns: goals, touches, distances. On the entity with the [`Arena`],
-/// where the game has any; the game sets it in [`AgentSystems::Reward`](crate::rollout::AgentSystems::Reward), and
-/// each [`EpisodeEnded`] carries it.
-#[derive(Component, Debug, Clone, Default, PartialEq)]
+/// The arenas that the game must set up for a new episode. For systems in the schedule [`Reset`](crate::rollout::Reset).
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// fn place(resets: ArenasToReset, mut agents: Query<(&InArena, &mut Transform)>) {
+///     for (place, mut transform) in &mut agents {
+///         if resets.contains(place.arena) {
+///             *transform = Transform::IDENTITY;
+///         }
+///     }
+/// }
+/// # let mut app = App::new();
+/// # app.add_plugins(RolloutPlugin::default()).add_systems(Reset, place);
+/// ```
+#[derive(SystemParam, Debug)]
+pub struct ArenasToReset<'w, 's> {
+    episodes: Query<'w, 's, (Entity, &'static Episode)>,
+}
+
+impl ArenasToReset<'_, '_> {
+    /// Whether this arena must be set up.
+    pub fn contains(&self, arena: Entity) -> bool {
+        self.episodes.get(arena).is_ok_and(|(_, episode)| episode.needs_reset())
+    }
+
+    /// All arenas that must be set up.
+    pub fn iter(&self) -> impl Iterator<Item = Entity> {
+        self.episodes.iter().filter(|(_, episode)| episode.needs_reset()).map(|(arena, _)| arena)
+    }
+}
+
+/// What a game measures in an episode in addition to returns, such as goals, touches or distances. Insert it on the entity with
+/// the [`Arena`] and update it in the game's own step; each [`EpisodeEnded`] carries it.
+#[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
+#[reflect(Component)]
 pub struct Measures(Vec<(String, f32)>);
 
 impl Measures {
-    /// Measures of these names, zero as yet.
+    /// Measures of these names, each zero.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self(names.into_iter().map(|name| (name.into(), 0.0)).collect())
     }
@@ -147,10 +202,29 @@ impl Measures {
     }
 }
 
-/// Written when an episode has ended, before the arena is reset.
-#[derive(Message, Debug, Clone, PartialEq)]
+/// An episode has ended, and its arena is about to be reset.
+///
+/// It is written as a message for systems that read all episodes, and triggered as an event on the arena for observers:
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// fn celebrate(episode: On<EpisodeEnded>) {
+///     println!("the episode in {} ended with the returns {:?}", episode.arena, episode.returns);
+/// }
+///
+/// fn spawn(mut commands: Commands) {
+///     commands.spawn(Arena::with_time_limit(100)).observe(celebrate);
+/// }
+/// # let mut app = App::new();
+/// # app.add_systems(Startup, spawn).update();
+/// ```
+#[derive(Message, EntityEvent, Reflect, Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct EpisodeEnded {
     /// The arena.
+    #[event_target]
     pub arena: Entity,
     /// Its index among the arenas, in the order of their entities.
     pub index: usize,
@@ -160,10 +234,25 @@ pub struct EpisodeEnded {
     pub decisions: u32,
     /// Whether it was cut off rather than ended by the game.
     pub truncated: bool,
-    /// Scale of the exploration noise it was played with.
+    /// Scale of the exploration noise in the episode.
     pub exploration_scale: f32,
     /// What the game measured in the episode.
     pub measures: Measures,
+}
+
+impl EpisodeEnded {
+    /// An episode of `arena` with these returns, for tests of systems that read episodes. All other fields are zero.
+    pub fn new(arena: Entity, returns: Vec<f32>) -> Self {
+        Self {
+            arena,
+            index: 0,
+            returns,
+            decisions: 0,
+            truncated: false,
+            exploration_scale: 0.0,
+            measures: Measures::default(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -181,6 +270,21 @@ mod tests {
         assert_eq!(episode.status(), EpisodeStatus::Truncated);
         episode.begin(0.2);
         assert_eq!((episode.number(), episode.is_running()), (1, true));
+    }
+
+    #[test]
+    fn arenas_to_reset_are_those_that_are_new_or_have_ended() {
+        let mut world = World::new();
+        let mut running = Episode::default();
+        running.begin(0.0);
+        let mut ended = running.clone();
+        ended.truncate();
+        let [new, running, ended] =
+            [Episode::default(), running, ended].map(|episode| world.spawn(episode).id());
+        let mut state = bevy::ecs::system::SystemState::<ArenasToReset>::new(&mut world);
+        let resets = state.get(&world).unwrap();
+        assert_eq!(resets.iter().collect::<Vec<_>>(), [new, ended]);
+        assert!(resets.contains(new) && !resets.contains(running) && resets.contains(ended));
     }
 
     #[test]

@@ -1,18 +1,18 @@
-//! Apps without a window, stepped by hand as fast as the machine can.
+//! Apps without a window, which run as fast as the machine can.
 //!
 //! ```
 //! use bevy::prelude::*;
 //! use bevy_maddpg::headless;
 //!
 //! #[derive(Resource, Default)]
-//! struct Ticks(u32);
+//! struct Steps(u32);
 //!
 //! let mut app = headless::app(5);
-//! app.init_resource::<Ticks>().add_systems(FixedUpdate, |mut ticks: ResMut<Ticks>| ticks.0 += 1);
+//! app.init_resource::<Steps>().add_systems(FixedUpdate, |mut steps: ResMut<Steps>| steps.0 += 1);
 //! headless::start(&mut app);
 //! app.update();
 //! app.update();
-//! assert_eq!(app.world().resource::<Ticks>().0, 10, "five fixed steps an update");
+//! assert_eq!(app.world().resource::<Steps>().0, 10, "five fixed steps an update");
 //! ```
 
 use std::time::Duration;
@@ -25,10 +25,10 @@ use bevy::{
     transform::systems::StaticTransformOptimizations,
 };
 
-/// An app whose every update is `ticks` fixed steps, on one thread: many small arenas are stepped faster so.
+/// An app that runs `steps` fixed steps per update, on one thread.
 ///
-/// Add plugins and systems, then call [`start`], then [`App::update`] as often as needed.
-pub fn app(ticks: u32) -> App {
+/// Add plugins and systems, call [`start`], then call [`App::update`] as often as needed.
+pub fn app(steps: u32) -> App {
     let mut app = App::new();
     let one_thread = TaskPoolThreadAssignmentPolicy { max_threads: 1, ..TaskPoolOptions::default().compute };
     let task_pools = TaskPoolPlugin {
@@ -38,11 +38,21 @@ pub fn app(ticks: u32) -> App {
         MinimalPlugins.build().disable::<ScheduleRunnerPlugin>().set(task_pools),
         TransformPlugin,
     ))
-    // Finding the trees that have not changed wakes other threads each update, which costs more than a tick of a
-    // few arenas, and rapier's own propagation would miss bodies with children.
+    // Finding the trees that have not changed wakes other threads at each update, which costs more than a step of a few
+    // arenas, and rapier's own propagation would miss bodies with children.
     .insert_resource(StaticTransformOptimizations::Disabled)
-    .insert_resource(TimeUpdateStrategy::FixedTimesteps(ticks));
-    let labels: [InternedScheduleLabel; 10] = [
+    .insert_resource(TimeUpdateStrategy::FixedTimesteps(steps));
+    run_on_one_thread(&mut app);
+    app
+}
+
+/// Makes Bevy's own schedules run their systems one after another. Many small arenas are stepped faster so, because a
+/// multi-threaded executor spends more time waking threads than their systems take. Only for an app that is yours.
+pub fn run_on_one_thread(app: &mut App) {
+    let labels: [InternedScheduleLabel; 14] = [
+        PreStartup.intern(),
+        Startup.intern(),
+        PostStartup.intern(),
         First.intern(),
         PreUpdate.intern(),
         Update.intern(),
@@ -51,6 +61,7 @@ pub fn app(ticks: u32) -> App {
         RunFixedMainLoop.intern(),
         FixedFirst.intern(),
         FixedPreUpdate.intern(),
+        FixedUpdate.intern(),
         FixedPostUpdate.intern(),
         FixedLast.intern(),
     ];
@@ -59,12 +70,11 @@ pub fn app(ticks: u32) -> App {
             schedule.set_executor(SingleThreadedExecutor::new());
         });
     }
-    app
 }
 
-/// Makes an app ready for [`App::update`] by hand, and runs its startup systems.
+/// Prepares an app for calls of [`App::update`], and runs its startup systems.
 pub fn start(app: &mut App) {
-    // The clamp on long frames must not swallow fixed steps.
+    // Bevy's limit on the length of a frame must not drop fixed steps.
     app.world_mut().resource_mut::<Time<Virtual>>().set_max_delta(Duration::from_secs(3600));
     app.finish();
     app.cleanup();
@@ -72,11 +82,11 @@ pub fn start(app: &mut App) {
     app.update();
 }
 
-/// Whether a window can be opened here: false on a Unix machine whose environment names no display.
+/// Whether a window can be opened: false on a Unix machine whose environment names no display.
 pub fn display_is_present() -> bool {
     if !cfg!(all(unix, not(target_os = "macos"))) {
         return true;
     }
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    is_set("DISPLAY") || (cfg!(feature = "wayland") && is_set("WAYLAND_DISPLAY"))
+    is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
 }

@@ -1,16 +1,15 @@
-//! Agents that learn **inside the game**: multi-agent DDPG for [Bevy](https://bevy.org), in one process and one
-//! language.
+//! Agents that learn **inside the game**: multi-agent deep reinforcement learning for [Bevy](https://bevy.org).
 //!
 //! An agent is an entity with an [`Observation`](agent::Observation), an [`Action`](agent::Action) and a
-//! [`Reward`](agent::Reward). It plays in an [`Arena`](arena::Arena), with others or alone; a learner on a thread of its
-//! own makes policies of what is experienced, and the weights that act are swapped while the game runs.
+//! [`Reward`](agent::Reward). It plays in an [`Arena`](arena::Arena), alone or with others. A learner on its own thread
+//! trains policies from that experience, and the game switches to the newest policy while it runs.
 //!
 //! # Quick start
 //!
 //! Twenty walkers on a line learn to stand at zero:
 //!
 //! ```
-//! # #[cfg(all(feature = "game", feature = "learner"))] {
+//! # #[cfg(feature = "learner")] {
 //! use bevy::prelude::*;
 //! use bevy_maddpg::prelude::*;
 //!
@@ -22,7 +21,7 @@
 //!     .add_systems(Startup, spawn)
 //!     .add_systems(Reset, place)
 //!     .add_systems(Observe, sense)
-//!     .add_systems(FixedUpdate, (walk.in_set(AgentSystems::Act), judge.in_set(AgentSystems::Reward)));
+//!     .add_systems(FixedUpdate, (walk, judge).chain());
 //! bevy_maddpg::headless::start(&mut app); // or app.run()
 //! app.update();
 //! assert_eq!(app.world().resource::<RolloutClock>().decisions, 20);
@@ -34,9 +33,9 @@
 //!     }
 //! }
 //!
-//! fn place(episodes: Query<&Episode>, mut walkers: Query<(&InArena, &mut Position)>) {
+//! fn place(resets: ArenasToReset, mut walkers: Query<(&InArena, &mut Position)>) {
 //!     for (place, mut position) in &mut walkers {
-//!         if episodes.get(place.arena).is_ok_and(Episode::needs_reset) {
+//!         if resets.contains(place.arena) {
 //!             position.0 = 1.0;
 //!         }
 //!     }
@@ -62,137 +61,143 @@
 //! # }
 //! ```
 //!
-//! A game that ships adds [`MaddpgPlugins::play`](plugin::MaddpgPlugins::play) with a
-//! [`PolicySnapshot`](policy::PolicySnapshot) instead, and builds without the feature `learner`: nothing else changes.
+//! To ship what was learned, add [`MaddpgPlugins::play`](plugin::MaddpgPlugins::play) with a
+//! [`PolicySnapshot`](policy::PolicySnapshot) instead of `train`, and build without the feature `learner`. Nothing else
+//! changes.
 //!
-//! # Concepts, in the order in which data flows
+//! # Concepts
 //!
-//! **Arena and agents.** An [`Arena`](arena::Arena) is an entity; its agents point to it with
-//! [`InArena`](arena::InArena), each at a slot. The slot fixes the agent's place in joint vectors. All arenas of a world
-//! have the same agents; they are stepped and decided for together, so many arenas cost little more than one.
-//! Agents of the same behavior name share a policy.
+//! They are listed in the order in which data flows.
 //!
-//! **Tick and decision.** A tick is one run of the schedule that the app chose, [`FixedUpdate`](bevy::app::FixedUpdate)
-//! by default. Every `decision_period` ticks (5 by default) the policies are asked; between decisions the action is held
-//! and the reward added up. A *joint decision* is one decision of one arena.
+//! **Arena and agents.** An [`Arena`](arena::Arena) is an entity. Its agents point to it with
+//! [`InArena`](arena::InArena), each at a slot, which is the agent's index in joint vectors. All arenas of a world have
+//! the same agents, and the policies decide for all of them at once, so many arenas cost little more than one. Agents
+//! with the same behavior name share a policy.
 //!
-//! **Observation.** The game writes it in the schedule [`Observe`](rollout::Observe). With
-//! [`Agent::with_frames`](agent::Agent::with_frames) the policy sees the last few. Any units: the learner scales
-//! observations by their running mean and deviation.
+//! **Step and decision.** The agents' step surrounds a step of the game: the agents decide before it and are judged
+//! after it. By default this is Bevy's fixed step, so the game's systems and its physics can be in any of Bevy's fixed
+//! schedules. A game whose logic is in [`Update`](bevy::app::Update) sets [`StepTiming::Frame`](rollout::StepTiming).
+//! The policies are asked every `decision_period` steps, 5 by default. Between decisions the action is held and the
+//! rewards are added up. A *joint decision* is one decision of all agents of one arena.
 //!
-//! **Action.** Numbers in -1 to 1, made of the policy's output and [exploration noise](exploration). The game reads them
-//! in [`AgentSystems::Act`](rollout::AgentSystems::Act).
+//! **Observation.** The game writes it in the schedule [`Observe`](rollout::Observe): finite numbers in any unit, since
+//! the learner normalizes them. With [`Agent::with_frames`](agent::Agent::with_frames) the policy sees the last few
+//! observations at once.
 //!
-//! **Reward and episode.** The game adds rewards and ends episodes in
-//! [`AgentSystems::Reward`](rollout::AgentSystems::Reward). [`Episode::terminate`](arena::Episode::terminate) says that
-//! what follows is worth nothing; [`Episode::truncate`](arena::Episode::truncate) and time limits cut an episode off,
-//! and the learner counts what would have followed. Ended arenas are observed once more, then set up anew by the game in
-//! the schedule [`Reset`](rollout::Reset).
+//! **Action.** Numbers in -1 to 1: the policy's output plus [exploration noise](exploration). The game reads them in its
+//! own step.
 //!
-//! **Learner.** [`Learner`](learner::Learner) keeps joint transitions in a replay buffer and updates all policies by
-//! MADDPG with TD3's remedies; every number is a field of [`TrainingConfig`](learner::TrainingConfig). It runs on a
-//! thread; the game and it keep step by a [`Pace`](learner::Pace).
+//! **Reward and episode.** The game adds rewards and ends episodes in its own step.
+//! [`Episode::terminate`](arena::Episode::terminate) means that no reward can follow.
+//! [`Episode::truncate`](arena::Episode::truncate) and time limits only cut the episode off: the learner estimates what
+//! would have followed. Arenas whose episode has ended are observed once more; then the game sets them up again in the
+//! schedule [`Reset`](rollout::Reset).
 //!
-//! **Policy.** A [`PolicySnapshot`](policy::PolicySnapshot) is immutable, has a version, acts without candle, and is
-//! saved as one `.safetensors` file. [`ActingPolicy`](rollout::ActingPolicy) swaps it at any time.
+//! **Learner.** [`Learner`](learner::Learner) stores joint transitions in a replay buffer and updates all policies with
+//! MADDPG and the improvements of TD3. Every number is a field of [`TrainingConfig`](learner::TrainingConfig). The
+//! learner runs on its own thread; [`Pace`](learner::Pace) sets how the game and the learner stay in step.
 //!
-//! # A tick
+//! **Policy.** A [`PolicySnapshot`](policy::PolicySnapshot) holds the policies of all agents. It is immutable and is
+//! saved as one `.safetensors` file. [`ActingPolicy`](rollout::ActingPolicy) replaces it at any time.
 //!
-//! | set or schedule | whose | what happens |
+//! # The order of a step
+//!
+//! | schedule | whose systems | what happens |
 //! |---|---|---|
-//! | [`AgentSystems::Decide`](rollout::AgentSystems::Decide) | rollout | at a decision: [`Observe`](rollout::Observe) runs, transitions are completed and handed over, policies are asked |
-//! | [`AgentSystems::Act`](rollout::AgentSystems::Act) | game | actions become forces, velocities, moves |
-//! | [`AgentSystems::Simulate`](rollout::AgentSystems::Simulate) | game or physics | the world moves on |
-//! | [`AgentSystems::Reward`](rollout::AgentSystems::Reward) | game | rewards are added, episodes ended |
-//! | [`AgentSystems::End`](rollout::AgentSystems::End) | rollout | time limits; where episodes ended: [`Observe`](rollout::Observe), recording, [`Reset`](rollout::Reset) |
+//! | [`StepStart`](rollout::StepStart) | this crate | at a decision: [`Observe`](rollout::Observe) runs, transitions are completed and sent to the learner, policies are asked |
+//! | Bevy's schedules, such as [`FixedUpdate`](bevy::app::FixedUpdate) | game and physics | actions are applied, the world moves on, rewards are added, episodes end |
+//! | [`StepEnd`](rollout::StepEnd) | this crate | time limits apply; for ended episodes, [`Observe`](rollout::Observe), recording, [`Reset`](rollout::Reset) |
 //!
-//! # Components, resources, messages
+//! The plugin is a guest in the app: it adds these four schedules, runs them on one thread, and leaves the executor of
+//! every other schedule as it is.
+//!
+//! # With a physics engine
+//!
+//! Physics in [`FixedUpdate`](bevy::app::FixedUpdate) (bevy_rapier's choice) or in
+//! [`FixedPostUpdate`](bevy::app::FixedPostUpdate) (avian's default) needs no configuration. Systems that reward what
+//! physics has done run after it, for example in [`FixedLast`](bevy::app::FixedLast):
+//!
+//! ```ignore
+//! use avian3d::prelude::*;
+//!
+//! app.add_plugins((PhysicsPlugins::default(), MaddpgPlugins::train(TrainingConfig::default())))
+//!     .add_systems(Startup, spawn)
+//!     .add_systems(Reset, place)             // set position and velocity of the bodies
+//!     .add_systems(Observe, sense)           // read them
+//!     .add_systems(FixedUpdate, push)        // the action becomes a force
+//!     .add_systems(FixedLast, judge);        // after avian's step in FixedPostUpdate
+//! ```
+//!
+//! # Components, resources and messages
 //!
 //! | item | on or in | purpose |
 //! |---|---|---|
 //! | [`Agent`](agent::Agent) | agent | behavior, sizes, frames; requires the next three |
 //! | [`Observation`](agent::Observation), [`Action`](agent::Action), [`Reward`](agent::Reward) | agent | what it senses, does and earns |
-//! | [`ActionOverride`](agent::ActionOverride) | agent | someone else decides: a person, a script |
-//! | [`InArena`](arena::InArena) | agent | arena and slot |
-//! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; how the episode stands |
-//! | [`Measures`](arena::Measures) | arena | what the game counts beside rewards, if it does |
+//! | [`ActionOverride`](agent::ActionOverride) | agent | a person or a script decides instead of the policy |
+//! | [`InArena`](arena::InArena) | agent | its arena and slot |
+//! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; the state of the episode |
+//! | [`Measures`](arena::Measures) | arena | what the game measures in addition to rewards |
+//! | [`ArenasToReset`](arena::ArenasToReset) | system parameter | the arenas that the game must set up |
 //! | [`ActingPolicy`](rollout::ActingPolicy) | resource | the policy that acts |
-//! | [`Exploration`](rollout::Exploration) | resource | the noise, on or off |
+//! | [`Exploration`](rollout::Exploration) | resource | the exploration noise, on or off |
 //! | [`Training`](training::Training) | resource | the running learner: checkpoints, failures |
-//! | [`EpisodeEnded`](arena::EpisodeEnded), [`LearnerReport`](training::LearnerReport) | message | all that is to be known of learning |
+//! | [`EpisodeEnded`](arena::EpisodeEnded) | message, and event on the arena | an episode has ended |
+//! | [`LearnerReport`](training::LearnerReport) | message | losses, Q values and more, every 100 updates |
+//! | [`diagnostics`] | Bevy diagnostics | decisions per second, updates per second, waits, dropped transitions |
+//!
+//! Components implement [`Reflect`](bevy::reflect::Reflect), so inspectors, scenes and the remote protocol show them.
 //!
 //! # Features
 //!
-//! | feature | default | what it brings |
+//! | feature | default | what it adds |
 //! |---|---|---|
-//! | `game` | yes | agents, arenas, the rollout: enough to play trained policies |
-//! | `learner` | yes | the MADDPG learner; builds without Bevy |
-//! | `particle` | yes | the [particle worlds](games::particle) of the MADDPG paper |
-//! | `pendulum` | yes | the classic [pendulum](games::pendulum), for one agent |
-//! | `games` | yes | those and [tennis](games::tennis), on rapier |
-//! | `watch` | yes | the [window](watch): dashboard, learning curve, keys |
-//! | `experiment` | yes | a [training run](experiment) as a program: options, output folder, summary |
-//! | `wayland` | no | the window on Wayland; needs the system's wayland-client to build |
-//! | `cuda`, `metal` | no | training on the GPU; [`DeviceChoice`](learner::DeviceChoice) says when it is used |
-//! | `gpu-tests` | no | the tests that need a GPU |
+//! | `learner` | yes | training; without it, agents act by trained policies |
+//! | `cuda`, `metal` | no | training on the GPU; [`DeviceChoice`](learner::DeviceChoice) sets when it is used |
 //!
-//! Without any feature the crate is the policy alone: load a file, act.
+//! The crate `bevy_maddpg_lab` holds ready games, a training window and a training program.
 //!
 //! # Determinism
 //!
 //! The simulation takes the same fixed steps at every speed, in a window and headless. Every random number comes from a
-//! stream seeded by the run's seed and its purpose. In [lockstep](learner::Pace::Lockstep), the same seed and binary
-//! give the same policy file on the CPU, bit by bit; at the other paces the learner's timing differs from run to run.
+//! stream that is seeded by the run's seed and its purpose. In [lockstep](learner::Pace::Lockstep), the same seed and
+//! binary give the same policy file on the CPU, bit for bit. With the other paces the learner's timing differs from run to
+//! run.
 //!
 //! # Troubleshooting
 //!
-//! - *Nothing is learned, the saturation (share of `|a| > 0.95`) is near 1*: raise `action_penalty`; where
-//!   `normalize_values` is off, rewards may be too large: lower `reward_scale`.
-//! - *It gets there, but not exactly*: lower `gamma` to the few decisions after which an action shows, raise `target_noise`
-//!   (it smooths what the actors climb), widen the critics.
-//! - *Q values grow without end*: an episode end that is not [terminated](arena::Episode::terminate), or rewards each
-//!   tick that add up; lower `gamma`.
-//! - *The score stays at its start*: see whether any episode earns any reward by chance; if none does, reward a step
+//! - *Nothing is learned, and the saturation (share of `|a| > 0.95`) is near 1*: raise `action_penalty`. If
+//!   `normalize_values` is off, the rewards may be too large: lower `reward_scale`.
+//! - *Agents come close but stay imprecise*: shorten the horizon (lower `gamma`) to the time an action takes to pay off,
+//!   raise `target_noise`, which smooths the Q function that the actors maximize, or use wider critics.
+//! - *Q values grow without end*: the episode ends without [`terminate`](arena::Episode::terminate), or a reward is added
+//!   at each step and adds up. Lower `gamma`.
+//! - *The score stays where it started*: check whether any episode earns a reward by chance. If none does, reward a step
 //!   towards the goal, or explore more (`exploration.scale`).
-//! - *A physics body ignores its reset*: set position and velocity both, and give the body neither parent nor children.
-//! - *The learner failed*: [`Training::failure`](training::Training::failure) and the log say why; the game goes on with
+//! - *A physics body ignores its reset*: set both position and velocity, and give the body neither parent nor children.
+//! - *The learner failed*: [`Training::failure`](training::Training::failure) and the log say why. The game goes on with
 //!   the last good policy.
 
-#![warn(missing_docs)]
-#![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "game")]
 pub mod agent;
-#[cfg(feature = "game")]
 pub mod arena;
-#[cfg(feature = "experiment")]
-pub mod experiment;
-pub mod exploration;
-#[cfg(any(feature = "particle", feature = "pendulum"))]
-pub mod games;
-#[cfg(feature = "game")]
+pub mod diagnostics;
 pub mod headless;
-mod kernels;
-#[cfg(feature = "learner")]
-pub mod learner;
-#[cfg(feature = "game")]
 pub mod plugin;
-pub mod policy;
 pub mod prelude;
-pub mod random;
-#[cfg(feature = "game")]
 pub mod rollout;
-pub mod telemetry;
-mod tensor_file;
-#[cfg(all(feature = "game", feature = "learner"))]
+pub mod score;
+#[cfg(feature = "learner")]
+#[cfg_attr(docsrs, doc(cfg(feature = "learner")))]
 pub mod training;
-pub mod transition;
-#[cfg(feature = "watch")]
-pub mod watch;
 
-pub use tensor_file::FileError;
+#[cfg(feature = "learner")]
+#[cfg_attr(docsrs, doc(cfg(feature = "learner")))]
+pub use maddpg::learner;
+pub use maddpg::{FileError, exploration, policy, random, transition, write_atomically};
 
 /// The README's code is compiled with the documentation's.
-#[cfg(all(doctest, feature = "watch", feature = "learner"))]
+#[cfg(all(doctest, feature = "learner"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,105 +1,95 @@
-//! The plugin group: what an app adds to train or to play.
+//! The plugin group that an app adds to train agents or to let trained ones act.
 
-use bevy::{app::PluginGroupBuilder, ecs::schedule::ScheduleLabel, prelude::*};
+use bevy::{app::PluginGroupBuilder, prelude::*};
 
-#[cfg(feature = "learner")]
-use crate::learner::TrainingConfig;
 #[cfg(feature = "learner")]
 use crate::training::TrainingPlugin;
 use crate::{
+    diagnostics::DiagnosticsPlugin,
     policy::PolicySnapshot,
-    rollout::{ActingPolicy, RolloutPlugin},
+    rollout::{ActingPolicy, RolloutPlugin, StepTiming},
 };
 
-/// All that an app needs for its agents to act, and to learn.
+/// Everything that an app needs for its agents to act and to learn.
+///
+/// ```no_run
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// // While you develop: the agents learn.
+/// let training = MaddpgPlugins::train(TrainingConfig::default()).with_decision_period(3);
+/// // In the game that you ship: they act by what they have learned.
+/// let playing = MaddpgPlugins::play(PolicySnapshot::load("guard.safetensors")?).with_decision_period(3);
+/// let is_shipped = true;
+/// App::new().add_plugins((DefaultPlugins, if is_shipped { playing } else { training })).run();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// | plugin | purpose |
 /// |---|---|
-/// | [`RolloutPlugin`] | the step of all arenas: observe, decide, act, reward, end, reset |
+/// | [`RolloutPlugin`] | the agents' step: observe, decide, record, reset |
+/// | [`DiagnosticsPlugin`] | decisions per second and more, as Bevy diagnostics |
 /// | [`TrainingPlugin`] | with [`train`](Self::train): the learner in the background |
 /// | [`PlayPlugin`] | with [`play`](Self::play): a trained policy |
 #[derive(Debug, Clone)]
 pub struct MaddpgPlugins {
-    /// The step of the arenas.
+    /// The agents' step.
     pub rollout: RolloutPlugin,
+    pub(crate) policy: PolicySource,
+}
+
+/// Where the acting policy comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum PolicySource {
+    Trained(PlayPlugin),
     #[cfg(feature = "learner")]
-    training: Option<TrainingPlugin>,
-    play: Option<PlayPlugin>,
+    Learner(TrainingPlugin),
 }
 
 impl MaddpgPlugins {
-    /// Agents learn while they play.
-    #[cfg(feature = "learner")]
-    pub fn train(config: TrainingConfig) -> Self {
-        Self {
-            rollout: RolloutPlugin { exploration: config.exploration, ..RolloutPlugin::default() },
-            training: Some(TrainingPlugin { config: config.learner, ..TrainingPlugin::default() }),
-            play: None,
-        }
-    }
-
-    /// Agents play by a trained policy, without noise.
+    /// The agents act by a trained policy, without exploration noise.
     pub fn play(policy: PolicySnapshot) -> Self {
-        Self {
-            rollout: RolloutPlugin::default(),
-            #[cfg(feature = "learner")]
-            training: None,
-            play: Some(PlayPlugin { policy }),
-        }
+        Self { rollout: RolloutPlugin::default(), policy: PolicySource::Trained(PlayPlugin { policy }) }
     }
 
-    /// Seeds the exploration and the learner; default 0.
+    /// Seeds the exploration noise and the learner; default 0.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.rollout.seed = seed;
         #[cfg(feature = "learner")]
-        if let Some(training) = &mut self.training {
+        if let PolicySource::Learner(training) = &mut self.policy {
             training.seed = seed;
         }
         self
     }
 
-    /// Steps the arenas in another schedule than [`FixedUpdate`].
+    /// Says which step of the game the agents' step surrounds; default [`StepTiming::FixedStep`].
     #[must_use]
-    pub fn in_schedule(mut self, schedule: impl ScheduleLabel) -> Self {
-        self.rollout.schedule = schedule.intern();
+    pub fn with_timing(mut self, timing: StepTiming) -> Self {
+        self.rollout.timing = timing;
         self
     }
 
-    /// Ticks from one decision to the next; default 5.
+    /// Steps from one decision to the next; default 5.
     #[must_use]
-    pub fn with_decision_period(mut self, ticks: u32) -> Self {
-        self.rollout.decision_period = ticks;
-        self
-    }
-
-    /// Changes the training: pace, device, checkpoint to go on from.
-    #[cfg(feature = "learner")]
-    #[must_use]
-    pub fn with_training(mut self, change: impl FnOnce(&mut TrainingPlugin)) -> Self {
-        if let Some(training) = &mut self.training {
-            change(training);
-        }
+    pub fn with_decision_period(mut self, steps: u32) -> Self {
+        self.rollout.decision_period = steps;
         self
     }
 }
 
 impl PluginGroup for MaddpgPlugins {
     fn build(self) -> PluginGroupBuilder {
-        let mut group = PluginGroupBuilder::start::<Self>();
-        #[cfg(feature = "learner")]
-        if let Some(training) = self.training {
-            group = group.add(TrainingPlugin { schedule: self.rollout.schedule, ..training });
+        let group = PluginGroupBuilder::start::<Self>().add(self.rollout).add(DiagnosticsPlugin);
+        match self.policy {
+            PolicySource::Trained(play) => group.add(play),
+            #[cfg(feature = "learner")]
+            PolicySource::Learner(training) => group.add(training),
         }
-        group = group.add(self.rollout);
-        if let Some(play) = self.play {
-            group = group.add(play);
-        }
-        group
     }
 }
 
-/// Agents act by one trained policy. Needs [`RolloutPlugin`].
+/// Lets the agents act by a trained policy. Needs [`RolloutPlugin`].
 #[derive(Debug, Clone)]
 pub struct PlayPlugin {
     /// The policy.

@@ -1,14 +1,18 @@
-//! What a game needs most.
+//! What most games need.
 
-#[cfg(feature = "learner")]
-pub use crate::learner::{Pace, Preset, TrainingConfig};
-#[cfg(all(feature = "game", feature = "learner"))]
-pub use crate::training::{LearnerReport, Training};
-#[cfg(feature = "game")]
 pub use crate::{
     agent::{Action, ActionOverride, Agent, Observation, Reward},
-    arena::{Arena, ArenaAgents, Episode, EpisodeEnded, EpisodeStatus, InArena, Measures},
+    arena::{Arena, ArenaAgents, ArenasToReset, Episode, EpisodeEnded, EpisodeStatus, InArena, Measures},
     plugin::MaddpgPlugins,
-    rollout::{ActingPolicy, AgentSystems, Exploration, Observe, Reset, RolloutClock},
+    policy::PolicySnapshot,
+    rollout::{
+        ActingPolicy, AgentSystems, Exploration, Observe, Reset, RolloutClock, RolloutPlugin, StepEnd,
+        StepStart, StepTiming,
+    },
+    score::ScoreWindow,
 };
-pub use crate::{policy::PolicySnapshot, telemetry::ScoreWindow};
+#[cfg(feature = "learner")]
+pub use crate::{
+    learner::{Pace, Preset, TrainingConfig},
+    training::{LearnerReport, Training},
+};

@@ -1,52 +1,63 @@
 //! Training inside a running app: the learner's thread as a resource.
 
+mod wait;
+
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use bevy::{
-    ecs::{intern::Interned, schedule::ScheduleLabel},
-    prelude::*,
-};
+use bevy::prelude::*;
+
+use self::wait::WaitTimes;
 
 use crate::{
-    learner::{DeviceChoice, Learner, LearnerConfig, LearnerThread, Pace},
-    policy::PolicySlot,
-    rollout::{ActingPolicy, Arenas, DecideSystems, Experience, RolloutClock, decision_is_due},
-    telemetry::LearnerRecord,
+    learner::{DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace, TrainingConfig},
+    plugin::{MaddpgPlugins, PolicySource},
+    policy::LatestPolicy,
+    rollout::{
+        ActingPolicy, Arenas, DecideSystems, Experience, RolloutClock, RolloutPlugin, StepStart,
+        decision_is_due,
+    },
     transition::TransitionBlock,
 };
 
-/// Starts a learner as soon as there are arenas, feeds it and acts by its newest policy.
-/// Needs [`RolloutPlugin`](crate::rollout::RolloutPlugin).
-#[derive(Debug, Clone)]
+impl MaddpgPlugins {
+    /// The agents learn while they play.
+    pub fn train(config: TrainingConfig) -> Self {
+        Self {
+            rollout: RolloutPlugin { exploration: config.exploration, ..RolloutPlugin::default() },
+            policy: PolicySource::Learner(TrainingPlugin {
+                config: config.learner,
+                ..TrainingPlugin::default()
+            }),
+        }
+    }
+
+    /// Changes the training: pace, device, a checkpoint to continue from. Without a training, it changes nothing.
+    #[must_use]
+    pub fn with_training(mut self, change: impl FnOnce(&mut TrainingPlugin)) -> Self {
+        if let PolicySource::Learner(training) = &mut self.policy {
+            change(training);
+        }
+        self
+    }
+}
+
+/// Starts a learner as soon as there are arenas, sends it the agents' experience, and lets the agents act by its newest
+/// policy. Needs [`RolloutPlugin`], which must be added before it.
+#[derive(Debug, Clone, Default)]
 pub struct TrainingPlugin {
-    /// The schedule that the rollout runs in. Default: [`FixedUpdate`].
-    pub schedule: Interned<dyn ScheduleLabel>,
     /// The learner's settings.
     pub config: LearnerConfig,
-    /// How game and learner keep step. Default: the game never waits.
+    /// How the game and the learner stay in step. Default: the game never waits.
     pub pace: Pace,
-    /// Where the learner computes. Default: the faster of GPU and CPU.
+    /// The device that the learner computes on. Default: the faster of GPU and CPU.
     pub device: DeviceChoice,
     /// Seed of the weights and the sampling. Default: 0.
     pub seed: u64,
-    /// A checkpoint to go on from, with its settings and seed. Default: none.
+    /// A checkpoint to continue from, with its settings and seed. Default: none.
     pub resume: Option<PathBuf>,
-}
-
-impl Default for TrainingPlugin {
-    fn default() -> Self {
-        Self {
-            schedule: FixedUpdate.intern(),
-            config: LearnerConfig::default(),
-            pace: Pace::default(),
-            device: DeviceChoice::default(),
-            seed: 0,
-            resume: None,
-        }
-    }
 }
 
 impl Plugin for TrainingPlugin {
@@ -56,10 +67,11 @@ impl Plugin for TrainingPlugin {
             thread: None,
             spare: TransitionBlock::default(),
             wait_start: None,
+            waits: WaitTimes::default(),
         })
         .add_message::<LearnerReport>()
         .add_systems(
-            self.schedule,
+            StepStart,
             (
                 (start, synchronize.run_if(decision_is_due)).chain().in_set(DecideSystems::Synchronize),
                 hand_over.in_set(DecideSystems::HandOver).run_if(decision_is_due),
@@ -69,23 +81,42 @@ impl Plugin for TrainingPlugin {
     }
 }
 
-/// A report of the learner, as it comes in.
+/// A report of the learner: losses, Q values, saturation and more. One comes every 100 updates.
 #[derive(Message, Debug, Clone, PartialEq)]
 pub struct LearnerReport(pub LearnerRecord);
 
-/// The running learner.
+/// The running learner. It starts with the first arena.
+///
+/// ```no_run
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// /// Saves what was learned when the player presses S.
+/// fn save(keys: Res<ButtonInput<KeyCode>>, acting: Res<ActingPolicy>, training: Res<Training>) {
+///     if keys.just_pressed(KeyCode::KeyS) {
+///         // What acts, for the game that ships.
+///         if let Some(Err(error)) = acting.snapshot().map(|policy| policy.save("guard.safetensors")) {
+///             error!("{error}");
+///         }
+///         // What the learner needs to continue training later.
+///         training.checkpoint("guard.checkpoint.safetensors".into(), false);
+///     }
+/// }
+/// # bevy::ecs::system::assert_is_system(save);
+/// ```
 #[derive(Resource, Debug)]
 pub struct Training {
     plugin: TrainingPlugin,
     thread: Option<LearnerThread>,
     spare: TransitionBlock,
     wait_start: Option<Instant>,
+    waits: WaitTimes,
 }
 
 impl Training {
-    /// Where the newest policy is to be had; `None` before the first arena.
-    pub fn slot(&self) -> Option<&PolicySlot> {
-        self.thread.as_ref().map(LearnerThread::slot)
+    /// The newest policy, shared with the learner; `None` before the first arena.
+    pub fn latest_policy(&self) -> Option<&LatestPolicy> {
+        self.thread.as_ref().map(LearnerThread::latest_policy)
     }
 
     /// Updates done so far.
@@ -98,19 +129,26 @@ impl Training {
         self.thread.as_ref().map_or(0, LearnerThread::dropped)
     }
 
-    /// Why the learner stopped, if it did; the game goes on with its last good policy.
+    /// A percentile of the time that a decision spends on the learner, over the last 4,096 decisions: sending transitions
+    /// and taking the newest policy. `share` is in 0 to 1; 0.99 is the 99th percentile. `None` before the first decision.
+    pub fn wait_percentile(&self, share: f32) -> Option<Duration> {
+        self.waits.percentile(share)
+    }
+
+    /// Why the learner stopped, if it did. The game goes on with the last good policy.
     pub fn failure(&self) -> Option<String> {
         self.thread.as_ref().and_then(LearnerThread::failure)
     }
 
-    /// Asks the learner for a checkpoint at `path`, with the replay buffer if `with_replay`.
+    /// Asks the learner to write a checkpoint to `path`, with the replay buffer if `with_replay`. The game does not wait.
     pub fn checkpoint(&self, path: PathBuf, with_replay: bool) {
         if let Some(thread) = &self.thread {
             thread.checkpoint(path, with_replay);
         }
     }
 
-    /// Stops the learner once it has done what was sent, and returns it; `None` if there is none or it failed.
+    /// Stops the learner once it has processed all that was sent, and returns it. `None` if there is none, or if its
+    /// thread panicked.
     pub fn stop(&mut self) -> Option<Learner> {
         self.thread.take().and_then(LearnerThread::join)
     }
@@ -137,13 +175,13 @@ fn start(
     };
     clock.decisions = learner.transitions();
     let thread = LearnerThread::spawn(learner, pace)?;
-    acting.follow(thread.slot().clone());
+    acting.follow(thread.latest_policy().clone());
     experience.recording = true;
     training.thread = Some(thread);
     Ok(())
 }
 
-/// In lockstep, waits for the learner; starts the clock on what the learner costs the game.
+/// In lockstep, waits for the learner. Starts to measure what the learner costs the game.
 fn synchronize(mut training: ResMut<Training>) {
     training.wait_start = Some(Instant::now());
     if let Some(thread) = &mut training.thread {
@@ -151,12 +189,8 @@ fn synchronize(mut training: ResMut<Training>) {
     }
 }
 
-/// Gives the learner what has been experienced since the last decision.
-fn hand_over(
-    mut training: ResMut<Training>,
-    mut experience: ResMut<Experience>,
-    mut acting: ResMut<ActingPolicy>,
-) {
+/// Sends the learner the transitions since the last decision.
+fn hand_over(mut training: ResMut<Training>, mut experience: ResMut<Experience>) {
     let training = &mut *training;
     let Some(thread) = &mut training.thread else {
         return;
@@ -167,7 +201,7 @@ fn hand_over(
     let block = experience.exchange(std::mem::take(&mut training.spare));
     training.spare = thread.send(block);
     if let Some(start) = training.wait_start.take() {
-        acting.note_wait(start.elapsed());
+        training.waits.push(start.elapsed());
     }
 }
 
@@ -177,7 +211,7 @@ fn report(
     mut told: Local<bool>,
     mut last: Local<Option<Instant>>,
 ) {
-    // A few times a second is enough for any reader.
+    // No reader needs reports more often.
     if last.is_some_and(|last| last.elapsed() < Duration::from_millis(50)) {
         return;
     }
@@ -186,6 +220,6 @@ fn report(
     reports.write_batch(thread.records().map(LearnerReport));
     if let Some(failure) = thread.failure().filter(|_| !*told) {
         *told = true;
-        error!("{failure}");
+        log::error!("{failure}");
     }
 }

@@ -1,4 +1,4 @@
-//! The tennis example as a program: its output, its errors, Ctrl-C and resuming.
+//! Runs the tennis example as a program: output files, errors, Ctrl-C and resuming.
 
 mod example_program;
 
@@ -18,15 +18,15 @@ fn run(arguments: &[&str]) -> Output {
     example_program::run("tennis", arguments)
 }
 
-/// Asserts that the program refuses with one readable message; returns it.
+/// Asserts that the program fails with exactly one readable error message, and returns it.
 fn refusal(arguments: &[&str]) -> String {
     let output = run(arguments);
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{arguments:?} is accepted: {text}");
-    assert!(output.stdout.is_empty(), "no summary of a run that was not");
+    assert!(output.stdout.is_empty(), "no summary for a rejected run");
     assert!(!text.contains("panicked") && !text.contains("backtrace"), "{text}");
     let errors = text.lines().filter(|line| line.starts_with("error")).count();
-    assert_eq!(errors, 1, "one message: {text}");
+    assert_eq!(errors, 1, "exactly one error message: {text}");
     text
 }
 
@@ -35,7 +35,7 @@ fn shipped_policy() -> PathBuf {
 }
 
 #[test]
-fn a_short_run_writes_everything_it_promises() {
+fn short_run_writes_all_its_files_and_can_be_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let out_text = out.to_str().unwrap();
@@ -43,7 +43,7 @@ fn a_short_run_writes_everything_it_promises() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{text}");
     let summary = summary(&output);
-    assert_eq!((summary.example.as_str(), summary.seed, summary.preset.as_str()), ("tennis", 3, "matd3"));
+    assert_eq!((summary.game.as_str(), summary.seed, summary.preset.as_str()), ("tennis", 3, "matd3"));
     assert!(summary.decisions >= 12_000 && summary.decisions < 12_200 && summary.updates > 0);
     assert_eq!(summary.evaluation.as_ref().map(|evaluation| evaluation.episodes), Some(2));
     assert_eq!(
@@ -51,7 +51,7 @@ fn a_short_run_writes_everything_it_promises() {
         serde_json::from_str(&fs::read_to_string(out.join("summary.json")).unwrap()).unwrap()
     );
     let policy = PolicySnapshot::load(out.join("policy.safetensors")).unwrap();
-    assert_eq!((policy.seed, policy.updates), (3, summary.updates));
+    assert_eq!((policy.seed(), policy.updates()), (3, summary.updates));
     for file in ["checkpoint.safetensors", "config.toml", "curve.png", "metrics.csv"] {
         assert!(fs::metadata(out.join(file)).unwrap().len() > 100, "{file}");
     }
@@ -61,7 +61,10 @@ fn a_short_run_writes_everything_it_promises() {
     assert!(refusal(&["--out", out_text]).contains("already holds a run"));
     let resumed = run(&["--resume", out_text, "--max-decisions", "14000"]);
     let resumed_summary = self::summary(&resumed);
-    assert!(resumed_summary.decisions >= 14_000 && resumed_summary.decisions < 14_200, "it goes on counting");
+    assert!(
+        resumed_summary.decisions >= 14_000 && resumed_summary.decisions < 14_200,
+        "resuming continues the count"
+    );
     assert!(resumed_summary.updates >= summary.updates);
 }
 
@@ -77,8 +80,8 @@ fn lockstep_gives_the_same_policy_file_for_the_same_seed() {
         fs::read(out.join("policy.safetensors")).unwrap()
     };
     let first = policy("first", "5");
-    assert!(first == policy("second", "5"), "the same seed, the same bytes");
-    assert!(first != policy("other", "6"), "another seed, another policy");
+    assert!(first == policy("second", "5"), "the same seed gives the same bytes");
+    assert!(first != policy("other", "6"), "another seed gives another policy");
 }
 
 #[test]
@@ -92,7 +95,7 @@ fn the_shipped_policy_plays_well() {
 }
 
 #[test]
-fn a_policy_file_that_cannot_be_used_is_refused_by_name() {
+fn unusable_policy_file_is_rejected_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mine.safetensors");
     let path_text = path.to_str().unwrap();
@@ -114,16 +117,16 @@ fn a_policy_file_that_cannot_be_used_is_refused_by_name() {
         let text = refusal(&["--policy", path_text]);
         assert!(text.contains("mine.safetensors"), "{damage}: {text}");
     }
-    // A policy for other agents.
-    let mut spec = bevy_maddpg::games::tennis::spec();
+    // A policy for agents with another observation size.
+    let mut spec = bevy_maddpg_lab::games::tennis::spec();
     spec.slots.iter_mut().for_each(|agent| agent.observation_size = 7);
-    PolicySnapshot::zeros(&spec.groups(true).unwrap()).save(&path).unwrap();
+    PolicySnapshot::zeros(&spec.groups(true).unwrap()).unwrap().save(&path).unwrap();
     let text = refusal(&["--policy", path_text]);
     assert!(text.contains("another game") && text.contains("observation_size: 7"), "{text}");
 }
 
 #[test]
-fn options_that_cannot_be_met_are_refused() {
+fn invalid_options_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("mine.toml");
     let config_text = config.to_str().unwrap();
@@ -148,11 +151,12 @@ fn options_that_cannot_be_met_are_refused() {
     assert!(refusal(&["--resume", folder.path().to_str().unwrap()]).contains("checkpoint.safetensors"));
     assert!(refusal(&["--preset", "sac"]).contains("maddpg_2017"));
     assert!(refusal(&["--arenas", "0"]).contains("--arenas"));
+    assert!(refusal(&["--human", "north"]).contains("left, right"));
 }
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_a_run_cleanly_with_what_was_learned() {
+fn ctrl_c_ends_a_run_cleanly_and_saves_the_policy() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let child = example("tennis")
@@ -163,7 +167,7 @@ fn ctrl_c_ends_a_run_cleanly_with_what_was_learned() {
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     while fs::metadata(out.join("metrics.csv")).map_or(0, |file| file.len()) < 1_000 {
-        assert!(Instant::now() < deadline, "the run starts");
+        assert!(Instant::now() < deadline, "the run did not start in time");
         sleep(Duration::from_millis(100));
     }
     let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -1,18 +1,22 @@
-//! What is learned at full speed plays the same in real time: the states of every tick are bitwise equal.
+//! A game plays the same at full speed, as in training, and in real time: every step's states are bitwise equal.
 
 use std::time::Duration;
 
 use bevy::{prelude::*, time::TimeUpdateStrategy};
 use bevy_maddpg::{
-    games::tennis::{self, Court, TennisPlugin},
     headless,
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
-    rollout::{AgentSystems, RolloutClock},
+    rollout::{AgentSystems, RolloutClock, StepEnd},
+};
+use bevy_maddpg_lab::{
+    catalog::Tennis,
+    game::{Setup, headless_app},
+    games::tennis::Court,
 };
 use bevy_rapier3d::prelude::Velocity;
 
-/// Every body's position and velocity after each tick, as bits.
+/// Every body's position and velocity after each step, as bits.
 #[derive(Resource, Default)]
 struct History(Vec<Vec<u32>>);
 
@@ -39,12 +43,11 @@ fn policy() -> PolicySnapshot {
 }
 
 fn app_with(strategy: TimeUpdateStrategy) -> App {
-    let mut app = headless::app(5);
+    let setup = Setup { arenas: 3, seed: 5, human: None };
+    let mut app = headless_app(&Tennis, MaddpgPlugins::play(policy()), &setup);
     app.insert_resource(strategy)
         .init_resource::<History>()
-        .add_plugins(MaddpgPlugins::play(policy()).with_decision_period(tennis::DECISION_PERIOD))
-        .add_plugins(TennisPlugin { arenas: 3, seed: 5, ..default() })
-        .add_systems(FixedUpdate, note.after(AgentSystems::End));
+        .add_systems(StepEnd, note.after(AgentSystems::End));
     headless::start(&mut app);
     app
 }
@@ -57,10 +60,10 @@ fn history(mut app: App, ticks: usize) -> Vec<Vec<u32>> {
 }
 
 #[test]
-fn full_speed_and_real_time_give_the_same_states_bit_by_bit() {
+fn full_speed_and_real_time_give_bitwise_equal_states() {
     let ticks = 1_500;
     let full_speed = history(app_with(TimeUpdateStrategy::FixedTimesteps(5)), ticks);
-    // A display at 60 Hz, and one that stutters between 144 and 20 frames a second.
+    // A display at 60 Hz, and one that stutters between 144 and 20 frames per second.
     let steady = history(app_with(TimeUpdateStrategy::ManualDuration(Duration::from_micros(16_667))), ticks);
     let mut stuttering = app_with(TimeUpdateStrategy::ManualDuration(Duration::from_micros(6_944)));
     let mut frame = 0;
@@ -72,21 +75,21 @@ fn full_speed_and_real_time_give_the_same_states_bit_by_bit() {
     }
     let stuttering = history(stuttering, ticks);
     for tick in 0..ticks {
-        assert!(full_speed[tick] == steady[tick], "60 Hz differs at tick {tick}");
-        assert!(full_speed[tick] == stuttering[tick], "stuttering differs at tick {tick}");
+        assert!(full_speed[tick] == steady[tick], "60 Hz differs at step {tick}");
+        assert!(full_speed[tick] == stuttering[tick], "stuttering differs at step {tick}");
     }
     assert_ne!(full_speed[ticks - 1], full_speed[ticks - 2], "the game moves");
 }
 
 #[test]
-fn speeding_up_changes_the_steps_a_frame_and_nothing_else() {
+fn speed_changes_only_the_number_of_steps_per_frame() {
     let ticks = 600;
     let normal = history(app_with(TimeUpdateStrategy::ManualDuration(Duration::from_millis(16))), ticks);
     let mut fast = app_with(TimeUpdateStrategy::ManualDuration(Duration::from_millis(16)));
     fast.world_mut().resource_mut::<Time<Virtual>>().set_relative_speed(8.0);
-    let before = fast.world().resource::<RolloutClock>().tick;
+    let before = fast.world().resource::<RolloutClock>().step;
     (0..10).for_each(|_| fast.update());
-    let steps = fast.world().resource::<RolloutClock>().tick - before;
-    assert!((60..=68).contains(&steps), "8x of 160 ms is 64 steps of 20 ms, found {steps}");
+    let steps = fast.world().resource::<RolloutClock>().step - before;
+    assert!((60..=68).contains(&steps), "160 ms at 8x should be 64 steps of 20 ms, found {steps}");
     assert!(history(fast, ticks) == normal);
 }

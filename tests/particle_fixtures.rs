@@ -1,18 +1,19 @@
-//! Recorded episodes of mpe2 1.1.1 replay in the particle worlds: every observation and reward within 1e-5.
+//! Replays recorded episodes of mpe2 1.1.1 in the particle worlds and checks every observation and reward within 1e-5.
 //!
-//! Reads `tests/fixtures/particle`, and every JSON file of the same format in the folder that the environment variable
-//! `PARTICLE_FIXTURES` names.
+//! Reads the JSON files in `tests/fixtures/particle` and, in the same format, in the folder named by the environment
+//! variable `PARTICLE_FIXTURES`.
 
 use std::path::{Path, PathBuf};
 
 use bevy::{math::DVec2, prelude::*};
-use bevy_maddpg::{
+use bevy_maddpg::{headless, prelude::*};
+use bevy_maddpg_lab::{
+    catalog::Particle,
+    game::{Setup, headless_app},
     games::particle::{
-        CONTACT_FORCE, CONTACT_MARGIN, DAMPING, DECISION_PERIOD, ParticleArena, ParticlePlugin,
-        ParticleWorld, STEP_SECONDS, Scenario, TIME_LIMIT,
+        CONTACT_FORCE, CONTACT_MARGIN, DAMPING, ParticleArena, ParticleWorld, STEP_SECONDS, Scenario,
+        TIME_LIMIT,
     },
-    headless,
-    prelude::*,
 };
 use serde::Deserialize;
 
@@ -70,7 +71,7 @@ struct Step {
     rewards: Vec<f64>,
 }
 
-/// All recordings, with their files.
+/// All recordings with their files and scenarios.
 fn recordings() -> Vec<(PathBuf, Scenario, Recording)> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/particle")];
     folders
@@ -95,7 +96,7 @@ fn recordings() -> Vec<(PathBuf, Scenario, Recording)> {
         .collect()
 }
 
-/// The recorded start of an episode; its bodies must be the scenario's.
+/// The recorded start of an episode. Asserts that its bodies match the scenario's.
 fn start(scenario: Scenario, recorded: &RecordedEpisode) -> ParticleWorld {
     let constants = [recorded.dt, recorded.damping, recorded.contact_force, recorded.contact_margin];
     assert_eq!(constants, [STEP_SECONDS, DAMPING, CONTACT_FORCE, CONTACT_MARGIN]);
@@ -123,7 +124,7 @@ trait Place {
     fn place(&mut self, entry: &Entry);
 }
 
-impl Place for bevy_maddpg::games::particle::Body {
+impl Place for bevy_maddpg_lab::games::particle::Body {
     fn place(&mut self, entry: &Entry) {
         (self.position, self.velocity) = (DVec2::from(entry.position), DVec2::from(entry.velocity));
         let own = (self.size, 1.0, self.movable, self.collides, self.max_speed);
@@ -132,7 +133,7 @@ impl Place for bevy_maddpg::games::particle::Body {
     }
 }
 
-/// Holds found numbers to recorded ones and keeps the largest deviation.
+/// Compares computed numbers with recorded ones and keeps the largest deviation.
 struct Judge {
     place: String,
     largest: f64,
@@ -174,14 +175,14 @@ fn replay_all(replay: impl Fn(Scenario, &RecordedEpisode, &mut Judge)) {
 }
 
 #[test]
-fn agents_and_sizes_are_those_recorded() {
+fn agents_and_sizes_match_the_recordings() {
     for (file, scenario, recording) in recordings() {
         assert_eq!(recording.max_cycles, TIME_LIMIT, "{}", file.display());
         let roles = scenario.roles();
         assert_eq!(roles.len(), recording.agents.len());
         for (slot, role) in roles.iter().enumerate() {
             assert_eq!(role.observation_size, recording.observation_sizes[slot]);
-            // Where mpe2's action has five numbers for a move, ours has two.
+            // mpe2's actions use five numbers for a move, these worlds two.
             let moves = if scenario.world().agents()[slot].movable { 5 - 2 } else { 0 };
             assert_eq!(role.action_size + moves, recording.action_sizes[slot]);
         }
@@ -211,7 +212,7 @@ fn worlds_replay_recorded_episodes() {
     });
 }
 
-/// The action of an agent here that does what mpe2's does.
+/// Converts an mpe2 action to the equivalent action in these worlds.
 fn compact(movable: bool, action: &[f32]) -> Vec<f32> {
     let (moves, words) = action.split_at(if movable { 5 } else { 0 });
     let force = moves.get(1..).map(|moves| [moves[1] - moves[0], moves[3] - moves[2]]);
@@ -219,14 +220,13 @@ fn compact(movable: bool, action: &[f32]) -> Vec<f32> {
 }
 
 #[test]
-fn arenas_replay_recorded_episodes_through_agents_and_the_rollout() {
+fn arenas_replay_recorded_episodes_through_the_rollout() {
     replay_all(|scenario, recorded, judge| {
-        let mut app = headless::app(DECISION_PERIOD);
-        let policy = PolicySnapshot::zeros(&scenario.spec().groups(true).unwrap());
-        app.add_plugins(MaddpgPlugins::play(policy).with_decision_period(DECISION_PERIOD))
-            .add_plugins(ParticlePlugin { scenario, arenas: 1, ..default() });
+        let policy = PolicySnapshot::zeros(&scenario.spec().groups(true).unwrap()).unwrap();
+        let setup = Setup { arenas: 1, ..default() };
+        let mut app = headless_app(&Particle(scenario), MaddpgPlugins::play(policy), &setup);
         headless::start(&mut app);
-        // The recorded episode is the second one: its start can be put in place before its first decision.
+        // Replay in the second episode, whose start can be replaced before its first decision.
         (0..TIME_LIMIT).for_each(|_| app.update());
         let mut arenas = app.world_mut().query::<&mut ParticleArena>();
         let mut arena = arenas.single_mut(app.world_mut()).unwrap();
@@ -256,7 +256,7 @@ fn arenas_replay_recorded_episodes_through_agents_and_the_rollout() {
         let ended: Vec<_> = app.world_mut().resource_mut::<Messages<EpisodeEnded>>().drain().collect();
         let returns = &ended.last().unwrap().returns;
         for (slot, (found, expected)) in returns.iter().zip(&sums).enumerate() {
-            // A return is a sum of 25 rewards of single precision.
+            // A return sums 25 single-precision rewards, so compare relative to its size.
             let size = expected.abs().max(1.0);
             judge.hold(f64::from(*found) / size, expected / size, || format!("return of slot {slot}"));
         }

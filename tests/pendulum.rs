@@ -1,17 +1,18 @@
-//! The pendulum as a game and as a program: an episode lasts 200 steps, and what the example says of it is right.
+//! The pendulum as a game and as a program: episodes last 200 steps, and the example's summary is correct.
 
 mod example_program;
 
 use bevy::{platform::collections::HashMap, prelude::*};
-use bevy_maddpg::{
-    games::pendulum::{self, PendulumPlugin, TIME_LIMIT},
-    headless,
-    prelude::*,
+use bevy_maddpg::{headless, prelude::*};
+use bevy_maddpg_lab::{
+    catalog::Pendulum,
+    game::{Game, Setup, headless_app},
+    games::pendulum::TIME_LIMIT,
 };
 
 use example_program::{run, summary};
 
-/// What each arena's episode should come to, from what its agent saw: the return, and the steps that began upright.
+/// Each arena's expected return and number of steps that began upright, computed from its agent's observations.
 #[derive(Resource, Default)]
 struct Expected(HashMap<Entity, (f64, u32)>);
 
@@ -28,13 +29,11 @@ fn expect(agents: Query<(&InArena, &Observation)>, mut expected: ResMut<Expected
 }
 
 #[test]
-fn an_episode_is_truncated_after_200_steps_that_are_rewarded_by_what_was_seen_before_them() {
-    let policy = PolicySnapshot::zeros(&pendulum::spec().groups(true).unwrap());
-    let mut app = headless::app(pendulum::DECISION_PERIOD);
-    app.init_resource::<Expected>()
-        .add_plugins(MaddpgPlugins::play(policy).with_decision_period(pendulum::DECISION_PERIOD))
-        .add_plugins(PendulumPlugin { arenas: 5, seed: 3, ..default() })
-        .add_systems(FixedUpdate, expect.after(AgentSystems::Decide).before(AgentSystems::Simulate));
+fn episode_is_truncated_after_200_steps_with_the_expected_return() {
+    let policy = PolicySnapshot::zeros(&Pendulum.spec().groups(true).unwrap()).unwrap();
+    let setup = Setup { arenas: 5, seed: 3, human: None };
+    let mut app = headless_app(&Pendulum, MaddpgPlugins::play(policy), &setup);
+    app.init_resource::<Expected>().add_systems(FixedPreUpdate, expect);
     headless::start(&mut app);
     let mut agents = app.world_mut().query_filtered::<Entity, With<Agent>>();
     for agent in agents.iter(app.world()).collect::<Vec<_>>() {
@@ -52,7 +51,7 @@ fn an_episode_is_truncated_after_200_steps_that_are_rewarded_by_what_was_seen_be
         let (total, upright) = app.world().resource::<Expected>().0[&episode.arena];
         assert!(episode.truncated && episode.decisions == TIME_LIMIT);
         assert!((f64::from(episode.returns[0]) - total).abs() < 1e-4 * total.abs(), "{episode:?}: {total}");
-        // The first and the last state may differ, of which one is counted here and the other in the game.
+        // This test counts the first state of an episode, the game the last, so the counts may differ by one.
         let measures: Vec<_> = episode.measures.iter().collect();
         assert!(
             matches!(measures[..], [("upright", share)] if (share * 200.0 - upright as f32).abs() < 1.01)
@@ -60,22 +59,22 @@ fn an_episode_is_truncated_after_200_steps_that_are_rewarded_by_what_was_seen_be
         starts.push(episode.returns[0]);
     }
     starts.dedup();
-    assert_eq!(starts.len(), 5, "each arena has starts of its own");
+    assert_eq!(starts.len(), 5, "each arena has its own starts");
 }
 
 #[test]
-fn the_example_trains_evaluates_and_plays_what_it_saved() {
+fn example_trains_evaluates_and_plays_the_saved_policy() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let trained = summary(&run("pendulum", &["--max-decisions", "8000", "--evaluate", "4", "--out", out]));
-    assert_eq!(trained.example, "pendulum");
+    assert_eq!(trained.game, "pendulum");
     assert!(trained.updates > 0 && !trained.solved);
     assert_eq!(trained.measures.keys().collect::<Vec<_>>(), ["upright"]);
 
     let policy = folder.path().join("policy.safetensors");
-    assert_eq!(PolicySnapshot::load(&policy).unwrap().spec(), pendulum::spec());
+    assert_eq!(PolicySnapshot::load(&policy).unwrap().spec(), &Pendulum.spec());
     let played = summary(&run("pendulum", &["--policy", policy.to_str().unwrap(), "--evaluate", "4"]));
-    assert_eq!(played.evaluation, trained.evaluation, "the same starts, the same policy");
+    assert_eq!(played.evaluation, trained.evaluation, "the same starts and the same policy");
     let evaluation = played.evaluation.unwrap();
     assert_eq!(evaluation.episodes, 4);
     assert!((-2_000.0..=0.0).contains(&evaluation.mean), "{evaluation:?}");

@@ -1,24 +1,25 @@
-//! What the rollout hands to a learner, and what it refuses.
+//! The transitions that the rollout passes to a learner, and the arenas it rejects.
 
 use bevy::{ecs::error::BevyError, prelude::*};
 use bevy_maddpg::{
     agent::{Action, ActionOverride, Agent, Observation, Reward},
-    arena::{Arena, Episode, EpisodeEnded, InArena},
+    arena::{Arena, ArenasToReset, Episode, EpisodeEnded, InArena},
     headless,
     learner::{Pace, Preset, TrainingConfig},
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
-    rollout::{AgentSystems, Arenas, Observe, Reset, RolloutClock},
+    rollout::{Arenas, Observe, Reset, RolloutClock},
     training::Training,
 };
 
-/// A game of one number: it grows by the agent's action each tick, from 0 at reset; each tick earns 1.
+/// The state of a minimal game: a number that starts at 0 and grows by the agent's action on each step. Each step earns
+/// a reward of 1.
 #[derive(Component, Default)]
 struct Position(f32);
 
-fn reset(arenas: Query<(&Episode, Entity)>, mut agents: Query<(&InArena, &mut Position)>) {
+fn reset(resets: ArenasToReset, mut agents: Query<(&InArena, &mut Position)>) {
     for (place, mut position) in &mut agents {
-        if arenas.get(place.arena).is_ok_and(|(episode, _)| episode.needs_reset()) {
+        if resets.contains(place.arena) {
             position.0 = 0.0;
         }
     }
@@ -50,7 +51,7 @@ fn game(plugins: MaddpgPlugins, time_limit: u32, frames: usize) -> App {
     app.add_plugins(plugins.with_decision_period(2))
         .add_systems(Reset, reset)
         .add_systems(Observe, observe)
-        .add_systems(FixedUpdate, (act.in_set(AgentSystems::Act), reward.in_set(AgentSystems::Reward)));
+        .add_systems(FixedUpdate, (act, reward).chain());
     let arena = app.world_mut().spawn(Arena::with_time_limit(time_limit)).id();
     for slot in 0..2 {
         app.world_mut().spawn((
@@ -79,7 +80,7 @@ fn transitions(app: &mut App) -> bevy_maddpg::transition::TransitionBlock {
 
 #[test]
 fn a_transition_spans_a_decision_and_ends_before_the_reset() {
-    // Slot 1 moves by 1 a tick, 2 a decision: it passes 6.5 in the first tick of the fourth decision.
+    // Slot 1 moves by 1 per step and 2 per decision, so it passes 6.5 in the first step of the fourth decision.
     let mut app = game(training(), 100, 1);
     (0..11).for_each(|_| app.update());
     let rows = transitions(&mut app);
@@ -93,10 +94,10 @@ fn a_transition_spans_a_decision_and_ends_before_the_reset() {
     assert_eq!(
         rows.rewards[..8],
         [2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0],
-        "rewards of a decision are added up"
+        "the rewards of a decision's steps are summed"
     );
     assert_eq!(rows.terminated[..5], [false, false, false, true, false]);
-    assert_eq!(rows.observations[8..10], [0.0, 0.0], "the next episode starts from its reset");
+    assert_eq!(rows.observations[8..10], [0.0, 0.0], "the next episode starts from the reset state");
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn a_time_limit_truncates_and_is_not_a_terminal_state() {
 }
 
 #[test]
-fn frames_are_stacked_and_start_anew_with_an_episode() {
+fn frame_stack_restarts_with_each_episode() {
     let mut app = game(training(), 2, 3);
     (0..8).for_each(|_| app.update());
     let rows = transitions(&mut app);
@@ -126,11 +127,11 @@ fn frames_are_stacked_and_start_anew_with_an_episode() {
 }
 
 #[test]
-fn nothing_is_kept_when_nobody_learns() {
+fn no_transitions_are_kept_without_a_learner() {
     let agents =
         bevy_maddpg::policy::AgentSpec { behavior: "walker".into(), observation_size: 1, action_size: 1 };
     let spec = bevy_maddpg::policy::ArenaSpec { slots: vec![agents; 2] };
-    let policy = PolicySnapshot::zeros(&spec.groups(true).unwrap());
+    let policy = PolicySnapshot::zeros(&spec.groups(true).unwrap()).unwrap();
     let mut app = game(MaddpgPlugins::play(policy), 2, 1);
     (0..50).for_each(|_| app.update());
     assert!(app.world().resource::<bevy_maddpg::rollout::Experience>().completed().is_empty());
@@ -138,7 +139,7 @@ fn nothing_is_kept_when_nobody_learns() {
 }
 
 #[test]
-fn arenas_can_come_and_go() {
+fn arenas_can_be_added_and_removed() {
     let mut app = game(training(), 3, 1);
     (0..5).for_each(|_| app.update());
     let arena = app.world_mut().spawn(Arena::with_time_limit(3)).id();
@@ -152,7 +153,7 @@ fn arenas_can_come_and_go() {
     assert_eq!(app.world().resource::<Arenas>().len(), 1);
 }
 
-/// The error that a world of arenas with these agents stops with.
+/// The error raised by a world whose arenas have these agents (behavior, slot, observation size).
 fn refusal(arenas: &[&[(&str, usize, usize)]]) -> String {
     fn keep(error: BevyError, _: bevy::ecs::error::ErrorContext) {
         LAST.lock().unwrap().clone_from(&error.to_string());
@@ -174,7 +175,7 @@ fn refusal(arenas: &[&[(&str, usize, usize)]]) -> String {
 }
 
 #[test]
-fn agents_that_do_not_fit_together_are_refused_by_name() {
+fn mismatched_agents_are_rejected_by_name() {
     let gap = refusal(&[&[("a", 0, 1), ("a", 2, 1)]]);
     assert!(gap.contains("slots [0, 2]"), "{gap}");
     let sizes = refusal(&[&[("a", 0, 1), ("a", 1, 2)]]);

@@ -1,25 +1,28 @@
-//! The rules of tennis, each shown on a court with the ball where the rule needs it.
+//! The rules of tennis, each tested on a court with the ball placed where the rule applies.
 
-use bevy::prelude::*;
+use bevy::{prelude::*, time::TimeUpdateStrategy};
 use bevy_maddpg::{
     agent::{ActionOverride, Observation, Reward},
     arena::{Arena, Episode, EpisodeEnded},
     exploration::{ExplorationConfig, Noise},
-    games::tennis::{self, Court, Rally, Side, TennisPlugin, dimensions},
     headless,
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
 };
+use bevy_maddpg_lab::{
+    catalog::Tennis,
+    game::{Game, Setup, headless_app},
+    games::tennis::{self, Court, Rally, Side, dimensions},
+};
 use bevy_rapier3d::prelude::*;
 
-/// A world of tennis whose agents stand still unless overridden, one tick an update.
+/// A tennis world that takes one step per update; without exploration, its agents stand still unless overridden.
 fn world_of(arenas: usize, exploration: ExplorationConfig) -> App {
-    let groups = tennis::spec().groups(true).unwrap();
-    let mut plugins =
-        MaddpgPlugins::play(PolicySnapshot::zeros(&groups)).with_decision_period(tennis::DECISION_PERIOD);
+    let groups = Tennis.spec().groups(true).unwrap();
+    let mut plugins = MaddpgPlugins::play(PolicySnapshot::zeros(&groups).unwrap());
     plugins.rollout.exploration = exploration;
-    let mut app = headless::app(1);
-    app.add_plugins(plugins).add_plugins(TennisPlugin { arenas, seed: 1, ..default() });
+    let mut app = headless_app(&Tennis, plugins, &Setup { arenas, seed: 1, human: None });
+    app.insert_resource(TimeUpdateStrategy::FixedTimesteps(1));
     headless::start(&mut app);
     app.update();
     app
@@ -38,7 +41,7 @@ fn court(app: &mut App) -> (Entity, Court) {
     (entity, court.clone())
 }
 
-/// Puts the ball somewhere, hit last by `hitter`.
+/// Places the ball, with `hitter` as its last hitter.
 fn put_ball(app: &mut App, position: [f32; 2], velocity: [f32; 2], hitter: Option<Side>) {
     let (arena, court) = court(app);
     let mut ball = app.world_mut().entity_mut(court.ball);
@@ -56,7 +59,7 @@ fn step_until_end(app: &mut App, ticks: u32) -> EpisodeEnded {
             return ended;
         }
     }
-    panic!("no episode ended within {ticks} ticks");
+    panic!("no episode ended within {ticks} steps");
 }
 
 fn returns(app: &mut App) -> [f32; 2] {
@@ -65,7 +68,7 @@ fn returns(app: &mut App) -> [f32; 2] {
 }
 
 #[test]
-fn a_ball_on_the_floor_is_the_fault_of_that_halfs_owner() {
+fn ball_on_the_floor_is_the_fault_of_that_side() {
     for (x, fault) in [(-4.0, 0), (4.0, 1)] {
         for hitter in [None, Some(Side::Left), Some(Side::Right)] {
             let mut app = tennis();
@@ -80,7 +83,7 @@ fn a_ball_on_the_floor_is_the_fault_of_that_halfs_owner() {
 }
 
 #[test]
-fn a_ball_on_a_wall_or_the_net_is_the_fault_of_the_last_hitter() {
+fn ball_on_a_wall_or_the_net_is_the_fault_of_the_last_hitter() {
     for (position, velocity) in
         [([-11.0, 5.0], [-8.0, 0.0]), ([11.0, 5.0], [8.0, 0.0]), ([-1.0, -2.0], [8.0, 0.0])]
     {
@@ -94,7 +97,7 @@ fn a_ball_on_a_wall_or_the_net_is_the_fault_of_the_last_hitter() {
 }
 
 #[test]
-fn the_last_hitter_is_rewarded_once_when_the_ball_has_passed_over_the_net() {
+fn last_hitter_is_rewarded_once_when_the_ball_has_crossed_the_net() {
     for (hitter, direction, expected) in [(Side::Left, 1.0, [0.1, 0.0]), (Side::Right, -1.0, [0.0, 0.1])] {
         let mut app = tennis();
         put_ball(&mut app, [-direction, 4.0], [6.0 * direction, 0.0], Some(hitter));
@@ -107,35 +110,38 @@ fn the_last_hitter_is_rewarded_once_when_the_ball_has_passed_over_the_net() {
                 rewarded_at.get_or_insert(x);
             } else {
                 assert_eq!(returns(&mut app), [0.0; 2]);
-                assert!(x < 0.65, "no reward though the ball is at {x}");
+                assert!(x < 0.65, "no reward although the ball is at {x}");
             }
         }
         let x = rewarded_at.expect("rewarded");
-        assert!(x > dimensions::BALL_RADIUS && x < 0.7, "rewarded when the ball has left the plane, at {x}");
+        assert!(
+            x > dimensions::BALL_RADIUS && x < 0.7,
+            "the reward comes when the ball leaves the plane, not at {x}"
+        );
     }
 }
 
 #[test]
-fn a_ball_that_passes_too_high_or_turns_back_earns_nothing() {
+fn ball_that_passes_too_high_or_turns_back_earns_nothing() {
     let mut app = tennis();
     put_ball(&mut app, [-1.0, 11.0], [8.0, 2.0], Some(Side::Left));
     (0..25).for_each(|_| app.update());
     assert_eq!(returns(&mut app), [0.0; 2], "passed above the plane");
-    // Enters the plane from the left, is turned round inside it.
+    // The ball enters the plane from the left and is turned around inside it.
     put_ball(&mut app, [-0.8, 4.0], [4.0, 0.0], Some(Side::Left));
     (0..8).for_each(|_| app.update());
     let (_, court) = court(&mut app);
     app.world_mut().get_mut::<Velocity>(court.ball).unwrap().linear.x = -6.0;
     (0..25).for_each(|_| app.update());
     assert_eq!(returns(&mut app), [0.0; 2], "left on the near side");
-    // The far side's own ball, coming back over the net, is not the left side's merit.
+    // A ball that crosses toward the last hitter's own side earns nothing.
     put_ball(&mut app, [1.0, 4.0], [-6.0, 0.0], Some(Side::Left));
     (0..25).for_each(|_| app.update());
-    assert_eq!(returns(&mut app), [0.0; 2], "a ball that comes to the hitter's own side");
+    assert_eq!(returns(&mut app), [0.0; 2], "crossed toward the hitter's own side");
 }
 
 #[test]
-fn a_racket_that_touches_the_ball_becomes_the_last_hitter() {
+fn racket_that_touches_the_ball_becomes_the_last_hitter() {
     let mut app = tennis();
     let (arena, court) = court(&mut app);
     let racket = app.world().get::<Transform>(court.rackets[1]).unwrap().translation;
@@ -151,7 +157,7 @@ fn a_racket_that_touches_the_ball_becomes_the_last_hitter() {
 }
 
 #[test]
-fn serves_lie_in_their_ranges_on_both_sides_and_no_reset_is_lost() {
+fn serves_are_within_range_on_both_sides_and_every_reset_takes_effect() {
     let mut app = world_of(32, still());
     let mut sides = [0; 2];
     for _ in 0..600 {
@@ -182,15 +188,18 @@ fn serves_lie_in_their_ranges_on_both_sides_and_no_reset_is_lost() {
         app.update();
         for (entity, ball) in served {
             let fallen = app.world().get::<Transform>(entity).unwrap().translation;
-            assert!((fallen - ball).length() < 0.02, "the physics goes on from the serve, found {fallen}");
+            assert!(
+                (fallen - ball).length() < 0.02,
+                "the physics should continue from the serve, found {fallen}"
+            );
         }
         app.world_mut().resource_mut::<Messages<EpisodeEnded>>().clear();
     }
-    assert!(sides.iter().all(|&count| count > 60), "a fair coin, found {sides:?}");
+    assert!(sides.iter().all(|&count| count > 60), "both sides should be equally likely, found {sides:?}");
 }
 
 #[test]
-fn a_time_limit_truncates_after_its_decisions() {
+fn time_limit_truncates_after_its_number_of_decisions() {
     let mut app = tennis();
     let (arena, _) = court(&mut app);
     app.world_mut().get_mut::<Arena>(arena).unwrap().time_limit = Some(4);
@@ -202,7 +211,7 @@ fn a_time_limit_truncates_after_its_decisions() {
 }
 
 #[test]
-fn the_balls_speed_is_clamped_and_rackets_stay_off_the_net() {
+fn ball_speed_is_clamped_and_rackets_stay_off_the_net() {
     let mut app = tennis();
     put_ball(&mut app, [-6.0, 10.0], [30.0, 30.0], None);
     let (_, court) = court(&mut app);
@@ -215,13 +224,13 @@ fn the_balls_speed_is_clamped_and_rackets_stay_off_the_net() {
     (0..60).for_each(|_| app.update());
     for side in Side::BOTH {
         let x = app.world().get::<Transform>(court.rackets[side.slot()]).unwrap().translation.x;
-        // Put back at one meter each tick, then moved on by at most 0.6 m before the next.
+        // Each step puts the racket back to 1 m from the net, then moves it by at most 0.6 m.
         assert!((-1.0..=-0.3).contains(&(x * side.mirror())), "{side:?} at {x}");
     }
 }
 
 #[test]
-fn a_jump_lifts_a_racket_from_below_its_starting_height_only() {
+fn racket_jumps_only_from_below_its_starting_height() {
     let mut app = tennis();
     let (_, court) = court(&mut app);
     app.world_mut().entity_mut(court.rackets[0]).insert(ActionOverride(vec![0.0, 1.0]));
@@ -236,8 +245,8 @@ fn a_jump_lifts_a_racket_from_below_its_starting_height_only() {
 }
 
 #[test]
-fn the_ball_never_tunnels_through_a_racket_at_full_speed() {
-    // Rackets charge at 30 m/s at balls in front of them, from 40 distances.
+fn ball_never_tunnels_through_a_racket_at_full_speed() {
+    // Rackets move at 30 m/s toward balls at 40 different distances in front of them.
     let mut app = world_of(40, still());
     let courts: Vec<(Entity, Court)> =
         app.world_mut().query::<(Entity, &Court)>().iter(app.world()).map(|(e, c)| (e, c.clone())).collect();
@@ -253,12 +262,17 @@ fn the_ball_never_tunnels_through_a_racket_at_full_speed() {
     (0..12).for_each(|_| app.update());
     for (arena, court) in &courts {
         let hitter = app.world().get::<Rally>(*arena).unwrap().last_hitter;
-        assert_eq!(hitter, Some(Side::Left), "court at {} was passed through", court.z);
+        assert_eq!(
+            hitter,
+            Some(Side::Left),
+            "the ball on the court at {} passed through the racket",
+            court.z
+        );
     }
 }
 
 #[test]
-fn both_sides_see_the_same_game() {
+fn both_sides_observe_the_same_game() {
     let mut app = tennis();
     let (_, court) = court(&mut app);
     let mut seen = Vec::new();
@@ -275,13 +289,13 @@ fn both_sides_see_the_same_game() {
             |slot: usize| app.world().get::<Observation>(court.rackets[slot]).unwrap().frame().to_vec();
         seen.push([frame(0), frame(1)]);
     }
-    assert_eq!(seen[0][0], seen[1][1], "left sees what right sees of the mirrored game");
+    assert_eq!(seen[0][0], seen[1][1], "left observes what right observes in the mirrored game");
     assert_eq!(seen[0][1], seen[1][0]);
     assert_eq!(seen[0][0], [-7.0, -1.5, 0.0, 0.0, -3.0, 4.0, 2.0, 1.0]);
 }
 
 #[test]
-fn random_play_scores_next_to_nothing() {
+fn random_play_scores_almost_zero() {
     let random = ExplorationConfig { random_decisions: u64::MAX, random_hold: 1, ..still() };
     let mut app = world_of(64, random);
     let mut scores = Vec::new();
@@ -295,7 +309,7 @@ fn random_play_scores_next_to_nothing() {
 }
 
 #[test]
-fn rapiers_message_buffers_stay_bounded() {
+fn rapier_message_buffers_stay_bounded() {
     let mut app = world_of(8, still());
     let mut most = 0;
     for _ in 0..2_000 {

@@ -1,4 +1,4 @@
-"""Time of one MADDPG update of all agents in PyTorch, eager, as public implementations do it.
+"""Times one MADDPG update of all agents in eager PyTorch, written as in public implementations.
 
 Usage: python maddpg_update.py AGENTS HIDDEN BATCH OBSERVATION ACTION UPDATES THREADS [DEVICE]
 
@@ -20,7 +20,7 @@ torch.set_default_device(device)
 
 
 def finish():
-    """Waits for the device."""
+    """Waits until the device has finished."""
     if device != "cpu":
         torch.cuda.synchronize()
 

@@ -1,4 +1,4 @@
-"""Agent-steps a second of one of mpe2's worlds, continuous random actions, resets included. Usage: mpe2_steps.py NAME"""
+"""Agent-steps per second of an mpe2 world with random continuous actions and resets. Usage: mpe2_steps.py NAME"""
 
 import importlib
 import sys
@@ -8,7 +8,7 @@ name = sys.argv[1]
 world = importlib.import_module(f"mpe2.{name}").parallel_env(max_cycles=25, continuous_actions=True)
 world.reset(seed=0)
 spaces = {agent: world.action_space(agent) for agent in world.agents}
-# Drawn beforehand: the world is timed, not the dice.
+# Draw the actions beforehand so that only the world is timed.
 actions = [{agent: space.sample() for agent, space in spaces.items()} for _ in range(25)]
 
 

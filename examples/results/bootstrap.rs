@@ -9,11 +9,11 @@ pub(crate) struct Interval {
     pub(crate) high: f64,
 }
 
-/// How often the seeds are drawn again.
+/// Number of bootstrap resamples.
 const DRAWS: usize = 10_000;
 
 impl Interval {
-    /// The mean of `values`, one a seed, with its percentile bootstrap interval (Efron 1979).
+    /// The mean of `values`, one per seed, with its percentile bootstrap interval (Efron 1979).
     pub(crate) fn of(values: &[f64]) -> Self {
         Self::resampled(|draw| {
             let drawn = (0..values.len()).map(|index| values[draw(index, values.len())]);
@@ -21,7 +21,8 @@ impl Interval {
         })
     }
 
-    /// The mean of a matrix, rows by one side's seeds and columns by the other's: both are drawn again.
+    /// The mean of a matrix with a row per seed of one side and a column per seed of the other. Rows and columns are
+    /// both resampled.
     pub(crate) fn of_matrix(rows: &[Vec<f64>]) -> Self {
         let columns = rows.first().map_or(0, Vec::len);
         Self::resampled(|draw| {
@@ -33,8 +34,8 @@ impl Interval {
         })
     }
 
-    /// `statistic` of the seeds as they are, and its interval over seeds drawn again. It asks for the seed in place of
-    /// `index` among `count`.
+    /// `statistic` of the original seeds, with its interval over resampled seeds. `statistic` receives a function that
+    /// maps `(index, count)` to the seed to use in place of `index`, below `count`.
     fn resampled(statistic: impl Fn(&mut dyn FnMut(usize, usize) -> usize) -> f64) -> Self {
         let mean = statistic(&mut |index, _| index);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(0);
@@ -44,19 +45,19 @@ impl Interval {
         Self { mean, low: drawn[DRAWS / 40], high: drawn[DRAWS - 1 - DRAWS / 40] }
     }
 
-    /// Whether this interval lies above the other.
+    /// Whether this interval lies entirely above the other.
     pub(crate) fn is_above(&self, other: &Self) -> bool {
         self.low > other.high
     }
 
-    /// As a cell of a table.
+    /// Formatted as a table cell.
     pub(crate) fn cell(&self, decimals: usize) -> String {
         let Self { mean, low, high } = self;
         format!("{mean:.decimals$} ({low:.decimals$} to {high:.decimals$})")
     }
 }
 
-/// The middle value; of an even number, the mean of the two in the middle.
+/// The median; for an even count, the mean of the two middle values.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_holds_the_mean_and_is_as_wide_as_the_normal_one() {
+    fn interval_matches_the_normal_approximation() {
         let values: Vec<f64> = (0..100).map(|n| f64::from(n % 10)).collect();
         let interval = Interval::of(&values);
         assert_eq!(interval.mean, 4.5);
@@ -82,13 +83,13 @@ mod tests {
     }
 
     #[test]
-    fn a_matrix_that_varies_by_rows_alone_has_its_rows_interval() {
+    fn matrix_that_varies_only_by_row_has_the_interval_of_its_rows() {
         let (one, two) = (Interval::of_matrix(&[vec![1.0; 3], vec![5.0; 3]]), Interval::of(&[1.0, 5.0]));
         assert_eq!((one.mean, one.low, one.high), (two.mean, two.low, two.high));
     }
 
     #[test]
-    fn the_median_of_an_even_count_lies_between() {
+    fn median_of_an_even_count_is_the_mean_of_the_middle_two() {
         assert_eq!((median(&[3.0, 1.0, 2.0]), median(&[4.0, 1.0])), (2.0, 2.5));
     }
 }

@@ -1,6 +1,7 @@
-//! Whether learning still works, in minutes.
+//! Checks within minutes that learning still works.
 
-use bevy_maddpg::{games::particle::Scenario, learner::Preset};
+use bevy_maddpg::learner::Preset;
+use bevy_maddpg_lab::games::particle::Scenario;
 
 use super::{
     Failure,
@@ -11,7 +12,7 @@ use super::{
     tell, tennis,
 };
 
-/// A task, how it is learned, and the mean return that every seed has to reach.
+/// A task, its training method, and the mean return that every seed has to reach.
 const CHECKS: [(Task, Method, f32); 4] = [
     (Task::Particle(Scenario::Spread), Method::new(Preset::Matd3, 60_000), -14.0),
     (Task::Particle(Scenario::SpeakerListener), Method::new(Preset::Matd3, 60_000), -8.0),
@@ -19,18 +20,21 @@ const CHECKS: [(Task, Method, f32); 4] = [
     (Task::Tennis, tennis::FRUGAL, 0.5),
 ];
 
-/// Seeds of each check.
+/// Seeds per check.
 const SEEDS: u64 = 2;
 
-/// Makes the trainings anew and compares.
+/// Runs the trainings and compares their returns with the required ones.
 pub(crate) fn check(runs: &Runs) -> Result<(), Failure> {
     let mut failures = Vec::new();
     for (task, method, bar) in CHECKS {
         let returns: Vec<f32> =
             runs.seeds(task, method, SEEDS)?.iter().map(|run: &Run| run.evaluation.mean).collect();
         let least = returns.iter().copied().fold(f32::INFINITY, f32::min);
-        let verdict = if least >= bar { "as it should be" } else { "TOO LOW" };
-        tell(&format!("{task}, {}: returns {returns:.2?}, at least {bar} wanted: {verdict}", method.label()));
+        let verdict = if least >= bar { "ok" } else { "TOO LOW" };
+        tell(&format!(
+            "{task}, {}: returns {returns:.2?}, required at least {bar}: {verdict}",
+            method.label()
+        ));
         if least < bar {
             failures.push(task.to_string());
         }

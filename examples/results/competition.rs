@@ -1,12 +1,12 @@
-//! The particle worlds of two teams: what separately trained teams do to each other, and teams that were trained against
-//! each other by different algorithms, as the paper has it.
+//! The competitive particle worlds: matches between separately trained teams, and, as in the paper, teams that were
+//! trained against each other by different algorithms.
 
 use std::{fmt::Write, path::Path};
 
-use bevy_maddpg::{
+use bevy_maddpg::policy::PolicySnapshot;
+use bevy_maddpg_lab::{
     experiment::{Compared, Evaluation, draw_comparison, evaluate},
     games::particle::Scenario,
-    policy::PolicySnapshot,
 };
 
 use super::{
@@ -17,22 +17,23 @@ use super::{
     task::Task,
 };
 
-/// Episodes that each pair of trainings plays.
+/// Episodes of each match between two trainings.
 const EPISODES: u32 = 200;
 
-/// The default, in as many decisions as the others.
+/// The default method with as many decisions as the others.
 const DEFAULT: Method = Method { decisions: Method::MADDPG_2017.decisions, ..Method::DEFAULT };
 
-/// Those that meet; the last is ours.
+/// The methods compared; the default is last.
 const METHODS: [Method; 3] = [Method::DDPG_2017, Method::MADDPG_2017, DEFAULT];
 
-/// A competitive world and what the paper says of it.
+/// A competitive world and the paper's results for it.
 struct World {
     scenario: Scenario,
     /// Behaviors of the two teams.
     behaviors: [&'static [&'static str]; 2],
     measures: &'static [&'static str],
-    /// The paper's table, as recalled: second team by, first team by, measures. Empty where it has none.
+    /// The paper's table as recalled: algorithm of the second team, of the first team, measures. Empty if the paper has
+    /// none.
     paper: &'static [(&'static str, &'static str, &'static str)],
     note: &'static str,
 }
@@ -48,7 +49,7 @@ const WORLDS: [World; 4] = [
             ("DDPG", "MADDPG", "10.3"),
             ("DDPG", "DDPG", "9.4"),
         ],
-        note: "`touches`: predators that touch the prey, summed over the 25 steps.",
+        note: "`touches` is the number of predators that touch the prey, summed over the 25 steps.",
     },
     World {
         scenario: Scenario::Adversary,
@@ -60,16 +61,17 @@ const WORLDS: [World; 4] = [
             ("DDPG", "MADDPG", "0.328, 0.922"),
             ("DDPG", "DDPG", "0.386, 0.747"),
         ],
-        note: "`agents_success`, `adversary_success`: share of the episodes at whose end the nearest agent, or the \
-               adversary, is closer to the goal than 0.16. The paper's numbers: adversary, agents.",
+        note: "`agents_success` and `adversary_success` are the shares of episodes that end with the nearest agent, \
+               or the adversary, closer than 0.16 to the goal. The paper's numbers are in the order adversary, \
+               agents.",
     },
     World {
         scenario: Scenario::Push,
         behaviors: [&["adversary"], &["agent"]],
         measures: &["agent_last_distance"],
         paper: &[],
-        note: "`agent_last_distance`: of the agent from its goal at the end of an episode. The paper has only a normalized \
-               bar chart of this world.",
+        note: "`agent_last_distance` is the agent's distance from its goal at the end of an episode. For this world, \
+               the paper has only a normalized bar chart.",
     },
     World {
         scenario: Scenario::Crypto,
@@ -80,13 +82,14 @@ const WORLDS: [World; 4] = [
             ("MADDPG", "DDPG", "0.643, 0.653"),
             ("DDPG", "MADDPG", "0.444, 0.968"),
         ],
-        note: "`bob_success`, `eve_success`: share of the steps in which what is said is nearer to the message than to the \
-               other message. The paper's numbers: Eve, Bob. An Eve that knows nothing loses least, 12.5 an episode, by \
-               saying the mean of both messages: what Alice and Bob get beyond that is other Eves' mistakes.",
+        note: "`bob_success` and `eve_success` are the shares of steps in which Bob's, or Eve's, output is closer to \
+               the message sent than to the other message. The paper's numbers are in the order Eve, Bob. An Eve \
+               that knows nothing loses least (12.5 per episode) by saying the mean of both messages, so any return \
+               of Alice and Bob above 12.5 comes from mistakes of the Eves they played against.",
     },
 ];
 
-/// The section of the report; its pictures go to `images`.
+/// The competition section of the report; its images go to `images`.
 pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, Failure> {
     let mut text = String::new();
     for world in &WORLDS {
@@ -112,19 +115,20 @@ pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, 
     Ok(text)
 }
 
-/// What every training's second team gets against every training's first team.
+/// The matches of every training's first team against every training's second team.
 struct Matches {
-    /// By method of the first team and of the second: evaluations by seed of the first and of the second.
+    /// Evaluations, indexed by method of the first team, method of the second team, seed of the first, seed of the
+    /// second.
     played: Vec<Vec<Vec<Vec<Evaluation>>>>,
 }
 
 impl Matches {
     fn play(scenario: Scenario, policies: &[Vec<PolicySnapshot>]) -> Result<Self, Failure> {
-        let experiment = Task::Particle(scenario).experiment();
+        let game = Task::Particle(scenario).game();
         let teams = scenario.teams();
         let match_of = |first: &PolicySnapshot, second: &PolicySnapshot| {
             let policy = first.with_slots_of(second, &teams[1].slots)?;
-            let evaluation = evaluate(&experiment, &policy, EPISODES, 0, || false);
+            let evaluation = evaluate(&*game, &policy, EPISODES, 0, || false);
             evaluation.ok_or_else(|| Failure::from("no episode was played"))
         };
         let all = |first: &[PolicySnapshot], second: &[PolicySnapshot]| {
@@ -137,7 +141,7 @@ impl Matches {
         Ok(Self { played: policies.iter().map(against).collect::<Result<_, _>>()? })
     }
 
-    /// A measure of `first` against `second`, by their methods' indices.
+    /// The mean of a measure for first teams of method `first` against second teams of method `second`.
     fn measure(&self, first: usize, second: usize, name: &str) -> Interval {
         let values = self.played[first][second].iter();
         let values =
@@ -145,7 +149,8 @@ impl Matches {
         Interval::of_matrix(&values.collect::<Vec<_>>())
     }
 
-    /// The mean return of a team of method `own` against the other teams of all methods, rows by its own seeds.
+    /// The mean of the measure `name` for teams of method `own` in place `team` (0 first, 1 second) against the
+    /// opposing teams of all methods.
     fn against_all(&self, team: usize, own: usize, name: &str) -> Interval {
         let methods = self.played.len();
         let seeds = self.played[own][own].len();
@@ -162,7 +167,7 @@ impl Matches {
     }
 }
 
-/// Teams of separate trainings play each other.
+/// Adds the tables of matches between separately trained teams.
 fn cross_play(text: &mut String, runs: &Runs, world: &World, seeds: u64) -> Result<(), Failure> {
     let World { scenario, measures, .. } = world;
     let teams = scenario.teams();
@@ -173,7 +178,7 @@ fn cross_play(text: &mut String, runs: &Runs, world: &World, seeds: u64) -> Resu
     let policies: Vec<_> = policies.into_iter().collect::<Result<_, _>>()?;
     let matches = Matches::play(*scenario, &policies)?;
 
-    writeln!(text, "Mean return of a team against the other teams of all methods and seeds:\n")?;
+    writeln!(text, "Mean return of each team against the opposing teams of all methods and seeds:\n")?;
     writeln!(text, "| method | {} | {} |\n|---|---|---|", teams[0].name, teams[1].name)?;
     let overall = [0, 1].map(|team| {
         let name = format!("{}_return", teams[team].name);
@@ -189,20 +194,20 @@ fn cross_play(text: &mut String, runs: &Runs, world: &World, seeds: u64) -> Resu
         for (other, method) in METHODS[..ours].iter().enumerate() {
             let (own, theirs) = (&overall[team][ours], &overall[team][other]);
             let verdict = match (own.is_above(theirs), theirs.is_above(own)) {
-                (true, _) => "better, the intervals apart",
-                (_, true) => "worse, the intervals apart",
-                _ if own.mean > theirs.mean => "better, but the intervals overlap",
-                _ => "not better; the intervals overlap",
+                (true, _) => "the return is higher, and the intervals do not overlap",
+                (_, true) => "the return is lower, and the intervals do not overlap",
+                _ if own.mean > theirs.mean => "the return is higher, but the intervals overlap",
+                _ => "the return is not higher, and the intervals overlap",
             };
-            writeln!(text, "- {name} by default against those by {}: {verdict}.", method.label())?;
+            writeln!(text, "- {name}, default compared with {}: {verdict}.", method.label())?;
         }
     }
-    writeln!(text, "\nEach pairing of separate trainings, {}:\n", measures.join(", "))?;
+    writeln!(text, "\nMatches between separately trained teams ({}):\n", measures.join(", "))?;
     writeln!(
         text,
-        "| {} by | {} |\n|---|{}",
+        "| {} trained by | {} |\n|---|{}",
         teams[0].name,
-        METHODS.map(|method| format!("{} by {}", teams[1].name, method.label())).join(" | "),
+        METHODS.map(|method| format!("{} trained by {}", teams[1].name, method.label())).join(" | "),
         "---|".repeat(METHODS.len())
     )?;
     for (first, method) in METHODS.iter().enumerate() {
@@ -216,15 +221,15 @@ fn cross_play(text: &mut String, runs: &Runs, world: &World, seeds: u64) -> Resu
     Ok(())
 }
 
-/// Teams that were trained against each other, each by its own algorithm.
+/// Adds the table of teams that were trained against each other, each by its own algorithm.
 fn trained_together(text: &mut String, runs: &Runs, world: &World, seeds: u64) -> Result<(), Failure> {
     let World { scenario, behaviors, measures, paper, .. } = world;
     let teams = scenario.teams();
     let mixed = |independent| Method { independent, ..Method::MADDPG_2017 };
-    writeln!(text, "Trained against each other, as in the paper:\n")?;
+    writeln!(text, "Teams trained against each other, as in the paper:\n")?;
     writeln!(
         text,
-        "| {} by | {} by | {} | the paper's (recalled) |\n|---|---|{}---|",
+        "| {} trained by | {} trained by | {} | paper (recalled) |\n|---|---|{}---|",
         teams[1].name,
         teams[0].name,
         measures.join(" | "),

@@ -1,8 +1,8 @@
-//! The particle worlds of one team: returns, the paper's measures, steps and time.
+//! The cooperative particle worlds: returns, the paper's measures, decisions and time.
 
 use std::{fmt::Write, path::Path};
 
-use bevy_maddpg::{
+use bevy_maddpg_lab::{
     experiment::{Compared, draw_comparison, evaluate_random},
     games::particle::Scenario,
 };
@@ -15,13 +15,13 @@ use super::{
     task::Task,
 };
 
-/// A cooperative world and what the paper says of it.
+/// A cooperative world and the paper's results for it.
 struct World {
     scenario: Scenario,
-    /// Joint decisions of the default.
+    /// Joint decisions that the default method trains for.
     decisions: u64,
     measures: &'static [&'static str],
-    /// The paper's rows, as recalled: method, measures.
+    /// The paper's rows as recalled: method, measures.
     paper: &'static [(&'static str, &'static [&'static str])],
     note: &'static str,
 }
@@ -32,24 +32,24 @@ const WORLDS: [World; 2] = [
         decisions: Method::DEFAULT.decisions,
         measures: &["distance", "collisions", "occupied_landmarks"],
         paper: &[("MADDPG", &["1.767", "0.209", ""]), ("DDPG", &["1.858", "0.375", ""])],
-        note: "The return is the mean over the three agents. `distance` is the sum of the landmarks' distances from their \
-               nearest agents, a mean over the steps; `collisions` counts the pairs that overlap, summed over the 25 \
-               steps (the paper's protocol is not documented); `occupied_landmarks` are those with an agent closer than \
-               0.1 at the end, of three. The paper's world has other sizes and discrete moves: its numbers stand here for \
-               orientation only.",
+        note: "The return is the mean over the three agents. `distance` is the sum over landmarks of the distance to \
+               the nearest agent, averaged over the steps. `collisions` is the number of overlapping pairs, summed \
+               over the 25 steps (the paper does not document how it counts them). `occupied_landmarks` is how many \
+               of the three landmarks have an agent closer than 0.1 at the end. The paper's world has other sizes \
+               and discrete moves, so its numbers are only a rough guide.",
     },
     World {
         scenario: Scenario::SpeakerListener,
         decisions: 250_000,
         measures: &["target_reached", "last_distance", "distance"],
         paper: &[("MADDPG", &["0.840", "0.133", ""]), ("DDPG", &["0.320", "0.456", ""])],
-        note: "`target_reached` is the share of the episodes at whose end the listener overlaps its goal (closer than \
-               0.115), `last_distance` its distance from the goal then, `distance` the same as a mean over the steps. The \
-               paper does not say how close is reached.",
+        note: "`target_reached` is the share of episodes that end with the listener overlapping its goal (closer \
+               than 0.115). `last_distance` is the listener's distance from the goal at the end, `distance` the same \
+               averaged over the steps. The paper does not say how close counts as reached.",
     },
 ];
 
-/// The section of the report; its pictures go to `images`.
+/// The cooperation section of the report; its images go to `images`.
 pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, Failure> {
     let mut text = String::new();
     for world in &WORLDS {
@@ -60,13 +60,13 @@ pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, 
         writeln!(text, "### {scenario}\n\n{note}\n")?;
         writeln!(text, "| method | return | {} | decisions | seconds |", measures.join(" | "))?;
         writeln!(text, "|---|---|{}---|---|", "---|".repeat(measures.len()))?;
-        if let Some(random) = evaluate_random(&task.experiment(), EPISODES, 0, || false) {
+        if let Some(random) = evaluate_random(&*task.game(), EPISODES, 0, || false) {
             let cells: Vec<_> =
                 measures.iter().map(|name| format!("{:.3}", random.measures[*name])).collect();
             writeln!(text, "| random | {:.2} | {} | | |", random.mean, cells.join(" | "))?;
         }
         for (method, cells) in *paper {
-            writeln!(text, "| {method}, the paper's (recalled) | | {} | 625,000 | |", cells.join(" | "))?;
+            writeln!(text, "| {method} in the paper (recalled) | | {} | 625,000 | |", cells.join(" | "))?;
         }
         let mut trained = Vec::new();
         for method in methods {
@@ -109,24 +109,24 @@ fn returns(runs: &[Run]) -> Interval {
     Interval::of(&runs.iter().map(|run| f64::from(run.evaluation.mean)).collect::<Vec<_>>())
 }
 
-/// Whether the default, the last method, is better than each other, and how soon it is as good.
+/// Adds whether the default (the last method) is better than each other method, and how soon it is as good.
 fn judge(text: &mut String, trained: &[(Method, Vec<Run>)], curves: &[Compared]) -> Result<(), Failure> {
     let (Some(((_, ours), others)), Some(curves)) = (trained.split_last(), curves.last()) else {
         return Ok(());
     };
     let our_return = returns(ours);
     let worst = ours.iter().map(|run| run.evaluation.mean).fold(f32::INFINITY, f32::min);
-    writeln!(text, "The default's least return over its seeds is {worst:.2}.")?;
+    writeln!(text, "The default's worst return over the seeds is {worst:.2}.")?;
     for (method, theirs) in others {
         let their_return = returns(theirs);
         let verdict = if our_return.is_above(&their_return) {
-            "the default's return is higher, the intervals apart"
+            "the default's return is higher, and the intervals do not overlap"
         } else if their_return.is_above(&our_return) {
-            "the default's return is lower, the intervals apart"
+            "the default's return is lower, and the intervals do not overlap"
         } else {
             "the intervals overlap"
         };
-        write!(text, "Against {}: {verdict}.", method.label())?;
+        write!(text, "Compared with {}: {verdict}.", method.label())?;
         let reached = curves.runs.iter().filter_map(|curve| reached(curve, their_return.mean));
         let steps: Vec<f64> = reached.map(|decisions| decisions as f64).collect();
         let share = |part: f64, whole: f64| 100.0 * part / whole;
@@ -139,8 +139,9 @@ fn judge(text: &mut String, trained: &[(Method, Vec<Run>)], curves: &[Compared])
             let their_seconds = median(&theirs.iter().map(|run| run.summary.seconds).collect::<Vec<_>>());
             writeln!(
                 text,
-                " While it explores, it first has the other's final mean return after {:.0} joint decisions (median; \
-                 worst {:.0}): {:.1}% of the other's decisions, {:.0}% of its time.",
+                " The default's training episodes, with exploration, first reach that method's final mean return after \
+                 {:.0} joint decisions (median; worst {:.0}): {:.1}% of that method's decisions and {:.0}% of its \
+                 time.",
                 median(&steps),
                 steps.iter().copied().fold(0.0, f64::max),
                 share(median(&steps), theirs[0].summary.decisions as f64),
@@ -150,7 +151,7 @@ fn judge(text: &mut String, trained: &[(Method, Vec<Run>)], curves: &[Compared])
             let (count, all) = (steps.len(), ours.len());
             writeln!(
                 text,
-                " While it explores, {count} of {all} seeds reach the other's final mean return."
+                " In training, with exploration, {count} of {all} seeds reach that method's final mean return."
             )?;
         }
     }

@@ -1,14 +1,14 @@
-//! Makes every figure of `docs/results.md` anew: trains all methods on all tasks over several seeds, lets them play each
-//! other, and writes tables and pictures.
+//! Reproduces every number and plot of `docs/results.md`: trains all methods on all tasks with several seeds, lets them
+//! play against each other, and writes tables and images.
 //!
 //! ```sh
-//! cargo run --example results             # all of it: about an hour and a half on two cores
+//! cargo run --example results             # everything: about an hour and a half on two cores
 //! cargo run --example results -- --short  # minutes: fails if learning is broken
 //! cargo run --example results -- --help
 //! ```
 //!
-//! Every training is a run that a command line repeats bit by bit, and is kept: a run that was interrupted goes on where it
-//! stopped, and the report alone is made again in seconds.
+//! Every training can be repeated bit by bit by one command line, and its output is kept. If the program is
+//! interrupted, run it again to do only the trainings that are missing; rewriting the report alone takes seconds.
 
 mod bootstrap;
 mod check;
@@ -24,38 +24,39 @@ mod tennis;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use bevy_maddpg::experiment::Options;
+use bevy_maddpg_lab::experiment::{Experiment, Options};
 use clap::Parser;
 
 use self::{runs::Runs, task::Task};
 
-/// Why a report cannot be made.
+/// Why the report could not be produced.
 type Failure = Box<dyn std::error::Error>;
 
 /// Trains all methods on all tasks and writes the report.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Minutes instead of hours: a few trainings, and whether what they come to is what it should be. Writes no report.
+    /// Only check within minutes that learning works: run a few trainings and compare their returns with the required
+    /// ones. Writes no report.
     #[arg(long)]
     short: bool,
-    /// Seeds of each method on each particle world, from 1 on.
+    /// Seeds per method and particle world, starting from 1.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     seeds: u64,
-    /// Folder that keeps the trainings; those it holds are not made again.
+    /// Folder of the trainings. Those already in it are not repeated.
     #[arg(long, default_value = "runs/results", value_name = "DIR")]
     runs: PathBuf,
-    /// Folder of the report `results.md` and of its pictures, in `images`.
+    /// Folder for the report `results.md` and its images, in the subfolder `images`.
     #[arg(long, default_value = "docs", value_name = "DIR")]
     out: PathBuf,
-    /// Used by this program itself: does one training.
+    /// Used by this program itself: runs one training.
     #[command(subcommand)]
     training: Option<Training>,
 }
 
 #[derive(clap::Subcommand)]
 enum Training {
-    /// Does one training.
+    /// Runs one training.
     #[command(hide = true)]
     Train {
         task: Task,
@@ -67,7 +68,7 @@ enum Training {
 fn main() -> ExitCode {
     let Arguments { short, seeds, runs, out, training } = Arguments::parse();
     if let Some(Training::Train { task, options }) = training {
-        return task.experiment().run_by(*options);
+        return Experiment::boxed(task.game()).run_by(*options);
     }
     let runs = Runs::new(runs);
     let made = if short { check::check(&runs) } else { report::write(&runs, &out, seeds) };
@@ -80,9 +81,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells a person on standard error.
+/// Prints a line on standard error.
 fn tell(text: &str) {
     use std::io::Write;
-    // Nobody can be told that standard error is gone.
+    // If standard error is closed, there is nowhere to report it.
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -2,33 +2,33 @@ use bevy_maddpg::learner::Preset;
 
 use super::runs::EPISODES;
 
-/// How it is learned.
+/// How a task is trained and evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Method {
     pub(crate) preset: Preset,
     /// Joint decisions of a training.
     pub(crate) decisions: u64,
-    /// The behaviors that learn by independent critics among agents that do not.
+    /// Behaviors that use independent critics (DDPG) while the rest use MADDPG.
     pub(crate) independent: &'static [&'static str],
-    /// Episodes without noise that its policy is judged by.
+    /// Noise-free episodes that the policy is evaluated on.
     pub(crate) episodes: u32,
     /// Whether a training ends when the task is solved.
     pub(crate) until_solved: bool,
 }
 
 impl Method {
-    /// What the crate does if nothing else is asked for.
+    /// The crate's default settings.
     pub(crate) const DEFAULT: Self = Self::new(Preset::Matd3, 125_000);
-    /// The MADDPG paper's 25,000 episodes.
+    /// The MADDPG paper's settings, for its 25,000 episodes.
     pub(crate) const MADDPG_2017: Self = Self::new(Preset::Maddpg2017, 625_000);
-    /// What the paper compares with.
+    /// The paper's baseline.
     pub(crate) const DDPG_2017: Self = Self::new(Preset::Ddpg2017, 625_000);
 
     pub(crate) const fn new(preset: Preset, decisions: u64) -> Self {
         Self { preset, decisions, independent: &[], episodes: EPISODES, until_solved: false }
     }
 
-    /// Its name in tables.
+    /// The method's name in tables.
     pub(crate) fn label(&self) -> String {
         let name = match self.preset {
             Preset::Matd3 => "default".into(),
@@ -40,7 +40,7 @@ impl Method {
         }
     }
 
-    /// The options of a training.
+    /// The command-line options of a training.
     pub(crate) fn arguments(&self, seed: u64) -> Vec<String> {
         let Self { preset, decisions, episodes, until_solved, .. } = self;
         let mut arguments = vec!["--headless".to_owned(), "--lockstep".to_owned()];
@@ -58,13 +58,13 @@ impl Method {
         arguments
     }
 
-    /// The hyper-parameters that differ from the preset's.
+    /// Changes to the preset's hyper-parameters, as TOML.
     pub(crate) fn changes(&self) -> Option<String> {
         let behaviors = self.independent;
         (!behaviors.is_empty()).then(|| format!("[learner]\nindependent = {behaviors:?}\n"))
     }
 
-    /// Its name in paths.
+    /// The method's name in paths.
     pub(crate) fn slug(&self) -> String {
         let end = if self.until_solved { "-until_solved" } else { "" };
         self.label().replace(", ", "-").replace(' ', "_") + end

@@ -1,31 +1,29 @@
-//! What the pendulum returns at best, by dynamic programming: the values of all states on a grid, backwards from the last
-//! step, and swings by the torque that they say is best.
+//! The best return of the pendulum, by dynamic programming: computes the values of all states on a grid, backwards from
+//! the last step, then plays episodes with the torque that these values rate best.
 
 use std::f64::consts::{PI, TAU};
 
-use bevy_maddpg::{
-    games::pendulum::{MAX_SPEED, MAX_TORQUE, Pendulum, TIME_LIMIT},
-    random::stream,
-};
+use bevy_maddpg::random::stream;
+use bevy_maddpg_lab::games::pendulum::{MAX_SPEED, MAX_TORQUE, Pendulum, TIME_LIMIT};
 
 const ANGLES: usize = 361;
 const SPEEDS: usize = 241;
 const TORQUES: usize = 33;
 
-/// A state between four of the grid.
+/// A state between four points of the grid.
 struct Place {
     corner: usize,
-    /// Shares of the way to the next angle and the next speed.
+    /// Fractions of the way to the next angle and the next speed of the grid.
     shares: [f32; 2],
 }
 
-/// What a torque leads to.
+/// The outcome of applying a torque.
 struct Move {
     reward: f32,
     place: Place,
 }
 
-/// The mean return of so many swings from random starts; on a finer grid it would be a little higher.
+/// The mean return of `swings` episodes from random starts. A finer grid would raise it slightly.
 pub(crate) fn optimum(swings: u32) -> f64 {
     let states = (0..ANGLES * SPEEDS).map(|state| Pendulum {
         angle: (state / SPEEDS) as f64 / (ANGLES - 1) as f64 * TAU - PI,
@@ -33,7 +31,7 @@ pub(crate) fn optimum(swings: u32) -> f64 {
     });
     let moves: Vec<Move> =
         states.flat_map(|state| torques().map(move |torque| step(state, torque).1)).collect();
-    // By the steps that are left.
+    // Indexed by the number of steps left.
     let mut values = vec![vec![0.0; ANGLES * SPEEDS]];
     for left in 0..TIME_LIMIT as usize {
         let worth = |a: &Move| a.reward + a.place.value(&values[left]);
@@ -76,7 +74,7 @@ impl Place {
         Self { corner: i * SPEEDS + j, shares: [(angle - i as f64) as f32, (speed - j as f64) as f32] }
     }
 
-    /// Interpolated between the corners.
+    /// The value interpolated between the four corners.
     fn value(&self, values: &[f32]) -> f32 {
         let Self { corner, shares: [angle, speed] } = *self;
         let along = |corner: usize| values[corner] + speed * (values[corner + 1] - values[corner]);

@@ -6,17 +6,18 @@ use std::{
     str::FromStr,
 };
 
-use bevy_maddpg::{
-    experiment::{COLUMNS, CurvePoint, Evaluation, RunFolder, Summary},
-    policy::PolicySnapshot,
+use bevy_maddpg::policy::PolicySnapshot;
+use bevy_maddpg_lab::{
+    experiment::{COLUMNS, Evaluation, RunFolder, Summary},
+    statistics::CurvePoint,
 };
 
 use super::{Failure, method::Method, task::Task, tell};
 
-/// Episodes without noise that a trained policy is judged by.
+/// Noise-free episodes that a trained policy is evaluated on.
 pub(crate) const EPISODES: u32 = 1_000;
 
-/// The folder of all trainings.
+/// All trainings, kept in a folder.
 pub(crate) struct Runs {
     folder: PathBuf,
 }
@@ -33,7 +34,7 @@ impl Runs {
         Self { folder }
     }
 
-    /// The trainings of seeds `1..=seeds`, each made now if it was not before.
+    /// The trainings of seeds `1..=seeds`; runs those that are missing.
     pub(crate) fn seeds(&self, task: Task, method: Method, seeds: u64) -> Result<Vec<Run>, Failure> {
         (1..=seeds).map(|seed| self.run(task, method, seed)).collect()
     }
@@ -45,7 +46,7 @@ impl Runs {
         }
         tell(&format!("{task}, {}, seed {seed}", method.label()));
         if folder.exists() {
-            // Interrupted before its evaluation.
+            // It was interrupted before its evaluation.
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
@@ -61,7 +62,7 @@ impl Runs {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
-        // The summary, which lies in the folder as well.
+        // The summary, which is also in the folder.
         let mut said = String::new();
         if let Some(output) = &mut training.stdout {
             output.read_to_string(&mut said)?;
@@ -70,12 +71,12 @@ impl Runs {
             return Err(format!("the training in `{}` failed", folder.display()).into());
         }
         let finished = Run::read(&folder)?;
-        finished.ok_or_else(|| "interrupted: run again to go on with the trainings that are missing".into())
+        finished.ok_or_else(|| "interrupted; run again to do the remaining trainings".into())
     }
 }
 
 impl Run {
-    /// The training in a folder; `None` if there is none or it was interrupted.
+    /// The finished training in a folder; `None` if there is none or it was interrupted.
     fn read(folder: &std::path::Path) -> Result<Option<Self>, Failure> {
         let folder = RunFolder::at(folder);
         let Ok(text) = fs::read_to_string(folder.summary()) else { return Ok(None) };
@@ -84,19 +85,19 @@ impl Run {
         Ok(summary.evaluation.clone().map(|evaluation| Self { folder, evaluation, summary }))
     }
 
-    /// What was learned.
+    /// The trained policy.
     pub(crate) fn policy(&self) -> Result<PolicySnapshot, Failure> {
         Ok(PolicySnapshot::load(self.folder.policy())?)
     }
 
-    /// All episodes of the training, exploration on.
+    /// All episodes of the training, with exploration.
     pub(crate) fn curve(&self) -> Result<Vec<CurvePoint>, Failure> {
         let path = self.folder.metrics();
         let mut reader = csv::Reader::from_path(&path)?;
         let column = |name: &str| COLUMNS.iter().position(|column| *column == name);
         let columns = ["kind", "decisions", "score", "score_100"].map(column);
         let [Some(kind), Some(decisions), Some(score), Some(score_100)] = columns else {
-            return Err("metrics.csv has other columns".into());
+            return Err("`metrics.csv` lacks an expected column".into());
         };
         let mut points = Vec::new();
         for row in reader.records() {
@@ -115,18 +116,18 @@ impl Run {
         Ok(points)
     }
 
-    /// The mean of a measure over the episodes without noise.
+    /// The mean of a measure over the noise-free episodes.
     pub(crate) fn measure(&self, name: &str) -> f64 {
         self.evaluation.measures.get(name).map_or(f64::NAN, |value| f64::from(*value))
     }
 }
 
-/// Joint decisions after which the mean of 100 training episodes, exploration on, first reached `score`.
+/// Joint decisions after which the mean score of 100 training episodes, with exploration, first reached `score`.
 pub(crate) fn reached(curve: &[CurvePoint], score: f64) -> Option<u64> {
     let reached = |point: &&CurvePoint| point.score_100.is_some_and(|mean| f64::from(mean) >= score);
     curve.iter().find(reached).map(|point| point.decisions)
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|_| format!("`{text}` is no number").into())
+    text.parse().map_err(|_| format!("`{text}` is not a number").into())
 }

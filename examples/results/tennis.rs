@@ -1,4 +1,4 @@
-//! Tennis from few samples, and how soon it is solved where samples are cheap.
+//! Tennis from few samples, and the time until it is solved when samples are cheap.
 
 use std::fmt::Write;
 
@@ -12,17 +12,16 @@ use super::{
     task::Task,
 };
 
-/// Seeds.
 const SEEDS: u64 = 10;
-/// Tennis from few samples.
+/// The few-sample preset.
 pub(crate) const FRUGAL: Method = Method { episodes: 100, ..Method::new(Preset::Frugal, 10_000) };
-/// The same until it counts as solved.
+/// The few-sample preset until the task counts as solved.
 const FRUGAL_SOLVED: Method =
     Method { episodes: 100, until_solved: true, ..Method::new(Preset::Frugal, 60_000) };
-/// Tennis as its example trains it.
+/// Tennis with its example's default settings.
 const DEFAULT: Method = Method { episodes: 100, until_solved: true, ..Method::new(Preset::Matd3, 400_000) };
 
-/// The section of the report.
+/// The tennis section of the report.
 pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
     let mut text = String::from(INTRODUCTION);
     writeln!(
@@ -32,7 +31,8 @@ pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
     )?;
     writeln!(
         text,
-        "| wytyang00's D4PG on the task that ours copies, best single run (printed) | 20,784 to solved | 152 | | | |"
+        "| wytyang00's D4PG on the task that this game copies, best single run (as reported) | 20,784 to solved | 152 | \
+         | | |"
     )?;
     for (method, what) in [(FRUGAL, ""), (FRUGAL_SOLVED, " to solved"), (DEFAULT, " to solved")] {
         let finished = runs.seeds(Task::Tennis, method, SEEDS)?;
@@ -69,9 +69,9 @@ pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
 }
 
 const INTRODUCTION: &str = "\
-*Solved* is a mean score of 100 training episodes in a row of 0.5, exploration on. The rules bound how soon that can be: a score
-of 0.1 takes about 38 decisions, so that such 100 episodes hold at least 18,200 joint decisions, and who plays well early plays
-long episodes and waits for the hundredth. The few-sample preset is therefore also judged by 100 episodes without noise, after
-10,000 joint decisions.
+*Solved* means that 100 consecutive training episodes, with exploration, have a mean score of at least 0.5. The rules
+limit how early this can happen: a score of 0.1 takes about 38 decisions, so 100 such episodes contain at least 18,200
+joint decisions, and agents that play well early play long episodes and wait longer for the hundredth. The few-sample
+preset is therefore also evaluated on 100 episodes without noise after 10,000 joint decisions.
 
 ";

@@ -7,7 +7,7 @@ use crate::{
     policy::{AgentSpec, ArenaSpec, PolicyError, PolicySnapshot, SpecError},
 };
 
-/// All complete arenas, in the order of their entities, with their agents by slot.
+/// All arenas, in the order of their entities, with their agents by slot.
 #[derive(Resource, Debug, Default)]
 pub struct Arenas {
     entries: Vec<ArenaEntry>,
@@ -16,6 +16,7 @@ pub struct Arenas {
 
 /// One arena and its agents.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ArenaEntry {
     /// The entity with the [`Arena`].
     pub arena: Entity,
@@ -23,12 +24,15 @@ pub struct ArenaEntry {
     pub agents: Vec<Entity>,
 }
 
-/// A world that cannot be rolled out.
+/// Arenas, agents and a policy that do not fit together.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RolloutError {
-    /// Slots with gaps or taken twice.
-    #[error("the agents of arena {arena} have the slots {slots:?}, expected each number from 0 up once")]
+    /// Slots with gaps, or used twice.
+    #[error(
+        "the agents of arena {arena} have the slots {slots:?}, expected each number from 0 up once; give each agent of an \
+         arena its own slot"
+    )]
     Slots {
         /// The arena.
         arena: Entity,
@@ -37,25 +41,29 @@ pub enum RolloutError {
     },
     /// An arena whose agents differ from the other arenas'.
     #[error(
-        "arena {arena} has the agents {found:?}, the other arenas have {expected:?}; all arenas of a world need the same"
+        "arena {arena} has the agents {found:?}, the other arenas have {expected:?}; all arenas of a world need the same \
+         agents"
     )]
     DifferentArenas {
-        /// The arena at fault.
+        /// The arena that differs.
         arena: Entity,
         /// Its agents, by slot.
         found: Vec<AgentSpec>,
-        /// The agents of the arena before it.
+        /// The agents of the other arenas.
         expected: Vec<AgentSpec>,
     },
     /// Agents of one behavior with different sizes.
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// A policy for other agents.
-    #[error("the policy plays the agents {policy:?}, but the arenas have {arenas:?}")]
+    #[error(
+        "the policy was trained for the agents {policy:?}, but the arenas have {arenas:?}; behaviors and sizes must be the \
+         same, slot by slot"
+    )]
     OtherAgents {
-        /// What the policy plays, by slot.
+        /// The agents that the policy was trained for, by slot.
         policy: Vec<AgentSpec>,
-        /// What the arenas have, by slot.
+        /// The agents of the arenas, by slot.
         arenas: Vec<AgentSpec>,
     },
     /// A policy file that cannot be used.
@@ -85,7 +93,7 @@ impl Arenas {
     }
 }
 
-/// Collects the arenas anew when some were added, removed or manned differently.
+/// Updates the list of arenas when arenas or agents were added, removed or moved.
 pub(super) fn collect(
     mut arenas: ResMut<Arenas>,
     mut experience: ResMut<Experience>,
@@ -136,14 +144,14 @@ pub(super) fn collect(
     Ok(())
 }
 
-/// Before anything has been learned or loaded, agents do nothing; a policy for other agents is refused.
+/// Until a policy is learned or loaded, agents do nothing. A policy for other agents is refused.
 pub(super) fn watch_for_policy(mut acting: ResMut<ActingPolicy>, arenas: Res<Arenas>) -> Result {
     if !arenas.is_changed() || arenas.is_empty() {
         return Ok(());
     }
     if acting.is_empty() {
         let groups = arenas.spec().groups(true).map_err(RolloutError::from)?;
-        acting.set(PolicySnapshot::zeros(&groups));
+        acting.set(PolicySnapshot::zeros(&groups).map_err(RolloutError::from)?);
     }
     acting.check(arenas.spec())?;
     Ok(())

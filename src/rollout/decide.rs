@@ -8,12 +8,12 @@ use crate::{
     random::{Random, stream},
 };
 
-/// The noise on the agents' actions.
+/// The exploration noise on the agents' actions.
 #[derive(Resource, Debug)]
 pub struct Exploration {
     /// How agents explore.
     pub config: ExplorationConfig,
-    /// Whether they do. Off, actions are the policy's alone.
+    /// Whether they explore. If not, actions are the policy's alone.
     pub enabled: bool,
     seed: u64,
     arenas: Vec<(Explorer, Random)>,
@@ -32,7 +32,7 @@ impl Exploration {
         self.arenas.extend(streams.map(|random| (Explorer::default(), random)));
     }
 
-    /// Starts an episode of arena `index`; returns the scale of its noise.
+    /// Starts an episode of arena `index` and returns the scale of its noise.
     pub(super) fn begin(&mut self, index: usize, decisions: u64) -> f32 {
         let (explorer, random) = &mut self.arenas[index];
         explorer.begin(&self.config, decisions, random);
@@ -52,14 +52,14 @@ impl Exploration {
     }
 }
 
-/// Reused memory of [`decide`].
+/// Memory that [`decide`] reuses.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     observations: Vec<f32>,
     actions: Vec<f32>,
 }
 
-/// Asks the policies for the actions of all arenas at once, adds noise and writes the actions.
+/// Asks the policies for the actions of all arenas at once, adds exploration noise and writes the actions.
 #[expect(clippy::too_many_arguments, reason = "a system asks for what it reads and writes")]
 pub(super) fn decide(
     arenas: Res<Arenas>,
@@ -86,20 +86,21 @@ pub(super) fn decide(
     }
 
     let Gathered { observations: rows_in, actions: rows_out } = &mut *gathered;
-    for policy in &snapshot.policies {
-        let agent = &policy.group.agent;
+    for policy in snapshot.policies() {
+        let group = policy.group();
+        let agent = &group.agent;
         rows_in.clear();
         for joint in observations.chunks_exact(observation_size) {
-            for &slot in &policy.group.slots {
+            for &slot in &group.slots {
                 rows_in.extend_from_slice(&joint[spec.observation_offset(slot)..][..agent.observation_size]);
             }
         }
-        let rows = arenas.len() * policy.group.slots.len();
+        let rows = arenas.len() * group.slots.len();
         rows_out.resize(rows * agent.action_size, 0.0);
         policy.act(rows_in, rows_out, rows, scratch);
         let mut decided = rows_out.chunks_exact(agent.action_size);
         for joint in actions.chunks_exact_mut(action_size) {
-            for (&slot, action) in policy.group.slots.iter().zip(&mut decided) {
+            for (&slot, action) in group.slots.iter().zip(&mut decided) {
                 joint[spec.action_offset(slot)..][..agent.action_size].copy_from_slice(action);
             }
         }

@@ -6,7 +6,7 @@ use crate::{
     arena::{Arena, Episode, EpisodeEnded, EpisodeStatus, Measures},
 };
 
-/// Truncates episodes that have had all their decisions.
+/// Truncates episodes that have reached their time limit.
 pub(super) fn apply_time_limits(clock: Res<RolloutClock>, mut arenas: Query<(&Arena, &mut Episode)>) {
     if !clock.is_last_of_decision() {
         return;
@@ -22,13 +22,14 @@ pub(super) fn any_needs_reset(episodes: Query<&Episode>) -> bool {
     episodes.iter().any(Episode::needs_reset)
 }
 
-/// Completes the transitions of ended episodes with their true last observation, and reports them.
+/// Completes the transitions of ended episodes with their true last observation, and announces the ends.
 pub(super) fn finish(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
     episodes: Query<(&Episode, Option<&Measures>)>,
     mut agents: Query<(&mut Observation, &Reward)>,
     mut ended: MessageWriter<EpisodeEnded>,
+    mut commands: Commands,
 ) -> Result {
     for (index, entry) in arenas.entries().iter().enumerate() {
         let (episode, measures) = episodes.get(entry.arena)?;
@@ -44,7 +45,7 @@ pub(super) fn finish(
         let last =
             agents.iter_many(&entry.agents).map(|(observation, reward)| (observation, reward.decision));
         experience.close(index, !truncated, last);
-        ended.write(EpisodeEnded {
+        let episode = EpisodeEnded {
             arena: entry.arena,
             index,
             returns: agents.iter_many(&entry.agents).map(|(_, reward)| reward.episode_return()).collect(),
@@ -52,12 +53,14 @@ pub(super) fn finish(
             truncated,
             exploration_scale: episode.exploration_scale(),
             measures: measures.cloned().unwrap_or_default(),
-        });
+        };
+        commands.trigger(episode.clone());
+        ended.write(episode);
     }
     Ok(())
 }
 
-/// Has the game set up the arenas that are new or whose episode has ended, and starts their next episodes.
+/// Lets the game set up the arenas that are new or whose episode has ended, and starts their next episodes.
 pub(super) fn reset(
     world: &mut World,
     episodes: &mut QueryState<&mut Episode>,

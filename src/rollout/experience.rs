@@ -7,33 +7,33 @@ use crate::{
     transition::TransitionBlock,
 };
 
-/// The decision in progress of each arena, and the transitions that are complete.
+/// The open decision of each arena, and the completed transitions that wait for the learner.
 #[derive(Resource, Debug, Default)]
 pub struct Experience {
-    /// Joint observations and actions of the decisions in progress, one row an arena.
+    /// Joint observations and actions of the open decisions, one row per arena.
     pub(super) observations: Vec<f32>,
     pub(super) actions: Vec<f32>,
-    /// Whether the arena has a decision in progress.
+    /// Whether the arena has an open decision.
     pub(super) open: Vec<bool>,
     completed: TransitionBlock,
-    /// Whether transitions are kept for a learner.
+    /// Whether transitions are recorded for a learner.
     pub(crate) recording: bool,
     sizes: (usize, usize),
 }
 
 impl Experience {
-    /// Transitions completed and not yet taken.
+    /// Transitions that are complete and not yet sent.
     pub fn completed(&self) -> &TransitionBlock {
         &self.completed
     }
 
-    /// Takes the completed transitions, leaving an empty block whose memory is used again.
+    /// Takes the completed transitions and leaves an empty block, so that its memory is reused.
     #[cfg(feature = "learner")]
     pub(crate) fn exchange(&mut self, empty: TransitionBlock) -> TransitionBlock {
         std::mem::replace(&mut self.completed, empty)
     }
 
-    /// Makes room for `arenas` arenas and forgets decisions in progress.
+    /// Makes room for `arenas` arenas and drops all open decisions.
     pub(super) fn fit(&mut self, arenas: usize, spec: &ArenaSpec) {
         self.sizes = (spec.joint_observation_size(), spec.joint_action_size());
         self.observations = vec![0.0; arenas * self.sizes.0];
@@ -41,7 +41,7 @@ impl Experience {
         self.open = vec![false; arenas];
     }
 
-    /// Completes the decision in progress of arena `index`, if any, with what its agents observe now.
+    /// Completes the open decision of arena `index`, if there is one, with what its agents observe now.
     pub(super) fn close<'a>(
         &mut self,
         index: usize,
@@ -65,14 +65,14 @@ impl Experience {
     }
 }
 
-/// Moves every agent's frames on by what was just observed.
+/// Appends what was just observed to every agent's stacked observations.
 pub(super) fn push_frames(mut agents: Query<&mut Observation>) {
     for mut observation in &mut agents {
         observation.push_frame();
     }
 }
 
-/// Completes the decisions in progress of all arenas: they go on.
+/// Completes the open decisions of all arenas. Their episodes go on.
 pub(super) fn close_decisions(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,

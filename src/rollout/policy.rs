@@ -1,53 +1,42 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bevy::prelude::*;
 
 use super::RolloutError;
-use crate::policy::{ArenaSpec, PolicySlot, PolicySnapshot, Scratch};
+use crate::policy::{ArenaSpec, LatestPolicy, PolicySnapshot, Scratch};
 
-/// The policy that acts. Swap it at any time; decisions already made stand.
+/// The policy that acts. It can be replaced at any time; actions that were already decided stay.
+///
+/// ```no_run
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// /// From now on, the guards act by another policy.
+/// fn raise_difficulty(mut acting: ResMut<ActingPolicy>) -> Result {
+///     acting.set(PolicySnapshot::load("guard-hard.safetensors")?);
+///     Ok(())
+/// }
+/// # let mut app = App::new();
+/// # app.add_systems(Update, raise_difficulty);
+/// ```
 #[derive(Resource, Debug, Default)]
 pub struct ActingPolicy {
-    slot: Option<PolicySlot>,
+    latest: Option<LatestPolicy>,
     current: Option<Arc<PolicySnapshot>>,
     pub(super) scratch: Scratch,
     swaps: u64,
-    pub(super) waits: WaitTimes,
-}
-
-/// How long the game thread spent on the learner's account at each of the last decisions.
-#[derive(Debug, Default)]
-pub(super) struct WaitTimes {
-    seconds: Vec<f32>,
-    next: usize,
-}
-
-/// Decisions over which [`ActingPolicy::wait_percentile`] looks back.
-const WAITS: usize = 4096;
-
-impl WaitTimes {
-    fn push(&mut self, wait: Duration) {
-        let wait = wait.as_secs_f32();
-        if self.seconds.len() < WAITS {
-            self.seconds.reserve_exact(WAITS - self.seconds.len());
-            self.seconds.push(wait);
-        } else {
-            self.seconds[self.next] = wait;
-            self.next = (self.next + 1) % WAITS;
-        }
-    }
 }
 
 impl ActingPolicy {
-    /// Acts with this policy from the next decision on.
+    /// Lets the agents act by this policy from the next decision on.
     pub fn set(&mut self, snapshot: PolicySnapshot) {
-        self.follow(PolicySlot::new(snapshot));
+        self.follow(LatestPolicy::new(snapshot));
     }
 
-    /// Acts with the newest policy of a slot from the next decision on, as a learner publishes them.
-    pub fn follow(&mut self, slot: PolicySlot) {
-        self.current = Some(slot.load());
-        self.slot = Some(slot);
+    /// Lets the agents act by the newest policy that a learner publishes, from the next decision on.
+    pub fn follow(&mut self, latest: LatestPolicy) {
+        self.current = Some(latest.load());
+        self.latest = Some(latest);
         self.swaps += 1;
     }
 
@@ -56,31 +45,17 @@ impl ActingPolicy {
         self.current.as_ref()
     }
 
-    /// How often the acting policy was replaced by a newer one.
+    /// How often the acting policy was replaced.
     pub fn swaps(&self) -> u64 {
         self.swaps
     }
 
-    /// The time below which `share` (0 to 1) of the last 4,096 decisions spent on the learner's account: handing over
-    /// transitions and swapping the policy. `None` before the first decision with a learner.
-    pub fn wait_percentile(&self, share: f32) -> Option<Duration> {
-        let mut seconds = self.waits.seconds.clone();
-        seconds.sort_unstable_by(f32::total_cmp);
-        let index = ((seconds.len() as f32 * share) as usize).min(seconds.len().checked_sub(1)?);
-        Some(Duration::from_secs_f32(seconds[index]))
-    }
-
-    /// Notes what one decision's hand-over and swap took.
-    pub(crate) fn note_wait(&mut self, wait: Duration) {
-        self.waits.push(wait);
-    }
-
-    /// Takes the newest policy of the slot.
+    /// Takes the newest policy.
     fn refresh(&mut self) {
-        let (Some(slot), Some(current)) = (&self.slot, &self.current) else {
+        let (Some(latest), Some(current)) = (&self.latest, &self.current) else {
             return;
         };
-        let newest = slot.load();
+        let newest = latest.load();
         if !Arc::ptr_eq(current, &newest) {
             self.current = Some(newest);
             self.swaps += 1;
@@ -88,19 +63,20 @@ impl ActingPolicy {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.slot.is_none()
+        self.latest.is_none()
     }
 
-    /// The acting policy and memory for its forward pass.
+    /// The acting policy, and memory for its forward pass.
     pub(super) fn parts(&mut self) -> Option<(Arc<PolicySnapshot>, &mut Scratch)> {
         Some((self.current.clone()?, &mut self.scratch))
     }
 
     pub(super) fn check(&self, spec: &ArenaSpec) -> Result<(), RolloutError> {
         match &self.current {
-            Some(snapshot) if snapshot.spec() != *spec => {
-                Err(RolloutError::OtherAgents { policy: snapshot.spec().slots, arenas: spec.slots.clone() })
-            }
+            Some(snapshot) if snapshot.spec() != spec => Err(RolloutError::OtherAgents {
+                policy: snapshot.spec().slots.clone(),
+                arenas: spec.slots.clone(),
+            }),
             _ => Ok(()),
         }
     }

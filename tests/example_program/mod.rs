@@ -1,13 +1,13 @@
-//! An example as a program, as `cargo test` builds it beside the tests.
+//! Runs an example as a program; `cargo test` builds the examples next to the tests.
 
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
 };
 
-use bevy_maddpg::experiment::Summary;
+use bevy_maddpg_lab::experiment::Summary;
 
-/// The example `name`, without a display.
+/// A command that runs the example `name` without a display.
 pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
@@ -17,15 +17,15 @@ pub fn example(name: &str) -> Command {
     command
 }
 
-/// What the example does without a window.
+/// Runs the example without a window and returns its output.
 pub fn run(name: &str, arguments: &[&str]) -> Output {
     example(name).arg("--headless").args(arguments).output().unwrap()
 }
 
-/// The summary of a run that succeeds: all that is on standard output.
+/// The summary of a successful run, which must be the only line on standard output.
 pub fn summary(output: &Output) -> Summary {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout.clone()).unwrap();
-    assert_eq!(text.lines().count(), 1, "nothing but the summary on standard output: {text}");
+    assert_eq!(text.lines().count(), 1, "standard output should hold only the summary: {text}");
     serde_json::from_str(text.trim()).unwrap()
 }

@@ -1,0 +1,58 @@
+use bevy::app::App;
+use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
+
+use crate::{
+    game::{Game, Setup},
+    games::particle::{self, ParticlePlugin, Scenario},
+    watch::particle::ParticleScenePlugin,
+};
+
+/// A [particle world](particle) of the MADDPG paper.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Particle(pub Scenario);
+
+impl Game for Particle {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn title(&self) -> String {
+        let title = match self.0 {
+            Scenario::Spread => "Three agents cover three landmarks",
+            Scenario::Tag => "Predators and prey",
+            Scenario::Adversary => "Two agents hide their goal",
+            Scenario::Push => "An adversary defends the goal",
+            Scenario::SpeakerListener => "One speaks, the other goes",
+            Scenario::Crypto => "Alice and Bob keep a secret from Eve",
+        };
+        title.into()
+    }
+
+    fn spec(&self) -> ArenaSpec {
+        self.0.spec()
+    }
+
+    fn add(&self, app: &mut App, setup: &Setup) {
+        app.add_plugins(ParticlePlugin { scenario: self.0, arenas: setup.arenas, seed: setup.seed });
+    }
+
+    fn add_scene(&self, app: &mut App, setup: &Setup) {
+        app.add_plugins(ParticleScenePlugin { human: setup.human, ..Default::default() });
+    }
+
+    fn score(&self, returns: &[f32]) -> f32 {
+        self.0.score(returns)
+    }
+
+    fn decision_period(&self) -> u32 {
+        particle::DECISION_PERIOD
+    }
+
+    fn adapt(&self, config: &mut TrainingConfig) {
+        self.0.adapt(config);
+    }
+
+    fn sides(&self) -> Vec<String> {
+        self.0.teams().iter().map(|team| team.name.into()).collect()
+    }
+}

@@ -1,0 +1,78 @@
+use std::path::PathBuf;
+
+use super::OutputError;
+use bevy_maddpg::{
+    learner::{CheckpointError, ConfigError, DeviceError},
+    policy::PolicyError,
+    rollout::RolloutError,
+};
+
+/// A run cannot start or cannot continue.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExperimentError {
+    /// The configuration is invalid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The device is not available.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The policy file cannot be used.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The checkpoint cannot be used or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A file of the output folder cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The policy is for another game.
+    #[error("the policy `{}` is for another game: {source}", .path.display())]
+    OtherGame {
+        /// The policy file.
+        path: PathBuf,
+        /// What differs.
+        source: RolloutError,
+    },
+    /// The output folder already holds a run.
+    #[error(
+        "the output folder `{}` already holds a run ({found}); choose another with --out, or continue it with \
+         --resume", .path.display()
+    )]
+    FolderInUse {
+        /// The folder.
+        path: PathBuf,
+        /// A file of the run in it.
+        found: String,
+    },
+    /// `--arenas` is 0.
+    #[error("--arenas is 0, expected 1 or more")]
+    NoArenas,
+    /// A game that has no score at which it counts as solved.
+    #[error(
+        "--until-solved: the game `{game}` has no score that counts as solved; use --max-minutes or --max-decisions"
+    )]
+    NeverSolved {
+        /// The game's name.
+        game: String,
+    },
+    /// The game has no such side.
+    #[error("--human is `{found}`, but the sides of this game are: {}", if .known.is_empty() { "none".into() } else { .known.join(", ") })]
+    UnknownSide {
+        /// The requested side.
+        found: String,
+        /// The game's sides.
+        known: Vec<String>,
+    },
+    /// The handler for Ctrl-C cannot be installed.
+    #[error("cannot install a handler for Ctrl-C: {0}")]
+    Interrupts(ctrlc::Error),
+    /// The learner failed during the run. The last good policy was saved.
+    #[error("{failure}; the last good policy is in `{}`", .policy.display())]
+    Learner {
+        /// Why the learner failed.
+        failure: String,
+        /// The policy file.
+        policy: PathBuf,
+    },
+}

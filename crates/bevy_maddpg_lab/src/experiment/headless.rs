@@ -1,0 +1,225 @@
+use std::collections::BTreeMap;
+
+use bevy::prelude::*;
+
+use super::{
+    Evaluation, ExperimentError, ProgressGoal, ProgressLine, Recorder, Run, RunFolder, Summary,
+    eprintln_line, evaluation::evaluate, println_line,
+};
+use bevy_maddpg::{
+    headless,
+    learner::{CheckpointError, Device, Learner, Pace, TrainingConfig},
+    plugin::MaddpgPlugins,
+    policy::PolicySnapshot,
+    rollout::ActingPolicy,
+    training::Training,
+};
+
+use crate::{game::add_game, statistics::RunStatistics};
+
+/// Minutes of training if no option says when to stop.
+const DEFAULT_MINUTES: f64 = 1.0;
+/// Episodes to evaluate if no option says how many.
+const DEFAULT_EPISODES: u32 = 100;
+
+/// When training stops.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    seconds: Option<f64>,
+    decisions: Option<u64>,
+    until_solved: bool,
+}
+
+impl Limits {
+    pub(super) fn reached(&self, statistics: &RunStatistics, decisions: u64) -> bool {
+        self.seconds.is_some_and(|seconds| statistics.seconds() >= seconds)
+            || self.decisions.is_some_and(|limit| decisions >= limit)
+            || (self.until_solved && statistics.board().solved().is_some())
+    }
+
+    fn goal(&self, bar: Option<f32>) -> ProgressGoal {
+        match (self.seconds, self.decisions, bar) {
+            (Some(seconds), None, _) => ProgressGoal::Seconds(seconds),
+            (_, Some(decisions), _) => ProgressGoal::Decisions(decisions),
+            (_, _, Some(bar)) if self.until_solved => ProgressGoal::Solved(bar),
+            _ => ProgressGoal::Endless,
+        }
+    }
+}
+
+impl Run {
+    /// The limits that the options set.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            seconds: self.options.max_minutes.map(|minutes| minutes * 60.0),
+            decisions: self.options.max_decisions,
+            until_solved: self.options.until_solved,
+        }
+    }
+
+    /// Adds everything that training needs to an app: plugins, game, recorder. Returns the output folder.
+    pub(super) fn add_training(&self, app: &mut App, pace: Pace) -> Result<RunFolder, ExperimentError> {
+        let Self { game, options, config, .. } = self;
+        let folder = match &options.resume {
+            Some(path) => RunFolder::reopen(path)?,
+            None => RunFolder::create(options.out.as_deref(), game.name())?,
+        };
+        let mut config = config.clone();
+        if options.resume.is_some() {
+            // A resumed run keeps its settings. Loading the checkpoint here rejects an unusable one early.
+            Learner::load(&folder.checkpoint(), &game.spec(), Device::cpu())?;
+            if folder.config().exists() {
+                config = TrainingConfig::from_file(options.preset, &folder.config())?;
+            }
+        }
+        folder.write_config(&config.to_toml()?)?;
+        let plugins = MaddpgPlugins::train(config).with_seed(options.seed).with_training(|training| {
+            training.pace = if options.lockstep { Pace::Lockstep } else { pace };
+            training.device = options.device;
+            training.resume = options.resume.as_ref().map(|_| folder.checkpoint());
+        });
+        add_game(app, &**game, plugins, &self.setup);
+        app.add_plugins(self.statistics());
+        Recorder::open(folder.clone(), options.resume.is_some(), options.save_replay)?.add_to(app);
+        Ok(folder)
+    }
+
+    /// Ends training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary.
+    pub(super) fn finish_training(
+        &self,
+        world: &mut World,
+        folder: &RunFolder,
+        episodes: Option<u32>,
+    ) -> Result<(), ExperimentError> {
+        let mut summary = Summary::of(world.resource::<RunStatistics>());
+        summary.policy = folder.policy().display().to_string();
+        let failure = world.resource::<Training>().failure();
+        let learner = world.resource_mut::<Training>().stop();
+        if failure.is_some() {
+            // The failed learner's state must not replace the last good checkpoint.
+            if let Some(policy) = world.resource::<ActingPolicy>().snapshot() {
+                policy.save(folder.policy())?;
+            }
+        } else if let Some(learner) = learner {
+            learner.save(&folder.checkpoint(), self.options.save_replay)?;
+            let policy = learner.snapshot().map_err(CheckpointError::Learner)?;
+            policy.save(folder.policy())?;
+            summary.policy_version = policy.version();
+            summary.updates = learner.updates();
+            summary.evaluation = episodes.and_then(|episodes| self.evaluate(&policy, episodes));
+        }
+        let title = format!("{}, seed {}, {}", self.game.name(), self.options.seed, self.options.preset);
+        world.resource_scope(|world, mut recorder: Mut<Recorder>| {
+            recorder.finish(world.resource::<RunStatistics>().board(), &title)?;
+            recorder.take_error().map_or(Ok(()), Err)
+        })?;
+        self.report(&mut summary, Some(folder))?;
+        match failure {
+            Some(failure) => Err(ExperimentError::Learner { failure, policy: folder.policy() }),
+            None => Ok(()),
+        }
+    }
+
+    fn evaluate(&self, policy: &PolicySnapshot, episodes: u32) -> Option<Evaluation> {
+        eprintln_line(&format!("evaluating {episodes} noise-free episodes"));
+        evaluate(&*self.game, policy, episodes, self.options.seed, || self.is_interrupted())
+    }
+
+    /// The summary of a run that plays with `policy` instead of training.
+    pub(super) fn policy_summary(&self, policy: &PolicySnapshot) -> Summary {
+        Summary {
+            updates: policy.updates(),
+            policy: self.options.policy.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            policy_version: policy.version(),
+            ..Summary::default()
+        }
+    }
+
+    /// Reports the result: to people on standard error, to programs as JSON on standard output and in `summary.json`.
+    pub(super) fn report(
+        &self,
+        summary: &mut Summary,
+        folder: Option<&RunFolder>,
+    ) -> Result<(), ExperimentError> {
+        summary.game = self.game.name().into();
+        summary.seed = self.options.seed;
+        summary.preset = self.options.preset.to_string();
+        if let Some(seconds) = summary.solved_at_seconds {
+            let (episodes, decisions) =
+                (summary.solved_at_episodes.unwrap_or(0), summary.solved_at_decisions.unwrap_or(0));
+            eprintln_line(&format!(
+                "solved after {seconds:.1} s, {episodes} episodes, {decisions} joint decisions"
+            ));
+        } else if let Some(bar) = self.game.solved().filter(|_| folder.is_some()) {
+            let best = summary.best_score_100.map_or("none yet".into(), |best| format!("{best:.3}"));
+            eprintln_line(&format!("not solved: best mean score of 100 episodes {best}, needed {bar}"));
+        }
+        tell_measures("the last 100 training episodes", &summary.measures);
+        if let Some(Evaluation { episodes, mean, min, max, measures }) = &summary.evaluation {
+            eprintln_line(&format!(
+                "{episodes} noise-free episodes: mean {mean:.3}, minimum {min:.3}, maximum {max:.3}"
+            ));
+            tell_measures("the noise-free episodes", measures);
+        }
+        if let Some(folder) = folder {
+            summary.write(folder.summary())?;
+            eprintln_line(&format!(
+                "output written to {}: policy.safetensors, curve.png, metrics.csv, TensorBoard events, \
+                 config.toml, checkpoint.safetensors, summary.json",
+                folder.path().display()
+            ));
+        }
+        println_line(&summary.to_json_line());
+        Ok(())
+    }
+}
+
+/// Prints the means of the game's measures, if it has any.
+fn tell_measures(of: &str, measures: &BTreeMap<String, f32>) {
+    let words: Vec<_> =
+        measures.iter().map(|(name, value)| format!("{} {value:.3}", name.replace('_', " "))).collect();
+    if !words.is_empty() {
+        eprintln_line(&format!("means over {of}: {}", words.join(", ")));
+    }
+}
+
+/// Trains at full speed with a progress bar.
+pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
+    let mut limits = run.limits();
+    let mut episodes = run.options.evaluate;
+    if limits.seconds.is_none() && limits.decisions.is_none() && !limits.until_solved {
+        limits.seconds = Some(DEFAULT_MINUTES * 60.0);
+        episodes = episodes.or(Some(DEFAULT_EPISODES));
+    }
+    let mut app = headless::app(run.game.decision_period());
+    let folder = run.add_training(&mut app, Pace::Balanced)?;
+    headless::start(&mut app);
+    let mut progress = ProgressLine::new(run.game.name(), limits.goal(run.game.solved()));
+    loop {
+        app.update();
+        let world = app.world();
+        let (recorder, statistics) = (world.resource::<Recorder>(), world.resource::<RunStatistics>());
+        let status = statistics.status();
+        progress.update(&status);
+        let training = world.resource::<Training>();
+        let failed = training.failure().is_some() || recorder.has_failed();
+        if failed || run.is_interrupted() || limits.reached(statistics, status.decisions) {
+            progress.finish(&status);
+            break;
+        }
+    }
+    if run.is_interrupted() {
+        eprintln_line("interrupted: saving the policy and a checkpoint");
+        episodes = None;
+    }
+    run.finish_training(app.world_mut(), &folder, episodes)
+}
+
+/// Evaluates a trained policy.
+pub(super) fn evaluate_policy(run: &Run, policy: &PolicySnapshot) -> Result<(), ExperimentError> {
+    let start = std::time::Instant::now();
+    let evaluation = run.evaluate(policy, run.options.evaluate.unwrap_or(DEFAULT_EPISODES));
+    let mut summary =
+        Summary { evaluation, seconds: start.elapsed().as_secs_f64(), ..run.policy_summary(policy) };
+    run.report(&mut summary, None)
+}

@@ -1,0 +1,135 @@
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use bevy_maddpg::learner::{ConfigError, DeviceChoice, Preset, TrainingConfig};
+
+use super::ExperimentError;
+
+/// Trains agents inside the game, or plays with trained ones.
+///
+/// With a display, opens a window in which the agents learn while you watch. Without a display, or with --headless,
+/// trains at full speed and shows a progress bar. If no option says when to stop, headless training takes one minute
+/// and is followed by an evaluation on 100 noise-free episodes. Messages go to standard error; the last line on
+/// standard output is a summary in JSON.
+#[derive(Debug, Clone, Parser)]
+#[command(version)]
+pub struct Options {
+    /// Train without a window, at full speed.
+    #[arg(long)]
+    pub headless: bool,
+    /// Seed for all random numbers.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// Number of arenas to run at once [default: 4 with --preset frugal, otherwise the game's own default, usually 64].
+    #[arg(long, value_name = "N")]
+    pub arenas: Option<usize>,
+    /// Stop as soon as the game is solved.
+    #[arg(long)]
+    pub until_solved: bool,
+    /// Stop after this many minutes of training.
+    #[arg(long, value_name = "M", value_parser = positive)]
+    pub max_minutes: Option<f64>,
+    /// Stop after this many joint decisions (a joint decision is one decision of all agents of one arena).
+    #[arg(long, value_name = "N")]
+    pub max_decisions: Option<u64>,
+    /// Run the game and the learner in lockstep: on the CPU, the same seed gives the same policy, bit for bit.
+    #[arg(long)]
+    pub lockstep: bool,
+    /// Folder for all output files [default: runs/GAME-NNN with the next free number].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Resume the training run in this output folder.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["policy", "out", "preset", "config"])]
+    pub resume: Option<PathBuf>,
+    /// Save the replay buffer in checkpoints, so that --resume restores it (about 400 bytes per joint decision).
+    #[arg(long)]
+    pub save_replay: bool,
+    /// Play with this trained policy instead of training. Headless, evaluate it.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Evaluate this many noise-free episodes, after training or, with --policy, instead of training.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub evaluate: Option<u32>,
+    /// Play one side yourself, with the keyboard in the window: left or right in tennis, a team in the particle worlds.
+    #[arg(long, value_name = "SIDE")]
+    pub human: Option<String>,
+    /// Device for the learner: cpu, cuda, metal or auto. With auto, a few updates are timed at the start and the
+    /// fastest device that the build and the machine support is used.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+    /// Initial speed of the game in the window, in multiples of real time.
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = positive)]
+    pub speed: f64,
+    /// Preset of hyperparameters: matd3, frugal, maddpg, maddpg_2017, ddpg_2017 or ddpg.
+    #[arg(long, default_value_t = Preset::default(), value_name = "NAME")]
+    pub preset: Preset,
+    /// TOML file with hyperparameters that override the preset's; config.toml in an output folder lists them all.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Save a screenshot of the window to this file after --screenshot-after seconds, then quit.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub screenshot: Option<PathBuf>,
+    /// See --screenshot.
+    #[arg(long, default_value_t = 10.0, value_name = "S", hide = true)]
+    pub screenshot_after: f64,
+}
+
+impl Options {
+    /// `settings` with the changes from the `--config` file, if there is one.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is invalid.
+    pub fn training_config(&self, settings: TrainingConfig) -> Result<TrainingConfig, ConfigError> {
+        match &self.config {
+            Some(path) => settings.changed_by_file(path),
+            None => Ok(settings),
+        }
+    }
+
+    /// The index in `sides` of the side that a person plays; `None` without `--human`.
+    ///
+    /// # Errors
+    /// [`ExperimentError::UnknownSide`] if the game has no such side.
+    pub fn human_side(&self, sides: &[String]) -> Result<Option<usize>, ExperimentError> {
+        let Some(side) = &self.human else { return Ok(None) };
+        match sides.iter().position(|known| known == side) {
+            Some(index) => Ok(Some(index)),
+            None => Err(ExperimentError::UnknownSide { found: side.clone(), known: sides.to_vec() }),
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("expected a number above 0".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Options::command().debug_assert();
+        let options = Options::parse_from([
+            "tennis",
+            "--headless",
+            "--seed",
+            "7",
+            "--human",
+            "right",
+            "--preset",
+            "ddpg",
+        ]);
+        assert_eq!((options.seed, options.preset), (7, Preset::Ddpg));
+        assert_eq!(options.human_side(&["left".into(), "right".into()]).unwrap(), Some(1));
+        let error = options.human_side(&["predators".into(), "prey".into()]).unwrap_err().to_string();
+        assert!(error.contains("`right`") && error.contains("predators, prey"), "{error}");
+        assert!(Options::try_parse_from(["tennis", "--speed", "-1"]).is_err());
+        assert!(Options::try_parse_from(["tennis", "--preset", "sac"]).is_err());
+    }
+}

@@ -1,0 +1,139 @@
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use bevy_maddpg::write_atomically;
+
+use super::{ExperimentError, OutputError};
+
+/// The output folder of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// Creates the folder at `path`. Without a path, creates `runs/NAME-NNN` with the next free number.
+    ///
+    /// # Errors
+    /// If the folder cannot be created or written to, or already holds a run.
+    pub fn create(path: Option<&Path>, name: &str) -> Result<Self, ExperimentError> {
+        let folder = match path {
+            Some(path) => Self(path.into()),
+            None => Self::next_free(Path::new("runs"), name)?,
+        };
+        fs::create_dir_all(&folder.0).map_err(|source| folder.io_error("create", source))?;
+        folder.check_writable()?;
+        for file in [folder.policy(), folder.checkpoint(), folder.metrics(), folder.summary()] {
+            if file.exists() {
+                let found = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                return Err(ExperimentError::FolderInUse { path: folder.0, found });
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The folder of an existing run, for reading.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The folder of a run to resume.
+    ///
+    /// # Errors
+    /// If the folder cannot be written to. A missing checkpoint is only noticed when it is loaded.
+    pub fn reopen(path: &Path) -> Result<Self, ExperimentError> {
+        let folder = Self(path.into());
+        folder.check_writable()?;
+        Ok(folder)
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The trained policy.
+    pub fn policy(&self) -> PathBuf {
+        self.0.join("policy.safetensors")
+    }
+
+    /// The state that the learner needs to continue training.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint.safetensors")
+    }
+
+    /// Every hyperparameter of the run.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.toml")
+    }
+
+    /// One row per episode and one per learner report.
+    pub fn metrics(&self) -> PathBuf {
+        self.0.join("metrics.csv")
+    }
+
+    /// The learning curve.
+    pub fn curve(&self) -> PathBuf {
+        self.0.join("curve.png")
+    }
+
+    /// The summary.
+    pub fn summary(&self) -> PathBuf {
+        self.0.join("summary.json")
+    }
+
+    /// Writes the configuration.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_config(&self, toml: &str) -> Result<(), OutputError> {
+        write_atomically(&self.config(), toml.as_bytes()).map_err(OutputError::io("write", &self.config()))
+    }
+
+    fn next_free(parent: &Path, name: &str) -> Result<Self, ExperimentError> {
+        for number in 1.. {
+            let path = parent.join(format!("{name}-{number:03}"));
+            if !path.exists() {
+                return Ok(Self(path));
+            }
+        }
+        unreachable!("there are more numbers than folders")
+    }
+
+    /// Writes and removes a test file, so that a run fails at its start instead of its end.
+    fn check_writable(&self) -> Result<(), OutputError> {
+        let probe = self.0.join(".write-test");
+        fs::write(&probe, b"")
+            .and_then(|()| fs::remove_file(&probe))
+            .map_err(|source| self.io_error("write to", source))
+    }
+
+    fn io_error(&self, action: &'static str, source: io::Error) -> OutputError {
+        OutputError::Io { action, path: self.0.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_a_run_is_not_written_over() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("run");
+        let folder = RunFolder::create(Some(&path), "tennis").unwrap();
+        fs::write(folder.metrics(), "x").unwrap();
+        let error = RunFolder::create(Some(&path), "tennis").unwrap_err().to_string();
+        assert!(error.contains("metrics.csv") && error.contains("--resume"), "{error}");
+        assert_eq!(RunFolder::reopen(&path).unwrap(), folder);
+    }
+
+    #[test]
+    fn a_path_under_a_file_is_refused_by_name() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::write(parent.path().join("file"), "x").unwrap();
+        let error =
+            RunFolder::create(Some(&parent.path().join("file/run")), "tennis").unwrap_err().to_string();
+        assert!(error.contains("file/run"), "{error}");
+    }
+}

@@ -1,0 +1,140 @@
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use bevy::{app::MainScheduleOrder, ecs::schedule::ScheduleLabel, log::LogPlugin, prelude::*};
+
+use super::{ExperimentError, Recorder, Run, RunFolder, Summary, evaluation::EpisodeScores};
+use crate::{
+    game::add_game,
+    statistics::RunStatistics,
+    watch::{PlannedScreenshot, SaveRequested, Toast, WatchPlugin},
+};
+use bevy_maddpg::{
+    arena::EpisodeEnded,
+    headless,
+    learner::Pace,
+    plugin::MaddpgPlugins,
+    policy::PolicySnapshot,
+    rollout::{ActingPolicy, RolloutClock},
+    training::Training,
+};
+
+/// Runs after [`Last`], so that it sees every exit request of the frame. After that frame the world is gone.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+struct Closing;
+
+/// The result of a run in a window. It is kept outside the world, which is gone when the app returns.
+type Outcome = Arc<Mutex<Result<(), ExperimentError>>>;
+
+/// Trains in a window, or plays with `policy` if there is one.
+pub(super) fn run(run: &Run, policy: Option<PolicySnapshot>) -> Result<(), ExperimentError> {
+    let mut app = App::new();
+    let window = Window {
+        title: format!("{} - bevy_maddpg", run.game.name()),
+        resolution: (1280, 720).into(),
+        ..default()
+    };
+    let log = LogPlugin { filter: "wgpu=error,naga=warn".into(), ..default() };
+    let plugins = DefaultPlugins.set(WindowPlugin { primary_window: Some(window), ..default() });
+    app.add_plugins(plugins.set(log));
+    // Most of the time goes into stepping many small arenas, which is faster on one thread.
+    headless::run_on_one_thread(&mut app);
+    let outcome: Outcome = Arc::new(Mutex::new(Ok(())));
+    match policy {
+        Some(policy) => add_play(run, &mut app, policy, outcome.clone()),
+        None => {
+            let folder = run.add_training(&mut app, Pace::FreeRunning)?;
+            add_training_window(run, &mut app, folder, outcome.clone());
+        }
+    }
+    add_watch(run, &mut app);
+    app.run();
+    let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::replace(&mut *outcome, Ok(()))
+}
+
+fn add_watch(run: &Run, app: &mut App) {
+    let Run { game, options, .. } = run;
+    let screenshot = |path| PlannedScreenshot::new(options.screenshot_after as f32, path);
+    app.add_plugins(WatchPlugin {
+        title: game.title(),
+        speed: options.speed as f32,
+        screenshots: options.screenshot.iter().map(screenshot).collect(),
+        ..default()
+    });
+    game.add_scene(app, &run.setup);
+}
+
+/// Saves on request. Ends the run cleanly at a limit, on Ctrl-C, on a failed write or when the window is closed.
+fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Outcome) {
+    let save_replay = run.options.save_replay;
+    let saved_to = folder.clone();
+    app.add_systems(
+        Update,
+        (move |statistics: Res<RunStatistics>,
+               acting: Res<ActingPolicy>,
+               training: Res<Training>,
+               mut toasts: MessageWriter<Toast>| {
+            training.checkpoint(saved_to.checkpoint(), save_replay);
+            let saved = acting.snapshot().map_or(Ok(()), |snapshot| snapshot.save(saved_to.policy()));
+            toasts.write(Toast::new(match saved {
+                Ok(()) => {
+                    format!("saved to {} after {:.0} s", saved_to.policy().display(), statistics.seconds())
+                }
+                Err(error) => error.to_string(),
+            }));
+        })
+        .run_if(on_message::<SaveRequested>),
+    );
+    let run = run.clone();
+    let mut finished = false;
+    app.init_schedule(Closing);
+    app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Last, Closing);
+    app.add_systems(Closing, move |world: &mut World| {
+        let (recorder, statistics) = (world.resource::<Recorder>(), world.resource::<RunStatistics>());
+        let at_limit = run.limits().reached(statistics, world.resource::<RolloutClock>().decisions);
+        let closed = !world.resource::<Messages<AppExit>>().is_empty();
+        if finished || !(closed || at_limit || run.is_interrupted() || recorder.has_failed()) {
+            return;
+        }
+        finished = true;
+        let result = run.finish_training(world, &folder, run.options.evaluate);
+        *outcome.lock().unwrap_or_else(PoisonError::into_inner) = result;
+        if !closed {
+            world.write_message(AppExit::Success);
+        }
+    });
+}
+
+/// Plays with a policy, noise-free. With `--evaluate`, scores that many episodes as they are played and then exits.
+fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) {
+    add_game(app, &*run.game, MaddpgPlugins::play(policy.clone()), &run.setup);
+    app.add_plugins(run.statistics());
+    let (arenas, run, start) = (run.setup.arenas, run.clone(), Instant::now());
+    let mut scores = run
+        .options
+        .evaluate
+        .map(|episodes| EpisodeScores::new(arenas.min(episodes as usize), episodes as usize));
+    app.add_systems(Last, move |mut ended: MessageReader<EpisodeEnded>, mut exit: MessageWriter<AppExit>| {
+        if run.is_interrupted() {
+            exit.write(AppExit::Success);
+        }
+        let Some(counted) = &mut scores else { return };
+        for episode in ended.read() {
+            counted.push(episode, run.game.score(&episode.returns));
+        }
+        if !counted.is_complete() {
+            return;
+        }
+        let mut summary = Summary {
+            evaluation: counted.evaluation(),
+            seconds: start.elapsed().as_secs_f64(),
+            ..run.policy_summary(&policy)
+        };
+        scores = None;
+        *outcome.lock().unwrap_or_else(PoisonError::into_inner) = run.report(&mut summary, None);
+        exit.write(AppExit::Success);
+    });
+}

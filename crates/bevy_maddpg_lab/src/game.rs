@@ -1,0 +1,140 @@
+//! The description of a game.
+
+use bevy::app::App;
+use bevy_maddpg::{headless, learner::TrainingConfig, plugin::MaddpgPlugins, policy::ArenaSpec};
+
+/// A game that can be trained, evaluated and watched.
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::{
+///     policy::{AgentSpec, ArenaSpec},
+///     prelude::*,
+/// };
+/// use bevy_maddpg_lab::game::{Game, Setup};
+///
+/// /// One agent walks on a line and should stay near zero.
+/// struct Walk;
+///
+/// #[derive(Component, Default)]
+/// struct Position(f32);
+///
+/// impl Game for Walk {
+///     fn name(&self) -> &str {
+///         "walk"
+///     }
+///
+///     fn spec(&self) -> ArenaSpec {
+///         ArenaSpec { slots: vec![AgentSpec { behavior: "walker".into(), observation_size: 1, action_size: 1 }] }
+///     }
+///
+///     fn add(&self, app: &mut App, setup: &Setup) {
+///         let arenas = setup.arenas;
+///         app.add_systems(Startup, move |mut commands: Commands| {
+///             for _ in 0..arenas {
+///                 let arena = commands.spawn(Arena::with_time_limit(50)).id();
+///                 commands.spawn((Agent::new("walker", 1, 1), InArena::slot(arena, 0), Position::default()));
+///             }
+///         })
+///         .add_systems(Reset, |resets: ArenasToReset, mut agents: Query<(&InArena, &mut Position)>| {
+///             for (_, mut position) in agents.iter_mut().filter(|(place, _)| resets.contains(place.arena)) {
+///                 position.0 = 1.0;
+///             }
+///         })
+///         .add_systems(Observe, |mut agents: Query<(&Position, &mut Observation)>| {
+///             agents.iter_mut().for_each(|(position, mut observation)| observation.write(&[position.0]));
+///         })
+///         .add_systems(FixedUpdate, |mut agents: Query<(&Action, &mut Position, &mut Reward)>| {
+///             for (action, mut position, mut reward) in &mut agents {
+///                 position.0 += 0.1 * action[0];
+///                 reward.add(-position.0.abs());
+///             }
+///         });
+///     }
+/// }
+///
+/// let evaluation = bevy_maddpg_lab::experiment::evaluate_random(&Walk, 20, 0, || false);
+/// assert_eq!(evaluation.map(|evaluation| evaluation.episodes), Some(20));
+/// ```
+pub trait Game: Send + Sync {
+    /// The short name, for output folders and the summary.
+    fn name(&self) -> &str;
+
+    /// The agents of an arena, by slot.
+    fn spec(&self) -> ArenaSpec;
+
+    /// Adds the game to an app: its arenas, its rules, its physics.
+    fn add(&self, app: &mut App, setup: &Setup);
+
+    /// Adds what draws the game in a window. Default: nothing.
+    fn add_scene(&self, app: &mut App, setup: &Setup) {
+        let _ = (app, setup);
+    }
+
+    /// The heading of the window's dashboard. Default: the name.
+    fn title(&self) -> String {
+        self.name().into()
+    }
+
+    /// The score of an episode, from the agents' undiscounted returns by slot. Default: their mean.
+    fn score(&self, returns: &[f32]) -> f32 {
+        returns.iter().sum::<f32>() / returns.len() as f32
+    }
+
+    /// The mean score over 100 episodes at which the game counts as solved. Default: none.
+    fn solved(&self) -> Option<f32> {
+        None
+    }
+
+    /// Steps from one decision to the next. Default: 5.
+    fn decision_period(&self) -> u32 {
+        5
+    }
+
+    /// Arenas that play at once, if nobody asks for another number. Default: 64.
+    fn arenas(&self) -> usize {
+        64
+    }
+
+    /// Changes the default preset to what suits this game better, for example its discount factor. Other presets stay
+    /// as they are. Default: no change.
+    fn adapt(&self, config: &mut TrainingConfig) {
+        let _ = config;
+    }
+
+    /// The sides that a person can take in the window, by name. Default: none.
+    fn sides(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What a game needs to know to be added to an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// Arenas to spawn. Default: 64.
+    pub arenas: usize,
+    /// Seed of the game's own randomness. Default: 0.
+    pub seed: u64,
+    /// The side that a person takes from the start: an index into [`Game::sides`]. Default: none.
+    pub human: Option<usize>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { arenas: 64, seed: 0, human: None }
+    }
+}
+
+/// A headless app in which agents play a game by these plugins. Each update is one decision of all arenas. Add what else
+/// is needed, then call [`headless::start`].
+pub fn headless_app(game: &dyn Game, plugins: MaddpgPlugins, setup: &Setup) -> App {
+    let mut app = headless::app(game.decision_period());
+    add_game(&mut app, game, plugins, setup);
+    app
+}
+
+/// Adds a game to an app, and the plugins by which its agents play.
+pub(crate) fn add_game(app: &mut App, game: &dyn Game, plugins: MaddpgPlugins, setup: &Setup) {
+    app.add_plugins(plugins.with_decision_period(game.decision_period()));
+    game.add(app, setup);
+}

@@ -1,0 +1,5 @@
+//! Ready-made games, built only on the public API of [`bevy_maddpg`], as a user's own game would be.
+
+pub mod particle;
+pub mod pendulum;
+pub mod tennis;

@@ -1,0 +1,90 @@
+use bevy::prelude::*;
+use bevy_rapier3d::prelude::*;
+use rand::RngExt;
+
+use super::{
+    court::{Court, Side},
+    rules::Rally,
+};
+use bevy_maddpg::{
+    agent::{Action, Observation},
+    arena::Episode,
+};
+
+/// Numbers in one frame of an observation.
+pub(super) const OBSERVATION_SIZE: usize = 8;
+/// Numbers in an action.
+pub(super) const ACTION_SIZE: usize = 2;
+
+/// Speed of a racket at full action, m/s.
+const RACKET_SPEED: f32 = 30.0;
+/// Upward speed of a jump, m/s.
+const JUMP_SPEED: f32 = 7.0;
+/// A racket jumps only below this height, m.
+const JUMP_BELOW: f32 = -1.5;
+/// A racket keeps this distance from the net, m.
+const NET_DISTANCE: f32 = 1.0;
+
+/// Turns actions into the rackets' velocities.
+pub(super) fn move_rackets(mut rackets: Query<(&Action, &Side, &mut Transform, &mut Velocity)>) {
+    for (action, side, mut transform, mut velocity) in &mut rackets {
+        let mirror = side.mirror();
+        if transform.translation.x * mirror > -NET_DISTANCE {
+            transform.translation.x = -NET_DISTANCE * mirror;
+        }
+        velocity.linear.x = RACKET_SPEED * action[0] * mirror;
+        if action[1] > 0.5 && transform.translation.y < JUMP_BELOW {
+            velocity.linear.y = JUMP_SPEED;
+        }
+    }
+}
+
+/// Writes the observations, mirrored so that both sides see themselves at x < 0.
+pub(super) fn sense(
+    courts: Query<&Court>,
+    bodies: Query<(&Transform, &Velocity)>,
+    mut rackets: Query<(&Side, &Transform, &Velocity, &mut Observation)>,
+) {
+    for court in &courts {
+        let Ok((ball, ball_velocity)) = bodies.get(court.ball) else {
+            continue;
+        };
+        let mut members = rackets.iter_many_mut(court.rackets);
+        while let Some((side, racket, velocity, mut observation)) = members.fetch_next() {
+            let mirror = side.mirror();
+            let seen = |transform: &Transform, velocity: &Velocity| {
+                let (position, speed) = (transform.translation, velocity.linear);
+                [mirror * position.x, position.y, mirror * speed.x, speed.y]
+            };
+            let [[a, b, c, d], [e, f, g, h]] = [seen(racket, velocity), seen(ball, ball_velocity)];
+            observation.write(&[a, b, c, d, e, f, g, h]);
+        }
+    }
+}
+
+/// Places the rackets and the ball for a new episode.
+pub(super) fn serve(
+    mut courts: Query<(&mut Court, &mut Rally, &Episode)>,
+    mut bodies: Query<(&mut Transform, &mut Velocity)>,
+) {
+    for (mut court, mut rally, episode) in &mut courts {
+        if !episode.needs_reset() {
+            continue;
+        }
+        *rally = Rally::default();
+        let z = court.z;
+        let mut place = |entity: Entity, x: f32, y: f32| {
+            if let Ok((mut transform, mut velocity)) = bodies.get_mut(entity) {
+                *transform = Transform::from_xyz(x, y, z);
+                *velocity = Velocity::zero();
+            }
+        };
+        for side in Side::BOTH {
+            let distance = court.random.random_range(6.0..8.0f32);
+            place(court.rackets[side.slot()], -side.mirror() * distance, JUMP_BELOW);
+        }
+        let side = if court.random.random::<bool>() { 1.0 } else { -1.0 };
+        let distance = court.random.random_range(6.0..8.0f32);
+        place(court.ball, side * distance, 6.0);
+    }
+}

@@ -1,0 +1,106 @@
+//! Statistics of a run: one record per finished episode, and totals, mean scores and rates.
+//!
+//! [`StatisticsPlugin`] turns each [`EpisodeEnded`] into an [`EpisodeRecord`] and keeps [`RunStatistics`]. The window,
+//! `metrics.csv`, the TensorBoard events, the progress line and the summary all read these two and the learner's
+//! reports; none of them counts or scores by itself.
+
+mod record;
+mod run;
+mod score_board;
+mod series;
+
+pub use record::EpisodeRecord;
+pub use run::{LearnerStatus, Rates, RunStatistics, RunStatus};
+pub use score_board::{CurvePoint, SCORE_WINDOW, ScoreBoard, Solved};
+pub use series::Thinning;
+
+use std::{fmt, sync::Arc};
+
+use bevy::prelude::*;
+use bevy_maddpg::{
+    agent::ActionOverride,
+    arena::{ArenaAgents, EpisodeEnded},
+    rollout::{ActingPolicy, Arenas, RolloutClock},
+    training::{LearnerReport, Training},
+};
+
+/// Scores an episode from the agents' undiscounted returns, by slot.
+pub type Score = Arc<dyn Fn(&[f32]) -> f32 + Send + Sync>;
+
+/// Keeps the statistics of a run. Needs [`MaddpgPlugins`](bevy_maddpg::plugin::MaddpgPlugins).
+///
+/// Episodes that end while an agent of their arena has an [`ActionOverride`] are left out, because a person's play says
+/// nothing about the policy.
+#[derive(Clone)]
+pub struct StatisticsPlugin {
+    /// The score of an episode. Default: the mean return.
+    pub score: Score,
+    /// Mean score over 100 episodes at which the game counts as solved. Default: none.
+    pub solved: Option<f32>,
+}
+
+impl Default for StatisticsPlugin {
+    fn default() -> Self {
+        Self { score: Arc::new(|returns| returns.iter().sum::<f32>() / returns.len() as f32), solved: None }
+    }
+}
+
+impl fmt::Debug for StatisticsPlugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatisticsPlugin").field("solved", &self.solved).finish_non_exhaustive()
+    }
+}
+
+/// The systems in [`Last`] that update the statistics. After them, the statistics include the current frame.
+#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StatisticsSystems;
+
+impl Plugin for StatisticsPlugin {
+    fn build(&self, app: &mut App) {
+        app.add_message::<EpisodeEnded>()
+            .add_message::<EpisodeRecord>()
+            .add_message::<LearnerReport>()
+            .insert_resource(RunStatistics::new(self.score.clone(), self.solved))
+            .add_systems(
+                Last,
+                (count, record_episodes, read_reports, measure_rates).chain().in_set(StatisticsSystems),
+            );
+    }
+}
+
+fn count(
+    mut statistics: ResMut<RunStatistics>,
+    clock: Res<RolloutClock>,
+    arenas: Res<Arenas>,
+    acting: Res<ActingPolicy>,
+    training: Option<Res<Training>>,
+) {
+    statistics.count(&clock, &arenas, &acting, training.as_deref());
+}
+
+fn record_episodes(
+    mut statistics: ResMut<RunStatistics>,
+    mut ended: MessageReader<EpisodeEnded>,
+    mut records: MessageWriter<EpisodeRecord>,
+    arenas: Query<&ArenaAgents>,
+    overridden: Query<(), With<ActionOverride>>,
+) {
+    for episode in ended.read() {
+        let is_overridden = arenas
+            .get(episode.arena)
+            .is_ok_and(|agents| agents.iter().any(|agent| overridden.contains(agent)));
+        if !is_overridden {
+            records.write(statistics.record(episode));
+        }
+    }
+}
+
+fn read_reports(mut statistics: ResMut<RunStatistics>, mut reports: MessageReader<LearnerReport>) {
+    if let Some(report) = reports.read().last() {
+        statistics.report(&report.0);
+    }
+}
+
+fn measure_rates(mut statistics: ResMut<RunStatistics>, time: Res<Time<Virtual>>) {
+    statistics.measure_rates(time.elapsed_secs_f64());
+}

@@ -1,0 +1,79 @@
+use crate::statistics::ScoreBoard;
+
+/// An axis from `low` to `high` with ticks at the multiples of `step`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Axis {
+    pub low: f64,
+    pub high: f64,
+    pub step: f64,
+}
+
+impl Axis {
+    /// An axis from `low` to `high` with at most `ticks` ticks.
+    pub fn new(low: f64, high: f64, ticks: usize) -> Self {
+        let span = (high - low).max(1e-9);
+        let least = span / ticks.max(1) as f64;
+        let power = 10f64.powf(least.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .map(|factor| factor * power)
+            .into_iter()
+            .find(|step| *step >= least * 0.999);
+        Self { low, high: low + span, step: step.unwrap_or(10.0 * power) }
+    }
+
+    /// Where `value` lies on the axis: 0 at the low end, 1 at the high end.
+    pub fn share(&self, value: f64) -> f32 {
+        ((value - self.low) / (self.high - self.low)) as f32
+    }
+
+    /// The ticks, from low to high.
+    pub fn ticks(&self) -> impl Iterator<Item = f64> {
+        let (first, last) = ((self.low / self.step).ceil() as i64, (self.high / self.step).floor() as i64);
+        let step = self.step;
+        (first..=last).map(move |index| index as f64 * step)
+    }
+}
+
+/// A run is taken for a resumed one only if it has more joint decisions than this when first seen.
+const RESUMED: u64 = 10_000;
+
+/// The axes that fit the whole curve and the bar (the score that counts as solved): x in joint decisions, y in score.
+/// The run was first seen after `from` joint decisions and now has `now`.
+pub(super) fn axes(board: &ScoreBoard, from: u64, now: u64) -> (Axis, Axis) {
+    let is_resumed = from > RESUMED && from > now / 10;
+    let (start, last) = (if is_resumed { from as f64 } else { 0.0 }, now as f64);
+    let finite = board.points().iter().map(|point| point.score).filter(|score| score.is_finite());
+    let bar = board.bar().unwrap_or(0.0);
+    let (low, high) =
+        finite.fold((bar.min(0.0), bar.max(0.0)), |(low, high), score| (low.min(score), high.max(score)));
+    let span = (high - low).max(1e-3);
+    let y = Axis::new(f64::from(low - 0.04 * span), f64::from(high + 0.08 * span), 5);
+    (Axis::new(start, last.max(start + 100.0), 5), y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_numbers_within_the_axis() {
+        let axis = Axis::new(-0.02, 2.75, 5);
+        assert_eq!(axis.step, 1.0);
+        assert_eq!(axis.ticks().collect::<Vec<_>>(), [0.0, 1.0, 2.0]);
+        assert_eq!(Axis::new(0.0, 48_000.0, 5).step, 10_000.0);
+        assert_eq!((axis.share(-0.02), axis.share(2.75)), (0.0, 1.0));
+        assert!(Axis::new(1.0, 1.0, 5).share(1.0).is_finite(), "an empty range is widened");
+    }
+
+    #[test]
+    fn axes_show_the_bar_before_any_score() {
+        let (x, y) = axes(&ScoreBoard::new(Some(0.5)), 64, 5_000);
+        assert!(y.low <= 0.0 && y.high > 0.5);
+        assert_eq!((x.low, x.high), (0.0, 5_000.0));
+        let (_, y) = axes(&ScoreBoard::new(Some(-150.0)), 64, 5_000);
+        assert!(y.low < -150.0 && y.high > 0.0, "the axis includes a bar below zero");
+        let (x, _) = axes(&ScoreBoard::new(None), 200_000, 200_000);
+        assert_eq!(x.low, 200_000.0, "the axis of a resumed run starts where it was resumed");
+        assert!(x.high > x.low);
+    }
+}

@@ -1,0 +1,111 @@
+use bevy::{core_pipeline::tonemapping::Tonemapping, math::ops, prelude::*, window::PrimaryWindow};
+
+use super::scenery::{AIR, FrontBall};
+use crate::{
+    games::tennis::dimensions,
+    watch::{CameraViews, SceneInset, layout::keep_clear_of_dashboard},
+};
+
+/// Names of the views, in the order in which C shows them.
+pub(super) const VIEWS: [&str; 3] = ["court", "ball", "arenas"];
+
+/// The camera's vertical field of view, in rad.
+const ANGLE: f32 = 0.6;
+/// Real seconds in which the camera covers two thirds of the way to its target.
+const EASE: f32 = 0.3;
+
+/// Matches the camera. Excluding the ball keeps the two queries disjoint.
+type CameraOnly = (With<Camera3d>, Without<FrontBall>);
+
+/// Where a camera is and what it looks at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Shot {
+    eye: Vec3,
+    subject: Vec3,
+    /// Distances at which the fog begins, and at which it hides everything.
+    air: [f32; 2],
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Startup, spawn).add_systems(Update, (keep_clear_of_dashboard, go).chain());
+}
+
+fn spawn(mut commands: Commands) {
+    commands.spawn((
+        Camera3d::default(),
+        Projection::Perspective(PerspectiveProjection { fov: ANGLE, far: 2_000.0, ..default() }),
+        Tonemapping::None,
+        DistanceFog { color: AIR, falloff: FogFalloff::Linear { start: 50.0, end: 250.0 }, ..default() },
+        Transform::default(),
+    ));
+}
+
+fn go(
+    time: Res<Time<Real>>,
+    views: Res<CameraViews>,
+    inset: Res<SceneInset>,
+    window: Single<&Window, With<PrimaryWindow>>,
+    ball: Option<Single<&Transform, With<FrontBall>>>,
+    camera: Single<(&mut Transform, &mut DistanceFog), CameraOnly>,
+    mut last: Local<Option<Shot>>,
+) {
+    let aspect = inset.aspect(&window);
+    let ball = ball.map_or(Vec3::ZERO, |ball| ball.translation);
+    let wanted = shot(views.current, ball, aspect);
+    let share = 1.0 - ops::exp(-time.delta_secs() / EASE);
+    let shot = last.map_or(wanted, |last| Shot {
+        eye: last.eye.lerp(wanted.eye, share),
+        subject: last.subject.lerp(wanted.subject, share),
+        air: [0, 1].map(|end| last.air[end] + (wanted.air[end] - last.air[end]) * share),
+    });
+    *last = Some(shot);
+    let (mut transform, mut fog) = camera.into_inner();
+    *transform = Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y);
+    fog.falloff = FogFalloff::Linear { start: shot.air[0], end: shot.air[1] };
+}
+
+/// The shot of a view. `aspect` is the picture's width divided by its height.
+fn shot(view: usize, ball: Vec3, aspect: f32) -> Shot {
+    let half_height = ops::tan(ANGLE / 2.0);
+    match view {
+        0 => {
+            // Far enough to see the near edge of the floor from wall to wall.
+            let distance =
+                ((dimensions::WALL + 1.2) / (half_height * aspect)).max(29.0) + dimensions::WIDTH / 2.0;
+            Shot {
+                eye: Vec3::new(0.13 * distance, 0.24 * distance, 0.96 * distance),
+                subject: Vec3::new(0.0, 1.6, 0.0),
+                air: [distance + 12.0, distance + 210.0],
+            }
+        }
+        1 => Shot {
+            eye: Vec3::new(ball.x * 0.6, (ball.y * 0.5 + 1.6).max(-0.5), 13.5),
+            subject: Vec3::new(ball.x * 0.9, ball.y * 0.8 - 0.4, 0.0),
+            air: [24.0, 160.0],
+        },
+        _ => Shot {
+            eye: Vec3::new(-26.0, 30.0, 56.0),
+            subject: Vec3::new(-1.0, -0.4, -37.0),
+            air: [90.0, 680.0],
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_front_view_shows_the_court_from_wall_to_wall() {
+        for aspect in [0.6, 1.2, 1.78, 2.4] {
+            let shot = shot(0, Vec3::ZERO, aspect);
+            let view =
+                Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y).to_matrix().inverse();
+            for x in [-dimensions::WALL, dimensions::WALL] {
+                let corner = view.transform_point3(Vec3::new(x, dimensions::FLOOR, dimensions::WIDTH / 2.0));
+                let across = corner.x / -corner.z / (ops::tan(ANGLE / 2.0) * aspect);
+                assert!(across.abs() < 1.0, "aspect {aspect}: x = {x} is seen at {across}");
+            }
+        }
+    }
+}

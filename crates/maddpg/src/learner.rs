@@ -1,0 +1,33 @@
+//! The MADDPG learner. It runs on the CPU with this crate's own kernels, or on a GPU through candle.
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`TrainingConfig`], [`LearnerConfig`], [`Preset`] | all settings of a training, and named presets |
+//! | [`ReplayBuffer`] | a ring buffer of joint transitions |
+//! | [`UpdateStatistics`] | what one update measured |
+//! | [`Learner`] | the learner itself: updates all policies, saves and loads checkpoints |
+//! | [`LearnerThread`], [`Pace`] | a learner on its own thread, and how it and the game stay in step |
+//! | [`DeviceChoice`] | where the learner computes: CPU or GPU |
+
+mod batch;
+mod checkpoint;
+mod config;
+mod device;
+mod engine;
+mod preset;
+mod record;
+mod replay;
+mod statistics;
+mod thread;
+mod update;
+mod values;
+
+pub use checkpoint::CheckpointError;
+pub use config::{ConfigError, LearnerConfig, TrainingConfig};
+pub use device::{Device, DeviceChoice, DeviceError};
+pub use engine::UpdateStatistics;
+pub use preset::Preset;
+pub use record::LearnerRecord;
+pub use replay::{ReplayBuffer, RowSizes, Transition};
+pub use thread::{CHANNEL_BLOCKS, LearnerThread, Pace};
+pub use update::{Learner, LearnerError};

@@ -1,0 +1,361 @@
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Preset;
+use crate::exploration::ExplorationConfig;
+
+/// All settings of a training: the learner's and those of the exploration noise.
+///
+/// In TOML, each of the two is a table. Keys that are left out keep the preset's value:
+///
+/// ```
+/// use maddpg::learner::{Preset, TrainingConfig};
+///
+/// let config = TrainingConfig::from_toml(Preset::Matd3, "[learner]\nbatch_size = 512").unwrap();
+/// assert_eq!(config.learner.batch_size, 512);
+/// assert!(TrainingConfig::from_toml(Preset::Matd3, "[learner]\nbatchsize = 512").is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// The learner's settings.
+    pub learner: LearnerConfig,
+    /// The exploration noise on the agents' actions.
+    pub exploration: ExplorationConfig,
+}
+
+/// The learner's settings. They also select the algorithm (MADDPG, MATD3, DDPG); see [`Preset`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearnerConfig {
+    /// Whether agents of one behavior share one actor and one critic, trained on the experience of all of them. If
+    /// not, each slot has its own.
+    pub share_policies: bool,
+    /// Whether a critic sees the observations and actions of all agents (MADDPG, arXiv 1706.02275) or only those of
+    /// its own agent (independent DDPG).
+    pub central_critic: bool,
+    /// Behaviors whose critics see only their own agent even if `central_critic` is set: individual behaviors can use
+    /// DDPG while the rest use MADDPG.
+    pub independent: Vec<String>,
+    /// Whether to train two critics and use the lower of their target values (TD3, arXiv 1802.09477, section 4.2).
+    pub twin_critics: bool,
+    /// Critic updates per update of the actors and all target networks (TD3, section 5.2). 1 or more; 1 updates the
+    /// actors every time.
+    pub policy_delay: u32,
+    /// Standard deviation of the noise on target actions (TD3, section 5.3), in units of the action; 0 disables it.
+    /// The actors' own actions get the same noise in their loss, so actors maximize a smoothed Q function (as in Nachum
+    /// et al. 2018, arXiv 1803.02348): the noise averages out the kinks of a piecewise-linear (ReLU) critic, and
+    /// actions become more exact.
+    pub target_noise: f32,
+    /// Bound of that noise: it is clipped to plus and minus this, in units of the action. 0 or more.
+    pub target_noise_clip: f32,
+    /// Sizes of the actors' hidden layers, first to last; each 1 or more.
+    pub actor_hidden: Vec<usize>,
+    /// Sizes of the critics' hidden layers, first to last; each 1 or more.
+    pub critic_hidden: Vec<usize>,
+    /// Whether the critics' hidden layers use layer normalization.
+    pub critic_layer_norm: bool,
+    /// The last layer of every network starts with weights drawn uniformly between minus and plus this (3e-3 in the
+    /// DDPG paper, arXiv 1509.02971).
+    pub last_layer_scale: f32,
+    /// Joint transitions drawn for one update; 1 or more.
+    pub batch_size: usize,
+    /// Joint transitions that the replay buffer can hold; at least `batch_size`.
+    pub replay_capacity: usize,
+    /// Joint transitions to store before the first update.
+    pub learning_starts: usize,
+    /// Discount factor per decision, 0 to 1.
+    pub gamma: f32,
+    /// Fraction of the distance that the target networks move towards the trained networks at each update of the
+    /// targets; more than 0, at most 1.
+    pub tau: f32,
+    /// Agents act with a running average of the actor (Polyak and Juditsky 1992), so that a single update does not
+    /// upset the policy. This is the fraction of the distance that the average moves towards the actor at each update
+    /// of the actor; more than 0, at most 1. With 1, agents act with the actor itself.
+    pub policy_average: f32,
+    /// Adam's learning rate for the actors; more than 0.
+    pub actor_learning_rate: f64,
+    /// Adam's learning rate for the critics; more than 0.
+    pub critic_learning_rate: f64,
+    /// Maximum global norm of the gradient of a policy's actor, and of that of its critics; larger gradients are scaled
+    /// down to it. More than 0.
+    pub gradient_clip: f64,
+    /// Whether critics learn values scaled to mean 0 and standard deviation 1, whatever the scale of the game's rewards
+    /// (Pop-Art, arXiv 1602.07714).
+    pub normalize_values: bool,
+    /// Factor on the rewards that the critics learn from; more than 0. Not used with `normalize_values`.
+    pub reward_scale: f32,
+    /// Weight of a penalty in the actors' loss: the mean square of their outputs before tanh. Keeps actions from
+    /// saturating. 0 or more.
+    pub action_penalty: f32,
+    /// Whether observations are scaled to mean 0 and standard deviation 1 by their running statistics.
+    pub normalize_observations: bool,
+    /// Updates per joint decision (one decision of one arena); more than 0.
+    pub updates_per_decision: f64,
+    /// Maximum updates per joint decision: a learner with time to spare makes up to this many. At least
+    /// `updates_per_decision`. Not used in lockstep.
+    pub max_updates_per_decision: f64,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration `{}`: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's error.
+        source: std::io::Error,
+    },
+    /// The text is not TOML, a key is unknown, or a value has the wrong type or is out of range.
+    #[error("the configuration{} cannot be used: {reason}", .path.as_ref().map(|path| format!(" `{}`", path.display())).unwrap_or_default())]
+    Invalid {
+        /// The file, if the configuration came from one.
+        path: Option<PathBuf>,
+        /// Names the key, what was found and what was expected.
+        reason: String,
+    },
+    /// There is no preset of this name.
+    #[error("there is no preset `{0}`; the presets are {names}", names = Preset::ALL.map(|preset| preset.to_string()).join(", "))]
+    UnknownPreset(String),
+}
+
+impl Default for LearnerConfig {
+    fn default() -> Self {
+        Self {
+            share_policies: true,
+            central_critic: true,
+            independent: Vec::new(),
+            twin_critics: true,
+            policy_delay: 2,
+            target_noise: 0.2,
+            target_noise_clip: 0.5,
+            actor_hidden: vec![64, 64],
+            critic_hidden: vec![64, 64],
+            critic_layer_norm: false,
+            last_layer_scale: 3e-3,
+            batch_size: 256,
+            replay_capacity: 1_000_000,
+            learning_starts: 2_000,
+            gamma: 0.95,
+            tau: 0.1,
+            policy_average: 0.01,
+            actor_learning_rate: 1e-3,
+            critic_learning_rate: 3e-3,
+            gradient_clip: 10.0,
+            normalize_values: true,
+            reward_scale: 1.0,
+            action_penalty: 3e-3,
+            normalize_observations: true,
+            updates_per_decision: 0.0625,
+            max_updates_per_decision: 1.0,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// The preset's settings, changed as a TOML text says.
+    ///
+    /// # Errors
+    /// If the text is not TOML, has an unknown key or a value out of range; the error names the key.
+    pub fn from_toml(preset: Preset, text: &str) -> Result<Self, ConfigError> {
+        preset.config().changed_by(text)
+    }
+
+    /// These settings, changed as a TOML text says.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml).
+    pub fn changed_by(&self, text: &str) -> Result<Self, ConfigError> {
+        let invalid = |reason: String| ConfigError::Invalid { path: None, reason };
+        let changes: toml::Table = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
+        let mut whole = toml::Table::try_from(self).map_err(|error| invalid(error.to_string()))?;
+        merge(&mut whole, changes);
+        let config: Self = whole.try_into().map_err(|error: toml::de::Error| invalid(error.to_string()))?;
+        config.check().map_err(invalid)?;
+        Ok(config)
+    }
+
+    /// The preset's settings, changed as a TOML file says.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml), naming the file.
+    pub fn from_file(preset: Preset, path: &Path) -> Result<Self, ConfigError> {
+        preset.config().changed_by_file(path)
+    }
+
+    /// These settings, changed as a TOML file says.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml), naming the file.
+    pub fn changed_by_file(&self, path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
+        self.changed_by(&text).map_err(|error| match error {
+            ConfigError::Invalid { reason, .. } => ConfigError::Invalid { path: Some(path.into()), reason },
+            other => other,
+        })
+    }
+
+    /// The whole configuration as TOML.
+    ///
+    /// # Errors
+    /// Never for a configuration that passed [`check`](Self::check).
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string_pretty(self)
+            .map_err(|error| ConfigError::Invalid { path: None, reason: error.to_string() })
+    }
+
+    /// Checks that every number is in its range.
+    ///
+    /// # Errors
+    /// A sentence that names the first key out of range, what was found and what was expected.
+    pub fn check(&self) -> Result<(), String> {
+        let LearnerConfig {
+            policy_delay,
+            batch_size,
+            replay_capacity,
+            gamma,
+            tau,
+            policy_average,
+            actor_learning_rate,
+            critic_learning_rate,
+            gradient_clip,
+            updates_per_decision,
+            max_updates_per_decision,
+            target_noise,
+            target_noise_clip,
+            reward_scale,
+            action_penalty,
+            ..
+        } = self.learner;
+        let [least, largest] = self.exploration.scale;
+        let rules = [
+            ("learner.policy_delay", f64::from(policy_delay), "1 or more", policy_delay >= 1),
+            ("learner.batch_size", batch_size as f64, "1 or more", batch_size >= 1),
+            (
+                "learner.replay_capacity",
+                replay_capacity as f64,
+                "at least batch_size",
+                replay_capacity >= batch_size,
+            ),
+            ("learner.gamma", f64::from(gamma), "0 to 1", (0.0..=1.0).contains(&gamma)),
+            (
+                "learner.policy_average",
+                f64::from(policy_average),
+                "more than 0, at most 1",
+                policy_average > 0.0 && policy_average <= 1.0,
+            ),
+            ("learner.tau", f64::from(tau), "more than 0, at most 1", tau > 0.0 && tau <= 1.0),
+            (
+                "learner.actor_learning_rate",
+                actor_learning_rate,
+                "more than 0",
+                positive(actor_learning_rate),
+            ),
+            (
+                "learner.critic_learning_rate",
+                critic_learning_rate,
+                "more than 0",
+                positive(critic_learning_rate),
+            ),
+            ("learner.gradient_clip", gradient_clip, "more than 0", gradient_clip > 0.0),
+            (
+                "learner.updates_per_decision",
+                updates_per_decision,
+                "more than 0",
+                positive(updates_per_decision),
+            ),
+            (
+                "learner.max_updates_per_decision",
+                max_updates_per_decision,
+                "at least updates_per_decision",
+                max_updates_per_decision >= updates_per_decision,
+            ),
+            ("learner.target_noise", f64::from(target_noise), "0 or more", target_noise >= 0.0),
+            (
+                "learner.target_noise_clip",
+                f64::from(target_noise_clip),
+                "0 or more",
+                target_noise_clip >= 0.0,
+            ),
+            (
+                "learner.reward_scale",
+                f64::from(reward_scale),
+                "more than 0",
+                positive(f64::from(reward_scale)),
+            ),
+            ("learner.action_penalty", f64::from(action_penalty), "0 or more", action_penalty >= 0.0),
+            (
+                "exploration.scale",
+                f64::from(least),
+                "two numbers, 0 <= first <= second",
+                least >= 0.0 && least <= largest,
+            ),
+        ];
+        for (key, found, expected, holds) in rules {
+            if !holds {
+                return Err(format!("`{key}` is {found}, expected {expected}"));
+            }
+        }
+        for (key, sizes) in
+            [("actor_hidden", &self.learner.actor_hidden), ("critic_hidden", &self.learner.critic_hidden)]
+        {
+            if sizes.contains(&0) {
+                return Err(format!("`learner.{key}` is {sizes:?}, expected sizes of 1 or more"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn positive(value: f64) -> bool {
+    value > 0.0 && value.is_finite()
+}
+
+/// Overwrites the values in `whole` with those in `changes`, table by table.
+fn merge(whole: &mut toml::Table, changes: toml::Table) {
+    for (key, change) in changes {
+        match (whole.get_mut(&key), change) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(change)) => merge(inner, change),
+            (_, change) => {
+                whole.insert(key, change);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_in_range_and_survives_toml() {
+        for preset in Preset::ALL {
+            let config = preset.config();
+            config.check().unwrap();
+            let text = config.to_toml().unwrap();
+            assert_eq!(TrainingConfig::from_toml(Preset::Matd3, &text).unwrap(), config, "{preset}");
+            assert_eq!(preset.to_string().parse::<Preset>().unwrap(), preset);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_key_and_what_was_expected() {
+        let error = |text| TrainingConfig::from_toml(Preset::Matd3, text).unwrap_err().to_string();
+        assert!(error("[learner]\ngama = 0.9").contains("gama"));
+        assert!(error("[learner]\ngamma = 1.5").contains("`learner.gamma` is 1.5, expected 0 to 1"));
+        assert!(error("[learner]\ngamma = \"x\"").contains("gamma"));
+        assert!(error("[learner").contains("TOML"));
+        assert!(
+            "sac"
+                .parse::<Preset>()
+                .unwrap_err()
+                .to_string()
+                .contains("matd3, frugal, maddpg, maddpg_2017, ddpg_2017, ddpg")
+        );
+    }
+}

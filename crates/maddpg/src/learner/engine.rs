@@ -1,0 +1,273 @@
+//! The engines that compute updates: [`CpuEngine`] with this crate's own kernels, [`GpuEngine`] with candle's tensors.
+//! Both compute the same update and keep no state except the weights. This module contains what they share.
+
+mod cpu;
+#[cfg(any(feature = "gpu", test))]
+mod gpu;
+#[cfg(test)]
+mod reference;
+
+use std::{error::Error, fmt, sync::Arc};
+
+use super::{
+    batch::{Draw, View},
+    config::LearnerConfig,
+    device::{Backend, Device},
+    values::Rescaling,
+};
+use crate::{
+    policy::{ArenaSpec, NetworkShape, PolicyGroup},
+    random::Random,
+};
+
+use self::cpu::CpuEngine;
+#[cfg(any(feature = "gpu", test))]
+use self::gpu::GpuEngine;
+
+/// Adam's settings except the learning rate (Kingma and Ba 2015, with PyTorch's defaults).
+const BETA1: f64 = 0.9;
+const BETA2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+/// A failure of the device that an engine runs on.
+#[derive(Debug)]
+pub(super) struct EngineError(Box<dyn Error + Send + Sync>);
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for EngineError {}
+
+#[cfg(any(feature = "gpu", test))]
+impl From<candle_core::Error> for EngineError {
+    fn from(error: candle_core::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+type Result<T> = std::result::Result<T, EngineError>;
+
+/// Computes the updates of all policies.
+pub(super) trait Engine: fmt::Debug + Send {
+    /// Computes one update on the drawn minibatch: always the critics; the actors and targets only if `actors_too`.
+    /// Fills in `measures`, one entry per policy, if given; reading them back stalls the pipeline of a GPU.
+    fn update(
+        &mut self,
+        draw: &Draw,
+        actors_too: bool,
+        measures: Option<&mut [UpdateStatistics]>,
+    ) -> Result<()>;
+
+    /// The actor parameters that policy `index` acts with.
+    fn acting(&self, index: usize) -> Result<Vec<f32>>;
+
+    /// The weights of all policies.
+    fn weights(&self) -> Result<Vec<Weights>>;
+
+    /// Replaces the weights with others of the same sizes.
+    fn set_weights(&mut self, weights: Vec<Weights>) -> Result<()>;
+
+    /// Changes the critics of policy `index` and their targets so that they give the same values in another scale.
+    fn rescale_values(&mut self, index: usize, rescaling: Rescaling) -> Result<()>;
+
+    /// From now on, also uses a second thread of the `rayon` pool in which `update` is called, if the engine can.
+    fn share_work(&mut self) {}
+}
+
+/// Creates an engine for `device` with these weights.
+pub(super) fn open(setup: Arc<Setup>, weights: Vec<Weights>, device: &Device) -> Result<Box<dyn Engine>> {
+    Ok(match &device.0 {
+        Backend::Cpu => Box::new(CpuEngine::new(setup, weights)),
+        #[cfg(feature = "gpu")]
+        Backend::Gpu(gpu) => Box::new(GpuEngine::new(setup, weights, gpu)?),
+    })
+}
+
+/// Measurements of one update, averaged over the policies.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct UpdateStatistics {
+    /// Mean squared temporal-difference error, in the critics' scale.
+    pub critic_loss: f32,
+    /// Actors' loss; 0 if the policy delay skipped the actors.
+    pub actor_loss: f32,
+    /// Mean value of the replayed transitions, in units of the game's rewards.
+    pub q_mean: f32,
+    /// Mean of the critics' regression targets, in the critics' scale.
+    pub(super) target_mean: f32,
+    /// Mean square of the critics' regression targets, in the critics' scale.
+    pub(super) target_square: f32,
+    /// Fraction of the actors' action components with `|a| > 0.95`; 0 if the policy delay skipped the actors.
+    pub saturation: f32,
+    /// Norm of the critics' gradient before clipping.
+    pub critic_gradient_norm: f32,
+    /// Norm of the actors' gradient before clipping; 0 if the policy delay skipped the actors.
+    pub actor_gradient_norm: f32,
+    /// Whether the actors were updated.
+    pub actors_updated: bool,
+}
+
+/// What stays the same throughout training.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) config: LearnerConfig,
+    pub(super) spec: ArenaSpec,
+    pub(super) groups: Vec<GroupSetup>,
+}
+
+/// One policy: the slots it plays, what its critics see, and the sizes of its networks.
+#[derive(Debug)]
+pub(super) struct GroupSetup {
+    pub(super) group: PolicyGroup,
+    /// What the critics see, for each slot of the group.
+    pub(super) views: Vec<View>,
+    pub(super) actor: NetworkShape,
+    pub(super) critic: NetworkShape,
+    /// Number of critics of this shape: 2 with twin critics, otherwise 1.
+    pub(super) critics: usize,
+}
+
+impl GroupSetup {
+    pub(super) fn new(group: PolicyGroup, config: &LearnerConfig, spec: &ArenaSpec) -> Self {
+        let agents = spec.agents();
+        let view = |&slot: &usize| {
+            let slots = if !config.central_critic || config.independent.contains(&group.agent.behavior) {
+                vec![slot]
+            } else if group.slots.len() > 1 {
+                // The slots of the group share a critic, so each puts its own agent first in its row.
+                (0..agents).map(|k| (slot + k) % agents).collect()
+            } else {
+                (0..agents).collect()
+            };
+            View::new(spec, slot, slots)
+        };
+        let views: Vec<View> = group.slots.iter().map(view).collect();
+        let inputs = views[0].observation_size() + views[0].action_size();
+        Self {
+            actor: NetworkShape::new(
+                group.agent.observation_size,
+                &config.actor_hidden,
+                group.agent.action_size,
+                false,
+            ),
+            critic: NetworkShape::new(inputs, &config.critic_hidden, 1, config.critic_layer_norm),
+            critics: if config.twin_critics { 2 } else { 1 },
+            views,
+            group,
+        }
+    }
+
+    /// Columns of a critic's inputs that contain its own agent's action.
+    fn action_columns(&self) -> std::ops::Range<usize> {
+        self.views[0].action_columns.clone()
+    }
+
+    /// Whether its critics have the same inputs as those of `other`.
+    fn sees_what(&self, other: &Self) -> bool {
+        self.views.iter().map(|view| &view.slots).eq(other.views.iter().map(|view| &view.slots))
+    }
+}
+
+/// The trained parameters of one policy and the state of Adam. Parameters are flat, as [`NetworkShape`] describes; the
+/// critics follow one another.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Weights {
+    pub(super) actor: Vec<f32>,
+    pub(super) actor_target: Vec<f32>,
+    /// The running average of the actor, which acts in the game; not updated if the actor itself acts.
+    pub(super) policy: Vec<f32>,
+    pub(super) critics: Vec<f32>,
+    pub(super) critics_target: Vec<f32>,
+    pub(super) actor_adam: Moments,
+    pub(super) critics_adam: Moments,
+}
+
+/// Adam's state.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Moments {
+    pub(super) first: Vec<f32>,
+    pub(super) second: Vec<f32>,
+    pub(super) steps: u64,
+}
+
+impl Moments {
+    fn new(parameters: usize) -> Self {
+        Self { first: vec![0.0; parameters], second: vec![0.0; parameters], steps: 0 }
+    }
+}
+
+impl Weights {
+    /// Random initial weights; the targets and the average start as copies.
+    pub(super) fn new(setup: &GroupSetup, config: &LearnerConfig, random: &mut Random) -> Self {
+        let scale = config.last_layer_scale;
+        let actor = setup.actor.initialize(scale, random);
+        let critics: Vec<f32> =
+            (0..setup.critics).flat_map(|_| setup.critic.initialize(scale, random)).collect();
+        Self {
+            actor_target: actor.clone(),
+            policy: actor.clone(),
+            critics_target: critics.clone(),
+            actor_adam: Moments::new(actor.len()),
+            critics_adam: Moments::new(critics.len()),
+            actor,
+            critics,
+        }
+    }
+
+    /// Changes the last layers of the critics and their targets so that they give the same values in another scale.
+    /// Adam's moments become what gradients in that scale would have produced.
+    pub(super) fn rescale_values(&mut self, setup: &GroupSetup, Rescaling { factor, shift }: Rescaling) {
+        let size = setup.critic.parameters();
+        let Some(last) = setup.critic.layers().last() else { return };
+        for critic in self.critics.chunks_exact_mut(size).chain(self.critics_target.chunks_exact_mut(size)) {
+            critic[last.weights.clone()].iter_mut().for_each(|weight| *weight *= factor);
+            critic[last.bias.clone()].iter_mut().for_each(|bias| *bias = *bias * factor + shift);
+        }
+        // Errors scale with the factor, and so do the gradients of the last layers. Gradients of earlier layers also
+        // pass through the last layers' weights, so they scale with its square.
+        let Moments { first, second, .. } = &mut self.critics_adam;
+        for (first, second) in first.chunks_exact_mut(size).zip(second.chunks_exact_mut(size)) {
+            for (index, (first, second)) in first.iter_mut().zip(second).enumerate() {
+                let factor = if index < last.weights.start { factor * factor } else { factor };
+                *first *= factor;
+                *second *= factor * factor;
+            }
+        }
+    }
+
+    /// All flat vectors, by name.
+    pub(super) fn parts(&mut self) -> [(&'static str, &mut Vec<f32>); 9] {
+        [
+            ("actor", &mut self.actor),
+            ("actor_target", &mut self.actor_target),
+            ("policy", &mut self.policy),
+            ("actor_first_moment", &mut self.actor_adam.first),
+            ("actor_second_moment", &mut self.actor_adam.second),
+            ("critics", &mut self.critics),
+            ("critics_target", &mut self.critics_target),
+            ("critics_first_moment", &mut self.critics_adam.first),
+            ("critics_second_moment", &mut self.critics_adam.second),
+        ]
+    }
+}
+
+/// The factors of one Adam step, given the number of steps including this one:
+/// `theta -= rate * m / (sqrt(variance_correction * v) + epsilon)`.
+#[derive(Debug, Clone, Copy)]
+struct AdamFactors {
+    rate: f64,
+    variance_correction: f64,
+}
+
+impl AdamFactors {
+    fn new(learning_rate: f64, steps: u64) -> Self {
+        let steps = steps.min(i32::MAX as u64) as i32;
+        Self {
+            rate: learning_rate / (1.0 - BETA1.powi(steps)),
+            variance_correction: 1.0 / (1.0 - BETA2.powi(steps)),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+use std::ops::Range;
+
+use super::{
+    Networks,
+    backward::{Deltas, Wanted, backward},
+};
+use crate::{
+    kernels::tanh,
+    learner::{
+        batch::Batch,
+        engine::{GroupSetup, Setup},
+    },
+    policy::{Activations, NetworkShape, PackedNetwork, forward},
+};
+
+/// Rows that are processed together through all layers, few enough that their activations fit the nearest caches.
+const CHUNK_ROWS: usize = 128;
+
+/// Computes the gradients over half of a minibatch. Holds these gradients, measurements and reusable buffers.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    /// Gradients of each policy's critics and actor, over this lane's rows.
+    pub(super) critic_gradients: Vec<Vec<f32>>,
+    pub(super) actor_gradients: Vec<Vec<f32>>,
+    pub(super) sums: Vec<Sums>,
+    activations: Activations,
+    actor_activations: Activations,
+    deltas: Deltas,
+    own: Vec<f32>,
+    actions: Vec<f32>,
+    next_actions: Vec<f32>,
+    inputs: Vec<f32>,
+    next_inputs: Vec<f32>,
+    targets: Vec<f32>,
+    output_gradient: Vec<f32>,
+    action_gradient: Vec<f32>,
+}
+
+/// Measurements of one policy in one lane: sums over the rows, the policy's slots and its critics.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sums {
+    pub(super) squared_error: f32,
+    pub(super) target: f32,
+    pub(super) squared_target: f32,
+    pub(super) value: f32,
+    pub(super) climbed_value: f32,
+    pub(super) squared_output: f32,
+    pub(super) saturated: f32,
+}
+
+impl Lane {
+    pub(super) fn new(setup: &Setup) -> Self {
+        let groups = &setup.groups;
+        Self {
+            critic_gradients: groups.iter().map(|g| vec![0.0; g.critics * g.critic.parameters()]).collect(),
+            actor_gradients: groups.iter().map(|g| vec![0.0; g.actor.parameters()]).collect(),
+            sums: vec![Sums::default(); groups.len()],
+            ..Self::default()
+        }
+    }
+
+    /// Computes the gradients of all critics' squared temporal-difference errors over this lane's rows.
+    pub(super) fn critic_gradients(&mut self, setup: &Setup, networks: &[Networks], batch: &Batch) {
+        self.sums.fill(Sums::default());
+        for (number, rows) in chunks(setup, batch.rows).enumerate() {
+            self.next_actions(setup, networks, batch, rows.clone());
+            for (index, (setup_of, networks)) in setup.groups.iter().zip(networks).enumerate() {
+                if index == 0 || !setup_of.sees_what(&setup.groups[index - 1]) {
+                    self.gather_inputs(setup_of, batch, rows.clone());
+                }
+                self.critic_targets(index, setup, setup_of, networks, batch, rows.clone());
+                self.critic_gradient(index, setup_of, networks, batch, number > 0);
+            }
+        }
+    }
+
+    /// Computes the smoothed target actions of all slots at the next observations, `[rows, joint_action_size]`.
+    fn next_actions(&mut self, setup: &Setup, networks: &[Networks], batch: &Batch, rows: Range<usize>) {
+        let width = setup.spec.joint_action_size();
+        let noise = &batch.noise[rows.start * width..rows.end * width];
+        self.next_actions.resize(rows.len() * width, 0.0);
+        for (setup, networks) in setup.groups.iter().zip(networks) {
+            let size = setup.group.agent.action_size;
+            self.own.clear();
+            for view in &setup.views {
+                view.gather_own(batch.next_observations(rows.clone()), rows.len(), &mut self.own);
+            }
+            self.act(&setup.actor, &networks.weights.actor_target, &networks.actor_target);
+            for (view, actions) in setup.views.iter().zip(self.actions.chunks_exact(rows.len() * size)) {
+                let offset = view.own_action.start;
+                for (row, action) in actions.chunks_exact(size).enumerate() {
+                    let at = row * width + offset;
+                    for ((next, action), noise) in
+                        self.next_actions[at..at + size].iter_mut().zip(action).zip(&noise[at..at + size])
+                    {
+                        *next = (action + noise).clamp(-1.0, 1.0);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Computes an actor's actions for the observations in `self.own`.
+    fn act(&mut self, actor: &NetworkShape, parameters: &[f32], packed: &PackedNetwork) {
+        let rows = self.own.len() / actor.inputs();
+        forward(actor, parameters, packed, &self.own, rows, &mut self.actor_activations);
+        let outputs = self.actor_activations.outputs();
+        self.actions.resize(outputs.len(), 0.0);
+        tanh(&mut self.actions, outputs);
+    }
+
+    /// Gathers the critics' current and next inputs for some rows of the batch.
+    fn gather_inputs(&mut self, group: &GroupSetup, batch: &Batch, rows: Range<usize>) {
+        self.inputs.clear();
+        self.next_inputs.clear();
+        for view in &group.views {
+            let (now, next) = (batch.observations(rows.clone()), batch.next_observations(rows.clone()));
+            view.gather(now, batch.actions(rows.clone()), rows.len(), &mut self.inputs);
+            view.gather(next, &self.next_actions, rows.len(), &mut self.next_inputs);
+        }
+    }
+
+    /// Computes the critics' regression targets: the reward plus, unless the episode ended, the discounted minimum of
+    /// the target critics' values.
+    fn critic_targets(
+        &mut self,
+        index: usize,
+        setup: &Setup,
+        group: &GroupSetup,
+        networks: &Networks,
+        batch: &Batch,
+        rows: Range<usize>,
+    ) {
+        let count = rows.len() * group.views.len();
+        let parameters = networks.weights.critics_target.chunks_exact(group.critic.parameters());
+        for (number, (parameters, packed)) in parameters.zip(&networks.critics_target).enumerate() {
+            forward(&group.critic, parameters, packed, &self.next_inputs, count, &mut self.activations);
+            let values = self.activations.outputs();
+            if number == 0 {
+                self.targets.clear();
+                self.targets.extend_from_slice(values);
+            } else {
+                self.targets.iter_mut().zip(values).for_each(|(target, value)| *target = target.min(*value));
+            }
+        }
+        for (&slot, targets) in group.group.slots.iter().zip(self.targets.chunks_exact_mut(rows.len())) {
+            for (row, target) in rows.clone().zip(targets) {
+                let reward = batch.rewards[row * setup.spec.agents() + slot];
+                *target = reward + batch.discounts[row] * *target;
+            }
+        }
+        let sums = &mut self.sums[index];
+        sums.target += self.targets.iter().sum::<f32>();
+        sums.squared_target += self.targets.iter().map(|target| target * target).sum::<f32>();
+    }
+
+    fn critic_gradient(
+        &mut self,
+        index: usize,
+        group: &GroupSetup,
+        networks: &Networks,
+        batch: &Batch,
+        add: bool,
+    ) {
+        let size = group.critic.parameters();
+        let gradients = self.critic_gradients[index].chunks_exact_mut(size);
+        let parameters = networks.weights.critics.chunks_exact(size);
+        let packed = networks.critics.iter().zip(&networks.critics_backward);
+        let scale = 2.0 / (batch.drawn * group.views.len()) as f32;
+        let sums = &mut self.sums[index];
+        for ((parameters, (packed, packed_backward)), gradient) in parameters.zip(packed).zip(gradients) {
+            forward(
+                &group.critic,
+                parameters,
+                packed,
+                &self.inputs,
+                self.targets.len(),
+                &mut self.activations,
+            );
+            let values = self.activations.outputs();
+            self.output_gradient.clear();
+            for (value, target) in values.iter().zip(&self.targets) {
+                let error = value - target;
+                sums.value += value;
+                sums.squared_error += error * error;
+                self.output_gradient.push(scale * error);
+            }
+            let wanted = Wanted::Parameters { inputs: &self.inputs, gradient, add };
+            backward(
+                &group.critic,
+                parameters,
+                packed_backward,
+                &self.activations,
+                &self.output_gradient,
+                wanted,
+                &mut self.deltas,
+            );
+        }
+    }
+
+    /// Computes the gradients of all actors' losses over this lane's rows. Each actor maximizes its first critic's
+    /// value for its own action and the other agents' replayed actions. A penalty keeps its outputs before tanh small.
+    pub(super) fn actor_gradients(&mut self, setup: &Setup, networks: &[Networks], batch: &Batch) {
+        for (number, rows) in chunks(setup, batch.rows).enumerate() {
+            for (index, (group, networks)) in setup.groups.iter().zip(networks).enumerate() {
+                self.actor_gradient(index, setup, group, networks, batch, rows.clone(), number > 0);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "called from only one place")]
+    fn actor_gradient(
+        &mut self,
+        index: usize,
+        setup: &Setup,
+        group: &GroupSetup,
+        networks: &Networks,
+        batch: &Batch,
+        rows: Range<usize>,
+        add: bool,
+    ) {
+        let (observations, actions) = (batch.observations(rows.clone()), batch.actions(rows.clone()));
+        self.own.clear();
+        self.inputs.clear();
+        for view in &group.views {
+            view.gather_own(observations, rows.len(), &mut self.own);
+            view.gather(observations, actions, rows.len(), &mut self.inputs);
+        }
+        let count = rows.len() * group.views.len();
+        let size = group.group.agent.action_size;
+        self.act(&group.actor, &networks.weights.actor, &networks.actor);
+        let outputs = self.actor_activations.outputs();
+        let columns = group.action_columns();
+        // The actor maximizes values smoothed with the same noise as the critics' regression targets.
+        let width = setup.spec.joint_action_size();
+        let noise = &batch.noise[rows.start * width..rows.end * width];
+        let noise = group
+            .views
+            .iter()
+            .flat_map(|view| noise.chunks_exact(width).map(|row| &row[view.own_action.clone()]));
+        let inputs = self.inputs.chunks_exact_mut(group.critic.inputs());
+        for ((row, action), noise) in inputs.zip(self.actions.chunks_exact(size)).zip(noise) {
+            for ((input, action), noise) in row[columns.clone()].iter_mut().zip(action).zip(noise) {
+                *input = (action + noise).clamp(-1.0, 1.0);
+            }
+        }
+        let critic = &networks.weights.critics[..group.critic.parameters()];
+        forward(&group.critic, critic, &networks.critics[0], &self.inputs, count, &mut self.activations);
+        let values = self.activations.outputs();
+        let total = (batch.drawn * group.views.len()) as f32;
+        self.output_gradient.clear();
+        self.output_gradient.resize(count, -1.0 / total);
+        self.action_gradient.resize(outputs.len(), 0.0);
+        let wanted = Wanted::Columns { gradient: &mut self.action_gradient };
+        backward(
+            &group.critic,
+            critic,
+            &networks.critics_backward[0],
+            &self.activations,
+            &self.output_gradient,
+            wanted,
+            &mut self.deltas,
+        );
+        let penalty = 2.0 * setup.config.action_penalty / (total * size as f32);
+        let sums = &mut self.sums[index];
+        sums.climbed_value += values.iter().sum::<f32>();
+        for ((gradient, action), output) in self.action_gradient.iter_mut().zip(&self.actions).zip(outputs) {
+            *gradient = *gradient * (1.0 - action * action) + penalty * output;
+            sums.squared_output += output * output;
+            sums.saturated += if action.abs() > 0.95 { 1.0 } else { 0.0 };
+        }
+        let wanted =
+            Wanted::Parameters { inputs: &self.own, gradient: &mut self.actor_gradients[index], add };
+        backward(
+            &group.actor,
+            &networks.weights.actor,
+            &networks.actor_backward,
+            &self.actor_activations,
+            &self.action_gradient,
+            wanted,
+            &mut self.deltas,
+        );
+    }
+}
+
+/// Splits the rows into chunks that give a network about [`CHUNK_ROWS`] rows each.
+fn chunks(setup: &Setup, rows: usize) -> impl Iterator<Item = Range<usize>> {
+    let members = setup.groups.iter().map(|group| group.views.len()).max().unwrap_or(1);
+    let step = (CHUNK_ROWS / members).max(1);
+    (0..rows).step_by(step).map(move |start| start..rows.min(start + step))
+}

@@ -1,0 +1,346 @@
+//! Updates on a GPU, built from candle's operations, without its autograd.
+//!
+//! Many small operations are slow on a GPU, so the engine avoids what makes them slower:
+//!
+//! - All operands are contiguous. A broadcast operand uploads its strides each time, so biases, means and factors are
+//!   expanded by matrix products with ones.
+//! - Nothing is read back unless the update is measured.
+//! - Gradients that are not needed are not computed.
+//! - Parameters of each kind are one flat tensor, for Adam and for the targets.
+
+mod adam;
+mod network;
+
+use std::sync::Arc;
+
+use candle_core::{Device, Result, Tensor};
+
+use self::{
+    adam::Adam,
+    network::{Wanted, backward, forward},
+};
+use super::{Engine, GroupSetup, Moments, Setup, UpdateStatistics, Weights};
+use crate::learner::{
+    batch::{Batch, Draw},
+    values::Rescaling,
+};
+
+/// Computes updates with candle's tensors, on any of candle's devices.
+#[derive(Debug)]
+pub(in crate::learner) struct GpuEngine {
+    setup: Arc<Setup>,
+    device: Device,
+    groups: Vec<Networks>,
+    batch: Batch,
+}
+
+/// One policy's parameters as flat tensors on the device.
+#[derive(Debug)]
+struct Networks {
+    actor: Tensor,
+    actor_target: Tensor,
+    policy: Tensor,
+    critics: Tensor,
+    critics_target: Tensor,
+    actor_adam: Adam,
+    critics_adam: Adam,
+}
+
+impl GpuEngine {
+    pub(in crate::learner) fn new(setup: Arc<Setup>, weights: Vec<Weights>, device: &Device) -> Result<Self> {
+        let groups = weights.into_iter().map(|weights| Networks::upload(weights, device));
+        Ok(Self {
+            groups: groups.collect::<Result<_>>()?,
+            device: device.clone(),
+            setup,
+            batch: Batch::default(),
+        })
+    }
+
+    fn upload(&self, numbers: Vec<f32>, columns: usize) -> Result<Tensor> {
+        let rows = numbers.len() / columns;
+        Tensor::from_vec(numbers, (rows, columns), &self.device)
+    }
+
+    /// Smoothed target actions of each slot at the next observations, `[rows, action_size]` each.
+    fn next_actions(&self, batch: &Batch) -> Result<Vec<Tensor>> {
+        let mut actions: Vec<Option<Tensor>> = vec![None; self.setup.spec.agents()];
+        for (index, (setup, networks)) in self.setup.groups.iter().zip(&self.groups).enumerate() {
+            let mut own = Vec::new();
+            for view in &setup.views {
+                view.gather_own(batch.next_observations(0..batch.rows), batch.rows, &mut own);
+            }
+            let own = self.upload(own, setup.actor.inputs())?;
+            let outputs = forward(&setup.actor, &networks.actor_target, &own)?.0;
+            let clamped = self.smoothed(index, &outputs.tanh()?, batch)?;
+            for (member, view) in setup.views.iter().enumerate() {
+                actions[view.slot] = Some(clamped.narrow(0, member * batch.rows, batch.rows)?);
+            }
+        }
+        Ok(actions.into_iter().map(|action| action.expect("each slot is in one group")).collect())
+    }
+
+    /// The actions of a group plus the batch's noise, clamped to -1 to 1.
+    fn smoothed(&self, index: usize, actions: &Tensor, batch: &Batch) -> Result<Tensor> {
+        let (setup, width) = (&self.setup.groups[index], self.setup.spec.joint_action_size());
+        let mut noise = Vec::new();
+        for view in &setup.views {
+            noise.extend(batch.noise.chunks_exact(width).flat_map(|row| &row[view.own_action.clone()]));
+        }
+        let smoothed = (actions + self.upload(noise, setup.actor.outputs())?)?;
+        // clamp(x, -1, 1) with contiguous operands only.
+        ((&smoothed + 1.0)?.relu()? - (smoothed - 1.0)?.relu()?)? - 1.0
+    }
+
+    /// The regression targets of a group's critics, `[members * rows, 1]`.
+    fn critic_targets(&self, index: usize, batch: &Batch, next_actions: &[Tensor]) -> Result<Tensor> {
+        let (setup, networks) = (&self.setup.groups[index], &self.groups[index]);
+        let mut observations = Vec::new();
+        let mut actions = Vec::new();
+        for view in &setup.views {
+            view.gather_observations(batch.next_observations(0..batch.rows), batch.rows, &mut observations);
+            let seen: Vec<&Tensor> = view.slots.iter().map(|&slot| &next_actions[slot]).collect();
+            actions.push(Tensor::cat(&seen, 1)?);
+        }
+        let observations = self.upload(observations, setup.views[0].observation_size())?;
+        let inputs = Tensor::cat(&[observations, Tensor::cat(&actions, 0)?], 1)?;
+        let mut values = forward(&setup.critic, &setup.critic_part(&networks.critics_target, 0)?, &inputs)?.0;
+        for number in 1..setup.critics {
+            let critic = setup.critic_part(&networks.critics_target, number)?;
+            values = values.minimum(&forward(&setup.critic, &critic, &inputs)?.0)?;
+        }
+        let agents = self.setup.spec.agents();
+        let (mut rewards, mut discounts) = (Vec::new(), Vec::new());
+        for &slot in &setup.group.slots {
+            rewards.extend(batch.rewards.iter().skip(slot).step_by(agents));
+            discounts.extend_from_slice(&batch.discounts);
+        }
+        self.upload(rewards, 1)? + (self.upload(discounts, 1)? * values)?
+    }
+
+    /// The inputs of a group's critics at the replayed actions, `[members * rows, inputs]`.
+    fn critic_inputs(&self, index: usize, batch: &Batch) -> Result<Tensor> {
+        let setup = &self.setup.groups[index];
+        let mut inputs = Vec::new();
+        for view in &setup.views {
+            let all = 0..batch.rows;
+            view.gather(batch.observations(all.clone()), batch.actions(all), batch.rows, &mut inputs);
+        }
+        self.upload(inputs, setup.critic.inputs())
+    }
+
+    fn update_critics(
+        &mut self,
+        index: usize,
+        inputs: &Tensor,
+        targets: &Tensor,
+        measures: Option<&mut UpdateStatistics>,
+    ) -> Result<()> {
+        let setup = &self.setup.groups[index];
+        let rows = inputs.dim(0)? as f64;
+        let (mut gradients, mut errors, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for number in 0..setup.critics {
+            let critic = setup.critic_part(&self.groups[index].critics, number)?;
+            let (value, kept) = forward(&setup.critic, &critic, inputs)?;
+            let error = (&value - targets)?;
+            let wanted = Wanted::Parameters { inputs };
+            gradients.push(backward(&setup.critic, &critic, &kept, (&error * (2.0 / rows))?, wanted)?);
+            errors.push(error);
+            values.push(value);
+        }
+        let config = &self.setup.config;
+        let Networks { critics, critics_adam, .. } = &mut self.groups[index];
+        let gradient = Tensor::cat(&gradients, 0)?;
+        let norm =
+            critics_adam.step(critics, &gradient, config.critic_learning_rate, config.gradient_clip)?;
+        if let Some(measures) = measures {
+            measures.critic_loss = Tensor::cat(&errors, 0)?.sqr()?.mean_all()?.to_scalar()?;
+            measures.q_mean = Tensor::cat(&values, 0)?.mean_all()?.to_scalar()?;
+            measures.target_mean = targets.mean_all()?.to_scalar()?;
+            measures.target_square = targets.sqr()?.mean_all()?.to_scalar()?;
+            measures.critic_gradient_norm = norm.sum_all()?.to_scalar()?;
+        }
+        Ok(())
+    }
+
+    fn update_actor(
+        &mut self,
+        index: usize,
+        batch: &Batch,
+        critic_inputs: &Tensor,
+        measures: Option<&mut UpdateStatistics>,
+    ) -> Result<()> {
+        let setup = &self.setup.groups[index];
+        let mut own = Vec::new();
+        for view in &setup.views {
+            view.gather_own(batch.observations(0..batch.rows), batch.rows, &mut own);
+        }
+        let own = self.upload(own, setup.actor.inputs())?;
+        let (outputs, kept) = forward(&setup.actor, &self.groups[index].actor, &own)?;
+        let actions = outputs.tanh()?;
+        let columns = setup.action_columns();
+        let mut parts =
+            vec![critic_inputs.narrow(1, 0, columns.start)?, self.smoothed(index, &actions, batch)?];
+        let others = setup.critic.inputs() - columns.end;
+        if others > 0 {
+            parts.push(critic_inputs.narrow(1, columns.end, others)?);
+        }
+        let inputs = Tensor::cat(&parts, 1)?;
+        let critic = setup.critic_part(&self.groups[index].critics, 0)?;
+        let (values, critic_kept) = forward(&setup.critic, &critic, &inputs)?;
+        let rows = inputs.dim(0)? as f64;
+        let climb = Tensor::full(-1.0 / rows as f32, values.shape(), &self.device)?;
+        let action_gradient =
+            backward(&setup.critic, &critic, &critic_kept, climb, Wanted::Columns { columns })?;
+        let config = &self.setup.config;
+        let penalty = f64::from(config.action_penalty) / outputs.elem_count() as f64;
+        let slope = actions.sqr()?.affine(-1.0, 1.0)?;
+        let output_gradient = ((action_gradient * slope)? + (&outputs * (2.0 * penalty))?)?;
+        let wanted = Wanted::Parameters { inputs: &own };
+        let gradient = backward(&setup.actor, &self.groups[index].actor, &kept, output_gradient, wanted)?;
+        let Networks { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
+            &mut self.groups[index];
+        let norm = actor_adam.step(actor, &gradient, config.actor_learning_rate, config.gradient_clip)?;
+        polyak(actor_target, actor, config.tau)?;
+        if config.policy_average < 1.0 {
+            polyak(policy, actor, config.policy_average)?;
+        }
+        polyak(critics_target, critics, config.tau)?;
+        if let Some(measures) = measures {
+            let squares: f32 = outputs.sqr()?.sum_all()?.to_scalar()?;
+            measures.actor_loss = penalty as f32 * squares - values.mean_all()?.to_scalar::<f32>()?;
+            let saturated = actions.abs()?.gt(0.95)?.to_dtype(candle_core::DType::F32)?.mean_all()?;
+            measures.saturation = saturated.to_scalar()?;
+            measures.actor_gradient_norm = norm.sum_all()?.to_scalar()?;
+        }
+        Ok(())
+    }
+}
+
+impl Engine for GpuEngine {
+    fn update(
+        &mut self,
+        draw: &Draw,
+        actors_too: bool,
+        mut measures: Option<&mut [UpdateStatistics]>,
+    ) -> super::Result<()> {
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.gather(draw, 0..draw.indices.len());
+        let next_actions = self.next_actions(&batch)?;
+        for index in 0..self.groups.len() {
+            let mut measures = measures.as_mut().map(|measures| &mut measures[index]);
+            if let Some(measures) = &mut measures {
+                **measures = UpdateStatistics { actors_updated: actors_too, ..UpdateStatistics::default() };
+            }
+            let inputs = self.critic_inputs(index, &batch)?;
+            let targets = self.critic_targets(index, &batch, &next_actions)?;
+            self.update_critics(index, &inputs, &targets, measures.as_deref_mut())?;
+            if actors_too {
+                self.update_actor(index, &batch, &inputs, measures)?;
+            }
+        }
+        self.batch = batch;
+        Ok(())
+    }
+
+    fn acting(&self, index: usize) -> super::Result<Vec<f32>> {
+        let networks = &self.groups[index];
+        let acting = if self.setup.config.policy_average < 1.0 { &networks.policy } else { &networks.actor };
+        Ok(acting.to_vec1()?)
+    }
+
+    fn weights(&self) -> super::Result<Vec<Weights>> {
+        Ok(self.groups.iter().map(Networks::download).collect::<Result<_>>()?)
+    }
+
+    fn set_weights(&mut self, weights: Vec<Weights>) -> super::Result<()> {
+        *self = Self::new(self.setup.clone(), weights, &self.device)?;
+        Ok(())
+    }
+
+    fn rescale_values(&mut self, index: usize, Rescaling { factor, shift }: Rescaling) -> super::Result<()> {
+        let setup = &self.setup.groups[index];
+        let (factor, shift) = (f64::from(factor), f64::from(shift));
+        let square = factor * factor;
+        let Networks { critics, critics_target, critics_adam, .. } = &mut self.groups[index];
+        for critics in [critics, critics_target] {
+            *critics = setup.change_critics(critics, [(1.0, 0.0), (factor, 0.0), (factor, shift)])?;
+        }
+        // The same factors as in `Weights::rescale_values`.
+        let Adam { first, second, .. } = critics_adam;
+        *first = setup.change_critics(first, [(square, 0.0), (factor, 0.0), (factor, 0.0)])?;
+        *second = setup.change_critics(second, [(square * square, 0.0), (square, 0.0), (square, 0.0)])?;
+        Ok(())
+    }
+}
+
+impl GroupSetup {
+    /// The parameters of critic `number`, out of those of all critics.
+    fn critic_part(&self, critics: &Tensor, number: usize) -> Result<Tensor> {
+        let size = self.critic.parameters();
+        critics.narrow(0, number * size, size)
+    }
+
+    /// Applies a factor and a shift to a flat tensor with one number per parameter of all critics. `changes` are for
+    /// the parameters before the last layer, for the last layer's weights and for its bias.
+    fn change_critics(&self, critics: &Tensor, changes: [(f64, f64); 3]) -> Result<Tensor> {
+        let Some(last) = self.critic.layers().last() else { return Ok(critics.clone()) };
+        let ranges = [0..last.weights.start, last.weights.clone(), last.bias.clone()];
+        let mut parts = Vec::new();
+        for number in 0..self.critics {
+            let critic = self.critic_part(critics, number)?;
+            for (range, (factor, shift)) in ranges.iter().zip(changes) {
+                parts.push(critic.narrow(0, range.start, range.len())?.affine(factor, shift)?);
+            }
+        }
+        Tensor::cat(&parts, 0)
+    }
+}
+
+impl Networks {
+    fn upload(weights: Weights, device: &Device) -> Result<Self> {
+        let flat = |numbers: &[f32]| Tensor::from_slice(numbers, numbers.len(), device);
+        let adam = |moments: &Moments| {
+            Ok::<_, candle_core::Error>(Adam {
+                first: flat(&moments.first)?,
+                second: flat(&moments.second)?,
+                steps: moments.steps,
+            })
+        };
+        Ok(Self {
+            actor: flat(&weights.actor)?,
+            actor_target: flat(&weights.actor_target)?,
+            policy: flat(&weights.policy)?,
+            critics: flat(&weights.critics)?,
+            critics_target: flat(&weights.critics_target)?,
+            actor_adam: adam(&weights.actor_adam)?,
+            critics_adam: adam(&weights.critics_adam)?,
+        })
+    }
+
+    fn download(&self) -> Result<Weights> {
+        let moments = |adam: &Adam| {
+            Ok::<_, candle_core::Error>(Moments {
+                first: adam.first.to_vec1()?,
+                second: adam.second.to_vec1()?,
+                steps: adam.steps,
+            })
+        };
+        Ok(Weights {
+            actor: self.actor.to_vec1()?,
+            actor_target: self.actor_target.to_vec1()?,
+            policy: self.policy.to_vec1()?,
+            critics: self.critics.to_vec1()?,
+            critics_target: self.critics_target.to_vec1()?,
+            actor_adam: moments(&self.actor_adam)?,
+            critics_adam: moments(&self.critics_adam)?,
+        })
+    }
+}
+
+/// `target += tau * (online - target)`.
+fn polyak(target: &mut Tensor, online: &Tensor, tau: f32) -> Result<()> {
+    let tau = f64::from(tau);
+    *target = ((&*target * (1.0 - tau))? + (online * tau)?)?;
+    Ok(())
+}

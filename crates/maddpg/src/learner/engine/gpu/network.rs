@@ -1,0 +1,103 @@
+use std::ops::Range;
+
+use candle_core::{DType, Result, Tensor};
+
+use crate::policy::{NORM_EPSILON, NetworkShape};
+
+/// What a forward pass keeps for the backward pass: each layer's output and, if the layer is normalized, the normalized
+/// rows before gain and shift and one over each row's deviation, repeated over the row.
+pub(super) struct Kept {
+    outputs: Vec<Tensor>,
+    normalized: Vec<Option<[Tensor; 2]>>,
+}
+
+/// What a backward pass computes.
+pub(super) enum Wanted<'a> {
+    /// The gradient with respect to the parameters, flat.
+    Parameters { inputs: &'a Tensor },
+    /// The gradient with respect to some columns of the inputs, `[rows, columns]`.
+    Columns { columns: Range<usize> },
+}
+
+/// Computes the outputs, `[rows, outputs]`, from inputs `[rows, inputs]` and flat parameters.
+pub(super) fn forward(shape: &NetworkShape, parameters: &Tensor, inputs: &Tensor) -> Result<(Tensor, Kept)> {
+    let mut kept = Kept { outputs: Vec::new(), normalized: Vec::new() };
+    let mut x = inputs.clone();
+    for layer in shape.layers() {
+        let weights = matrix(parameters, &layer.weights, layer.inputs)?;
+        x = (x.matmul(&weights)? + spread(&x, parameters, &layer.bias)?)?;
+        let mut normalized = None;
+        if let Some([gain, shift]) = &layer.norm {
+            let centered = (&x - mean(&x)?)?;
+            let inverse_deviation = (mean(&centered.sqr()?)? + f64::from(NORM_EPSILON))?.sqrt()?.recip()?;
+            let n = (centered * &inverse_deviation)?;
+            x = ((&n * spread(&n, parameters, gain)?)? + spread(&n, parameters, shift)?)?;
+            normalized = Some([n, inverse_deviation]);
+        }
+        if layer.hidden {
+            x = x.relu()?;
+        }
+        kept.outputs.push(x.clone());
+        kept.normalized.push(normalized);
+    }
+    Ok((x, kept))
+}
+
+/// Backpropagates `output_gradient`, `[rows, outputs]`, through a forward pass.
+pub(super) fn backward(
+    shape: &NetworkShape,
+    parameters: &Tensor,
+    kept: &Kept,
+    output_gradient: Tensor,
+    wanted: Wanted,
+) -> Result<Tensor> {
+    let ones = Tensor::ones((1, output_gradient.dim(0)?), DType::F32, output_gradient.device())?;
+    let mut delta = output_gradient;
+    // Gradients of the parameters, from last to first.
+    let mut gradients = Vec::new();
+    for (index, layer) in shape.layers().iter().enumerate().rev() {
+        let wants_parameters = matches!(wanted, Wanted::Parameters { .. });
+        let mut parts = Vec::new();
+        if let (Some([gain, _]), Some([n, inverse_deviation])) = (&layer.norm, &kept.normalized[index]) {
+            if wants_parameters {
+                parts.push(ones.matmul(&(&delta * n)?)?.flatten_all()?);
+                parts.push(ones.matmul(&delta)?.flatten_all()?);
+            }
+            let dn = (&delta * spread(&delta, parameters, gain)?)?;
+            let along = (n * mean(&(&dn * n)?)?)?;
+            delta = (((&dn - mean(&dn)?)? - along)? * inverse_deviation)?;
+        }
+        if let Wanted::Parameters { inputs } = &wanted {
+            let below = if index == 0 { inputs } else { &kept.outputs[index - 1] };
+            gradients.extend(parts.into_iter().rev());
+            gradients.push(ones.matmul(&delta)?.flatten_all()?);
+            gradients.push(below.t()?.matmul(&delta)?.flatten_all()?);
+        }
+        let weights = matrix(parameters, &layer.weights, layer.inputs)?;
+        if index > 0 {
+            // The derivative of ReLU is the sign of its output.
+            delta = (delta.matmul(&weights.t()?)? * kept.outputs[index - 1].sign()?)?;
+        } else if let Wanted::Columns { columns } = &wanted {
+            let weights = weights.narrow(0, columns.start, columns.len())?;
+            return delta.matmul(&weights.t()?);
+        }
+    }
+    gradients.reverse();
+    Tensor::cat(&gradients, 0)
+}
+
+fn matrix(parameters: &Tensor, range: &Range<usize>, rows: usize) -> Result<Tensor> {
+    parameters.narrow(0, range.start, range.len())?.reshape((rows, range.len() / rows))
+}
+
+/// Repeats a row of parameters for each row of `like`, by a matrix product with ones.
+fn spread(like: &Tensor, parameters: &Tensor, range: &Range<usize>) -> Result<Tensor> {
+    let ones = Tensor::ones((like.dim(0)?, 1), DType::F32, like.device())?;
+    ones.matmul(&matrix(parameters, range, 1)?)
+}
+
+/// Each row's mean, repeated over the row, by a product with a constant matrix.
+fn mean(rows: &Tensor) -> Result<Tensor> {
+    let width = rows.dim(1)?;
+    rows.matmul(&Tensor::full(1.0 / width as f32, (width, width), rows.device())?)
+}

@@ -1,0 +1,337 @@
+//! The gradients of one update by candle's own autograd, as a reference to test the engines against.
+
+use std::{ops::Range, sync::Arc};
+
+use candle_core::{D, Device, Result, Tensor, Var};
+use rand::RngExt;
+
+use super::{BETA1, CpuEngine, Engine, GpuEngine, GroupSetup, Setup, UpdateStatistics, Weights};
+use crate::{
+    learner::{
+        LearnerConfig, Preset,
+        batch::{Batch, Draw, draw_noise},
+        replay::{ReplayBuffer, RowSizes},
+        values::{Rescaling, ValueScale},
+    },
+    policy::{AgentSpec, ArenaSpec, NetworkShape, Normalizer},
+    random::{Random, stream},
+    transition::TransitionBlock,
+};
+
+/// The network built from candle's operations, so that autograd can differentiate it.
+fn network(shape: &NetworkShape, parameters: &Tensor, inputs: &Tensor) -> Result<Tensor> {
+    let part = |range: &Range<usize>| parameters.narrow(0, range.start, range.len());
+    let mut x = inputs.clone();
+    for layer in shape.layers() {
+        let weights = part(&layer.weights)?.reshape((layer.inputs, layer.outputs))?;
+        x = x.matmul(&weights)?.broadcast_add(&part(&layer.bias)?)?;
+        if let Some([gain, shift]) = &layer.norm {
+            x = candle_nn::ops::layer_norm_slow(&x, &part(gain)?, &part(shift)?, 1e-5)?;
+        }
+        if layer.hidden {
+            x = x.relu()?;
+        }
+    }
+    Ok(x)
+}
+
+fn tensor(numbers: &[f32], columns: usize) -> Tensor {
+    Tensor::from_slice(numbers, (numbers.len() / columns, columns), &Device::Cpu).unwrap()
+}
+
+fn flat(numbers: &[f32]) -> Tensor {
+    Tensor::from_slice(numbers, numbers.len(), &Device::Cpu).unwrap()
+}
+
+/// The update of one policy, slot by slot, as in the paper.
+struct Reference<'a> {
+    setup: &'a Setup,
+    weights: &'a [Weights],
+    batch: &'a Batch,
+}
+
+impl Reference<'_> {
+    fn observations(&self, slot: usize, all: &[f32]) -> Tensor {
+        let spec = &self.setup.spec;
+        let (start, size) = (spec.observation_offset(slot), spec.slots[slot].observation_size);
+        tensor(all, spec.joint_observation_size()).narrow(1, start, size).unwrap().contiguous().unwrap()
+    }
+
+    fn action(&self, slot: usize, all: &[f32]) -> Tensor {
+        let spec = &self.setup.spec;
+        let (start, size) = (spec.action_offset(slot), spec.slots[slot].action_size);
+        tensor(all, spec.joint_action_size()).narrow(1, start, size).unwrap()
+    }
+
+    /// The critic's inputs for the agents at `slots`, given each slot's action.
+    fn joint(&self, slots: &[usize], observations: &[f32], action: impl Fn(usize) -> Tensor) -> Tensor {
+        let observations = slots.iter().map(|&slot| self.observations(slot, observations));
+        let parts: Vec<Tensor> = observations.chain(slots.iter().map(|&slot| action(slot))).collect();
+        Tensor::cat(&parts, 1).unwrap()
+    }
+
+    fn critics(&self, group: &GroupSetup, parameters: &Tensor, inputs: &Tensor) -> Vec<Tensor> {
+        let size = group.critic.parameters();
+        (0..group.critics)
+            .map(|k| network(&group.critic, &parameters.narrow(0, k * size, size).unwrap(), inputs).unwrap())
+            .collect()
+    }
+
+    fn target_action(&self, slot: usize) -> Tensor {
+        let all = 0..self.batch.rows;
+        let owner = self.setup.groups.iter().position(|group| group.group.slots.contains(&slot)).unwrap();
+        let observations = self.observations(slot, self.batch.next_observations(all));
+        let target = flat(&self.weights[owner].actor_target);
+        let action =
+            network(&self.setup.groups[owner].actor, &target, &observations).unwrap().tanh().unwrap();
+        (action + self.action(slot, &self.batch.noise)).unwrap().clamp(-1f32, 1f32).unwrap()
+    }
+
+    /// The gradient of the critics of policy `index`.
+    fn critic_gradient(&self, index: usize) -> Vec<f32> {
+        let (group, batch) = (&self.setup.groups[index], self.batch);
+        let critics = Var::from_tensor(&flat(&self.weights[index].critics)).unwrap();
+        let all = 0..batch.rows;
+        let mut losses = Vec::new();
+        for view in &group.views {
+            let next =
+                self.joint(&view.slots, batch.next_observations(all.clone()), |s| self.target_action(s));
+            let values = self.critics(group, &flat(&self.weights[index].critics_target), &next);
+            let least = values.iter().skip(1).fold(values[0].clone(), |a, b| a.minimum(b).unwrap());
+            let reward = tensor(&batch.rewards, self.setup.spec.agents()).narrow(1, view.slot, 1).unwrap();
+            let target = (reward + (tensor(&batch.discounts, 1) * least)).unwrap();
+            let now = self.joint(&view.slots, batch.observations(all.clone()), |s| {
+                self.action(s, batch.actions(all.clone()))
+            });
+            for value in self.critics(group, &critics, &now) {
+                losses.push((value - &target).unwrap().sqr().unwrap().mean_all().unwrap());
+            }
+        }
+        let loss =
+            (Tensor::stack(&losses, 0).unwrap().sum_all().unwrap() / group.views.len() as f64).unwrap();
+        loss.backward().unwrap().get(&critics).unwrap().to_vec1().unwrap()
+    }
+
+    /// The gradient of the actor of policy `index`, with the critics in `weights`.
+    fn actor_gradient(&self, index: usize) -> Vec<f32> {
+        let (group, batch) = (&self.setup.groups[index], self.batch);
+        let actor = Var::from_tensor(&flat(&self.weights[index].actor)).unwrap();
+        let all = 0..batch.rows;
+        let mut losses = Vec::new();
+        for view in &group.views {
+            let own = self.observations(view.slot, batch.observations(all.clone()));
+            let output = network(&group.actor, &actor, &own).unwrap();
+            let now = self.joint(&view.slots, batch.observations(all.clone()), |slot| {
+                if slot == view.slot {
+                    // The gradient passes through the clamp unchanged.
+                    let action = output.tanh().unwrap();
+                    let noisy = (&action + self.action(slot, &batch.noise)).unwrap();
+                    let clamped = noisy.clamp(-1f32, 1f32).unwrap();
+                    (&action + (clamped - &action).unwrap().detach()).unwrap()
+                } else {
+                    self.action(slot, batch.actions(all.clone()))
+                }
+            });
+            let value = &self.critics(group, &flat(&self.weights[index].critics), &now)[0];
+            let penalty = (output.sqr().unwrap().mean_all().unwrap()
+                * f64::from(self.setup.config.action_penalty))
+            .unwrap();
+            losses.push((penalty - value.mean_all().unwrap()).unwrap());
+        }
+        let loss = Tensor::stack(&losses, 0).unwrap().mean(D::Minus1).unwrap();
+        loss.backward().unwrap().get(&actor).unwrap().to_vec1().unwrap()
+    }
+}
+
+/// Three agents, of two behaviors with different sizes.
+fn spec() -> ArenaSpec {
+    let agent = |behavior: &str, observation_size, action_size| AgentSpec {
+        behavior: behavior.into(),
+        observation_size,
+        action_size,
+    };
+    ArenaSpec { slots: vec![agent("runner", 7, 2), agent("chaser", 5, 3), agent("runner", 7, 2)] }
+}
+
+/// A minibatch of every stored transition.
+struct Whole {
+    replay: ReplayBuffer,
+    indices: Vec<usize>,
+    normalizer: Normalizer,
+    values: Vec<ValueScale>,
+    gamma: f32,
+    noise: Vec<f32>,
+}
+
+impl Whole {
+    fn new(config: &LearnerConfig, spec: &ArenaSpec, random: &mut Random) -> Self {
+        let rows = 70;
+        let mut draw =
+            |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
+        let block = TransitionBlock {
+            observations: draw(rows * spec.joint_observation_size()),
+            actions: draw(rows * spec.joint_action_size()),
+            rewards: draw(rows * spec.agents()),
+            next_observations: draw(rows * spec.joint_observation_size()),
+            terminated: (0..rows).map(|row| row % 5 == 0).collect(),
+        };
+        let sizes = RowSizes::of(spec);
+        let mut replay = ReplayBuffer::new(sizes, rows);
+        replay.push(&block);
+        let mut noise = Vec::new();
+        draw_noise(&mut noise, rows, sizes.action, config, random);
+        let normalizer = Normalizer::identity(sizes.observation);
+        let values = vec![ValueScale::guess(&replay, &[0], config.gamma); sizes.agents];
+        Self { replay, indices: (0..rows).collect(), normalizer, values, gamma: config.gamma, noise }
+    }
+
+    fn draw(&self) -> Draw<'_> {
+        let Self { replay, indices, normalizer, values, gamma, noise } = self;
+        Draw { replay, indices, normalizer, values, gamma: *gamma, noise }
+    }
+
+    fn batch(&self) -> Batch {
+        let mut batch = Batch::default();
+        batch.gather(&self.draw(), 0..self.indices.len());
+        batch
+    }
+}
+
+/// Every preset, and MATD3 with layer normalization.
+fn configs() -> Vec<(String, LearnerConfig)> {
+    let small = |config: LearnerConfig| LearnerConfig {
+        actor_hidden: vec![24, 19],
+        critic_hidden: vec![33, 16],
+        // The last layers start as large as the others, so that no gradient is tiny. Clipping has its own test.
+        last_layer_scale: 0.3,
+        gradient_clip: f64::INFINITY,
+        ..config
+    };
+    let presets = Preset::ALL.iter().map(|preset| (preset.to_string(), preset.config().learner));
+    let norm = LearnerConfig { critic_layer_norm: true, ..Preset::Matd3.config().learner };
+    presets.chain([("layer norm".into(), norm)]).map(|(name, config)| (name, small(config))).collect()
+}
+
+fn engines(setup: &Arc<Setup>, weights: &[Weights]) -> [(&'static str, Box<dyn Engine>); 2] {
+    let device = GpuEngine::new(setup.clone(), weights.to_vec(), &Device::Cpu).unwrap();
+    [("host", Box::new(CpuEngine::new(setup.clone(), weights.to_vec()))), ("device", Box::new(device))]
+}
+
+fn setup(config: LearnerConfig, random: &mut Random) -> (Arc<Setup>, Vec<Weights>) {
+    let spec = spec();
+    let groups = spec.groups(config.share_policies).unwrap();
+    let groups: Vec<GroupSetup> =
+        groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec)).collect();
+    let mut weights: Vec<Weights> = groups.iter().map(|group| Weights::new(group, &config, random)).collect();
+    for weights in &mut weights {
+        // Make the targets differ from the trained networks.
+        weights.actor_target.iter_mut().for_each(|x| *x += random.random_range(-0.1..0.1f32));
+        weights.critics_target.iter_mut().for_each(|x| *x += random.random_range(-0.1..0.1f32));
+    }
+    (Arc::new(Setup { config, spec, groups }), weights)
+}
+
+/// Uses that Adam's first moment after its first step is the gradient times 1 - beta1.
+fn assert_gradient(name: &str, first_moment: &[f32], expected: &[f32]) {
+    assert_eq!(first_moment.len(), expected.len());
+    let largest = expected.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+    assert!(largest > 1e-4, "{name}: the reference gradient is almost zero");
+    for (index, (moment, expected)) in first_moment.iter().zip(expected).enumerate() {
+        let found = moment / (1.0 - BETA1) as f32;
+        assert!(
+            (found - expected).abs() < 1e-5 * largest.max(1.0) + 1e-4 * expected.abs(),
+            "{name}: gradient {index} is {found}, candle's autograd has {expected}"
+        );
+    }
+}
+
+#[test]
+fn gradients_of_every_preset_match_candles_autograd() {
+    for (name, config) in configs() {
+        let config = LearnerConfig { policy_delay: 1, ..config };
+        let mut random = stream(7, "reference", 0);
+        let (setup, before) = setup(config.clone(), &mut random);
+        let whole = Whole::new(&config, &setup.spec, &mut random);
+        let batch = whole.batch();
+        for (engine_name, mut engine) in engines(&setup, &before) {
+            let mut measures = vec![UpdateStatistics::default(); setup.groups.len()];
+            engine.update(&whole.draw(), true, Some(&mut measures)).unwrap();
+            let after = engine.weights().unwrap();
+            // Actors are updated with the critics that have just been updated.
+            let mut middle = before.clone();
+            middle.iter_mut().zip(&after).for_each(|(w, after)| w.critics.clone_from(&after.critics));
+            for index in 0..setup.groups.len() {
+                let label = |kind: &str| format!("{name}, {engine_name}, policy {index}, {kind}");
+                let reference = Reference { setup: &setup, weights: &before, batch: &batch };
+                let expected = reference.critic_gradient(index);
+                assert_gradient(&label("critics"), &after[index].critics_adam.first, &expected);
+                let norm = expected.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt() as f32;
+                assert!((measures[index].critic_gradient_norm / norm - 1.0).abs() < 1e-3, "{name}: norm");
+                let reference = Reference { setup: &setup, weights: &middle, batch: &batch };
+                let expected = reference.actor_gradient(index);
+                assert_gradient(&label("actor"), &after[index].actor_adam.first, &expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn both_engines_learn_the_same() {
+    for (name, config) in configs() {
+        let config = LearnerConfig { gradient_clip: 0.5, ..config };
+        let mut random = stream(8, "reference", 0);
+        let (setup, before) = setup(config.clone(), &mut random);
+        let whole = Whole::new(&config, &setup.spec, &mut random);
+        let [(_, mut host), (_, mut device)] = engines(&setup, &before);
+        let mut measures = [0; 2].map(|_| vec![UpdateStatistics::default(); setup.groups.len()]);
+        for update in 1..=6 {
+            let actors_too = update % config.policy_delay == 0;
+            host.update(&whole.draw(), actors_too, Some(&mut measures[0])).unwrap();
+            device.update(&whole.draw(), actors_too, Some(&mut measures[1])).unwrap();
+            for index in 0..setup.groups.len() {
+                let rescaling = Rescaling { factor: 1.2, shift: -0.3 };
+                host.rescale_values(index, rescaling).unwrap();
+                device.rescale_values(index, rescaling).unwrap();
+            }
+            for (a, b) in measures[0].iter().zip(&measures[1]) {
+                assert_eq!(a.actors_updated, b.actors_updated);
+                for (a, b) in [
+                    (a.critic_loss, b.critic_loss),
+                    (a.actor_loss, b.actor_loss),
+                    (a.q_mean, b.q_mean),
+                    (a.target_mean, b.target_mean),
+                    (a.target_square, b.target_square),
+                    (a.saturation, b.saturation),
+                    (a.critic_gradient_norm, b.critic_gradient_norm),
+                    (a.actor_gradient_norm, b.actor_gradient_norm),
+                ] {
+                    assert!((a - b).abs() < 1e-3 * (1.0 + a.abs()), "{name}, update {update}: {a}, {b}");
+                }
+            }
+        }
+        let (host, device) = (host.weights().unwrap(), device.weights().unwrap());
+        for (mut a, mut b) in host.into_iter().zip(device) {
+            for ((part, a), (_, b)) in a.parts().into_iter().zip(b.parts()) {
+                let worst = a.iter().zip(b).map(|(a, b)| (a - *b).abs()).fold(0.0f32, f32::max);
+                assert!(worst < 2e-3, "{name}: {part} differ by {worst}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_threads_compute_the_same_bits() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    for (name, config) in configs() {
+        let mut random = stream(9, "reference", 0);
+        let (setup, before) = setup(config.clone(), &mut random);
+        let whole = Whole::new(&config, &setup.spec, &mut random);
+        let [mut alone, mut shared] = [0; 2].map(|_| CpuEngine::new(setup.clone(), before.clone()));
+        shared.share_work();
+        for update in 0..4 {
+            alone.update(&whole.draw(), update % 2 == 1, None).unwrap();
+            pool.install(|| shared.update(&whole.draw(), update % 2 == 1, None)).unwrap();
+        }
+        assert!(alone.weights().unwrap() == shared.weights().unwrap(), "{name}");
+    }
+}

@@ -1,0 +1,213 @@
+use rand::{Rng, RngExt};
+
+use crate::{policy::ArenaSpec, transition::TransitionBlock};
+
+/// A ring buffer of the newest joint transitions. Each transition is contiguous in memory: a minibatch draws them at
+/// random, and so reads one place in memory per transition instead of one per field. Memory grows with use, up to the
+/// capacity.
+#[derive(Debug, Clone)]
+pub struct ReplayBuffer {
+    sizes: RowSizes,
+    capacity: usize,
+    next: usize,
+    /// Row by row: observation, action, rewards, next observation, and 1 if the game ended the episode, else 0.
+    numbers: Vec<f32>,
+}
+
+/// How many numbers each field of one transition has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowSizes {
+    /// Size of the joint observation.
+    pub observation: usize,
+    /// Size of the joint action.
+    pub action: usize,
+    /// Number of agents, which is the size of the rewards.
+    pub agents: usize,
+}
+
+/// One stored transition, with the fields of [`TransitionBlock`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Transition<'a> {
+    /// Joint observation.
+    pub observation: &'a [f32],
+    /// Joint action.
+    pub action: &'a [f32],
+    /// Each agent's reward.
+    pub rewards: &'a [f32],
+    /// Joint observation at the end of the decision.
+    pub next_observation: &'a [f32],
+    /// Whether the game ended the episode.
+    pub terminated: bool,
+}
+
+impl RowSizes {
+    /// The sizes for arenas of `spec`.
+    pub fn of(spec: &ArenaSpec) -> Self {
+        Self {
+            observation: spec.joint_observation_size(),
+            action: spec.joint_action_size(),
+            agents: spec.agents(),
+        }
+    }
+
+    /// How many numbers a whole transition has.
+    fn row(&self) -> usize {
+        2 * self.observation + self.action + self.agents + 1
+    }
+}
+
+impl ReplayBuffer {
+    /// An empty buffer for `capacity` transitions, at least 1.
+    pub fn new(sizes: RowSizes, capacity: usize) -> Self {
+        Self { sizes, capacity: capacity.max(1), next: 0, numbers: Vec::new() }
+    }
+
+    /// Number of stored transitions.
+    pub fn len(&self) -> usize {
+        self.numbers.len() / self.sizes.row()
+    }
+
+    /// Whether no transition is stored.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    /// Number of transitions that the buffer can hold.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The transition at `index`. Once the buffer has wrapped around, the oldest is no longer the first.
+    ///
+    /// # Panics
+    /// If `index` is not less than [`len`](Self::len).
+    pub fn transition(&self, index: usize) -> Transition<'_> {
+        let size = self.sizes.row();
+        let (observation, rest) =
+            self.numbers[index * size..(index + 1) * size].split_at(self.sizes.observation);
+        let (action, rest) = rest.split_at(self.sizes.action);
+        let (rewards, rest) = rest.split_at(self.sizes.agents);
+        let (next_observation, terminated) = rest.split_at(self.sizes.observation);
+        Transition { observation, action, rewards, next_observation, terminated: terminated[0] > 0.5 }
+    }
+
+    /// A copy of all stored transitions, in index order.
+    pub fn to_block(&self) -> TransitionBlock {
+        let mut block = TransitionBlock::default();
+        for transition in (0..self.len()).map(|index| self.transition(index)) {
+            block.observations.extend_from_slice(transition.observation);
+            block.actions.extend_from_slice(transition.action);
+            block.rewards.extend_from_slice(transition.rewards);
+            block.next_observations.extend_from_slice(transition.next_observation);
+            block.terminated.push(transition.terminated);
+        }
+        block
+    }
+
+    /// The index at which the next transition will be written.
+    pub(crate) fn next(&self) -> usize {
+        self.next
+    }
+
+    /// All numbers, row by row.
+    pub(crate) fn numbers(&self) -> &[f32] {
+        &self.numbers
+    }
+
+    /// Replaces the contents, if `numbers` consists of whole rows and fits the capacity.
+    pub(crate) fn restore(&mut self, next: usize, numbers: Vec<f32>) -> Result<(), String> {
+        let (size, found) = (self.sizes.row(), numbers.len());
+        let rows = found / size;
+        if !found.is_multiple_of(size) || rows > self.capacity || next > rows {
+            let capacity = self.capacity;
+            return Err(format!(
+                "its replay buffer has {found} numbers and writes at {next}; expected up to {capacity} rows of {size}"
+            ));
+        }
+        (self.next, self.numbers) = (next, numbers);
+        Ok(())
+    }
+
+    /// Stores a block, overwriting the oldest transitions when full.
+    ///
+    /// # Panics
+    /// If the sizes of the block's rows differ from the buffer's.
+    pub fn push(&mut self, block: &TransitionBlock) {
+        let RowSizes { observation, action, agents } = self.sizes;
+        let count = block.rows();
+        assert_eq!(block.observations.len(), count * observation, "wrong length of `observations`");
+        assert_eq!(block.actions.len(), count * action, "wrong length of `actions`");
+        assert_eq!(block.rewards.len(), count * agents, "wrong length of `rewards`");
+        assert_eq!(block.next_observations.len(), count * observation, "wrong length of `next_observations`");
+        let size = self.sizes.row();
+        for row in 0..count {
+            let start = self.next * size;
+            if start == self.numbers.len() {
+                self.numbers.resize(start + size, 0.0);
+            }
+            let mut slot = &mut self.numbers[start..start + size];
+            for (values, width) in [
+                (&block.observations, observation),
+                (&block.actions, action),
+                (&block.rewards, agents),
+                (&block.next_observations, observation),
+            ] {
+                let (field, rest) = slot.split_at_mut(width);
+                field.copy_from_slice(&values[row * width..(row + 1) * width]);
+                slot = rest;
+            }
+            slot[0] = if block.terminated[row] { 1.0 } else { 0.0 };
+            self.next = (self.next + 1) % self.capacity;
+        }
+    }
+
+    /// Draws `count` indices uniformly, with replacement. The buffer must not be empty.
+    pub fn sample(&self, count: usize, random: &mut impl Rng, indices: &mut Vec<usize>) {
+        indices.clear();
+        indices.extend((0..count).map(|_| random.random_range(0..self.len())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SIZES: RowSizes = RowSizes { observation: 2, action: 1, agents: 1 };
+
+    fn block(values: std::ops::Range<usize>) -> TransitionBlock {
+        TransitionBlock {
+            observations: values.clone().flat_map(|v| [v as f32, -(v as f32)]).collect(),
+            actions: values.clone().map(|v| v as f32).collect(),
+            rewards: values.clone().map(|v| v as f32).collect(),
+            next_observations: values.clone().flat_map(|v| [v as f32 + 1.0, 0.0]).collect(),
+            terminated: values.map(|v| v % 3 == 0).collect(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_ring_holds_the_newest_transitions_whole(capacity in 1usize..20, lengths in prop::collection::vec(0usize..30, 1..10)) {
+            let mut ring = ReplayBuffer::new(SIZES, capacity);
+            let mut pushed = 0;
+            for length in lengths {
+                ring.push(&block(pushed..pushed + length));
+                pushed += length;
+                let mut kept = Vec::new();
+                for transition in (0..ring.len()).map(|index| ring.transition(index)) {
+                    let value = transition.action[0] as usize;
+                    let expected = block(value..value + 1);
+                    prop_assert_eq!(transition.observation, &expected.observations[..]);
+                    prop_assert_eq!(transition.rewards, &expected.rewards[..]);
+                    prop_assert_eq!(transition.next_observation, &expected.next_observations[..]);
+                    prop_assert_eq!(transition.terminated, expected.terminated[0]);
+                    kept.push(value);
+                }
+                prop_assert_eq!(ring.to_block().rows(), ring.len());
+                kept.sort_unstable();
+                let newest: Vec<usize> = (pushed.saturating_sub(capacity)..pushed).collect();
+                prop_assert_eq!(kept, newest);
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The learner on its own thread.
+//!
+//! The game sends transitions through a bounded channel, and the learner publishes policies through a
+//! [`LatestPolicy`]. If the learner fails, the game continues with the last policy, and [`LearnerThread::failure`]
+//! says why.
+
+mod report;
+mod worker;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+
+use self::{report::Report, worker::Worker};
+use super::{Learner, LearnerError, LearnerRecord};
+use crate::{policy::LatestPolicy, transition::TransitionBlock};
+
+/// How the game and the learner stay in step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Pace {
+    /// The game never waits. Transitions that do not fit into the channel are dropped and counted. For real-time play.
+    #[default]
+    FreeRunning,
+    /// The game waits while the learner is more than [`CHANNEL_BLOCKS`] blocks behind, so that the ratio of updates to
+    /// joint decisions stays between `updates_per_decision` and `max_updates_per_decision`. For training at full speed.
+    Balanced,
+    /// The learner makes exactly the updates due for each block, and the resulting policy always acts from the second
+    /// decision after those in the block. The same seed and binary give the same weights, bit for bit. For repeatable
+    /// training.
+    Lockstep,
+}
+
+/// Capacity of the channel, in blocks of transitions, when the game waits for the learner.
+pub const CHANNEL_BLOCKS: usize = 8;
+
+/// Capacity when the game does not wait; large enough that one slow update drops nothing.
+const FREE_CHANNEL_BLOCKS: usize = 64;
+
+/// Unread records that are kept; once full, new ones are dropped.
+const RECORDS: usize = 1024;
+
+/// The game's handle to a learner that runs on its own thread. Dropping it stops and joins the thread.
+#[derive(Debug)]
+pub struct LearnerThread {
+    sender: Option<Sender<TransitionBlock>>,
+    checkpoints: Sender<CheckpointRequest>,
+    used_blocks: Receiver<TransitionBlock>,
+    acknowledged: Receiver<()>,
+    records: Receiver<LearnerRecord>,
+    policy: LatestPolicy,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Learner>>,
+    pace: Pace,
+    in_flight: u32,
+    dropped: u64,
+}
+
+/// A requested checkpoint: its path, and whether to include the replay buffer.
+type CheckpointRequest = (PathBuf, bool);
+
+/// State shared by the game and the learner's thread.
+#[derive(Debug, Default)]
+struct Shared {
+    updates: AtomicU64,
+    failure: Mutex<Option<String>>,
+}
+
+impl LearnerThread {
+    /// Starts the thread. [`latest_policy`](Self::latest_policy) holds the learner's current policy from the start.
+    ///
+    /// # Errors
+    /// If the device fails or the operating system cannot start a thread.
+    pub fn spawn(learner: Learner, pace: Pace) -> Result<Self, LearnerError> {
+        let blocks = if pace == Pace::FreeRunning { FREE_CHANNEL_BLOCKS } else { CHANNEL_BLOCKS };
+        let (sender, receiver) = bounded(blocks);
+        let (used_sender, used_blocks) = bounded(blocks + 2);
+        let (acknowledge, acknowledged) = bounded(CHANNEL_BLOCKS + 2);
+        let (record_sender, records) = bounded(RECORDS);
+        let (checkpoint_sender, checkpoints) = unbounded();
+        let policy = LatestPolicy::new(learner.snapshot()?);
+        let shared = Arc::new(Shared::default());
+        shared.updates.store(learner.updates(), Ordering::Relaxed);
+        let worker = Worker {
+            owed: 0.0,
+            spare: learner.config().max_updates_per_decision - learner.config().updates_per_decision,
+            spare_owed: 0.0,
+            receiver,
+            checkpoints,
+            used: used_sender,
+            acknowledge,
+            records: record_sender,
+            policy: policy.clone(),
+            shared: shared.clone(),
+            report: Report::new(),
+            pace,
+            learner,
+        };
+        let thread = std::thread::Builder::new()
+            .name("maddpg learner".into())
+            .spawn(move || worker.run())
+            .map_err(LearnerError::Thread)?;
+        Ok(Self {
+            sender: Some(sender),
+            checkpoints: checkpoint_sender,
+            used_blocks,
+            acknowledged,
+            records,
+            policy,
+            shared,
+            thread: Some(thread),
+            pace,
+            in_flight: 0,
+            dropped: 0,
+        })
+    }
+
+    /// The newest policy, shared with the learner.
+    pub fn latest_policy(&self) -> &LatestPolicy {
+        &self.policy
+    }
+
+    /// In lockstep, waits until the learner has trained on every block sent and has published the resulting policy.
+    /// Load the policy after this and before the next [`send`](Self::send): the game then continues while the learner
+    /// trains on that block, and still acts with the same policy in every run. With any other pace, returns at once.
+    pub fn synchronize(&mut self) {
+        while self.in_flight > 0 && self.acknowledged.recv().is_ok() {
+            self.in_flight -= 1;
+        }
+    }
+
+    /// Sends a block of transitions to the learner and returns an empty block to reuse its memory.
+    pub fn send(&mut self, block: TransitionBlock) -> TransitionBlock {
+        let Some(sender) = &self.sender else { return block };
+        let refused = match self.pace {
+            Pace::FreeRunning => match sender.try_send(block) {
+                Ok(()) => None,
+                Err(TrySendError::Full(block)) => {
+                    self.dropped += block.rows() as u64;
+                    Some(block)
+                }
+                Err(TrySendError::Disconnected(block)) => Some(block),
+            },
+            Pace::Balanced => sender.send(block).err().map(|error| error.0),
+            Pace::Lockstep => {
+                self.in_flight += 1;
+                sender.send(block).err().map(|error| error.0)
+            }
+        };
+        if let Some(mut block) = refused {
+            block.clear();
+            return block;
+        }
+        self.used_blocks.try_recv().unwrap_or_default()
+    }
+
+    /// Requests a checkpoint at `path`, including the replay buffer if `with_replay`. The learner writes it between
+    /// updates; the game does not wait.
+    pub fn checkpoint(&self, path: PathBuf, with_replay: bool) {
+        // Sending fails only if the learner has stopped, which `failure` reports.
+        let _ = self.checkpoints.send((path, with_replay));
+    }
+
+    /// The records that arrived since the last call, oldest first.
+    pub fn records(&self) -> impl Iterator<Item = LearnerRecord> {
+        self.records.try_iter()
+    }
+
+    /// Updates done so far.
+    pub fn updates(&self) -> u64 {
+        self.shared.updates.load(Ordering::Relaxed)
+    }
+
+    /// Joint transitions dropped because the channel was full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Why the learner failed, if it did. The last good policy stays available.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the thread finish the blocks already sent, stops it, and returns the learner; `None` if it panicked.
+    pub fn join(mut self) -> Option<Learner> {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Option<Learner> {
+        self.sender = None;
+        self.thread.take().and_then(|thread| thread.join().ok())
+    }
+}
+
+impl Drop for LearnerThread {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,182 @@
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
+
+use super::{CheckpointRequest, Pace, Shared, report::Report};
+use crate::{
+    learner::{Learner, LearnerError, LearnerRecord},
+    policy::LatestPolicy,
+    transition::TransitionBlock,
+};
+
+/// Updates per record.
+const UPDATES_PER_RECORD: u64 = 100;
+
+/// One in this many updates is measured.
+const UPDATES_PER_MEASURE: u64 = 10;
+
+/// Maximum updates from one published policy to the next while the learner has time to spare or the game runs free.
+const UPDATES_PER_POLICY: u64 = 16;
+
+/// How long an idle learner sleeps if the game does not wait.
+const NAP: Duration = Duration::from_millis(2);
+
+/// Maximum updates that the learner may be behind if the game does not wait; any further ones are skipped.
+const BACKLOG: f64 = 256.0;
+
+/// The learner's side of the channels, with the learner itself.
+pub(super) struct Worker {
+    pub(super) learner: Learner,
+    pub(super) receiver: Receiver<TransitionBlock>,
+    pub(super) checkpoints: Receiver<CheckpointRequest>,
+    pub(super) used: Sender<TransitionBlock>,
+    pub(super) acknowledge: Sender<()>,
+    pub(super) records: Sender<LearnerRecord>,
+    pub(super) policy: LatestPolicy,
+    pub(super) shared: Arc<Shared>,
+    pub(super) report: Report,
+    pub(super) pace: Pace,
+    /// Updates due for the received transitions. `spare_owed` counts the optional ones on top, `spare` per transition.
+    pub(super) owed: f64,
+    pub(super) spare: f64,
+    pub(super) spare_owed: f64,
+}
+
+/// Records a failure if the thread panics.
+struct Alarm(Arc<Shared>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut failure = self.0.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert_with(|| {
+                "the learner thread panicked; the last good policy stays in use".into()
+            });
+        }
+    }
+}
+
+impl Worker {
+    pub(super) fn run(mut self) -> Learner {
+        let _alarm = Alarm(self.shared.clone());
+        let _helper = if self.pace == Pace::FreeRunning { None } else { self.share_work() };
+        if let Err(error) = self.work() {
+            log::error!("{error}; the last good policy stays in use");
+            *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        }
+        self.learner
+    }
+
+    /// While the game waits for the learner, the learner also uses the game's core. If the game never waits, this is
+    /// not called and the learner keeps to its own core.
+    fn share_work(&mut self) -> Option<rayon::ThreadPool> {
+        if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+            return None;
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(2)
+            .use_current_thread()
+            .thread_name(|_| "maddpg learner 2".into());
+        let pool = pool.build().ok()?;
+        self.learner.share_work();
+        Some(pool)
+    }
+
+    fn work(&mut self) -> Result<(), LearnerError> {
+        loop {
+            let behind = self.pace == Pace::FreeRunning && self.owed >= 1.0;
+            let may_update = behind || (self.pace != Pace::Lockstep && self.spare_owed >= 1.0);
+            if let Ok((path, with_replay)) = self.checkpoints.try_recv() {
+                self.save(&path, with_replay);
+            }
+            let idle = !may_update || !self.learner.is_ready();
+            let block = if !idle || self.pace == Pace::FreeRunning {
+                self.receiver.try_recv()
+            } else {
+                select! {
+                    recv(self.receiver) -> block => block.map_err(|_| TryRecvError::Disconnected),
+                    recv(self.checkpoints) -> request => {
+                        let Ok((path, with_replay)) = request else { return Ok(()) };
+                        self.save(&path, with_replay);
+                        continue;
+                    }
+                }
+            };
+            match block {
+                Ok(block) => {
+                    self.remember(block);
+                    if self.pace == Pace::FreeRunning {
+                        // Empty the channel before updating, since the game drops what does not fit into it.
+                        while let Ok(block) = self.receiver.try_recv() {
+                            self.remember(block);
+                        }
+                    }
+                    self.update_as_owed()?;
+                }
+                // Waking a blocked learner would cost the game a system call, so the learner polls.
+                Err(TryRecvError::Empty) if idle => std::thread::sleep(NAP),
+                Err(TryRecvError::Empty) => {
+                    if self.owed < 1.0 {
+                        let updates = self.spare_owed.min(UPDATES_PER_POLICY as f64).floor();
+                        self.spare_owed -= updates;
+                        self.owed += updates;
+                    }
+                    self.update_as_owed()?;
+                }
+                Err(TryRecvError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    fn remember(&mut self, mut block: TransitionBlock) {
+        self.learner.remember(&block);
+        if self.learner.is_ready() {
+            let rows = block.rows() as f64;
+            self.owed += rows * self.learner.config().updates_per_decision;
+            self.spare_owed += rows * self.spare;
+        }
+        block.clear();
+        // If the channel is full, enough blocks are already waiting to be reused.
+        let _ = self.used.try_send(block);
+    }
+
+    fn save(&self, path: &Path, with_replay: bool) {
+        if let Err(error) = self.learner.save(path, with_replay) {
+            log::error!("{error}");
+        }
+    }
+
+    fn update_as_owed(&mut self) -> Result<(), LearnerError> {
+        let mut updates = self.owed.floor();
+        if self.pace == Pace::FreeRunning {
+            // Return to the channel after a few updates. Skip a backlog that cannot be worked off, since the game does
+            // not slow down.
+            self.owed = self.owed.min(BACKLOG);
+            updates = updates.min(UPDATES_PER_POLICY as f64);
+        }
+        self.owed -= updates;
+        for _ in 0..updates as u64 {
+            let measure =
+                self.learner.updates().is_multiple_of(UPDATES_PER_MEASURE) || self.report.wants_actors;
+            let measures = self.learner.update(measure)?;
+            self.report.add(measure.then_some(&measures));
+            self.shared.updates.store(self.learner.updates(), Ordering::Relaxed);
+            if self.learner.updates().is_multiple_of(UPDATES_PER_RECORD) {
+                let record = self.report.take(&self.learner);
+                // If the game does not read its records, new ones are lost; the learner does not wait.
+                let _ = self.records.try_send(record);
+            }
+        }
+        if updates > 0.0 {
+            self.policy.publish(self.learner.snapshot()?);
+        }
+        if self.pace == Pace::Lockstep {
+            let _ = self.acknowledge.try_send(());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+use std::sync::Arc;
+
+use super::{
+    batch::{Draw, draw_noise},
+    config::LearnerConfig,
+    device::Device,
+    engine::{self, Engine, EngineError, GroupSetup, Setup, UpdateStatistics, Weights},
+    replay::{ReplayBuffer, RowSizes},
+    statistics::RunningStatistics,
+    values::ValueScale,
+};
+use crate::{
+    policy::{ArenaSpec, Network, Normalizer, Policy, PolicySnapshot, SpecError},
+    random::{Random, stream},
+    transition::TransitionBlock,
+};
+
+/// The MADDPG learner: replay buffer, networks and updates, all on the calling thread.
+///
+/// One update (Lowe et al. 2017, algorithm 1, with TD3's improvements as settings) uses one minibatch for all agents:
+///
+/// 1. The target actors compute all agents' actions at the next observations; clipped noise smooths them.
+/// 2. The critics of each policy regress to `reward + gamma * min over critics of the target value`, or to the reward
+///    alone if the game ended the episode (a time limit does not count as an end).
+/// 3. Every `policy_delay` updates, each actor maximizes the first critic's value of its own action, smoothed by the
+///    same noise, with the other agents' actions as replayed. Then all targets follow by Polyak averaging.
+#[derive(Debug)]
+pub struct Learner {
+    pub(super) setup: Arc<Setup>,
+    pub(super) engine: Box<dyn Engine>,
+    pub(super) seed: u64,
+    pub(super) scaling: Vec<Scaling>,
+    pub(super) replay: ReplayBuffer,
+    /// The scale of each policy's values.
+    pub(super) values: Vec<ValueScale>,
+    pub(super) transitions: u64,
+    pub(super) updates: u64,
+    /// Number of transitions that must be stored before updates start.
+    pub(super) ready_at: usize,
+    pub(super) sampling: Random,
+    pub(super) smoothing: Random,
+    /// Normalizes joint observations.
+    joint: Normalizer,
+    indices: Vec<usize>,
+    noise: Vec<f32>,
+    measures: Vec<UpdateStatistics>,
+    /// `values` by slot.
+    slot_values: Vec<ValueScale>,
+}
+
+/// Updates from one change of the value scales to the next.
+const UPDATES_PER_RESCALING: u64 = 10;
+
+/// How observations of the agents of one policy are scaled.
+#[derive(Debug)]
+pub(super) struct Scaling {
+    pub(super) statistics: RunningStatistics,
+    normalizer: Normalizer,
+}
+
+impl Scaling {
+    pub(super) fn new(statistics: RunningStatistics) -> Self {
+        Self { normalizer: statistics.normalizer(), statistics }
+    }
+}
+
+/// A learner that cannot be created or cannot continue.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LearnerError {
+    /// The agents do not match each other or the settings.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The device failed.
+    #[error("the learner's device failed: {0}; the device `cpu` needs neither a driver nor a GPU")]
+    Device(String),
+    /// The operating system could not start the learner's thread.
+    #[error("cannot start the learner's thread: {0}")]
+    Thread(#[source] std::io::Error),
+    /// The weights or the critics' loss are no longer finite.
+    #[error(
+        "training diverged: the weights of policy `{policy}` are no longer finite after {updates} updates; lower the \
+         learning rates or `gradient_clip`, or check the rewards for NaN and infinity"
+    )]
+    Diverged {
+        /// The policy's name.
+        policy: String,
+        /// Updates done so far.
+        updates: u64,
+    },
+}
+
+impl From<EngineError> for LearnerError {
+    fn from(error: EngineError) -> Self {
+        // The lines after the first are a backtrace, if backtraces are enabled.
+        Self::Device(error.to_string().lines().next().unwrap_or_default().into())
+    }
+}
+
+impl Learner {
+    /// Creates a learner with new random weights for arenas of `spec`.
+    ///
+    /// # Errors
+    /// If agents of one behavior differ in size, if no agent has a behavior that the settings name, or if the device
+    /// fails.
+    pub fn new(
+        config: LearnerConfig,
+        spec: ArenaSpec,
+        device: Device,
+        seed: u64,
+    ) -> std::result::Result<Self, LearnerError> {
+        let mut initial = stream(seed, "weights", 0);
+        config.independent.iter().try_for_each(|behavior| spec.check_behavior(behavior))?;
+        let groups = spec.groups(config.share_policies)?;
+        let groups: Vec<_> = groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec)).collect();
+        let weights = groups.iter().map(|group| Weights::new(group, &config, &mut initial)).collect();
+        let scaling = groups.iter().map(|group| group.group.agent.observation_size);
+        let scaling = scaling.map(|size| Scaling::new(RunningStatistics::new(size))).collect();
+        let sizes = RowSizes::of(&spec);
+        let setup = Arc::new(Setup { config, spec, groups });
+        Ok(Self {
+            ready_at: setup.config.learning_starts.max(1),
+            replay: ReplayBuffer::new(sizes, setup.config.replay_capacity),
+            scaling,
+            measures: vec![UpdateStatistics::default(); setup.groups.len()],
+            values: vec![ValueScale::fixed(setup.config.reward_scale); setup.groups.len()],
+            slot_values: vec![ValueScale::fixed(1.0); setup.spec.agents()],
+            setup: setup.clone(),
+            engine: engine::open(setup, weights, &device)?,
+            seed,
+            transitions: 0,
+            updates: 0,
+            sampling: stream(seed, "replay sampling", 0),
+            smoothing: stream(seed, "target smoothing", 0),
+            joint: Normalizer::identity(sizes.observation),
+            indices: Vec::new(),
+            noise: Vec::new(),
+        })
+    }
+
+    /// The learner's settings.
+    pub fn config(&self) -> &LearnerConfig {
+        &self.setup.config
+    }
+
+    /// The agents of the arenas that it learns from.
+    pub fn spec(&self) -> &ArenaSpec {
+        &self.setup.spec
+    }
+
+    /// Updates done so far.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Joint transitions received so far.
+    pub fn transitions(&self) -> u64 {
+        self.transitions
+    }
+
+    /// The replay buffer.
+    pub fn replay(&self) -> &ReplayBuffer {
+        &self.replay
+    }
+
+    /// Whether enough transitions are stored to start updating.
+    pub fn is_ready(&self) -> bool {
+        self.replay.len() >= self.ready_at
+    }
+
+    /// Stores a block of transitions in the replay buffer and updates the observation statistics.
+    pub fn remember(&mut self, block: &TransitionBlock) {
+        self.replay.push(block);
+        self.transitions += block.rows() as u64;
+        let Setup { config, spec, groups } = &*self.setup;
+        if !config.normalize_observations {
+            return;
+        }
+        for (scaling, group) in self.scaling.iter_mut().zip(groups) {
+            let size = group.group.agent.observation_size;
+            for &slot in &group.group.slots {
+                let offset = spec.observation_offset(slot);
+                for row in block.observations.chunks_exact(spec.joint_observation_size()) {
+                    scaling.statistics.push(&row[offset..offset + size]);
+                }
+            }
+            scaling.normalizer = scaling.statistics.normalizer();
+        }
+        self.refresh_joint_normalizer();
+    }
+
+    /// Assembles the normalizer of joint observations from the policies' normalizers.
+    pub(super) fn refresh_joint_normalizer(&mut self) {
+        let Setup { spec, groups, .. } = &*self.setup;
+        for (scaling, group) in self.scaling.iter().zip(groups) {
+            for &slot in &group.group.slots {
+                let start = spec.observation_offset(slot);
+                let range = start..start + group.group.agent.observation_size;
+                self.joint.mean[range.clone()].copy_from_slice(&scaling.normalizer.mean);
+                self.joint.scale[range].copy_from_slice(&scaling.normalizer.scale);
+                self.joint.clip = scaling.normalizer.clip;
+            }
+        }
+    }
+
+    /// Updates all policies once. If `measure` is false, all measured numbers are zero; on a GPU, measuring costs time,
+    /// because it reads numbers back.
+    ///
+    /// # Errors
+    /// If the device fails, or if the critic loss is not finite (checked only if `measure` is true).
+    pub fn update(&mut self, measure: bool) -> std::result::Result<UpdateStatistics, LearnerError> {
+        let Setup { config, spec, groups } = &*self.setup;
+        if config.normalize_values && self.updates == 0 {
+            for (values, group) in self.values.iter_mut().zip(groups) {
+                *values = ValueScale::guess(&self.replay, &group.group.slots, config.gamma);
+            }
+        }
+        for (values, group) in self.values.iter().zip(groups) {
+            group.group.slots.iter().for_each(|&slot| self.slot_values[slot] = *values);
+        }
+        self.replay.sample(config.batch_size, &mut self.sampling, &mut self.indices);
+        let width = spec.joint_action_size();
+        draw_noise(&mut self.noise, config.batch_size, width, config, &mut self.smoothing);
+        self.updates += 1;
+        let actors_too = self.updates.is_multiple_of(u64::from(config.policy_delay));
+        let draw = Draw {
+            replay: &self.replay,
+            indices: &self.indices,
+            normalizer: &self.joint,
+            values: &self.slot_values,
+            gamma: config.gamma,
+            noise: &self.noise,
+        };
+        let rescale = config.normalize_values && self.updates.is_multiple_of(UPDATES_PER_RESCALING);
+        let measured = (measure || rescale).then_some(&mut self.measures[..]);
+        self.engine.update(&draw, actors_too, measured)?;
+        let mean = if measure { self.mean_measures()? } else { UpdateStatistics::default() };
+        if rescale {
+            self.rescale_values()?;
+        }
+        Ok(UpdateStatistics { actors_updated: actors_too, ..mean })
+    }
+
+    /// The statistics of the last update, averaged over the policies.
+    fn mean_measures(&self) -> std::result::Result<UpdateStatistics, LearnerError> {
+        let mut mean = UpdateStatistics::default();
+        let share = 1.0 / self.measures.len() as f32;
+        for ((measures, setup), values) in self.measures.iter().zip(&self.setup.groups).zip(&self.values) {
+            if !measures.critic_loss.is_finite() {
+                return Err(self.diverged(&setup.group.name));
+            }
+            mean.critic_loss += share * measures.critic_loss;
+            mean.actor_loss += share * measures.actor_loss;
+            mean.q_mean += share * values.value(measures.q_mean);
+            mean.saturation += share * measures.saturation;
+            mean.critic_gradient_norm += share * measures.critic_gradient_norm;
+            mean.actor_gradient_norm += share * measures.actor_gradient_norm;
+        }
+        Ok(mean)
+    }
+
+    /// Moves each policy's value scale towards the targets of the last critic update.
+    fn rescale_values(&mut self) -> std::result::Result<(), LearnerError> {
+        for (index, (values, measures)) in self.values.iter_mut().zip(&self.measures).enumerate() {
+            if measures.target_square.is_finite() {
+                let rescaling = values.follow(measures.target_mean, measures.target_square);
+                self.engine.rescale_values(index, rescaling)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The current policies, without exploration noise. Their version is the number of updates done.
+    ///
+    /// # Errors
+    /// [`LearnerError::Diverged`] if a weight is not finite, [`LearnerError::Device`] if the device fails.
+    pub fn snapshot(&self) -> std::result::Result<PolicySnapshot, LearnerError> {
+        let policies = self.setup.groups.iter().zip(&self.scaling).enumerate();
+        let policies = policies.map(|(index, (setup, scaling))| {
+            let network = Network { shape: setup.actor.clone(), parameters: self.engine.acting(index)? };
+            Policy::new(setup.group.clone(), scaling.normalizer.clone(), network)
+                .map_err(|_| self.diverged(&setup.group.name))
+        });
+        let policies = policies.collect::<std::result::Result<_, LearnerError>>()?;
+        Ok(PolicySnapshot::new(self.updates, self.updates, self.seed, policies)
+            .expect("the groups of an arena contain each slot exactly once"))
+    }
+
+    /// From now on, updates also use a second thread of the `rayon` pool that the calling thread belongs to, if the
+    /// engine can. The results stay the same.
+    pub(super) fn share_work(&mut self) {
+        self.engine.share_work();
+    }
+
+    fn diverged(&self, policy: &str) -> LearnerError {
+        LearnerError::Diverged { policy: policy.into(), updates: self.updates }
+    }
+}

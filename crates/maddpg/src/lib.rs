@@ -1,0 +1,78 @@
+//! Multi-agent deep deterministic policy gradient (MADDPG) in pure Rust: a learner and the policies it trains.
+//!
+//! This crate knows nothing of a game engine. [`bevy_maddpg`](https://docs.rs/bevy_maddpg) makes agents of a Bevy game
+//! learn with it; any other program can use it as well.
+//!
+//! # Train
+//!
+//! A [`Learner`](learner::Learner) stores joint transitions and updates the policies of all agents:
+//!
+//! ```
+//! # #[cfg(feature = "learner")] {
+//! use maddpg::{
+//!     learner::{Device, Learner, LearnerConfig},
+//!     policy::{AgentSpec, ArenaSpec},
+//!     transition::TransitionBlock,
+//! };
+//!
+//! // Two agents share one policy. Each observes 3 numbers and acts with 1.
+//! let agent = AgentSpec { behavior: "walker".into(), observation_size: 3, action_size: 1 };
+//! let spec = ArenaSpec { slots: vec![agent; 2] };
+//! let config = LearnerConfig { learning_starts: 64, ..LearnerConfig::default() };
+//! let mut learner = Learner::new(config, spec, Device::cpu(), 0)?;
+//!
+//! let rows = 64;
+//! learner.remember(&TransitionBlock {
+//!     observations: vec![0.5; rows * 6],
+//!     actions: vec![0.1; rows * 2],
+//!     rewards: vec![1.0; rows * 2],
+//!     next_observations: vec![0.4; rows * 6],
+//!     terminated: vec![false; rows],
+//! });
+//! let statistics = learner.update(true)?;
+//! assert!(statistics.critic_loss.is_finite());
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`LearnerThread`](learner::LearnerThread) runs a learner in the background of a simulation.
+//!
+//! # Act
+//!
+//! A [`PolicySnapshot`](policy::PolicySnapshot) holds the trained policies. It is immutable, is saved as one
+//! `.safetensors` file, and needs neither the learner nor a tensor library to act. Build without the feature `learner`
+//! where that is all you need.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `learner` | yes | training on the CPU |
+//! | `cuda` | no | training on an NVIDIA GPU, through [candle](https://github.com/huggingface/candle) |
+//! | `metal` | no | training on the GPU of a Mac, through candle; never tested |
+//!
+//! # Determinism
+//!
+//! On the CPU, the same seed, binary and order of calls give the same weights, bit for bit.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod exploration;
+#[cfg_attr(
+    not(feature = "learner"),
+    expect(dead_code, unused_imports, reason = "only the learner needs the rest")
+)]
+mod kernels;
+#[cfg(feature = "learner")]
+#[cfg_attr(docsrs, doc(cfg(feature = "learner")))]
+pub mod learner;
+#[cfg_attr(
+    not(feature = "learner"),
+    expect(dead_code, unused_imports, reason = "only the learner needs the rest")
+)]
+pub mod policy;
+pub mod random;
+mod tensor_file;
+pub mod transition;
+
+pub use tensor_file::{FileError, write_atomically};

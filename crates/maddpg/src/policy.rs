@@ -1,0 +1,29 @@
+//! Policies: what agents act with. Plain `f32` weights; no training library is needed.
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`ArenaSpec`], [`AgentSpec`] | the agents of an arena and their sizes, slot by slot |
+//! | [`Network`], [`NetworkShape`] | a multi-layer perceptron: its parameters and its sizes |
+//! | [`Normalizer`] | the scaling of observations |
+//! | [`Policy`] | one behavior's normalizer and network |
+//! | [`PolicySnapshot`] | the policies of all slots at one moment of training: immutable, with a version |
+//! | [`LatestPolicy`] | the newest snapshot, shared between learner and game without blocking |
+//! | [`PolicySnapshot::save`], [`PolicySnapshot::load`] | writing and reading policy files |
+
+mod file;
+mod forward;
+mod latest;
+mod network;
+mod normalizer;
+mod snapshot;
+mod spec;
+
+pub use file::PolicyError;
+#[cfg(any(feature = "gpu", test))]
+pub(crate) use forward::NORM_EPSILON;
+pub(crate) use forward::{Activations, PackedNetwork, forward};
+pub use latest::LatestPolicy;
+pub use network::{Layer, Network, NetworkShape};
+pub use normalizer::Normalizer;
+pub use snapshot::{Policy, PolicySnapshot, Scratch};
+pub use spec::{AgentSpec, ArenaSpec, PolicyGroup, SpecError};

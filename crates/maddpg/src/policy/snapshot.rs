@@ -1,0 +1,265 @@
+use super::{
+    AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, PolicyError, PolicyGroup,
+    forward::{Activations, PackedNetwork, forward},
+};
+use crate::kernels::tanh;
+
+/// The policy of one behavior: it maps an observation to an action in -1 to 1. Immutable.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    group: PolicyGroup,
+    normalizer: Normalizer,
+    network: Network,
+    /// The network's weights in the layout that the forward pass reads.
+    packed: PackedNetwork,
+}
+
+/// Reusable buffers of [`Policy::act`].
+#[derive(Debug, Clone, Default)]
+pub struct Scratch {
+    normalized: Vec<f32>,
+    activations: Activations,
+}
+
+impl PartialEq for Policy {
+    /// The packed weights are a copy of the network's, padded to the alignment of their memory.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.group, &self.normalizer, &self.network) == (&other.group, &other.normalizer, &other.network)
+    }
+}
+
+impl Policy {
+    /// A policy for the agents of `group`. Its actions are the tanh of the outputs of `network`.
+    ///
+    /// # Errors
+    /// [`PolicyError::Invalid`] if a size does not match the agents or a number is not finite.
+    pub fn new(group: PolicyGroup, normalizer: Normalizer, network: Network) -> Result<Self, PolicyError> {
+        let AgentSpec { observation_size, action_size, .. } = group.agent;
+        let Network { shape, parameters } = &network;
+        let sizes = [
+            ("inputs of the network", shape.inputs(), observation_size),
+            ("outputs of the network", shape.outputs(), action_size),
+            ("parameters", parameters.len(), shape.parameters()),
+            ("means of the normalizer", normalizer.mean.len(), observation_size),
+            ("scales of the normalizer", normalizer.scale.len(), observation_size),
+        ];
+        let wrong_size = sizes.into_iter().find(|(_, found, expected)| found != expected);
+        let mut numbers = parameters.iter().chain(&normalizer.mean).chain(&normalizer.scale);
+        let reason = match wrong_size {
+            Some((what, found, expected)) => format!("it has {found} {what}, expected {expected}"),
+            None if numbers.any(|number| !number.is_finite()) => "it has a number that is not finite".into(),
+            None => {
+                let mut packed = PackedNetwork::default();
+                packed.pack(shape, parameters);
+                return Ok(Self { group, normalizer, network, packed });
+            }
+        };
+        Err(PolicyError::Invalid { policy: group.name, reason })
+    }
+
+    /// The policy's name, the slots it plays, and the sizes of observations and actions.
+    pub fn group(&self) -> &PolicyGroup {
+        &self.group
+    }
+
+    /// The scaling of the observations.
+    pub fn normalizer(&self) -> &Normalizer {
+        &self.normalizer
+    }
+
+    /// The network. Actions are the tanh of its outputs.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Computes the noise-free actions for `rows` observations. `observations` is `[rows, observation_size]`, `actions`
+    /// is `[rows, action_size]`, both row-major.
+    ///
+    /// # Panics
+    /// If a slice has a different length.
+    pub fn act(&self, observations: &[f32], actions: &mut [f32], rows: usize, scratch: &mut Scratch) {
+        let AgentSpec { observation_size, action_size, .. } = self.group.agent;
+        assert_eq!(observations.len(), rows * observation_size, "`observations` must hold `rows` rows");
+        assert_eq!(actions.len(), rows * action_size, "`actions` must hold `rows` rows");
+        let Scratch { normalized, activations } = scratch;
+        normalized.clear();
+        normalized.extend_from_slice(observations);
+        self.normalizer.apply(normalized);
+        let Network { shape, parameters } = &self.network;
+        forward(shape, parameters, &self.packed, normalized, rows, activations);
+        tanh(actions, activations.outputs());
+    }
+}
+
+/// The policies of all slots of an arena at one moment of training. Immutable; share it in an `Arc`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicySnapshot {
+    version: u64,
+    updates: u64,
+    seed: u64,
+    policies: Vec<Policy>,
+    spec: ArenaSpec,
+}
+
+impl PolicySnapshot {
+    /// The policies of an arena, from a training run with this `seed`, after this many `updates`.
+    ///
+    /// # Errors
+    /// [`PolicyError::Slots`] unless the policies play each slot from 0 up exactly once.
+    pub fn new(version: u64, updates: u64, seed: u64, policies: Vec<Policy>) -> Result<Self, PolicyError> {
+        let mut slots: Vec<(usize, &AgentSpec)> = policies
+            .iter()
+            .flat_map(|policy| policy.group.slots.iter().map(|&slot| (slot, &policy.group.agent)))
+            .collect();
+        slots.sort_unstable_by_key(|(slot, _)| *slot);
+        if slots.is_empty() || slots.iter().enumerate().any(|(index, (slot, _))| index != *slot) {
+            return Err(PolicyError::Slots { slots: slots.into_iter().map(|(slot, _)| slot).collect() });
+        }
+        let spec = ArenaSpec { slots: slots.into_iter().map(|(_, agent)| agent.clone()).collect() };
+        Ok(Self { version, updates, seed, policies, spec })
+    }
+
+    /// Increases with each snapshot that a training run publishes; 0 means untrained.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Number of learner updates behind these policies.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// The seed of the training run.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The policies. Each slot of the arena is played by exactly one of them.
+    pub fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+
+    /// Policies whose actions are always zero, for example to start a game before anything has been trained.
+    ///
+    /// # Errors
+    /// [`PolicyError::Slots`] unless the groups contain each slot from 0 up exactly once.
+    pub fn zeros(groups: &[PolicyGroup]) -> Result<Self, PolicyError> {
+        let policies = groups.iter().map(|group| {
+            let AgentSpec { observation_size, action_size, .. } = group.agent;
+            let shape = NetworkShape::new(observation_size, &[], action_size, false);
+            let network = Network { parameters: vec![0.0; shape.parameters()], shape };
+            Policy::new(group.clone(), Normalizer::identity(observation_size), network)
+        });
+        Self::new(0, 0, 0, policies.collect::<Result<_, _>>()?)
+    }
+
+    /// A copy in which the agents at `slots` use the policies of `other`. Use it to let policies from different
+    /// training runs play against each other.
+    ///
+    /// # Errors
+    /// [`PolicyError::OtherAgents`] if the two snapshots are for different agents.
+    pub fn with_slots_of(&self, other: &Self, slots: &[usize]) -> Result<Self, PolicyError> {
+        if self.spec != other.spec {
+            let (ours, theirs) = (self.spec.slots.clone(), other.spec.slots.clone());
+            return Err(PolicyError::OtherAgents { ours, theirs });
+        }
+        let part = |snapshot: &Self, theirs: bool| {
+            let of_slots = move |policy: &Policy| {
+                let mut policy = policy.clone();
+                policy.group.slots.retain(|slot| slots.contains(slot) == theirs);
+                (!policy.group.slots.is_empty()).then_some(policy)
+            };
+            snapshot.policies.iter().filter_map(of_slots).collect::<Vec<_>>()
+        };
+        let (mut policies, others) = (part(self, false), part(other, true));
+        for mut policy in others {
+            while policies.iter().any(|known| known.group.name == policy.group.name) {
+                policy.group.name.push('\'');
+            }
+            policies.push(policy);
+        }
+        Self::new(self.version, self.updates, self.seed, policies)
+    }
+
+    /// The agents that these policies are for, by slot.
+    pub fn spec(&self) -> &ArenaSpec {
+        &self.spec
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Policies for one adversary and two agents of one behavior. Every agent always acts `action`.
+    fn constant(action: f32, share: bool) -> PolicySnapshot {
+        let agent =
+            |behavior: &str| AgentSpec { behavior: behavior.into(), observation_size: 2, action_size: 1 };
+        let spec = ArenaSpec { slots: vec![agent("adversary"), agent("agent"), agent("agent")] };
+        let groups = spec.groups(share).unwrap();
+        let policies = groups.into_iter().map(|group| {
+            let shape = NetworkShape::new(2, &[], 1, false);
+            let network = Network { shape, parameters: vec![0.0, 0.0, action.atanh()] };
+            Policy::new(group, Normalizer::identity(2), network).unwrap()
+        });
+        PolicySnapshot::new(0, 0, 0, policies.collect()).unwrap()
+    }
+
+    fn actions(snapshot: &PolicySnapshot) -> Vec<f32> {
+        let mut actions = vec![0.0; 3];
+        for policy in &snapshot.policies {
+            let mut action = [0.0];
+            policy.act(&[0.3, 0.4], &mut action, 1, &mut Scratch::default());
+            policy.group.slots.iter().for_each(|&slot| actions[slot] = action[0]);
+        }
+        actions
+    }
+
+    #[test]
+    fn a_policy_with_a_wrong_size_or_a_number_that_is_not_finite_is_refused() {
+        let group = constant(0.5, true).policies()[0].group().clone();
+        let network = |inputs, number: f32| {
+            let shape = NetworkShape::new(inputs, &[], 1, false);
+            Network { parameters: vec![number; shape.parameters()], shape }
+        };
+        let error =
+            |normalizer, network| Policy::new(group.clone(), normalizer, network).unwrap_err().to_string();
+        let sizes = error(Normalizer::identity(2), network(3, 0.0));
+        assert!(sizes.contains("3 inputs of the network, expected 2"), "{sizes}");
+        let means = error(Normalizer::identity(1), network(2, 0.0));
+        assert!(means.contains("1 means of the normalizer, expected 2"), "{means}");
+        assert!(error(Normalizer::identity(2), network(2, f32::NAN)).contains("not finite"));
+    }
+
+    #[test]
+    fn a_snapshot_plays_each_slot_once() {
+        let [adversary, agents] = [0, 1].map(|index| constant(0.5, true).policies()[index].clone());
+        let error = |policies| PolicySnapshot::new(0, 0, 0, policies).unwrap_err().to_string();
+        assert!(error(vec![agents.clone()]).contains("[1, 2]"));
+        assert!(error(vec![adversary.clone(), agents, adversary]).contains("[0, 0, 1, 2]"));
+        assert!(PolicySnapshot::zeros(&[]).is_err());
+    }
+
+    #[test]
+    fn policies_of_two_trainings_meet() {
+        for (ours, theirs) in [(true, true), (true, false), (false, true)] {
+            let (ours, theirs) = (constant(0.5, ours), constant(-0.5, theirs));
+            for (slots, expected) in
+                [(vec![0], [-0.5, 0.5, 0.5]), (vec![1, 2], [0.5, -0.5, -0.5]), (vec![2], [0.5, 0.5, -0.5])]
+            {
+                let mixed = ours.with_slots_of(&theirs, &slots).unwrap();
+                assert_eq!(mixed.spec(), ours.spec());
+                let found = actions(&mixed);
+                assert!(
+                    found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+                    "{slots:?}: {found:?}"
+                );
+                let folder = tempfile::tempdir().unwrap();
+                mixed.save(folder.path().join("mixed")).unwrap();
+                assert_eq!(PolicySnapshot::load(folder.path().join("mixed")).unwrap(), mixed);
+            }
+        }
+        let alone = PolicySnapshot::zeros(&constant(0.5, true).spec().groups(true).unwrap()[..1]).unwrap();
+        assert!(constant(0.5, true).with_slots_of(&alone, &[0]).is_err());
+    }
+}

@@ -1,0 +1,122 @@
+//! The learner on a GPU. These tests need one, so they are ignored by default; run them with
+//! `tools/cuda-build -- test -p maddpg --features cuda --test gpu -- --ignored`, or with `metal` on a Mac.
+
+use maddpg::{
+    learner::{Device, DeviceChoice, Learner, LearnerConfig, Preset, UpdateStatistics},
+    policy::{AgentSpec, ArenaSpec},
+    random::stream,
+    transition::TransitionBlock,
+};
+use rand::RngExt;
+
+const ROWS: usize = 2_000;
+/// Enough for two rescalings of the values.
+const UPDATES: usize = 25;
+
+fn gpu() -> Device {
+    let choice = if cfg!(feature = "metal") { DeviceChoice::Metal } else { DeviceChoice::Cuda };
+    match choice.open(&LearnerConfig::default(), &spec()) {
+        Ok(device) => device,
+        Err(error) => panic!("this test needs a GPU: {error}"),
+    }
+}
+
+/// Two agents that share a behavior, and one with other sizes.
+fn spec() -> ArenaSpec {
+    let agent = |behavior: &str, observation_size, action_size| AgentSpec {
+        behavior: behavior.into(),
+        observation_size,
+        action_size,
+    };
+    ArenaSpec { slots: vec![agent("runner", 5, 2), agent("runner", 5, 2), agent("chaser", 7, 1)] }
+}
+
+fn learner(preset: Preset, device: Device) -> Learner {
+    let spec = spec();
+    let mut random = stream(1, "test", 0);
+    let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..=1.0)).collect::<Vec<f32>>();
+    let block = TransitionBlock {
+        observations: draw(ROWS * spec.joint_observation_size()),
+        actions: draw(ROWS * spec.joint_action_size()),
+        rewards: draw(ROWS * spec.agents()),
+        next_observations: draw(ROWS * spec.joint_observation_size()),
+        terminated: (0..ROWS).map(|row| row % 20 == 0).collect(),
+    };
+    let mut learner = Learner::new(preset.config().learner, spec, device, 1).unwrap();
+    learner.remember(&block);
+    learner
+}
+
+/// Updates on a separate thread, as in a game.
+fn updated(mut learner: Learner) -> (Learner, Vec<UpdateStatistics>) {
+    let thread = std::thread::spawn(move || {
+        let measures = (0..UPDATES).map(|_| learner.update(true).unwrap()).collect();
+        (learner, measures)
+    });
+    thread.join().unwrap()
+}
+
+/// The parameters of all policies, one policy after another.
+fn parameters(learner: &Learner) -> Vec<f32> {
+    let snapshot = learner.snapshot().unwrap();
+    snapshot.policies().iter().flat_map(|policy| policy.network().parameters.clone()).collect()
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
+}
+
+fn assert_same(preset: Preset, gpu: &UpdateStatistics, cpu: &UpdateStatistics) {
+    let numbers = |m: &UpdateStatistics| {
+        [m.critic_loss, m.actor_loss, m.q_mean, m.saturation, m.critic_gradient_norm, m.actor_gradient_norm]
+    };
+    let same = |(gpu, cpu): (f32, f32)| (gpu - cpu).abs() <= 1e-3 * cpu.abs() + 1e-4;
+    assert!(
+        numbers(gpu).into_iter().zip(numbers(cpu)).all(same),
+        "{preset}: {gpu:?} on the GPU, {cpu:?} on the CPU"
+    );
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn every_preset_learns_on_the_gpu_what_it_learns_on_the_cpu() {
+    for preset in Preset::ALL {
+        let start = parameters(&learner(preset, Device::cpu()));
+        let (on_gpu, gpu_measures) = updated(learner(preset, gpu()));
+        let (on_cpu, cpu_measures) = updated(learner(preset, Device::cpu()));
+        for (gpu, cpu) in gpu_measures.iter().zip(&cpu_measures) {
+            assert_same(preset, gpu, cpu);
+        }
+        let (gpu, cpu) = (parameters(&on_gpu), parameters(&on_cpu));
+        let (apart, way) = (distance(&gpu, &cpu), distance(&start, &cpu));
+        assert!(apart < 0.01 * way, "{preset}: GPU and CPU are {apart} apart after moving by {way}");
+    }
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn a_learner_saved_on_the_gpu_goes_on_on_the_cpu() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    for preset in Preset::ALL {
+        let (on_gpu, _) = updated(learner(preset, gpu()));
+        on_gpu.save(&path, true).unwrap();
+        let on_cpu = Learner::load(&path, &spec(), Device::cpu()).unwrap();
+        assert_eq!(parameters(&on_cpu), parameters(&on_gpu), "{preset}");
+        let (_, gpu_measures) = updated(on_gpu);
+        let (_, cpu_measures) = updated(on_cpu);
+        assert_same(preset, &gpu_measures[0], &cpu_measures[0]);
+    }
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn auto_opens_a_device_that_learns() {
+    // Fail here if there is no GPU to compare with.
+    gpu();
+    let config = Preset::Matd3.config().learner;
+    let device = DeviceChoice::Auto.open(&config, &spec()).unwrap();
+    let (learner, _) = updated(learner(Preset::Matd3, device));
+    assert!(parameters(&learner).iter().all(|parameter| parameter.is_finite()));
+}

@@ -1,0 +1,214 @@
+//! The learner on problems with known answers.
+
+use maddpg::{
+    learner::{Device, Learner, LearnerConfig, Preset},
+    policy::{AgentSpec, ArenaSpec, Scratch},
+    random::{Random, stream},
+    transition::TransitionBlock,
+};
+use rand::RngExt;
+
+fn arena(agents: usize, observation_size: usize) -> ArenaSpec {
+    let agent = AgentSpec { behavior: "agent".into(), observation_size, action_size: 1 };
+    ArenaSpec { slots: vec![agent; agents] }
+}
+
+fn config(preset: Preset) -> LearnerConfig {
+    LearnerConfig {
+        actor_hidden: vec![32, 32],
+        critic_hidden: vec![32, 32],
+        batch_size: 128,
+        learning_starts: 1,
+        actor_learning_rate: 3e-3,
+        critic_learning_rate: 3e-3,
+        reward_scale: 1.0,
+        tau: 0.05,
+        ..preset.config().learner
+    }
+}
+
+fn uniform(random: &mut Random, count: usize) -> Vec<f32> {
+    (0..count).map(|_| random.random_range(-1.0..=1.0)).collect()
+}
+
+fn update(learner: &mut Learner, times: u32) {
+    for _ in 0..times {
+        learner.update(false).unwrap();
+    }
+}
+
+/// Single-decision episodes of two agents. Each observes one number; the reward of agent i is `-(a_i - target_i)²`.
+fn one_step_game(rows: usize, random: &mut Random, target: impl Fn(&[f32], usize) -> f32) -> TransitionBlock {
+    let (observations, actions) = (uniform(random, rows * 2), uniform(random, rows * 2));
+    let rewards = observations.chunks(2).zip(actions.chunks(2)).flat_map(|(o, a)| {
+        let error = |agent: usize| a[agent] - target(o, agent);
+        [-error(0) * error(0), -error(1) * error(1)]
+    });
+    TransitionBlock {
+        rewards: rewards.collect(),
+        next_observations: observations.clone(),
+        terminated: vec![true; rows],
+        observations,
+        actions,
+    }
+}
+
+/// The largest error of the learned actions over a grid of observations.
+fn worst_error(learner: &Learner, target: impl Fn(&[f32], usize) -> f32) -> f32 {
+    let snapshot = learner.snapshot().unwrap();
+    let mut worst = 0.0f32;
+    for policy in snapshot.policies() {
+        for step in -8..=8 {
+            let observation = [step as f32 / 10.0];
+            let mut action = [0.0];
+            policy.act(&observation, &mut action, 1, &mut Scratch::default());
+            for &slot in &policy.group().slots {
+                worst = worst.max((action[0] - target(&[observation[0]; 2], slot)).abs());
+            }
+        }
+    }
+    worst
+}
+
+#[test]
+fn every_preset_finds_the_best_action() {
+    let target = |observation: &[f32], agent: usize| 0.6 * observation[agent];
+    for preset in Preset::ALL {
+        let mut random = stream(1, "test", 0);
+        let mut learner = Learner::new(config(preset), arena(2, 1), Device::cpu(), 1).unwrap();
+        learner.remember(&one_step_game(4_000, &mut random, target));
+        let before = worst_error(&learner, target);
+        update(&mut learner, 600);
+        let after = worst_error(&learner, target);
+        // Actors that maximize a smoothed Q function are more exact.
+        let bound = if learner.config().target_noise > 0.0 { 0.05 } else { 0.15 };
+        assert!(before > 0.4 && after < bound, "{preset}: worst error {before} before, {after} after");
+    }
+}
+
+#[test]
+fn separate_policies_learn_different_roles_where_a_shared_one_cannot() {
+    let target = |observation: &[f32], agent: usize| {
+        if agent == 0 { 0.6 * observation[0] } else { -0.6 * observation[1] }
+    };
+    for (share_policies, learns) in [(false, true), (true, false)] {
+        let config = LearnerConfig { share_policies, ..config(Preset::Matd3) };
+        let mut learner = Learner::new(config, arena(2, 1), Device::cpu(), 2).unwrap();
+        learner.remember(&one_step_game(4_000, &mut stream(2, "test", 0), target));
+        update(&mut learner, 600);
+        assert_eq!(learner.snapshot().unwrap().policies().len(), if share_policies { 1 } else { 2 });
+        assert_eq!(worst_error(&learner, target) < 0.1, learns, "shared: {share_policies}");
+    }
+}
+
+#[test]
+fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
+    // The reward is the other agent's action, so only a critic that sees that action can predict it.
+    let mut losses = Vec::new();
+    for (central_critic, independent) in [(true, vec![]), (false, vec![]), (true, vec!["agent".to_owned()])] {
+        let mut random = stream(3, "test", 0);
+        let actions = uniform(&mut random, 4_000);
+        let rewards = actions.chunks(2).flat_map(|a| [a[1], a[0]]).collect();
+        let config = LearnerConfig { central_critic, independent, ..config(Preset::Maddpg) };
+        let mut learner = Learner::new(config, arena(2, 1), Device::cpu(), 3).unwrap();
+        learner.remember(&TransitionBlock {
+            observations: vec![0.0; 4_000],
+            next_observations: vec![0.0; 4_000],
+            terminated: vec![true; 2_000],
+            actions,
+            rewards,
+        });
+        update(&mut learner, 400);
+        losses.push(learner.update(true).unwrap().critic_loss);
+    }
+    assert!(losses[0] < 0.01, "central critic: loss {}", losses[0]);
+    assert!(losses[1] > 0.2, "an independent critic cannot predict the reward: loss {}", losses[1]);
+    assert_eq!(losses[1], losses[2], "an independent behavior has no central critic");
+
+    let config = LearnerConfig { independent: vec!["prey".into()], ..config(Preset::Maddpg) };
+    let error = Learner::new(config, arena(2, 1), Device::cpu(), 3).unwrap_err().to_string();
+    assert!(error.contains("`prey`") && error.contains("the behaviors are agent"), "{error}");
+}
+
+#[test]
+fn values_go_through_time_limits_and_stop_at_terminal_states() {
+    // A reward of 1 at every decision has the value 1 / (1 - gamma) without an end, and 1 if the episode ends at once.
+    for (terminated, value) in [(false, 5.0f32), (true, 1.0)] {
+        let config = LearnerConfig { gamma: 0.8, target_noise: 0.0, ..config(Preset::Matd3) };
+        let mut learner = Learner::new(config, arena(1, 1), Device::cpu(), 4).unwrap();
+        let mut random = stream(4, "test", 0);
+        learner.remember(&TransitionBlock {
+            observations: uniform(&mut random, 500),
+            actions: uniform(&mut random, 500),
+            rewards: vec![1.0; 500],
+            next_observations: uniform(&mut random, 500),
+            terminated: vec![terminated; 500],
+        });
+        update(&mut learner, 800);
+        let learned = learner.update(true).unwrap().q_mean;
+        assert!(
+            (learned - value).abs() < 0.1 * value,
+            "terminated {terminated}: value {learned}, expected {value}"
+        );
+    }
+}
+
+#[test]
+fn observations_of_any_scale_are_learned_from() {
+    let target = |observation: &[f32], agent: usize| 0.6 * (observation[agent] - 500.0) / 100.0;
+    let mut learner = Learner::new(config(Preset::Matd3), arena(2, 1), Device::cpu(), 5).unwrap();
+    let mut random = stream(5, "test", 0);
+    let mut block = one_step_game(4_000, &mut random, |observation, agent| 0.6 * observation[agent]);
+    for field in [&mut block.observations, &mut block.next_observations] {
+        field.iter_mut().for_each(|x| *x = 500.0 + 100.0 * *x);
+    }
+    learner.remember(&block);
+    update(&mut learner, 600);
+    let snapshot = learner.snapshot().unwrap();
+    let policy = &snapshot.policies()[0];
+    for observation in [420.0f32, 500.0, 580.0] {
+        let mut action = [0.0];
+        policy.act(&[observation], &mut action, 1, &mut Scratch::default());
+        assert!((action[0] - target(&[observation; 2], 0)).abs() < 0.1, "at {observation}: {}", action[0]);
+    }
+}
+
+#[test]
+fn rewards_of_any_scale_and_offset_are_learned_from() {
+    let target = |observation: &[f32], agent: usize| 0.6 * observation[agent];
+    for (scale, offset) in [(1e3, -5e3), (1e-3, 0.2)] {
+        let mut learner = Learner::new(config(Preset::Matd3), arena(2, 1), Device::cpu(), 7).unwrap();
+        let mut block = one_step_game(4_000, &mut stream(7, "test", 0), target);
+        block.rewards.iter_mut().for_each(|reward| *reward = scale * *reward + offset);
+        learner.remember(&block);
+        update(&mut learner, 600);
+        let (worst, value) = (worst_error(&learner, target), learner.update(true).unwrap().q_mean);
+        assert!(worst < 0.05, "rewards x {scale} + {offset}: worst error {worst}");
+        let mean = block.rewards.iter().sum::<f32>() / 8_000.0;
+        assert!((value - mean).abs() < 0.1 * scale, "values are in units of the rewards: {value}, {mean}");
+    }
+}
+
+#[test]
+fn a_checkpoint_goes_on_exactly_where_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let spec = arena(2, 1);
+    let mut learner = Learner::new(config(Preset::Matd3), spec.clone(), Device::cpu(), 6).unwrap();
+    learner.remember(&one_step_game(300, &mut stream(6, "test", 0), |o, agent| o[agent]));
+    update(&mut learner, 33);
+    learner.save(&path, true).unwrap();
+    let mut resumed = Learner::load(&path, &spec, Device::cpu()).unwrap();
+    for learner in [&mut learner, &mut resumed] {
+        update(learner, 20);
+    }
+    assert_eq!(learner.snapshot().unwrap(), resumed.snapshot().unwrap());
+    assert_eq!((resumed.updates(), resumed.transitions()), (53, 300));
+
+    let error = Learner::load(&path, &arena(3, 1), Device::cpu()).unwrap_err().to_string();
+    assert!(error.contains("does not fit"), "{error}");
+    let content = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &content[..content.len() / 2]).unwrap();
+    let error = Learner::load(&path, &spec, Device::cpu()).unwrap_err().to_string();
+    assert!(error.contains("checkpoint.safetensors"), "{error}");
+}

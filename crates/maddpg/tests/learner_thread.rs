@@ -1,0 +1,118 @@
+//! The learner on its own thread: a free-running game never waits for it, and failures are reported.
+
+use std::time::{Duration, Instant};
+
+use maddpg::{
+    learner::{CHANNEL_BLOCKS, Device, Learner, LearnerConfig, LearnerThread, Pace, Preset},
+    policy::{AgentSpec, ArenaSpec, PolicySnapshot},
+    random::stream,
+    transition::TransitionBlock,
+};
+use rand::RngExt;
+
+fn learner(seed: u64) -> Learner {
+    let agent = AgentSpec { behavior: "agent".into(), observation_size: 3, action_size: 2 };
+    let spec = ArenaSpec { slots: vec![agent; 2] };
+    let config = LearnerConfig {
+        batch_size: 32,
+        learning_starts: 64,
+        updates_per_decision: 0.25,
+        max_updates_per_decision: 1.0,
+        ..Preset::Matd3.config().learner
+    };
+    Learner::new(config, spec, Device::cpu(), seed).unwrap()
+}
+
+fn block(number: u64, rows: usize) -> TransitionBlock {
+    let mut random = stream(9, "test", number);
+    let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f32>>();
+    TransitionBlock {
+        observations: draw(rows * 6),
+        actions: draw(rows * 4),
+        rewards: draw(rows * 2),
+        next_observations: draw(rows * 6),
+        terminated: (0..rows).map(|row| row % 5 == 0).collect(),
+    }
+}
+
+fn train(seed: u64, pace: Pace) -> PolicySnapshot {
+    let mut thread = LearnerThread::spawn(learner(seed), pace).unwrap();
+    for number in 0..40 {
+        thread.synchronize();
+        thread.send(block(number, 32));
+    }
+    let learner = thread.join().expect("the learner did not panic");
+    learner.snapshot().unwrap()
+}
+
+#[test]
+fn lockstep_repeats_bit_by_bit_and_makes_exactly_its_updates() {
+    let (first, second, other) =
+        (train(1, Pace::Lockstep), train(1, Pace::Lockstep), train(2, Pace::Lockstep));
+    assert_eq!(first, second);
+    assert_ne!(first.policies(), other.policies());
+    // The last 39 blocks of 32 transitions count, because then the learner is ready; a quarter of an update per
+    // transition.
+    assert_eq!(first.updates(), 39 * 8);
+}
+
+#[test]
+fn balanced_pace_stays_between_its_ratios() {
+    let updates = train(1, Pace::Balanced).updates();
+    assert!((39 * 8..=39 * 32).contains(&updates), "{updates} updates for {} transitions", 39 * 32);
+}
+
+#[test]
+fn a_game_that_runs_free_never_waits_and_counts_what_is_dropped() {
+    let mut thread = LearnerThread::spawn(learner(1), Pace::FreeRunning).unwrap();
+    let mut longest = Duration::ZERO;
+    let blocks = 2_000;
+    for number in 0..blocks {
+        let block = block(number, 32);
+        let start = Instant::now();
+        thread.send(block);
+        longest = longest.max(start.elapsed());
+    }
+    let dropped = thread.dropped();
+    let received = thread.join().unwrap().transitions();
+    assert_eq!(received + dropped, blocks * 32);
+    assert!(received >= CHANNEL_BLOCKS as u64 * 32);
+    // A loose bound: a game that waited for updates would wait for seconds here.
+    assert!(longest < Duration::from_millis(500), "the longest `send` took {longest:?}");
+}
+
+#[test]
+fn a_learner_that_fails_leaves_its_last_good_policy_and_says_why() {
+    let mut thread = LearnerThread::spawn(learner(1), Pace::Balanced).unwrap();
+    let latest = thread.latest_policy().clone();
+    for number in 0..8 {
+        thread.send(block(number, 32));
+    }
+    let poisoned = TransitionBlock { rewards: vec![f32::NAN; 64], ..block(8, 32) };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while thread.failure().is_none() && Instant::now() < deadline {
+        thread.send(poisoned.clone());
+    }
+    let failure = thread.failure().expect("the failure is reported");
+    assert!(failure.contains("diverged"), "{failure}");
+    let returned = thread.send(block(9, 32));
+    assert!(returned.is_empty(), "`send` still works");
+    let policy = latest.load();
+    assert!(
+        policy.policies()[0].network().parameters.iter().all(|x| x.is_finite()),
+        "the last policy is finite"
+    );
+}
+
+#[test]
+fn experience_memory_comes_back_to_be_used_again() {
+    let mut thread = LearnerThread::spawn(learner(1), Pace::Lockstep).unwrap();
+    let mut reused = 0;
+    for number in 0..20 {
+        thread.synchronize();
+        let empty = thread.send(block(number, 32));
+        assert!(empty.is_empty());
+        reused += usize::from(empty.observations.capacity() >= 32 * 6);
+    }
+    assert!(reused > 15, "{reused} of 20 blocks were reused");
+}

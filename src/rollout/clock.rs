@@ -1,0 +1,38 @@
+use bevy::prelude::*;
+
+/// Counts the steps and the decisions.
+#[derive(Resource, Reflect, Debug, Clone, PartialEq, Eq)]
+#[reflect(Resource)]
+#[non_exhaustive]
+pub struct RolloutClock {
+    /// Steps finished.
+    pub step: u64,
+    /// Steps from one decision to the next.
+    pub decision_period: u32,
+    /// Joint decisions made: one for each arena at each decision.
+    pub decisions: u64,
+}
+
+impl RolloutClock {
+    pub(super) fn new(decision_period: u32) -> Self {
+        Self { step: 0, decision_period: decision_period.max(1), decisions: 0 }
+    }
+
+    /// Whether this step starts with a decision.
+    pub fn is_decision(&self) -> bool {
+        self.step.is_multiple_of(u64::from(self.decision_period))
+    }
+
+    /// Whether this step is the last before a decision.
+    pub fn is_last_of_decision(&self) -> bool {
+        (self.step + 1).is_multiple_of(u64::from(self.decision_period))
+    }
+}
+
+pub(crate) fn decision_is_due(clock: Res<RolloutClock>) -> bool {
+    clock.is_decision()
+}
+
+pub(super) fn advance(mut clock: ResMut<RolloutClock>) {
+    clock.step += 1;
+}

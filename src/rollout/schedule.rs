@@ -1,0 +1,100 @@
+use bevy::{
+    app::{FixedMainScheduleOrder, MainScheduleOrder},
+    ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SingleThreadedExecutor},
+    prelude::*,
+};
+
+/// Runs before a step of the game: at a decision, the agents observe and decide.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StepStart;
+
+/// Runs after a step of the game: ended episodes are recorded and reset.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StepEnd;
+
+/// Writes the observations of all agents. Runs at decisions and at the end of episodes.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Observe;
+
+/// Sets up the [`ArenasToReset`](crate::arena::ArenasToReset). Runs when there are any.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Reset;
+
+/// Which step of the game the agents' step surrounds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepTiming {
+    /// Each fixed step: the agents decide before [`FixedFirst`] and are judged after [`FixedLast`]. The game's systems
+    /// and its physics may be in any of Bevy's fixed schedules. The agents' game is then the same at every frame rate.
+    #[default]
+    FixedStep,
+    /// Each frame: the agents decide before [`Update`] and are judged after [`PostUpdate`]. For a game whose logic is in
+    /// [`Update`]. How long a decision lasts then depends on the frame rate.
+    Frame,
+    /// When the app runs [`StepStart`] and [`StepEnd`] itself, for example around the turns of a board game.
+    Manual,
+}
+
+/// The agents' part of a step.
+#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
+pub enum AgentSystems {
+    /// In [`StepStart`]: new arenas are reset; at a decision, observations become actions.
+    Decide,
+    /// In [`StepEnd`]: time limits apply; ended episodes are recorded with their true last observation, then reset.
+    End,
+}
+
+/// The parts of [`AgentSystems::Decide`], in this order.
+#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum DecideSystems {
+    /// Arenas are collected, new ones reset.
+    Prepare,
+    /// Observations are taken, transitions completed.
+    Record,
+    /// In lockstep, the game waits for the learner.
+    Synchronize,
+    /// The newest policy is taken.
+    Swap,
+    /// Transitions go to the learner.
+    HandOver,
+    /// Policies are asked.
+    Decide,
+}
+
+/// Adds the four schedules, and runs two of them where `timing` says. Nothing else in the crate depends on this choice.
+pub(super) fn add(app: &mut App, timing: StepTiming) {
+    let labels: [InternedScheduleLabel; 4] =
+        [StepStart.intern(), StepEnd.intern(), Observe.intern(), Reset.intern()];
+    for label in labels {
+        app.init_schedule(label).edit_schedule(label, |schedule| {
+            schedule.set_executor(SingleThreadedExecutor::new());
+        });
+    }
+    app.configure_sets(
+        StepStart,
+        (
+            DecideSystems::Prepare,
+            DecideSystems::Record,
+            DecideSystems::Synchronize,
+            DecideSystems::Swap,
+            DecideSystems::HandOver,
+            DecideSystems::Decide,
+        )
+            .chain()
+            .in_set(AgentSystems::Decide),
+    );
+    let world = app.world_mut();
+    match timing {
+        StepTiming::FixedStep => {
+            let mut order = world.resource_mut::<FixedMainScheduleOrder>();
+            order.insert_before(FixedFirst, StepStart);
+            order.insert_after(FixedLast, StepEnd);
+        }
+        StepTiming::Frame => {
+            let mut order = world.resource_mut::<MainScheduleOrder>();
+            order.insert_before(Update, StepStart);
+            order.insert_after(PostUpdate, StepEnd);
+        }
+        StepTiming::Manual => {}
+    }
+}

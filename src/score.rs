@@ -1,0 +1,50 @@
+//! The mean score of the last episodes.
+
+use std::collections::VecDeque;
+
+/// The mean score of the last `window` episodes, and the best such mean so far.
+///
+/// ```
+/// use bevy_maddpg::score::ScoreWindow;
+///
+/// let mut scores = ScoreWindow::new(2);
+/// assert_eq!(scores.push(1.0), None, "one episode is not a full window");
+/// assert_eq!(scores.push(2.0), Some(1.5));
+/// assert_eq!(scores.push(4.0), Some(3.0));
+/// assert_eq!(scores.best(), Some(3.0));
+/// ```
+#[derive(Debug, Clone)]
+pub struct ScoreWindow {
+    window: usize,
+    scores: VecDeque<f32>,
+    best: Option<f32>,
+}
+
+impl ScoreWindow {
+    /// A window over the last `window` episodes; at least 1.
+    pub fn new(window: usize) -> Self {
+        Self { window: window.max(1), scores: VecDeque::new(), best: None }
+    }
+
+    /// Takes one more score; returns the mean once the window is full.
+    pub fn push(&mut self, score: f32) -> Option<f32> {
+        if self.scores.len() == self.window {
+            self.scores.pop_front();
+        }
+        self.scores.push_back(score);
+        let mean = self.mean().filter(|_| self.scores.len() == self.window)?;
+        self.best = Some(self.best.map_or(mean, |best| best.max(mean)));
+        Some(mean)
+    }
+
+    /// Mean over the scores seen, at most `window` of them; `None` before the first.
+    pub fn mean(&self) -> Option<f32> {
+        let sum: f64 = self.scores.iter().map(|&score| f64::from(score)).sum();
+        (!self.scores.is_empty()).then(|| (sum / self.scores.len() as f64) as f32)
+    }
+
+    /// The best mean of a full window so far.
+    pub fn best(&self) -> Option<f32> {
+        self.best
+    }
+}
