@@ -28,7 +28,7 @@ fn main() {
     if is_headless() {
         app.add_plugins(training.with_training(|training| training.pace = Pace::Balanced));
     } else {
-        app.add_plugins((DefaultPlugins, training)).add_systems(Update, draw);
+        app.add_plugins((DefaultPlugins, training)).add_systems(PostStartup, show).add_systems(Update, draw);
     }
     app.insert_resource(Scores(ScoreWindow::new(100), Instant::now()))
         .add_systems(Startup, spawn)
@@ -110,10 +110,24 @@ fn report(
     }
 }
 
-fn draw(drones: Query<&Drone>, mut gizmos: Gizmos) {
+/// A square for each drone and a smaller one for its target.
+#[derive(Component)]
+struct Marker(Entity, bool);
+
+fn show(mut commands: Commands, drones: Query<Entity, With<Drone>>) {
     for drone in &drones {
-        gizmos.circle_2d(drone.target * 300.0, 6.0, Color::srgb(0.9, 0.6, 0.2));
-        gizmos.circle_2d(drone.position * 300.0, 10.0, Color::srgb(0.3, 0.7, 1.0));
-        gizmos.line_2d(drone.position * 300.0, drone.target * 300.0, Color::srgba(1.0, 1.0, 1.0, 0.1));
+        let sprite =
+            |red, green, blue, size| Sprite::from_color(Color::srgb(red, green, blue), Vec2::splat(size));
+        commands.spawn((Marker(drone, false), sprite(0.9, 0.6, 0.2, 8.0)));
+        commands.spawn((Marker(drone, true), sprite(0.3, 0.7, 1.0, 16.0)));
+    }
+}
+
+fn draw(drones: Query<&Drone>, mut markers: Query<(&Marker, &mut Transform)>) {
+    for (Marker(drone, is_drone), mut transform) in &mut markers {
+        if let Ok(drone) = drones.get(*drone) {
+            let place = if *is_drone { drone.position } else { drone.target };
+            transform.translation = (place * 300.0).extend(0.0);
+        }
     }
 }

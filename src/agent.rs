@@ -73,20 +73,21 @@ fn fit_to_agent(mut world: DeferredWorld, context: HookContext) {
 pub struct Observation {
     frame: Vec<f32>,
     stack: Vec<f32>,
+    /// The length of the last write that was refused.
+    refused: Option<usize>,
 }
 
 impl Observation {
-    /// Writes the current observation: finite numbers in any unit. The learner normalizes them.
+    /// Writes the current observation: as many finite numbers as the agent's `observation_size`, in any unit. The learner
+    /// normalizes them.
     ///
-    /// # Panics
-    /// If the length is not the agent's `observation_size`.
+    /// An observation of another length is refused, and told as one of the [`Problems`](crate::problems::Problems).
     pub fn write(&mut self, frame: &[f32]) {
-        assert_eq!(
-            frame.len(),
-            self.frame.len(),
-            "Observation::write takes exactly as many numbers as the Agent's observation_size"
-        );
-        self.frame.copy_from_slice(frame);
+        if frame.len() == self.frame.len() {
+            self.frame.copy_from_slice(frame);
+        } else {
+            self.refused = Some(frame.len());
+        }
     }
 
     /// The observation last written.
@@ -97,6 +98,11 @@ impl Observation {
     /// What the policy saw at the last decision: the last observations, oldest first.
     pub fn stacked(&self) -> &[f32] {
         &self.stack
+    }
+
+    /// The length of a write that was refused since the last call.
+    pub(crate) fn take_refused(&mut self) -> Option<usize> {
+        self.refused.take()
     }
 
     /// Appends the current observation to the stack and drops the oldest.
@@ -132,14 +138,21 @@ impl Deref for Action {
 pub struct Reward {
     pub(crate) decision: f32,
     pub(crate) episode: f32,
+    /// A number that was refused because it is not finite.
+    pub(crate) refused: Option<f32>,
 }
 
 impl Reward {
     /// Adds to the reward of the current decision: a finite number in any unit.
+    ///
+    /// A number that is not finite is refused, and told as one of the [`Problems`](crate::problems::Problems).
     pub fn add(&mut self, reward: f32) {
-        debug_assert!(reward.is_finite(), "Reward::add takes finite numbers, found {reward}");
-        self.decision += reward;
-        self.episode += reward;
+        if reward.is_finite() {
+            self.decision += reward;
+            self.episode += reward;
+        } else {
+            self.refused = Some(reward);
+        }
     }
 
     /// Sum of the rewards of this episode, undiscounted.

@@ -186,6 +186,7 @@ pub mod diagnostics;
 pub mod headless;
 pub mod plugin;
 pub mod prelude;
+pub mod problems;
 pub mod rollout;
 pub mod score;
 #[cfg(feature = "learner")]

@@ -18,6 +18,7 @@
 mod arenas;
 mod clock;
 mod decide;
+mod departed;
 mod episodes;
 mod experience;
 mod policy;
@@ -33,12 +34,18 @@ pub use policy::ActingPolicy;
 pub(crate) use schedule::DecideSystems;
 pub use schedule::{AgentSystems, Observe, Reset, StepEnd, StepStart, StepTiming};
 
-use bevy::prelude::*;
+use bevy::{
+    ecs::{schedule::ScheduleConfigs, system::ScheduleSystem},
+    prelude::*,
+};
+
+use self::departed::Departed;
 
 use crate::{
     agent::{Action, ActionOverride, Agent, Observation, Reward},
     arena::{Arena, ArenaAgents, Episode, EpisodeEnded, InArena, Measures},
     exploration::{ExplorationConfig, Noise},
+    problems::Problems,
 };
 
 /// Runs the agents' step.
@@ -52,6 +59,8 @@ pub struct RolloutPlugin {
     pub seed: u64,
     /// The noise on the actions. Default: none.
     pub exploration: ExplorationConfig,
+    /// Whether [`Problems`] panic, for tests of a game. Default: false.
+    pub strict: bool,
 }
 
 impl Default for RolloutPlugin {
@@ -65,6 +74,7 @@ impl Default for RolloutPlugin {
                 random_decisions: 0,
                 ..ExplorationConfig::default()
             },
+            strict: false,
         }
     }
 }
@@ -77,14 +87,18 @@ impl Plugin for RolloutPlugin {
             .insert_resource(RolloutClock::new(self.decision_period))
             .insert_resource(Exploration::new(self.exploration.clone(), self.seed))
             .init_resource::<Arenas>()
+            .init_resource::<Departed>()
             .init_resource::<Experience>()
+            .insert_resource(Problems::new(self.strict))
             .init_resource::<ActingPolicy>()
             .add_systems(
                 StepStart,
                 (
                     (
                         arenas::collect,
-                        arenas::watch_for_policy,
+                        // Ends that came after the last `StepEnd`, from `Update` or an observer for example.
+                        finish_episodes(),
+                        arenas::start_with_zeros,
                         episodes::reset.run_if(episodes::any_needs_reset),
                     )
                         .chain()
@@ -99,15 +113,17 @@ impl Plugin for RolloutPlugin {
             )
             .add_systems(
                 StepEnd,
-                (
-                    episodes::apply_time_limits,
-                    (observe, episodes::finish, episodes::reset).chain().run_if(episodes::any_needs_reset),
-                    clock::advance,
-                )
+                (arenas::collect, episodes::apply_time_limits, finish_episodes(), clock::advance)
                     .chain()
                     .in_set(AgentSystems::End),
             );
+        arenas::watch(app);
     }
+}
+
+/// Records the episodes that have ended with their true last observation, and resets their arenas.
+fn finish_episodes() -> ScheduleConfigs<ScheduleSystem> {
+    (observe, episodes::finish, episodes::reset).chain().run_if(episodes::any_has_ended).into_configs()
 }
 
 /// For inspectors, scenes and the remote protocol.

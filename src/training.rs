@@ -14,7 +14,8 @@ use self::wait::WaitTimes;
 use crate::{
     learner::{DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace, TrainingConfig},
     plugin::{MaddpgPlugins, PolicySource},
-    policy::LatestPolicy,
+    policy::{ArenaSpec, LatestPolicy},
+    problems,
     rollout::{
         ActingPolicy, Arenas, DecideSystems, Experience, RolloutClock, RolloutPlugin, StepStart,
         decision_is_due,
@@ -62,12 +63,14 @@ pub struct TrainingPlugin {
 
 impl Plugin for TrainingPlugin {
     fn build(&self, app: &mut App) {
+        app.world_mut().get_resource_or_init::<Arenas>().has_learner = true;
         app.insert_resource(Training {
             plugin: self.clone(),
             thread: None,
             spare: TransitionBlock::default(),
             wait_start: None,
             waits: WaitTimes::default(),
+            start_failure: None,
         })
         .add_message::<LearnerReport>()
         .add_systems(
@@ -111,6 +114,8 @@ pub struct Training {
     spare: TransitionBlock,
     wait_start: Option<Instant>,
     waits: WaitTimes,
+    /// Why the learner did not start.
+    start_failure: Option<String>,
 }
 
 impl Training {
@@ -137,7 +142,7 @@ impl Training {
 
     /// Why the learner stopped, if it did. The game goes on with the last good policy.
     pub fn failure(&self) -> Option<String> {
-        self.thread.as_ref().and_then(LearnerThread::failure)
+        self.start_failure.clone().or_else(|| self.thread.as_ref().and_then(LearnerThread::failure))
     }
 
     /// Asks the learner to write a checkpoint to `path`, with the replay buffer if `with_replay`. The game does not wait.
@@ -154,31 +159,42 @@ impl Training {
     }
 }
 
-/// Starts the learner when the arenas are known.
+/// Starts the learner when there are arenas to train.
 fn start(
     mut training: ResMut<Training>,
     mut acting: ResMut<ActingPolicy>,
     mut experience: ResMut<Experience>,
     mut clock: ResMut<RolloutClock>,
-    arenas: Res<Arenas>,
+    mut arenas: ResMut<Arenas>,
     mut started: Local<bool>,
-) -> Result {
-    if *started || arenas.is_empty() {
-        return Ok(());
+) {
+    if *started || arenas.row_count() == 0 {
+        return;
     }
     *started = true;
-    let TrainingPlugin { config, pace, device, seed, resume, .. } = training.plugin.clone();
-    let device = device.open(&config, arenas.spec())?;
+    match open(&training.plugin, arenas.spec()) {
+        Ok((thread, transitions)) => {
+            clock.decisions = transitions;
+            acting.follow(thread.latest_policy().clone());
+            experience.recording = true;
+            arenas.is_fixed = true;
+            training.thread = Some(thread);
+        }
+        Err(error) => training.start_failure = Some(format!("the learner cannot start: {error}")),
+    }
+}
+
+/// A running learner for these agents, and the joint transitions that it has received before.
+fn open(plugin: &TrainingPlugin, spec: &ArenaSpec) -> std::result::Result<(LearnerThread, u64), BevyError> {
+    let TrainingPlugin { config, pace, device, seed, resume } = plugin.clone();
+    config.check()?;
+    let device = device.open(&config, spec)?;
     let learner = match resume {
-        Some(path) => Learner::load(&path, arenas.spec(), device)?,
-        None => Learner::new(config, arenas.spec().clone(), device, seed)?,
+        Some(path) => Learner::load(&path, spec, device)?,
+        None => Learner::new(config, spec.clone(), device, seed)?,
     };
-    clock.decisions = learner.transitions();
-    let thread = LearnerThread::spawn(learner, pace)?;
-    acting.follow(thread.latest_policy().clone());
-    experience.recording = true;
-    training.thread = Some(thread);
-    Ok(())
+    let transitions = learner.transitions();
+    Ok((LearnerThread::spawn(learner, pace)?, transitions))
 }
 
 /// In lockstep, waits for the learner. Starts to measure what the learner costs the game.
@@ -216,10 +232,11 @@ fn report(
         return;
     }
     *last = Some(Instant::now());
-    let Some(thread) = &training.thread else { return };
-    reports.write_batch(thread.records().map(LearnerReport));
-    if let Some(failure) = thread.failure().filter(|_| !*told) {
+    if let Some(thread) = &training.thread {
+        reports.write_batch(thread.records().map(LearnerReport));
+    }
+    if let Some(failure) = training.failure().filter(|_| !*told) {
         *told = true;
-        log::error!("{failure}");
+        problems::warn(&failure);
     }
 }

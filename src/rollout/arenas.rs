@@ -1,17 +1,35 @@
-use bevy::prelude::*;
-
-use super::{ActingPolicy, Experience, Exploration};
-use crate::{
-    agent::Agent,
-    arena::{Arena, ArenaAgents, InArena},
-    policy::{AgentSpec, ArenaSpec, PolicyError, PolicySnapshot, SpecError},
+use bevy::{
+    ecs::{entity::EntityHashMap, entity_disabling::Disabled},
+    prelude::*,
 };
 
-/// All arenas, in the order of their entities, with their agents by slot.
+use super::{
+    ActingPolicy, Experience, Exploration,
+    departed::{self, Departed},
+};
+use crate::{
+    agent::{Agent, Observation, Reward},
+    arena::{Arena, ArenaAgents, Episode, EpisodeStatus, InArena},
+    policy::{AgentSpec, ArenaSpec, PolicySnapshot},
+    problems::Problems,
+};
+
+/// All arenas, in the order of their entities, and the agents outside of those that are trained.
 #[derive(Resource, Debug, Default)]
 pub struct Arenas {
     entries: Vec<ArenaEntry>,
+    others: Vec<OtherAgent>,
     spec: ArenaSpec,
+    /// Whether there is, or will be, a learner.
+    pub(crate) has_learner: bool,
+    /// Whether the learner was started with `spec`, which therefore stays.
+    pub(crate) is_fixed: bool,
+    /// Whether arenas or agents have changed since the last call of [`collect`].
+    stale: bool,
+    /// The swaps of the acting policy at that call.
+    swaps: u64,
+    /// Counts the calls of [`collect`] that changed something.
+    pub(super) generation: u64,
 }
 
 /// One arena and its agents.
@@ -22,39 +40,22 @@ pub struct ArenaEntry {
     pub arena: Entity,
     /// The agents, by slot.
     pub agents: Vec<Entity>,
+    /// The arena's row in joint vectors, if it has the agents that are trained, each slot once.
+    pub(super) row: Option<usize>,
 }
 
-/// Arenas, agents and a policy that do not fit together.
+/// An agent that acts by the policy of its behavior and is not trained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OtherAgent {
+    pub(super) entity: Entity,
+    pub(super) behavior: String,
+    pub(super) slot: usize,
+}
+
+/// A policy that does not fit the arenas.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RolloutError {
-    /// Slots with gaps, or used twice.
-    #[error(
-        "the agents of arena {arena} have the slots {slots:?}, expected each number from 0 up once; give each agent of an \
-         arena its own slot"
-    )]
-    Slots {
-        /// The arena.
-        arena: Entity,
-        /// The slots found, sorted.
-        slots: Vec<usize>,
-    },
-    /// An arena whose agents differ from the other arenas'.
-    #[error(
-        "arena {arena} has the agents {found:?}, the other arenas have {expected:?}; all arenas of a world need the same \
-         agents"
-    )]
-    DifferentArenas {
-        /// The arena that differs.
-        arena: Entity,
-        /// Its agents, by slot.
-        found: Vec<AgentSpec>,
-        /// The agents of the other arenas.
-        expected: Vec<AgentSpec>,
-    },
-    /// Agents of one behavior with different sizes.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
     /// A policy for other agents.
     #[error(
         "the policy was trained for the agents {policy:?}, but the arenas have {arenas:?}; behaviors and sizes must be the \
@@ -66,9 +67,6 @@ pub enum RolloutError {
         /// The agents of the arenas, by slot.
         arenas: Vec<AgentSpec>,
     },
-    /// A policy file that cannot be used.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
 }
 
 impl Arenas {
@@ -77,84 +75,233 @@ impl Arenas {
         &self.entries
     }
 
-    /// How many there are.
+    /// How many arenas there are.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none yet.
+    /// Whether there is no arena.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The agents that all arenas have.
+    /// The agents that are trained, by slot: those of the arenas with a row.
     pub fn spec(&self) -> &ArenaSpec {
         &self.spec
     }
+
+    /// The arenas with the agents that are trained.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &ArenaEntry> {
+        self.entries.iter().filter(|entry| entry.row.is_some())
+    }
+
+    /// How many arenas have a row.
+    pub(crate) fn row_count(&self) -> usize {
+        self.rows().count()
+    }
+
+    pub(super) fn others(&self) -> &[OtherAgent] {
+        &self.others
+    }
 }
 
-/// Updates the list of arenas when arenas or agents were added, removed or moved.
+/// Observes whatever changes the list of arenas, so that it is rebuilt only then.
+pub(super) fn watch(app: &mut App) {
+    app.add_observer(|_: On<Insert, Agent>, mut arenas: ResMut<Arenas>| arenas.stale = true)
+        .add_observer(|_: On<Remove, Agent>, mut arenas: ResMut<Arenas>| arenas.stale = true)
+        .add_observer(departed::remember)
+        .add_observer(|_: On<Insert, InArena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
+        .add_observer(|_: On<Remove, InArena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
+        .add_observer(|_: On<Insert, Arena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
+        .add_observer(|_: On<Remove, Arena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
+        .add_observer(|_: On<Insert, Disabled>, mut arenas: ResMut<Arenas>| arenas.stale = true)
+        .add_observer(|_: On<Remove, Disabled>, mut arenas: ResMut<Arenas>| arenas.stale = true);
+    app.world_mut().resource_mut::<Arenas>().stale = true;
+}
+
+/// The agents of an arena, by slot, and whether each slot from 0 up is taken once.
+struct Members<'a> {
+    arena: Entity,
+    agents: Vec<(usize, Entity, &'a Agent)>,
+    spec: ArenaSpec,
+    is_complete: bool,
+}
+
+/// Rebuilds the list of arenas if arenas or agents have changed.
+#[expect(clippy::too_many_arguments, reason = "a system asks for what it reads and writes")]
 pub(super) fn collect(
     mut arenas: ResMut<Arenas>,
     mut experience: ResMut<Experience>,
     mut exploration: ResMut<Exploration>,
-    found: Query<(Entity, &ArenaAgents), With<Arena>>,
-    changed: Query<(), (With<Arena>, Changed<ArenaAgents>)>,
-    agents: Query<(&Agent, &InArena)>,
-) -> Result {
-    if changed.is_empty() && found.iter().len() == arenas.len() {
-        return Ok(());
+    mut departed: ResMut<Departed>,
+    mut problems: ResMut<Problems>,
+    acting: Res<ActingPolicy>,
+    found: Query<(Entity, Option<&ArenaAgents>, &Episode), With<Arena>>,
+    agents: Query<(Entity, &Agent, Option<&InArena>)>,
+    observed: Query<(&Observation, &Reward)>,
+) {
+    let policy = acting.snapshot().map(|snapshot| snapshot.spec());
+    let is_other_policy = !arenas.is_fixed
+        && arenas.swaps != acting.swaps()
+        && policy.is_some_and(|policy| *policy != arenas.spec);
+    if !arenas.stale && !is_other_policy {
+        return;
     }
-    let mut entries = Vec::new();
-    let mut spec: Option<ArenaSpec> = None;
-    let mut sorted: Vec<_> = found.iter().collect();
-    sorted.sort_unstable_by_key(|(arena, _)| *arena);
-    for (arena, members) in sorted {
-        let mut slots: Vec<(usize, Entity, &Agent)> = members
-            .iter()
-            .filter_map(|entity| agents.get(entity).ok().map(|(agent, place)| (place.slot, entity, agent)))
-            .collect();
-        slots.sort_unstable_by_key(|(slot, ..)| *slot);
-        if slots.iter().enumerate().any(|(index, (slot, ..))| index != *slot) {
-            let slots = slots.iter().map(|(slot, ..)| *slot).collect();
-            return Err(RolloutError::Slots { arena, slots }.into());
-        }
-        let found = ArenaSpec { slots: slots.iter().map(|(_, _, agent)| agent_spec(agent)).collect() };
-        match &spec {
-            None => {
-                found.groups(true).map_err(RolloutError::from)?;
-                spec = Some(found);
+    let mut found: Vec<_> = found.iter().collect();
+    found.sort_unstable_by_key(|(arena, ..)| *arena);
+    let members: Vec<Members> = found
+        .iter()
+        .map(|&(arena, members, _)| {
+            let members = members.into_iter().flat_map(|members| members.iter());
+            let mut agents: Vec<_> = members
+                .filter_map(|entity| agents.get(entity).ok())
+                .filter_map(|(entity, agent, place)| Some((place?.slot, entity, agent)))
+                .collect();
+            agents.sort_unstable_by_key(|(slot, ..)| *slot);
+            let is_complete =
+                !agents.is_empty() && agents.iter().enumerate().all(|(index, (slot, ..))| index == *slot);
+            let spec = ArenaSpec { slots: agents.iter().map(|(_, _, agent)| agent_spec(agent)).collect() };
+            Members { arena, agents, spec, is_complete }
+        })
+        .collect();
+    let spec = match arenas.is_fixed {
+        true => arenas.spec.clone(),
+        false => choose_spec(&members, policy, &mut problems),
+    };
+
+    let mut rows = 0..;
+    let mut trained = Vec::new();
+    let entries: Vec<ArenaEntry> = members
+        .iter()
+        .map(|members| {
+            let is_trained = members.is_complete && members.spec == spec;
+            if is_trained {
+                trained.extend(members.agents.iter().map(|(_, entity, _)| *entity));
+            } else if arenas.has_learner {
+                tell_untrained(members, &spec, &mut problems);
             }
-            Some(spec) if *spec != found => {
-                return Err(RolloutError::DifferentArenas {
-                    arena,
-                    found: found.slots,
-                    expected: spec.slots.clone(),
-                }
-                .into());
+            ArenaEntry {
+                arena: members.arena,
+                agents: members.agents.iter().map(|(_, entity, _)| *entity).collect(),
+                row: is_trained.then(|| rows.next()).flatten(),
             }
-            Some(_) => {}
+        })
+        .collect();
+    trained.sort_unstable();
+    let outside = agents.iter().filter(|(entity, ..)| trained.binary_search(entity).is_err());
+    let mut others: Vec<OtherAgent> = outside
+        .map(|(entity, agent, place)| {
+            let is_found = |arena| found.binary_search_by_key(&arena, |(arena, ..)| *arena).is_ok();
+            if arenas.has_learner && !place.is_some_and(|place| is_found(place.arena)) {
+                problems.tell("no arena", &agent.behavior, || {
+                    format!(
+                        "agent {entity} of behavior `{}` is in no arena: it acts by the policy of its behavior, but nothing \
+                         is learned from it; spawn an `Arena` and insert `InArena` on the agent",
+                        agent.behavior
+                    )
+                });
+            }
+            let slot = place.map_or(0, |place| place.slot);
+            OtherAgent { entity, behavior: agent.behavior.clone(), slot }
+        })
+        .collect();
+    others.sort_unstable_by_key(|other| other.entity);
+
+    // An episode that the game ended in the same step in which it despawned an agent still ends for the others. Otherwise
+    // the open decision of an arena that an agent has left is dropped: what would have followed is not known.
+    for entry in arenas.rows() {
+        let has_left = entry.agents.iter().any(|agent| trained.binary_search(agent).is_err());
+        let episode =
+            found.binary_search_by_key(&entry.arena, |(arena, ..)| *arena).map(|index| found[index].2);
+        if let (true, Ok(episode), Some(row)) = (has_left, episode, entry.row)
+            && episode.status() == EpisodeStatus::Terminated
+        {
+            let last = entry.agents.iter().map(|&agent| match observed.get(agent) {
+                Ok((observation, reward)) => (observation.stacked(), reward.decision),
+                Err(_) => departed.get(agent).unwrap_or_default(),
+            });
+            experience.close(row, true, last);
         }
-        entries.push(ArenaEntry { arena, agents: slots.iter().map(|(_, entity, _)| *entity).collect() });
     }
-    arenas.entries = entries;
-    arenas.spec = spec.unwrap_or_default();
-    experience.fit(arenas.len(), &arenas.spec);
-    exploration.fit(arenas.len());
-    Ok(())
+    departed.clear();
+
+    let is_same = |old: &ArenaEntry, new: &ArenaEntry| old.agents == new.agents && arenas.spec == spec;
+    let before: EntityHashMap<(usize, &ArenaEntry)> =
+        arenas.entries.iter().enumerate().map(|(index, entry)| (entry.arena, (index, entry))).collect();
+    let kept = entries.iter().map(|entry| before.get(&entry.arena).copied());
+    let kept_rows: Vec<Option<usize>> = entries
+        .iter()
+        .zip(kept.clone())
+        .filter(|(entry, _)| entry.row.is_some())
+        .map(|(entry, kept)| kept.filter(|(_, old)| is_same(old, entry)).and_then(|(_, old)| old.row))
+        .collect();
+    let kept_entries: Vec<Option<usize>> = kept.map(|kept| kept.map(|(index, _)| index)).collect();
+    drop(before);
+    experience.fit(&spec, &kept_rows);
+    exploration.fit(&kept_entries);
+    let Arenas { generation, has_learner, is_fixed, .. } = *arenas;
+    let swaps = acting.swaps();
+    *arenas = Arenas {
+        entries,
+        others,
+        spec,
+        has_learner,
+        is_fixed,
+        stale: false,
+        swaps,
+        generation: generation + 1,
+    };
 }
 
-/// Until a policy is learned or loaded, agents do nothing. A policy for other agents is refused.
-pub(super) fn watch_for_policy(mut acting: ResMut<ActingPolicy>, arenas: Res<Arenas>) -> Result {
-    if !arenas.is_changed() || arenas.is_empty() {
-        return Ok(());
+/// The agents that are decided for slot by slot, and trained if there is a learner: those that the acting policy plays; before
+/// there is a policy, those of most arenas.
+fn choose_spec(members: &[Members], policy: Option<&ArenaSpec>, problems: &mut Problems) -> ArenaSpec {
+    if let Some(policy) = policy {
+        let is_played = members.iter().any(|members| members.is_complete && members.spec == *policy);
+        return if is_played { policy.clone() } else { ArenaSpec::default() };
     }
-    if acting.is_empty() {
-        let groups = arenas.spec().groups(true).map_err(RolloutError::from)?;
-        acting.set(PolicySnapshot::zeros(&groups).map_err(RolloutError::from)?);
+    let mut counts: Vec<(&ArenaSpec, usize)> = Vec::new();
+    for members in members.iter().filter(|members| members.is_complete) {
+        match counts.iter_mut().find(|(spec, _)| **spec == members.spec) {
+            Some((_, count)) => *count += 1,
+            None => match members.spec.groups(true) {
+                Ok(_) => counts.push((&members.spec, 1)),
+                Err(error) => problems.tell("sizes", "", || {
+                    format!("the agents of arena {} cannot be trained: {error}", members.arena)
+                }),
+            },
+        }
     }
-    acting.check(arenas.spec())?;
-    Ok(())
+    // Of equally many, the first.
+    let most = counts.iter().rev().max_by_key(|(_, count)| *count);
+    most.map(|(spec, _)| (*spec).clone()).unwrap_or_default()
+}
+
+fn tell_untrained(members: &Members, spec: &ArenaSpec, problems: &mut Problems) {
+    let Members { arena, agents, is_complete, .. } = members;
+    if agents.is_empty() {
+        problems.tell("empty arena", "", || {
+            format!(
+                "arena {arena} has no agents; insert `InArena::slot({arena}, 0)` on an entity with an `Agent`"
+            )
+        });
+    } else if !is_complete {
+        let slots: Vec<usize> = agents.iter().map(|(slot, ..)| *slot).collect();
+        problems.tell("slots", "", || {
+            format!(
+                "arena {arena} has agents at the slots {slots:?}: until each slot from 0 up is taken once, they act by \
+                 their policies, but nothing is learned from them"
+            )
+        });
+    } else if !spec.slots.is_empty() {
+        problems.tell("other agents", "", || {
+            format!(
+                "arena {arena} has the agents {:?}, but those that are trained are {:?}: it is played without training, \
+                 since all arenas that are trained need the same agents",
+                members.spec.slots, spec.slots
+            )
+        });
+    }
 }
 
 fn agent_spec(agent: &Agent) -> AgentSpec {
@@ -162,5 +309,16 @@ fn agent_spec(agent: &Agent) -> AgentSpec {
         behavior: agent.behavior.clone(),
         observation_size: agent.observation_size * agent.frames,
         action_size: agent.action_size,
+    }
+}
+
+/// Until a policy is learned or loaded, agents do nothing.
+pub(super) fn start_with_zeros(mut acting: ResMut<ActingPolicy>, arenas: Res<Arenas>) {
+    if !acting.is_empty() || arenas.row_count() == 0 {
+        return;
+    }
+    let zeros = arenas.spec().groups(true).ok().and_then(|groups| PolicySnapshot::zeros(&groups).ok());
+    if let Some(zeros) = zeros {
+        acting.set(zeros);
     }
 }

@@ -1,9 +1,10 @@
 use bevy::prelude::*;
 
-use super::{Arenas, Experience, Exploration, Reset, RolloutClock};
+use super::{Arenas, Experience, Exploration, Reset, RolloutClock, experience};
 use crate::{
-    agent::{Action, Observation, Reward},
+    agent::{Action, Agent, Observation, Reward},
     arena::{Arena, Episode, EpisodeEnded, EpisodeStatus, Measures},
+    problems::Problems,
 };
 
 /// Truncates episodes that have reached their time limit.
@@ -22,33 +23,56 @@ pub(super) fn any_needs_reset(episodes: Query<&Episode>) -> bool {
     episodes.iter().any(Episode::needs_reset)
 }
 
-/// Completes the transitions of ended episodes with their true last observation, and announces the ends.
+pub(super) fn any_has_ended(episodes: Query<&Episode>) -> bool {
+    episodes
+        .iter()
+        .any(|episode| matches!(episode.status(), EpisodeStatus::Terminated | EpisodeStatus::Truncated))
+}
+
+/// Completes the transitions of ended episodes with their true last observation, and announces the ends. An episode without
+/// a decision is reset and not announced: no policy has played it.
 pub(super) fn finish(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
+    mut problems: ResMut<Problems>,
     episodes: Query<(&Episode, Option<&Measures>)>,
-    mut agents: Query<(&mut Observation, &Reward)>,
+    mut agents: Query<(Entity, &Agent, &mut Observation, &mut Reward)>,
     mut ended: MessageWriter<EpisodeEnded>,
     mut commands: Commands,
-) -> Result {
+) {
     for (index, entry) in arenas.entries().iter().enumerate() {
-        let (episode, measures) = episodes.get(entry.arena)?;
+        let Ok((episode, measures)) = episodes.get(entry.arena) else { continue };
         let truncated = match episode.status() {
             EpisodeStatus::Terminated => false,
             EpisodeStatus::Truncated => true,
             EpisodeStatus::New | EpisodeStatus::Running => continue,
         };
         let mut members = agents.iter_many_mut(&entry.agents);
-        while let Some((mut observation, _)) = members.fetch_next() {
+        while let Some((entity, agent, mut observation, mut reward)) = members.fetch_next() {
+            experience::check(entity, agent, &mut observation, &mut reward, &mut problems);
             observation.push_frame();
         }
-        let last =
-            agents.iter_many(&entry.agents).map(|(observation, reward)| (observation, reward.decision));
-        experience.close(index, !truncated, last);
+        if let Some(row) = entry.row {
+            let last = agents
+                .iter_many(&entry.agents)
+                .map(|(_, _, observation, reward)| (observation.stacked(), reward.decision));
+            experience.close(row, !truncated, last);
+        }
+        if episode.decisions() == 0 {
+            problems.tell("no decision", "", || {
+                format!(
+                    "an episode of arena {} ended before its agents could decide; such episodes are not counted. Check \
+                     that `Reset` does not set up an arena in which the episode is over at once",
+                    entry.arena
+                )
+            });
+            continue;
+        }
+        let returns = agents.iter_many(&entry.agents).map(|(.., reward)| reward.episode_return());
         let episode = EpisodeEnded {
             arena: entry.arena,
             index,
-            returns: agents.iter_many(&entry.agents).map(|(_, reward)| reward.episode_return()).collect(),
+            returns: returns.collect(),
             decisions: episode.decisions(),
             truncated,
             exploration_scale: episode.exploration_scale(),
@@ -57,7 +81,6 @@ pub(super) fn finish(
         commands.trigger(episode.clone());
         ended.write(episode);
     }
-    Ok(())
 }
 
 /// Lets the game set up the arenas that are new or whose episode has ended, and starts their next episodes.
@@ -65,13 +88,13 @@ pub(super) fn reset(
     world: &mut World,
     episodes: &mut QueryState<&mut Episode>,
     agents: &mut QueryState<(&mut Observation, &mut Action, &mut Reward)>,
-) -> Result {
+) {
     world.run_schedule(Reset);
     world.resource_scope(|world, arenas: Mut<Arenas>| {
         world.resource_scope(|world, mut exploration: Mut<Exploration>| {
             let decisions = world.resource::<RolloutClock>().decisions;
             for (index, entry) in arenas.entries().iter().enumerate() {
-                let mut episode = episodes.get_mut(world, entry.arena)?;
+                let Ok(mut episode) = episodes.get_mut(world, entry.arena) else { continue };
                 if !episode.needs_reset() {
                     continue;
                 }
@@ -83,7 +106,6 @@ pub(super) fn reset(
                     *reward = Reward::default();
                 }
             }
-            Ok(())
-        })
-    })
+        });
+    });
 }

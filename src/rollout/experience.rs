@@ -2,8 +2,9 @@ use bevy::prelude::*;
 
 use super::Arenas;
 use crate::{
-    agent::{Observation, Reward},
+    agent::{Agent, Observation, Reward},
     policy::ArenaSpec,
+    problems::Problems,
     transition::TransitionBlock,
 };
 
@@ -33,42 +34,102 @@ impl Experience {
         std::mem::replace(&mut self.completed, empty)
     }
 
-    /// Makes room for `arenas` arenas and drops all open decisions.
-    pub(super) fn fit(&mut self, arenas: usize, spec: &ArenaSpec) {
+    /// Makes room for the rows of the arenas with the agents of `spec`. Each row goes on with the open decision of the old
+    /// row that `kept` names, if it names one.
+    pub(super) fn fit(&mut self, spec: &ArenaSpec, kept: &[Option<usize>]) {
+        let old = (self.sizes, std::mem::take(&mut self.observations), std::mem::take(&mut self.actions));
+        let was_open = std::mem::take(&mut self.open);
         self.sizes = (spec.joint_observation_size(), spec.joint_action_size());
-        self.observations = vec![0.0; arenas * self.sizes.0];
-        self.actions = vec![0.0; arenas * self.sizes.1];
-        self.open = vec![false; arenas];
+        self.observations = vec![0.0; kept.len() * self.sizes.0];
+        self.actions = vec![0.0; kept.len() * self.sizes.1];
+        self.open = vec![false; kept.len()];
+        let ((observation, action), observations, actions) = old;
+        for (row, kept) in kept.iter().enumerate() {
+            // Rows are kept only while the agents are the same, and so are the sizes.
+            let Some(kept) = kept.filter(|kept| was_open[*kept]) else { continue };
+            self.observations[row * observation..][..observation]
+                .copy_from_slice(&observations[kept * observation..][..observation]);
+            self.actions[row * action..][..action].copy_from_slice(&actions[kept * action..][..action]);
+            self.open[row] = true;
+        }
     }
 
-    /// Completes the open decision of arena `index`, if there is one, with what its agents observe now.
+    /// Completes the open decision of a row, if there is one, with what its agents observe now. A row with a number that is
+    /// not finite is dropped.
     pub(super) fn close<'a>(
         &mut self,
-        index: usize,
+        row: usize,
         terminated: bool,
-        agents: impl Iterator<Item = (&'a Observation, f32)>,
+        agents: impl Iterator<Item = (&'a [f32], f32)>,
     ) {
-        if !std::mem::take(&mut self.open[index]) || !self.recording {
+        if !std::mem::take(&mut self.open[row]) || !self.recording {
             return;
         }
         let (observation, action) = self.sizes;
         let block = &mut self.completed;
-        block
-            .observations
-            .extend_from_slice(&self.observations[index * observation..(index + 1) * observation]);
-        block.actions.extend_from_slice(&self.actions[index * action..(index + 1) * action]);
-        for (next, reward) in agents {
-            block.next_observations.extend_from_slice(next.stacked());
+        let (next, rewards) = (block.next_observations.len(), block.rewards.len());
+        for (observed, reward) in agents {
+            block.next_observations.extend_from_slice(observed);
             block.rewards.push(reward);
         }
+        let is_whole = block.next_observations.len() - next == observation
+            && block.next_observations[next..].iter().all(|number| number.is_finite());
+        if !is_whole {
+            block.next_observations.truncate(next);
+            block.rewards.truncate(rewards);
+            return;
+        }
+        block.observations.extend_from_slice(&self.observations[row * observation..][..observation]);
+        block.actions.extend_from_slice(&self.actions[row * action..][..action]);
         block.terminated.push(terminated);
     }
 }
 
-/// Appends what was just observed to every agent's stacked observations.
-pub(super) fn push_frames(mut agents: Query<&mut Observation>) {
-    for mut observation in &mut agents {
+/// Appends what was just observed to every agent's stacked observations, and tells what is wrong with it.
+pub(super) fn push_frames(
+    mut agents: Query<(Entity, &Agent, &mut Observation, &mut Reward)>,
+    mut problems: ResMut<Problems>,
+) {
+    for (entity, agent, mut observation, mut reward) in &mut agents {
+        check(entity, agent, &mut observation, &mut reward, &mut problems);
         observation.push_frame();
+    }
+}
+
+/// Tells what the game wrote that cannot be used.
+pub(super) fn check(
+    entity: Entity,
+    agent: &Agent,
+    observation: &mut Observation,
+    reward: &mut Reward,
+    problems: &mut Problems,
+) {
+    let behavior = &agent.behavior;
+    if let Some(found) = observation.take_refused() {
+        problems.tell("length", behavior, || {
+            format!(
+                "agent {entity} of behavior `{behavior}` was given an observation of {found} numbers, expected {}: it keeps \
+                 the one before; write as many numbers as the agent's `observation_size`",
+                agent.observation_size
+            )
+        });
+    }
+    if let Some(index) = observation.frame().iter().position(|number| !number.is_finite()) {
+        problems.tell("observation", behavior, || {
+            format!(
+                "agent {entity} of behavior `{behavior}` observes {} at index {index}: its policy sees 0 there, and nothing \
+                 is learned from this decision; check for divisions by zero",
+                observation.frame()[index]
+            )
+        });
+    }
+    if let Some(refused) = reward.refused.take() {
+        problems.tell("reward", behavior, || {
+            format!(
+                "agent {entity} of behavior `{behavior}` was given the reward {refused}, which is ignored; rewards must be \
+                 finite"
+            )
+        });
     }
 }
 
@@ -79,10 +140,13 @@ pub(super) fn close_decisions(
     mut agents: Query<(&Observation, &mut Reward)>,
 ) {
     let experience = experience.bypass_change_detection();
-    for (index, entry) in arenas.entries().iter().enumerate() {
-        let observed =
-            agents.iter_many(&entry.agents).map(|(observation, reward)| (observation, reward.decision));
-        experience.close(index, false, observed);
+    for entry in arenas.entries() {
+        if let Some(row) = entry.row {
+            let observed = agents
+                .iter_many(&entry.agents)
+                .map(|(observation, reward)| (observation.stacked(), reward.decision));
+            experience.close(row, false, observed);
+        }
         let mut members = agents.iter_many_mut(&entry.agents);
         while let Some((_, mut reward)) = members.fetch_next() {
             reward.decision = 0.0;

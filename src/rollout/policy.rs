@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
-use super::RolloutError;
-use crate::policy::{ArenaSpec, LatestPolicy, PolicySnapshot, Scratch};
+use crate::policy::{LatestPolicy, PolicySnapshot, Scratch};
 
 /// The policy that acts. It can be replaced at any time; actions that were already decided stay.
 ///
@@ -69,16 +68,6 @@ impl ActingPolicy {
     /// The acting policy, and memory for its forward pass.
     pub(super) fn parts(&mut self) -> Option<(Arc<PolicySnapshot>, &mut Scratch)> {
         Some((self.current.clone()?, &mut self.scratch))
-    }
-
-    pub(super) fn check(&self, spec: &ArenaSpec) -> Result<(), RolloutError> {
-        match &self.current {
-            Some(snapshot) if snapshot.spec() != spec => Err(RolloutError::OtherAgents {
-                policy: snapshot.spec().slots.clone(),
-                arenas: spec.slots.clone(),
-            }),
-            _ => Ok(()),
-        }
     }
 }
 

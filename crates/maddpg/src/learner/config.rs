@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Preset;
-use crate::exploration::ExplorationConfig;
+use crate::exploration::{ExplorationConfig, Noise};
 
 /// All settings of a training: the learner's and those of the exploration noise.
 ///
@@ -170,12 +170,11 @@ impl TrainingConfig {
     /// # Errors
     /// As [`from_toml`](Self::from_toml).
     pub fn changed_by(&self, text: &str) -> Result<Self, ConfigError> {
-        let invalid = |reason: String| ConfigError::Invalid { path: None, reason };
         let changes: toml::Table = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         let mut whole = toml::Table::try_from(self).map_err(|error| invalid(error.to_string()))?;
         merge(&mut whole, changes);
         let config: Self = whole.try_into().map_err(|error: toml::de::Error| invalid(error.to_string()))?;
-        config.check().map_err(invalid)?;
+        config.check()?;
         Ok(config)
     }
 
@@ -212,108 +211,105 @@ impl TrainingConfig {
     /// Checks that every number is in its range.
     ///
     /// # Errors
-    /// A sentence that names the first key out of range, what was found and what was expected.
-    pub fn check(&self) -> Result<(), String> {
-        let LearnerConfig {
-            policy_delay,
-            batch_size,
-            replay_capacity,
-            gamma,
-            tau,
-            policy_average,
-            actor_learning_rate,
-            critic_learning_rate,
-            gradient_clip,
-            updates_per_decision,
-            max_updates_per_decision,
-            target_noise,
-            target_noise_clip,
-            reward_scale,
-            action_penalty,
-            ..
-        } = self.learner;
-        let [least, largest] = self.exploration.scale;
-        let rules = [
-            ("learner.policy_delay", f64::from(policy_delay), "1 or more", policy_delay >= 1),
-            ("learner.batch_size", batch_size as f64, "1 or more", batch_size >= 1),
-            (
-                "learner.replay_capacity",
-                replay_capacity as f64,
-                "at least batch_size",
-                replay_capacity >= batch_size,
-            ),
-            ("learner.gamma", f64::from(gamma), "0 to 1", (0.0..=1.0).contains(&gamma)),
-            (
+    /// [`ConfigError::Invalid`] names the first key out of range, what was found and what was expected.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.learner.check()?;
+        let ExplorationConfig { noise, scale: [least, largest], final_factor, .. } = self.exploration;
+        let (theta, sigma) = match noise {
+            Noise::OrnsteinUhlenbeck { theta, sigma } => (theta, sigma),
+            Noise::None | Noise::Gaussian => (0.0, 0.0),
+        };
+        let is_range = not_negative(least) && least <= largest && largest.is_finite();
+        first_broken(&[
+            rule("exploration.scale", least, "two finite numbers, 0 <= first <= second", is_range),
+            rule("exploration.final_factor", final_factor, "0 or more", not_negative(final_factor)),
+            rule("exploration.noise.ornstein_uhlenbeck.theta", theta, "0 or more", not_negative(theta)),
+            rule("exploration.noise.ornstein_uhlenbeck.sigma", sigma, "0 or more", not_negative(sigma)),
+        ])
+    }
+}
+
+impl LearnerConfig {
+    /// Checks that every number is in its range.
+    ///
+    /// # Errors
+    /// As [`TrainingConfig::check`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let share = |number: f32| number > 0.0 && number <= 1.0;
+        let ratio = self.max_updates_per_decision;
+        let is_ratio = ratio >= self.updates_per_decision && ratio.is_finite();
+        let (batch, replay) = (self.batch_size, self.replay_capacity);
+        first_broken(&[
+            rule("learner.policy_delay", self.policy_delay, "1 or more", self.policy_delay >= 1),
+            rule("learner.batch_size", batch as f64, "1 or more", batch >= 1),
+            rule("learner.replay_capacity", replay as f64, "at least batch_size", replay >= batch),
+            rule("learner.gamma", self.gamma, "0 to 1", (0.0..=1.0).contains(&self.gamma)),
+            rule(
                 "learner.policy_average",
-                f64::from(policy_average),
+                self.policy_average,
                 "more than 0, at most 1",
-                policy_average > 0.0 && policy_average <= 1.0,
+                share(self.policy_average),
             ),
-            ("learner.tau", f64::from(tau), "more than 0, at most 1", tau > 0.0 && tau <= 1.0),
-            (
-                "learner.actor_learning_rate",
-                actor_learning_rate,
-                "more than 0",
-                positive(actor_learning_rate),
-            ),
-            (
-                "learner.critic_learning_rate",
-                critic_learning_rate,
-                "more than 0",
-                positive(critic_learning_rate),
-            ),
-            ("learner.gradient_clip", gradient_clip, "more than 0", gradient_clip > 0.0),
-            (
-                "learner.updates_per_decision",
-                updates_per_decision,
-                "more than 0",
-                positive(updates_per_decision),
-            ),
-            (
-                "learner.max_updates_per_decision",
-                max_updates_per_decision,
-                "at least updates_per_decision",
-                max_updates_per_decision >= updates_per_decision,
-            ),
-            ("learner.target_noise", f64::from(target_noise), "0 or more", target_noise >= 0.0),
-            (
+            rule("learner.tau", self.tau, "more than 0, at most 1", share(self.tau)),
+            positive("learner.actor_learning_rate", self.actor_learning_rate),
+            positive("learner.critic_learning_rate", self.critic_learning_rate),
+            rule("learner.gradient_clip", self.gradient_clip, "more than 0", self.gradient_clip > 0.0),
+            positive("learner.updates_per_decision", self.updates_per_decision),
+            rule("learner.max_updates_per_decision", ratio, "at least updates_per_decision", is_ratio),
+            rule("learner.target_noise", self.target_noise, "0 or more", not_negative(self.target_noise)),
+            rule(
                 "learner.target_noise_clip",
-                f64::from(target_noise_clip),
+                self.target_noise_clip,
                 "0 or more",
-                target_noise_clip >= 0.0,
+                not_negative(self.target_noise_clip),
             ),
-            (
-                "learner.reward_scale",
-                f64::from(reward_scale),
-                "more than 0",
-                positive(f64::from(reward_scale)),
+            positive("learner.reward_scale", self.reward_scale.into()),
+            rule(
+                "learner.action_penalty",
+                self.action_penalty,
+                "0 or more",
+                not_negative(self.action_penalty),
             ),
-            ("learner.action_penalty", f64::from(action_penalty), "0 or more", action_penalty >= 0.0),
-            (
-                "exploration.scale",
-                f64::from(least),
-                "two numbers, 0 <= first <= second",
-                least >= 0.0 && least <= largest,
+            rule(
+                "learner.last_layer_scale",
+                self.last_layer_scale,
+                "0 or more",
+                not_negative(self.last_layer_scale),
             ),
-        ];
-        for (key, found, expected, holds) in rules {
-            if !holds {
-                return Err(format!("`{key}` is {found}, expected {expected}"));
-            }
-        }
-        for (key, sizes) in
-            [("actor_hidden", &self.learner.actor_hidden), ("critic_hidden", &self.learner.critic_hidden)]
-        {
+        ])?;
+        for (key, sizes) in [("actor_hidden", &self.actor_hidden), ("critic_hidden", &self.critic_hidden)] {
             if sizes.contains(&0) {
-                return Err(format!("`learner.{key}` is {sizes:?}, expected sizes of 1 or more"));
+                return Err(invalid(format!("`learner.{key}` is {sizes:?}, expected sizes of 1 or more")));
             }
         }
         Ok(())
     }
 }
 
-fn positive(value: f64) -> bool {
-    value > 0.0 && value.is_finite()
+/// A key, the value found, what is expected, and whether it holds.
+type Rule = (&'static str, f64, &'static str, bool);
+
+fn rule(key: &'static str, found: impl Into<f64>, expected: &'static str, holds: bool) -> Rule {
+    (key, found.into(), expected, holds)
+}
+
+fn positive(key: &'static str, found: f64) -> Rule {
+    rule(key, found, "more than 0", found > 0.0 && found.is_finite())
+}
+
+fn not_negative(value: f32) -> bool {
+    value >= 0.0 && value.is_finite()
+}
+
+fn first_broken(rules: &[Rule]) -> Result<(), ConfigError> {
+    match rules.iter().find(|(.., holds)| !holds) {
+        Some((key, found, expected, _)) => Err(invalid(format!("`{key}` is {found}, expected {expected}"))),
+        None => Ok(()),
+    }
+}
+
+fn invalid(reason: String) -> ConfigError {
+    ConfigError::Invalid { path: None, reason }
 }
 
 /// Overwrites the values in `whole` with those in `changes`, table by table.
@@ -350,6 +346,16 @@ mod tests {
         assert!(error("[learner]\ngamma = 1.5").contains("`learner.gamma` is 1.5, expected 0 to 1"));
         assert!(error("[learner]\ngamma = \"x\"").contains("gamma"));
         assert!(error("[learner").contains("TOML"));
+        for (text, key) in [
+            ("[learner]\ntarget_noise = inf", "learner.target_noise"),
+            ("[learner]\naction_penalty = inf", "learner.action_penalty"),
+            ("[learner]\nlast_layer_scale = nan", "learner.last_layer_scale"),
+            ("[exploration]\nfinal_factor = -1.0", "exploration.final_factor"),
+            ("[exploration]\nscale = [0.1, inf]", "exploration.scale"),
+        ] {
+            let found = error(text);
+            assert!(found.contains(key) && found.contains("expected"), "{found}");
+        }
         assert!(
             "sac"
                 .parse::<Preset>()

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::{
     batch::{Draw, draw_noise},
-    config::LearnerConfig,
+    config::{ConfigError, LearnerConfig},
     device::Device,
     engine::{self, Engine, EngineError, GroupSetup, Setup, UpdateStatistics, Weights},
     replay::{ReplayBuffer, RowSizes},
@@ -68,6 +68,9 @@ impl Scaling {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LearnerError {
+    /// A setting is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The agents do not match each other or the settings.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -109,6 +112,7 @@ impl Learner {
         device: Device,
         seed: u64,
     ) -> std::result::Result<Self, LearnerError> {
+        config.check()?;
         let mut initial = stream(seed, "weights", 0);
         config.independent.iter().try_for_each(|behavior| spec.check_behavior(behavior))?;
         let groups = spec.groups(config.share_policies)?;

@@ -1,0 +1,64 @@
+//! What the game does with its agents that cannot work, told once and by name.
+
+use std::collections::HashSet;
+
+use bevy::prelude::*;
+
+/// Problems with the game's arenas and agents. None of them stops the game or the training.
+///
+/// Each is told once: on the log as a warning or, in an app without a logger, on standard error.
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::{headless, prelude::*, problems::Problems};
+///
+/// let mut app = headless::app(5);
+/// app.add_plugins(MaddpgPlugins::train(TrainingConfig::default()));
+/// app.world_mut().spawn(Agent::new("guard", 2, 1));
+/// headless::start(&mut app);
+/// app.update();
+/// assert!(app.world().resource::<Problems>().told()[0].contains("`guard`"));
+/// ```
+#[derive(Resource, Debug, Default)]
+pub struct Problems {
+    strict: bool,
+    known: HashSet<(&'static str, String)>,
+    told: Vec<String>,
+}
+
+impl Problems {
+    pub(crate) fn new(strict: bool) -> Self {
+        Self { strict, ..Self::default() }
+    }
+
+    /// The problems told so far, oldest first.
+    pub fn told(&self) -> &[String] {
+        &self.told
+    }
+
+    /// Tells a problem of this kind with this behavior (empty where it concerns no behavior in particular), unless one
+    /// was told before.
+    ///
+    /// # Panics
+    /// If the app is strict, see [`RolloutPlugin::strict`](crate::rollout::RolloutPlugin::strict).
+    pub(crate) fn tell(&mut self, kind: &'static str, behavior: &str, text: impl FnOnce() -> String) {
+        let key = (kind, behavior.to_owned());
+        if self.known.contains(&key) {
+            return;
+        }
+        self.known.insert(key);
+        let text = text();
+        assert!(!self.strict, "{text}");
+        warn(&text);
+        self.told.push(text);
+    }
+}
+
+/// Writes a warning to the log or, without a logger, to standard error.
+pub(crate) fn warn(text: &str) {
+    if log::max_level() == log::LevelFilter::Off {
+        eprintln!("bevy_maddpg: {text}");
+    } else {
+        log::warn!("{text}");
+    }
+}
