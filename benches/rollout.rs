@@ -1,7 +1,8 @@
 //! Acting: decisions of whole worlds, the policy's forward pass, and the policy swap.
 //!
 //! `rollout/tennis/ARENAS` times one decision of all arenas (five steps), with exploration noise and recording but
-//! without a learner; throughput is in agent-decisions. `physics/tennis/64` times only rapier's steps, as many and with
+//! without a learner; throughput is in agent-decisions. `rollout/crowd/1000` is one step with a decision of 1,000 agents
+//! outside of any arena, and `rollout/tennis/64 by 8 policies` lets the agents of 64 arenas act by eight policies in turn. `physics/tennis/64` times only rapier's steps, as many and with
 //! the same bodies in the same states, replayed from a recorded rollout.
 
 use std::{
@@ -13,8 +14,12 @@ use bevy::prelude::*;
 use bevy_maddpg::{
     headless,
     plugin::MaddpgPlugins,
-    policy::{LatestPolicy, PolicySnapshot, Scratch},
+    policy::{
+        AgentSpec, ArenaSpec, LatestPolicy, Network, NetworkShape, Normalizer, Policy, PolicySnapshot,
+        Scratch,
+    },
     prelude::*,
+    random::stream,
 };
 use bevy_maddpg_lab::{
     catalog::Tennis,
@@ -171,6 +176,54 @@ fn rollouts(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A game's crowd: 1,000 agents of three behaviors outside of any arena, each with a policy 24-64-64-2.
+fn crowd() -> App {
+    let behaviors = ["guard", "wolf", "villager"];
+    let mut random = stream(0, "bench", 0);
+    let slots = behaviors
+        .map(|behavior| AgentSpec { behavior: behavior.into(), observation_size: 24, action_size: 2 })
+        .into();
+    let policies = ArenaSpec { slots }.groups(true).expect("three behaviors").into_iter().map(|group| {
+        let shape = NetworkShape::new(24, &[64, 64], 2, false);
+        let network = Network { parameters: shape.initialize(0.1, &mut random), shape };
+        Policy::new(group, Normalizer::identity(24), network).expect("sizes that fit")
+    });
+    let policy = PolicySnapshot::new(1, 1, 0, policies.collect()).expect("each slot once");
+    let mut app = headless::app(1);
+    app.add_plugins(MaddpgPlugins::play(policy).with_decision_period(1)).add_systems(
+        Observe,
+        |mut agents: Query<&mut Observation>| {
+            agents.iter_mut().for_each(|mut observation| observation.write(&[0.5; 24]));
+        },
+    );
+    for index in 0..1_000 {
+        app.world_mut().spawn(Agent::new(behaviors[index % 3], 24, 2));
+    }
+    headless::start(&mut app);
+    (0..20).for_each(|_| app.update());
+    app
+}
+
+/// 64 tennis arenas whose agents act by eight policies in turn.
+fn eight_policies() -> App {
+    let mut app = world(64);
+    let policies: Vec<_> = (0..8).map(|_| PolicyOverride(policy().into())).collect();
+    let mut agents = app.world_mut().query_filtered::<Entity, With<Agent>>();
+    let agents: Vec<Entity> = agents.iter(app.world()).collect();
+    for (index, agent) in agents.into_iter().enumerate() {
+        app.world_mut().entity_mut(agent).insert(policies[index % 8].clone());
+    }
+    (0..20).for_each(|_| app.update());
+    app
+}
+
+fn crowds(criterion: &mut Criterion) {
+    let mut app = crowd();
+    criterion.bench_function("rollout/crowd/1000", |bencher| bencher.iter(|| app.update()));
+    let mut app = eight_policies();
+    criterion.bench_function("rollout/tennis/64 by 8 policies", |bencher| bencher.iter(|| app.update()));
+}
+
 fn policies(criterion: &mut Criterion) {
     let snapshot = policy();
     let (observations, mut actions) = (vec![0.5; 128 * 24], vec![0.0; 128 * 2]);
@@ -193,5 +246,5 @@ fn policies(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, rollouts, policies);
+criterion_group!(benches, rollouts, crowds, policies);
 criterion_main!(benches);

@@ -1,11 +1,13 @@
 //! The components of an agent.
 
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
 use bevy::{
     ecs::{lifecycle::HookContext, world::DeferredWorld},
     prelude::*,
 };
+
+use crate::policy::PolicySnapshot;
 
 /// An entity that observes, acts and is rewarded.
 ///
@@ -29,14 +31,14 @@ use bevy::{
 #[reflect(Component)]
 #[require(Observation, Action, Reward)]
 pub struct Agent {
-    /// Name of the policy it acts by.
+    /// Name of its behavior, which determines its policy.
     pub behavior: String,
-    /// Numbers in one observation: the length that [`Observation::write`] takes.
+    /// Numbers in one observation: the length that [`Observation::write`] expects.
     pub observation_size: usize,
     /// Numbers in its [`Action`].
     pub action_size: usize,
-    /// Observations that its policy sees at once: the last few, oldest first. Those before the start of the episode are
-    /// zeros.
+    /// How many of the last observations its policy sees at once, oldest first. Those from before the start of the
+    /// episode are zeros.
     pub frames: usize,
 }
 
@@ -75,14 +77,19 @@ pub struct Observation {
     stack: Vec<f32>,
     /// The length of the last write that was refused.
     refused: Option<usize>,
+    is_written: bool,
+    /// The frame of the last decision, and the number of decisions for which it has been the same.
+    last: Vec<f32>,
+    unchanged: u32,
 }
 
 impl Observation {
-    /// Writes the current observation: as many finite numbers as the agent's `observation_size`, in any unit. The learner
-    /// normalizes them.
+    /// Writes the current observation: as many finite numbers as the agent's `observation_size`, in any unit. The
+    /// learner normalizes them.
     ///
-    /// An observation of another length is refused, and told as one of the [`Problems`](crate::problems::Problems).
+    /// An observation of another length is refused and reported in [`Problems`](crate::problems::Problems).
     pub fn write(&mut self, frame: &[f32]) {
+        self.is_written = true;
         if frame.len() == self.frame.len() {
             self.frame.copy_from_slice(frame);
         } else {
@@ -95,7 +102,7 @@ impl Observation {
         &self.frame
     }
 
-    /// What the policy saw at the last decision: the last observations, oldest first.
+    /// What the policy saw at the last decision: the last `frames` observations, oldest first.
     pub fn stacked(&self) -> &[f32] {
         &self.stack
     }
@@ -105,9 +112,25 @@ impl Observation {
         self.refused.take()
     }
 
+    /// Whether the game has written an observation.
+    pub(crate) fn is_written(&self) -> bool {
+        self.is_written
+    }
+
+    /// Number of decisions for which the observation has been the same.
+    pub(crate) fn unchanged(&self) -> u32 {
+        self.unchanged
+    }
+
     /// Appends the current observation to the stack and drops the oldest.
     pub(crate) fn push_frame(&mut self) {
         let size = self.frame.len();
+        if self.last == self.frame {
+            self.unchanged = self.unchanged.saturating_add(1);
+        } else {
+            self.unchanged = 0;
+            self.last.clone_from(&self.frame);
+        }
         self.stack.copy_within(size.., 0);
         let start = self.stack.len() - size;
         self.stack[start..].copy_from_slice(&self.frame);
@@ -119,7 +142,7 @@ impl Observation {
     }
 }
 
-/// What the agent does until the next decision: numbers in -1 to 1. The game reads them in its own step and applies them.
+/// What the agent does until the next decision: numbers from -1 to 1. The game reads and applies them in its own step.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
 #[reflect(Component)]
 pub struct Action(pub(crate) Vec<f32>);
@@ -140,12 +163,15 @@ pub struct Reward {
     pub(crate) episode: f32,
     /// A number that was refused because it is not finite.
     pub(crate) refused: Option<f32>,
+    /// The reward of the last decision, and for how many decisions it has been the same.
+    last: f32,
+    unchanged: u32,
 }
 
 impl Reward {
     /// Adds to the reward of the current decision: a finite number in any unit.
     ///
-    /// A number that is not finite is refused, and told as one of the [`Problems`](crate::problems::Problems).
+    /// A number that is not finite is refused and reported in [`Problems`](crate::problems::Problems).
     pub fn add(&mut self, reward: f32) {
         if reward.is_finite() {
             self.decision += reward;
@@ -155,19 +181,58 @@ impl Reward {
         }
     }
 
-    /// Sum of the rewards of this episode, undiscounted.
+    /// Completes the reward of a decision and returns for how many decisions it has been the same.
+    pub(crate) fn end_decision(&mut self) -> u32 {
+        self.unchanged = if self.decision == self.last { self.unchanged.saturating_add(1) } else { 0 };
+        self.last = self.decision;
+        self.decision = 0.0;
+        self.unchanged
+    }
+
+    /// Sets the rewards to zero for a new episode.
+    pub(crate) fn begin(&mut self) {
+        (self.decision, self.episode) = (0.0, 0.0);
+    }
+
+    /// Undiscounted sum of the rewards in this episode.
     pub fn episode_return(&self) -> f32 {
         self.episode
     }
 }
 
-/// Replaces the policy's actions by these numbers, for example while a person or a script plays. Remove it to hand the
-/// agent back to its policy.
+/// Replaces the policy's actions with these numbers, for example while a person or a script plays: `action_size` finite
+/// numbers, which are clamped to -1 to 1. Remove the component to return the agent to its policy.
 ///
 /// The learner still learns from what happens, because it is off-policy.
 #[derive(Component, Reflect, Debug, Clone, PartialEq)]
 #[reflect(Component)]
 pub struct ActionOverride(pub Vec<f32>);
+
+/// Makes one agent use the policy of its behavior from this snapshot instead of the newest one: for example one from
+/// earlier in the training, or one for another level of difficulty. Remove the component to return the agent to the
+/// newest policy.
+///
+/// The agent acts without exploration noise. In an arena that is trained, the learner still learns from what happens.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// fn spawn_two_guards(mut commands: Commands) -> Result {
+///     let easy = Arc::new(PolicySnapshot::load("easy.safetensors")?);
+///     let hard = Arc::new(PolicySnapshot::load("hard.safetensors")?);
+///     commands.spawn((Agent::new("guard", 6, 2), PolicyOverride(easy)));
+///     commands.spawn((Agent::new("guard", 6, 2), PolicyOverride(hard)));
+///     Ok(())
+/// }
+/// # let mut app = App::new();
+/// # app.add_systems(Startup, spawn_two_guards);
+/// ```
+#[derive(Component, Debug, Clone)]
+#[component(immutable)]
+pub struct PolicyOverride(pub Arc<PolicySnapshot>);
 
 #[cfg(test)]
 mod tests {

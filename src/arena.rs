@@ -4,7 +4,7 @@ use bevy::{ecs::system::SystemParam, prelude::*};
 
 /// A place where agents play episodes together. Its agents point to it with [`InArena`].
 ///
-/// A world can hold any number of arenas, all with the same agents. The policies decide for all of them at once.
+/// A world can contain any number of arenas. Those that are trained must have the same agents.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq, Eq)]
 #[require(Episode)]
 #[reflect(Component)]
@@ -20,8 +20,8 @@ impl Arena {
     }
 }
 
-/// Puts an agent into an arena, at a slot. The slots of an arena are numbered from 0 without gaps. They fix the order of
-/// the agents in joint observations, actions and rewards.
+/// Puts an agent into an arena, at a slot. The slots of an arena are numbered from 0 without gaps. They determine the
+/// order of the agents in joint observations, actions and rewards.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Eq)]
 #[reflect(Component)]
 #[relationship(relationship_target = ArenaAgents)]
@@ -34,13 +34,13 @@ pub struct InArena {
 }
 
 impl InArena {
-    /// At `slot` of `arena`.
+    /// At this slot of this arena.
     pub fn slot(arena: Entity, slot: usize) -> Self {
         Self { arena, slot }
     }
 }
 
-/// The agents of an arena, in no order. Despawning the arena despawns them.
+/// The agents of an arena, in no particular order. Despawning the arena despawns them.
 #[derive(Component, Reflect, Debug, Default)]
 #[reflect(Component)]
 #[relationship_target(relationship = InArena, linked_spawn)]
@@ -53,7 +53,7 @@ pub struct ArenaAgents(Vec<Entity>);
 /// use bevy::prelude::*;
 /// use bevy_maddpg::prelude::*;
 ///
-/// /// The runner is caught: the episode ends, and both agents are rewarded.
+/// /// An agent that catches the target at the center is rewarded, and the episode ends.
 /// fn catch(mut episodes: Query<&mut Episode>, mut agents: Query<(&InArena, &Transform, &mut Reward)>) {
 ///     for (place, transform, mut reward) in &mut agents {
 ///         if transform.translation.length() < 1.0 {
@@ -125,7 +125,7 @@ impl Episode {
         self.decisions
     }
 
-    /// Episodes this arena has finished.
+    /// Number of episodes that this arena has finished. Episodes without a decision do not count.
     pub fn number(&self) -> u64 {
         self.number
     }
@@ -137,7 +137,7 @@ impl Episode {
 
     /// Starts the next episode.
     pub(crate) fn begin(&mut self, exploration_scale: f32) {
-        if self.status != EpisodeStatus::New {
+        if self.decisions > 0 {
             self.number += 1;
         }
         self.status = EpisodeStatus::Running;
@@ -146,7 +146,8 @@ impl Episode {
     }
 }
 
-/// The arenas that the game must set up for a new episode. For systems in the schedule [`Reset`](crate::rollout::Reset).
+/// The arenas that the game must set up for a new episode. For systems in the schedule
+/// [`Reset`](crate::rollout::Reset).
 ///
 /// ```
 /// use bevy::prelude::*;
@@ -179,14 +180,14 @@ impl ArenasToReset<'_, '_> {
     }
 }
 
-/// What a game measures in an episode in addition to returns, such as goals, touches or distances. Insert it on the entity with
-/// the [`Arena`] and update it in the game's own step; each [`EpisodeEnded`] carries it.
+/// What a game measures in an episode in addition to returns, such as goals, touches or distances. Insert it on the
+/// entity with the [`Arena`] and update it in the game's own step; each [`EpisodeEnded`] contains a copy.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
 #[reflect(Component)]
 pub struct Measures(Vec<(String, f32)>);
 
 impl Measures {
-    /// Measures of these names, each zero.
+    /// Measures with these names, all zero.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self(names.into_iter().map(|name| (name.into(), 0.0)).collect())
     }
@@ -265,6 +266,7 @@ mod tests {
         episode.terminate();
         assert_eq!(episode.status(), EpisodeStatus::New, "an episode that has not begun cannot end");
         episode.begin(0.1);
+        episode.decisions = 3;
         episode.truncate();
         episode.terminate();
         assert_eq!(episode.status(), EpisodeStatus::Truncated);

@@ -1,4 +1,4 @@
-//! What the agents and the learner do, as Bevy diagnostics.
+//! Bevy diagnostics of the agents and the learner.
 
 #[cfg(feature = "learner")]
 mod learner;
@@ -30,7 +30,7 @@ impl Plugin for DiagnosticsPlugin {
     }
 }
 
-/// Values that are a second apart need no smoothing.
+/// Values measured once a second need no smoothing.
 fn diagnostic(path: DiagnosticPath) -> Diagnostic {
     Diagnostic::new(path).with_smoothing_factor(0.0)
 }

@@ -2,7 +2,7 @@
 //!
 //! An agent is an entity with an [`Observation`](agent::Observation), an [`Action`](agent::Action) and a
 //! [`Reward`](agent::Reward). It plays in an [`Arena`](arena::Arena), alone or with others. A learner on its own thread
-//! trains policies from that experience, and the game switches to the newest policy while it runs.
+//! trains policies from the agents' experience, and the running game switches to the newest policies.
 //!
 //! # Quick start
 //!
@@ -61,72 +61,60 @@
 //! # }
 //! ```
 //!
-//! To ship what was learned, add [`MaddpgPlugins::play`](plugin::MaddpgPlugins::play) with a
+//! To ship the trained policies, add [`MaddpgPlugins::play`](plugin::MaddpgPlugins::play) with a
 //! [`PolicySnapshot`](policy::PolicySnapshot) instead of `train`, and build without the feature `learner`. Nothing else
 //! changes.
 //!
 //! # Concepts
 //!
-//! They are listed in the order in which data flows.
+//! In the order in which data flows:
 //!
 //! **Arena and agents.** An [`Arena`](arena::Arena) is an entity. Its agents point to it with
-//! [`InArena`](arena::InArena), each at a slot, which is the agent's index in joint vectors. All arenas of a world have
-//! the same agents, and the policies decide for all of them at once, so many arenas cost little more than one. Agents
-//! with the same behavior name share a policy.
+//! [`InArena`](arena::InArena), each at a slot, which is the agent's index in joint vectors. All an agent needs in
+//! order to act is a policy for its behavior; agents with the same behavior name share a policy. To be trained, an
+//! agent must be in an arena, and all arenas that are trained must have the same agents. One query of a policy serves
+//! all of these arenas, so many arenas cost little more than one.
 //!
-//! **Step and decision.** The agents' step surrounds a step of the game: the agents decide before it and are judged
+//! **Step and decision.** The agents' step surrounds a step of the game: agents decide before it, and episodes end
 //! after it. By default this is Bevy's fixed step, so the game's systems and its physics can be in any of Bevy's fixed
 //! schedules. A game whose logic is in [`Update`](bevy::app::Update) sets [`StepTiming::Frame`](rollout::StepTiming).
-//! The policies are asked every `decision_period` steps, 5 by default. Between decisions the action is held and the
-//! rewards are added up. A *joint decision* is one decision of all agents of one arena.
+//! The policies are queried every `decision_period` steps, 5 by default. Between decisions the action is held and the
+//! rewards are summed. A *joint decision* is one decision of all agents of one arena.
 //!
 //! **Observation.** The game writes it in the schedule [`Observe`](rollout::Observe): finite numbers in any unit, since
 //! the learner normalizes them. With [`Agent::with_frames`](agent::Agent::with_frames) the policy sees the last few
 //! observations at once.
 //!
-//! **Action.** Numbers in -1 to 1: the policy's output plus [exploration noise](exploration). The game reads them in its
-//! own step.
+//! **Action.** Numbers from -1 to 1: the policy's output plus [exploration noise](exploration). The game reads and
+//! applies them in its own step.
 //!
 //! **Reward and episode.** The game adds rewards and ends episodes in its own step.
 //! [`Episode::terminate`](arena::Episode::terminate) means that no reward can follow.
-//! [`Episode::truncate`](arena::Episode::truncate) and time limits only cut the episode off: the learner estimates what
-//! would have followed. Arenas whose episode has ended are observed once more; then the game sets them up again in the
-//! schedule [`Reset`](rollout::Reset).
+//! [`Episode::truncate`](arena::Episode::truncate) and time limits only cut the episode off: the learner estimates the
+//! rewards that would have followed. Arenas whose episode has ended are observed once more; then the game sets them up
+//! again in the schedule [`Reset`](rollout::Reset).
 //!
 //! **Learner.** [`Learner`](learner::Learner) stores joint transitions in a replay buffer and updates all policies with
 //! MADDPG and the improvements of TD3. Every number is a field of [`TrainingConfig`](learner::TrainingConfig). The
 //! learner runs on its own thread; [`Pace`](learner::Pace) sets how the game and the learner stay in step.
 //!
 //! **Policy.** A [`PolicySnapshot`](policy::PolicySnapshot) holds the policies of all agents. It is immutable and is
-//! saved as one `.safetensors` file. [`ActingPolicy`](rollout::ActingPolicy) replaces it at any time.
+//! saved as one `.safetensors` file. The resource [`ActingPolicy`](rollout::ActingPolicy) contains the one in use,
+//! which can be replaced at any time.
 //!
 //! # The order of a step
 //!
 //! | schedule | whose systems | what happens |
 //! |---|---|---|
-//! | [`StepStart`](rollout::StepStart) | this crate | at a decision: [`Observe`](rollout::Observe) runs, transitions are completed and sent to the learner, policies are asked |
+//! | [`StepStart`](rollout::StepStart) | this crate | at a decision: [`Observe`](rollout::Observe) runs, transitions are completed and sent to the learner, policies are queried |
 //! | Bevy's schedules, such as [`FixedUpdate`](bevy::app::FixedUpdate) | game and physics | actions are applied, the world moves on, rewards are added, episodes end |
-//! | [`StepEnd`](rollout::StepEnd) | this crate | time limits apply; for ended episodes, [`Observe`](rollout::Observe), recording, [`Reset`](rollout::Reset) |
+//! | [`StepEnd`](rollout::StepEnd) | this crate | time limits apply; if episodes have ended, [`Observe`](rollout::Observe) runs, their ends are recorded, and [`Reset`](rollout::Reset) runs |
 //!
-//! The plugin is a guest in the app: it adds these four schedules, runs them on one thread, and leaves the executor of
-//! every other schedule as it is.
+//! This crate adds four schedules (`StepStart`, `StepEnd`, `Observe` and `Reset`) and runs them on one thread. It does
+//! not change the executor of any other schedule.
 //!
-//! # With a physics engine
-//!
-//! Physics in [`FixedUpdate`](bevy::app::FixedUpdate) (bevy_rapier's choice) or in
-//! [`FixedPostUpdate`](bevy::app::FixedPostUpdate) (avian's default) needs no configuration. Systems that reward what
-//! physics has done run after it, for example in [`FixedLast`](bevy::app::FixedLast):
-//!
-//! ```ignore
-//! use avian3d::prelude::*;
-//!
-//! app.add_plugins((PhysicsPlugins::default(), MaddpgPlugins::train(TrainingConfig::default())))
-//!     .add_systems(Startup, spawn)
-//!     .add_systems(Reset, place)             // set position and velocity of the bodies
-//!     .add_systems(Observe, sense)           // read them
-//!     .add_systems(FixedUpdate, push)        // the action becomes a force
-//!     .add_systems(FixedLast, judge);        // after avian's step in FixedPostUpdate
-//! ```
+//! The page [Adding agents to an existing game](guide) shows how to add agents to games that run in
+//! [`Update`](bevy::app::Update), use bevy_rapier or avian, or have menus, deaths or turns.
 //!
 //! # Components, resources and messages
 //!
@@ -135,12 +123,14 @@
 //! | [`Agent`](agent::Agent) | agent | behavior, sizes, frames; requires the next three |
 //! | [`Observation`](agent::Observation), [`Action`](agent::Action), [`Reward`](agent::Reward) | agent | what it senses, does and earns |
 //! | [`ActionOverride`](agent::ActionOverride) | agent | a person or a script decides instead of the policy |
+//! | [`PolicyOverride`](agent::PolicyOverride) | agent | a policy other than the newest one of its behavior decides |
 //! | [`InArena`](arena::InArena) | agent | its arena and slot |
 //! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; the state of the episode |
 //! | [`Measures`](arena::Measures) | arena | what the game measures in addition to rewards |
 //! | [`ArenasToReset`](arena::ArenasToReset) | system parameter | the arenas that the game must set up |
-//! | [`ActingPolicy`](rollout::ActingPolicy) | resource | the policy that acts |
+//! | [`ActingPolicy`](rollout::ActingPolicy) | resource | the policies in use |
 //! | [`Exploration`](rollout::Exploration) | resource | the exploration noise, on or off |
+//! | [`Problems`](problems::Problems) | resource | problems with the setup, each reported once |
 //! | [`Training`](training::Training) | resource | the running learner: checkpoints, failures |
 //! | [`EpisodeEnded`](arena::EpisodeEnded) | message, and event on the arena | an episode has ended |
 //! | [`LearnerReport`](training::LearnerReport) | message | losses, Q values and more, every 100 updates |
@@ -152,37 +142,40 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `learner` | yes | training; without it, agents act by trained policies |
+//! | `learner` | yes | training; without it, agents can only use trained policies |
 //! | `cuda`, `metal` | no | training on the GPU; [`DeviceChoice`](learner::DeviceChoice) sets when it is used |
 //!
-//! The crate `bevy_maddpg_lab` holds ready games, a training window and a training program.
+//! The crate `bevy_maddpg_lab` contains ready-made games, a training window and a training program.
 //!
 //! # Determinism
 //!
 //! The simulation takes the same fixed steps at every speed, in a window and headless. Every random number comes from a
-//! stream that is seeded by the run's seed and its purpose. In [lockstep](learner::Pace::Lockstep), the same seed and
-//! binary give the same policy file on the CPU, bit for bit. With the other paces the learner's timing differs from run to
-//! run.
+//! stream that is seeded with the run's seed and the stream's purpose. In [lockstep](learner::Pace::Lockstep), the same
+//! seed and binary give the same policy file on the CPU, bit for bit. With the other paces, results also depend on the
+//! learner's timing, which differs from run to run.
 //!
 //! # Troubleshooting
 //!
-//! - *Nothing is learned, and the saturation (share of `|a| > 0.95`) is near 1*: raise `action_penalty`. If
+//! - *Agents learn nothing, and the saturation (share of `|a| > 0.95`) is near 1*: raise `action_penalty`. If
 //!   `normalize_values` is off, the rewards may be too large: lower `reward_scale`.
-//! - *Agents come close but stay imprecise*: shorten the horizon (lower `gamma`) to the time an action takes to pay off,
-//!   raise `target_noise`, which smooths the Q function that the actors maximize, or use wider critics.
-//! - *Q values grow without end*: the episode ends without [`terminate`](arena::Episode::terminate), or a reward is added
-//!   at each step and adds up. Lower `gamma`.
-//! - *The score stays where it started*: check whether any episode earns a reward by chance. If none does, reward a step
-//!   towards the goal, or explore more (`exploration.scale`).
-//! - *A physics body ignores its reset*: set both position and velocity, and give the body neither parent nor children.
-//! - *The learner failed*: [`Training::failure`](training::Training::failure) and the log say why. The game goes on with
-//!   the last good policy.
+//! - *Agents come close but stay imprecise*: shorten the horizon (lower `gamma`) to the time an action takes to pay
+//!   off, raise `target_noise`, which smooths the Q function that the actors maximize, or use wider critics.
+//! - *Q values grow without bound*: episodes end without [`terminate`](arena::Episode::terminate), or a reward is added
+//!   at every step and accumulates. Lower `gamma`.
+//! - *The score stays where it started*: check whether any episode earns a reward by chance. If none does, reward
+//!   progress toward the goal, or explore more (`exploration.scale`).
+//! - *A physics body ignores its reset*: set both position and velocity, and give the body neither a parent nor
+//!   children.
+//! - *The learner failed*: [`Training::failure`](training::Training::failure) and the log say why. The game goes on
+//!   with the last good policy.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod agent;
 pub mod arena;
 pub mod diagnostics;
+#[doc = include_str!("../docs/adding-agents.md")]
+pub mod guide {}
 pub mod headless;
 pub mod plugin;
 pub mod prelude;
@@ -198,7 +191,7 @@ pub mod training;
 pub use maddpg::learner;
 pub use maddpg::{FileError, exploration, policy, random, transition, write_atomically};
 
-/// The README's code is compiled with the documentation's.
+/// Compiles the README's code together with the documentation's.
 #[cfg(all(doctest, feature = "learner"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! The plugin group that an app adds to train agents or to let trained ones act.
+//! The plugin group that an app adds to train agents or to use trained policies.
 
 use bevy::{app::PluginGroupBuilder, prelude::*};
 
@@ -10,7 +10,7 @@ use crate::{
     rollout::{ActingPolicy, RolloutPlugin, StepTiming},
 };
 
-/// Everything that an app needs for its agents to act and to learn.
+/// Everything that an app needs for its agents to act and learn.
 ///
 /// ```no_run
 /// use bevy::prelude::*;
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// // While you develop: the agents learn.
 /// let training = MaddpgPlugins::train(TrainingConfig::default()).with_decision_period(3);
-/// // In the game that you ship: they act by what they have learned.
+/// // In the game that you ship: they use a trained policy.
 /// let playing = MaddpgPlugins::play(PolicySnapshot::load("guard.safetensors")?).with_decision_period(3);
 /// let is_shipped = true;
 /// App::new().add_plugins((DefaultPlugins, if is_shipped { playing } else { training })).run();
@@ -47,7 +47,7 @@ pub(crate) enum PolicySource {
 }
 
 impl MaddpgPlugins {
-    /// The agents act by a trained policy, without exploration noise.
+    /// The agents use a trained policy, without exploration noise.
     pub fn play(policy: PolicySnapshot) -> Self {
         Self { rollout: RolloutPlugin::default(), policy: PolicySource::Trained(PlayPlugin { policy }) }
     }
@@ -63,14 +63,14 @@ impl MaddpgPlugins {
         self
     }
 
-    /// Says which step of the game the agents' step surrounds; default [`StepTiming::FixedStep`].
+    /// Sets which step of the game the agents' step surrounds; default [`StepTiming::FixedStep`].
     #[must_use]
     pub fn with_timing(mut self, timing: StepTiming) -> Self {
         self.rollout.timing = timing;
         self
     }
 
-    /// Steps from one decision to the next; default 5.
+    /// Sets the number of steps from one decision to the next; default 5.
     #[must_use]
     pub fn with_decision_period(mut self, steps: u32) -> Self {
         self.rollout.decision_period = steps;
@@ -89,7 +89,7 @@ impl PluginGroup for MaddpgPlugins {
     }
 }
 
-/// Lets the agents act by a trained policy. Needs [`RolloutPlugin`].
+/// Makes the agents use a trained policy. Needs [`RolloutPlugin`].
 #[derive(Debug, Clone)]
 pub struct PlayPlugin {
     /// The policy.

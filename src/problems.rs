@@ -1,4 +1,4 @@
-//! What the game does with its agents that cannot work, told once and by name.
+//! Problems with the game's arenas and agents, each reported once and by name.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,8 @@ use bevy::prelude::*;
 
 /// Problems with the game's arenas and agents. None of them stops the game or the training.
 ///
-/// Each is told once: on the log as a warning or, in an app without a logger, on standard error.
+/// Each kind of problem is reported once per behavior: as a warning in the log or, in an app without a logger, on
+/// standard error.
 ///
 /// ```
 /// use bevy::prelude::*;
@@ -31,16 +32,16 @@ impl Problems {
         Self { strict, ..Self::default() }
     }
 
-    /// The problems told so far, oldest first.
+    /// The problems reported so far, oldest first.
     pub fn told(&self) -> &[String] {
         &self.told
     }
 
-    /// Tells a problem of this kind with this behavior (empty where it concerns no behavior in particular), unless one
-    /// was told before.
+    /// Reports a problem, unless one of the same kind and behavior was reported before. `behavior` is empty for
+    /// problems that concern no particular behavior.
     ///
     /// # Panics
-    /// If the app is strict, see [`RolloutPlugin::strict`](crate::rollout::RolloutPlugin::strict).
+    /// If the app is strict; see [`RolloutPlugin::strict`](crate::rollout::RolloutPlugin::strict).
     pub(crate) fn tell(&mut self, kind: &'static str, behavior: &str, text: impl FnOnce() -> String) {
         let key = (kind, behavior.to_owned());
         if self.known.contains(&key) {

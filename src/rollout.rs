@@ -1,18 +1,18 @@
 //! The agents' step: observe, decide, record, reset.
 //!
-//! The step surrounds a step of the game. [`StepStart`] runs before it: at a decision, all arenas are observed, what
-//! happened since the last decision becomes one transition per arena, and all policies are asked at once. [`StepEnd`] runs
-//! after it: time limits apply, and the arenas whose episode has ended are recorded and reset. Between decisions the action
-//! is held and the rewards are added up.
+//! The agents' step surrounds a step of the game. [`StepStart`] runs before it: at a decision, all arenas are observed,
+//! what happened since the last decision becomes one transition per arena, and the policies are queried for all arenas
+//! at once. [`StepEnd`] runs after it: time limits apply, and the arenas whose episode has ended are recorded and
+//! reset. Between decisions the action is held and the rewards are summed.
 //!
-//! [`StepTiming`] says which step of the game this is. Two more schedules run when they are needed:
+//! [`StepTiming`] sets which step of the game this is. Two more schedules run when they are needed:
 //!
 //! | schedule | when it runs | what the game does there |
 //! |---|---|---|
 //! | [`Observe`] | at a decision, and once more for arenas whose episode has ended, before they are reset | [`Observation::write`](crate::agent::Observation::write) |
 //! | [`Reset`] | when an arena is new or its episode has ended | set up the [`ArenasToReset`](crate::arena::ArenasToReset) |
 //!
-//! These four schedules belong to this crate and run on one thread, because many small arenas are stepped faster so. The
+//! These four schedules belong to this crate and run on one thread, because that is faster for many small arenas. The
 //! executor of every other schedule stays as the app set it.
 
 mod arenas;
@@ -21,6 +21,7 @@ mod decide;
 mod departed;
 mod episodes;
 mod experience;
+mod others;
 mod policy;
 mod schedule;
 
@@ -55,11 +56,11 @@ pub struct RolloutPlugin {
     pub timing: StepTiming,
     /// Steps from one decision to the next, at least 1. Default: 5.
     pub decision_period: u32,
-    /// Seed of the exploration. Default: 0.
+    /// Seed of the exploration noise. Default: 0.
     pub seed: u64,
-    /// The noise on the actions. Default: none.
+    /// The exploration noise on the actions. Default: none.
     pub exploration: ExplorationConfig,
-    /// Whether [`Problems`] panic, for tests of a game. Default: false.
+    /// Whether each of the [`Problems`] panics instead of being reported, for tests of a game. Default: false.
     pub strict: bool,
 }
 
@@ -96,7 +97,7 @@ impl Plugin for RolloutPlugin {
                 (
                     (
                         arenas::collect,
-                        // Ends that came after the last `StepEnd`, from `Update` or an observer for example.
+                        // Episodes that ended after the last `StepEnd`, for example in `Update` or in an observer.
                         finish_episodes(),
                         arenas::start_with_zeros,
                         episodes::reset.run_if(episodes::any_needs_reset),
@@ -108,7 +109,10 @@ impl Plugin for RolloutPlugin {
                         .in_set(DecideSystems::Record)
                         .run_if(clock::decision_is_due),
                     policy::swap.in_set(DecideSystems::Swap).run_if(clock::decision_is_due),
-                    decide::decide.in_set(DecideSystems::Decide).run_if(clock::decision_is_due),
+                    (others::decide_others, decide::decide)
+                        .chain()
+                        .in_set(DecideSystems::Decide)
+                        .run_if(clock::decision_is_due),
                 ),
             )
             .add_systems(
@@ -121,7 +125,7 @@ impl Plugin for RolloutPlugin {
     }
 }
 
-/// Records the episodes that have ended with their true last observation, and resets their arenas.
+/// Records ended episodes with their true last observation, and resets their arenas.
 fn finish_episodes() -> ScheduleConfigs<ScheduleSystem> {
     (observe, episodes::finish, episodes::reset).chain().run_if(episodes::any_has_ended).into_configs()
 }

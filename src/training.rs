@@ -15,7 +15,7 @@ use crate::{
     learner::{DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace, TrainingConfig},
     plugin::{MaddpgPlugins, PolicySource},
     policy::{ArenaSpec, LatestPolicy},
-    problems,
+    problems::Problems,
     rollout::{
         ActingPolicy, Arenas, DecideSystems, Experience, RolloutClock, RolloutPlugin, StepStart,
         decision_is_due,
@@ -35,7 +35,7 @@ impl MaddpgPlugins {
         }
     }
 
-    /// Changes the training: pace, device, a checkpoint to continue from. Without a training, it changes nothing.
+    /// Changes the training: pace, device, a checkpoint to continue from. Has no effect after [`play`](Self::play).
     #[must_use]
     pub fn with_training(mut self, change: impl FnOnce(&mut TrainingPlugin)) -> Self {
         if let PolicySource::Learner(training) = &mut self.policy {
@@ -45,8 +45,8 @@ impl MaddpgPlugins {
     }
 }
 
-/// Starts a learner as soon as there are arenas, sends it the agents' experience, and lets the agents act by its newest
-/// policy. Needs [`RolloutPlugin`], which must be added before it.
+/// Starts a learner as soon as there are arenas, sends it the agents' experience, and makes the agents use its newest
+/// policies. Needs [`RolloutPlugin`], which must be added first.
 #[derive(Debug, Clone, Default)]
 pub struct TrainingPlugin {
     /// The learner's settings.
@@ -84,20 +84,20 @@ impl Plugin for TrainingPlugin {
     }
 }
 
-/// A report of the learner: losses, Q values, saturation and more. One comes every 100 updates.
+/// A report from the learner, sent every 100 updates: losses, Q values, saturation and more.
 #[derive(Message, Debug, Clone, PartialEq)]
 pub struct LearnerReport(pub LearnerRecord);
 
-/// The running learner. It starts with the first arena.
+/// The running learner. It starts as soon as there is an arena to train.
 ///
 /// ```no_run
 /// use bevy::prelude::*;
 /// use bevy_maddpg::prelude::*;
 ///
-/// /// Saves what was learned when the player presses S.
+/// /// Saves the policies and a checkpoint when the player presses S.
 /// fn save(keys: Res<ButtonInput<KeyCode>>, acting: Res<ActingPolicy>, training: Res<Training>) {
 ///     if keys.just_pressed(KeyCode::KeyS) {
-///         // What acts, for the game that ships.
+///         // The policies, for the game that you ship.
 ///         if let Some(Err(error)) = acting.snapshot().map(|policy| policy.save("guard.safetensors")) {
 ///             error!("{error}");
 ///         }
@@ -134,8 +134,9 @@ impl Training {
         self.thread.as_ref().map_or(0, LearnerThread::dropped)
     }
 
-    /// A percentile of the time that a decision spends on the learner, over the last 4,096 decisions: sending transitions
-    /// and taking the newest policy. `share` is in 0 to 1; 0.99 is the 99th percentile. `None` before the first decision.
+    /// A percentile of the time that the game spends on the learner at a decision, over the last 4,096 decisions:
+    /// waiting, taking the newest policy and sending transitions. `share` is from 0 to 1; 0.99 is the 99th percentile.
+    /// `None` before the first decision.
     pub fn wait_percentile(&self, share: f32) -> Option<Duration> {
         self.waits.percentile(share)
     }
@@ -145,15 +146,16 @@ impl Training {
         self.start_failure.clone().or_else(|| self.thread.as_ref().and_then(LearnerThread::failure))
     }
 
-    /// Asks the learner to write a checkpoint to `path`, with the replay buffer if `with_replay`. The game does not wait.
+    /// Asks the learner to write a checkpoint to `path`, with the replay buffer if `with_replay`. The game does not
+    /// wait.
     pub fn checkpoint(&self, path: PathBuf, with_replay: bool) {
         if let Some(thread) = &self.thread {
             thread.checkpoint(path, with_replay);
         }
     }
 
-    /// Stops the learner once it has processed all that was sent, and returns it. `None` if there is none, or if its
-    /// thread panicked.
+    /// Stops the learner once it has processed everything that was sent, and returns it. `None` if there is none, or if
+    /// its thread panicked.
     pub fn stop(&mut self) -> Option<Learner> {
         self.thread.take().and_then(LearnerThread::join)
     }
@@ -184,7 +186,7 @@ fn start(
     }
 }
 
-/// A running learner for these agents, and the joint transitions that it has received before.
+/// Starts a learner for these agents. Also returns how many joint transitions it has received in earlier runs.
 fn open(plugin: &TrainingPlugin, spec: &ArenaSpec) -> std::result::Result<(LearnerThread, u64), BevyError> {
     let TrainingPlugin { config, pace, device, seed, resume } = plugin.clone();
     config.check()?;
@@ -197,7 +199,7 @@ fn open(plugin: &TrainingPlugin, spec: &ArenaSpec) -> std::result::Result<(Learn
     Ok((LearnerThread::spawn(learner, pace)?, transitions))
 }
 
-/// In lockstep, waits for the learner. Starts to measure what the learner costs the game.
+/// In lockstep, waits for the learner. Also starts to measure the time that the game spends on it.
 fn synchronize(mut training: ResMut<Training>) {
     training.wait_start = Some(Instant::now());
     if let Some(thread) = &mut training.thread {
@@ -205,7 +207,7 @@ fn synchronize(mut training: ResMut<Training>) {
     }
 }
 
-/// Sends the learner the transitions since the last decision.
+/// Sends the transitions since the last decision to the learner.
 fn hand_over(mut training: ResMut<Training>, mut experience: ResMut<Experience>) {
     let training = &mut *training;
     let Some(thread) = &mut training.thread else {
@@ -224,6 +226,7 @@ fn hand_over(mut training: ResMut<Training>, mut experience: ResMut<Experience>)
 fn report(
     training: Res<Training>,
     mut reports: MessageWriter<LearnerReport>,
+    mut problems: ResMut<Problems>,
     mut told: Local<bool>,
     mut last: Local<Option<Instant>>,
 ) {
@@ -234,9 +237,18 @@ fn report(
     *last = Some(Instant::now());
     if let Some(thread) = &training.thread {
         reports.write_batch(thread.records().map(LearnerReport));
+        if thread.dropped() > 0 {
+            problems.tell("dropped", "", || {
+                format!(
+                    "the learner cannot keep up: {} joint transitions have been dropped so far; lower \
+                     `updates_per_decision`, use fewer arenas or smaller networks, or choose `Pace::Balanced`",
+                    thread.dropped()
+                )
+            });
+        }
     }
     if let Some(failure) = training.failure().filter(|_| !*told) {
         *told = true;
-        problems::warn(&failure);
+        crate::problems::warn(&failure);
     }
 }

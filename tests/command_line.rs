@@ -122,7 +122,7 @@ fn unusable_policy_file_is_rejected_by_name() {
     spec.slots.iter_mut().for_each(|agent| agent.observation_size = 7);
     PolicySnapshot::zeros(&spec.groups(true).unwrap()).unwrap().save(&path).unwrap();
     let text = refusal(&["--policy", path_text]);
-    assert!(text.contains("another game") && text.contains("observation_size: 7"), "{text}");
+    assert!(text.contains("another game") && text.contains("observes 7 numbers"), "{text}");
 }
 
 #[test]

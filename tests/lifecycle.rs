@@ -83,10 +83,14 @@ fn told(app: &App) -> Vec<String> {
 
 /// A policy of guards whose action is always 0.5.
 fn guards(count: usize) -> PolicySnapshot {
+    guards_that_act(count, 0.5)
+}
+
+fn guards_that_act(count: usize, action: f32) -> PolicySnapshot {
     let guard = AgentSpec { behavior: "guard".into(), observation_size: 1, action_size: 1 };
     let policies = ArenaSpec { slots: vec![guard; count] }.groups(true).unwrap().into_iter().map(|group| {
         let network =
-            Network { shape: NetworkShape::new(1, &[], 1, false), parameters: vec![0.0, 0.5f32.atanh()] };
+            Network { shape: NetworkShape::new(1, &[], 1, false), parameters: vec![0.0, action.atanh()] };
         Policy::new(group, Normalizer::identity(1), network).unwrap()
     });
     PolicySnapshot::new(1, 1, 0, policies.collect()).unwrap()
@@ -128,6 +132,29 @@ fn policies_of_two_guards_play_any_number_of_guards() {
 }
 
 #[test]
+fn agents_with_policies_of_their_own_act_by_them() {
+    for plugins in [training(), MaddpgPlugins::play(guards(2))] {
+        let mut app = app(plugins);
+        let (_, agents) = spawn_arena(&mut app, 2);
+        let alone = app.world_mut().spawn((Agent::new("guard", 1, 1), Age::default())).id();
+        let [easy, hard] = [-0.25, 0.75].map(|action| PolicyOverride(guards_that_act(1, action).into()));
+        app.world_mut().entity_mut(agents[1]).insert(easy.clone());
+        app.world_mut().entity_mut(alone).insert(hard);
+        headless::start(&mut app);
+        update(&mut app, 3);
+        assert!((action(&app, agents[1]) + 0.25).abs() < 1e-6 && (action(&app, alone) - 0.75).abs() < 1e-6);
+        app.world_mut().entity_mut(agents[1]).remove::<PolicyOverride>();
+        update(&mut app, 1);
+        // Their ages are the same, and so is what they do.
+        assert_eq!(action(&app, agents[1]), action(&app, agents[0]), "the acting policy again");
+        if let Some(mut training) = app.world_mut().get_resource_mut::<Training>() {
+            let block = training.stop().unwrap().replay().to_block();
+            assert!((block.actions[1] + 0.25).abs() < 1e-6, "what it did is learned from");
+        }
+    }
+}
+
+#[test]
 fn agents_without_a_fitting_policy_do_nothing_and_say_so_once() {
     let mut app = app(MaddpgPlugins::play(guards(2)));
     let arena = spawn_arena(&mut app, 2).0;
@@ -139,7 +166,7 @@ fn agents_without_a_fitting_policy_do_nothing_and_say_so_once() {
     let told = told(&app);
     assert!(told.iter().any(|text| text.contains("`wolf`") && text.contains("no policy")), "{told:?}");
     assert!(told.iter().any(|text| text.contains("`guard`") && text.contains("observes 3")), "{told:?}");
-    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told.iter().filter(|text| text.contains("does nothing")).count(), 2, "{told:?}");
 }
 
 #[test]
@@ -339,6 +366,34 @@ fn settings_out_of_range_and_other_failures_of_the_learner_are_seen_and_do_not_s
         assert_eq!(app.world().get::<Age>(agents[0]).unwrap().0, 5.0);
         let failure = app.world().resource::<Training>().failure().unwrap();
         assert!(failure.contains("cannot start") && failure.contains("expected"), "{failure}");
+    }
+}
+
+#[test]
+fn what_makes_learning_impossible_is_told() {
+    let mut app = headless::app(1);
+    app.add_plugins(training().with_decision_period(1)).add_systems(
+        Observe,
+        |mut agents: Query<(&Agent, &mut Observation)>| {
+            for (_, mut observation) in agents.iter_mut().filter(|(agent, _)| agent.behavior == "guard") {
+                observation.write(&[1.0]);
+            }
+        },
+    );
+    let arena = app.world_mut().spawn(Arena::with_time_limit(100)).id();
+    for (slot, behavior) in ["guard", "thief"].into_iter().enumerate() {
+        app.world_mut().spawn((Agent::new(behavior, 1, 1), InArena::slot(arena, slot)));
+    }
+    headless::start(&mut app);
+    update(&mut app, 1_200);
+    let told = told(&app);
+    for expected in [
+        "no system writes the observation of agent",
+        "no system is in the schedule `Reset`",
+        "`guard` has been the same for 1000 decisions",
+        "`thief` has earned the same reward in 1000 decisions",
+    ] {
+        assert!(told.iter().any(|text| text.contains(expected)), "{expected}: {told:?}");
     }
 }
 

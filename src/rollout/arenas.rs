@@ -8,13 +8,13 @@ use super::{
     departed::{self, Departed},
 };
 use crate::{
-    agent::{Agent, Observation, Reward},
+    agent::{Agent, Observation, PolicyOverride, Reward},
     arena::{Arena, ArenaAgents, Episode, EpisodeStatus, InArena},
     policy::{AgentSpec, ArenaSpec, PolicySnapshot},
     problems::Problems,
 };
 
-/// All arenas, in the order of their entities, and the agents outside of those that are trained.
+/// All arenas, in the order of their entities, and the agents that no trained arena decides for.
 #[derive(Resource, Debug, Default)]
 pub struct Arenas {
     entries: Vec<ArenaEntry>,
@@ -22,11 +22,11 @@ pub struct Arenas {
     spec: ArenaSpec,
     /// Whether there is, or will be, a learner.
     pub(crate) has_learner: bool,
-    /// Whether the learner was started with `spec`, which therefore stays.
+    /// Whether the learner has started with `spec`, which can then no longer change.
     pub(crate) is_fixed: bool,
     /// Whether arenas or agents have changed since the last call of [`collect`].
     stale: bool,
-    /// The swaps of the acting policy at that call.
+    /// [`ActingPolicy::swaps`] at that call.
     swaps: u64,
     /// Counts the calls of [`collect`] that changed something.
     pub(super) generation: u64,
@@ -40,11 +40,11 @@ pub struct ArenaEntry {
     pub arena: Entity,
     /// The agents, by slot.
     pub agents: Vec<Entity>,
-    /// The arena's row in joint vectors, if it has the agents that are trained, each slot once.
+    /// The arena's row in [`Experience`], if it is complete and its agents are those of [`Arenas::spec`].
     pub(super) row: Option<usize>,
 }
 
-/// An agent that acts by the policy of its behavior and is not trained.
+/// An agent outside of the trained arenas, or one with a [`PolicyOverride`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OtherAgent {
     pub(super) entity: Entity,
@@ -56,16 +56,16 @@ pub(super) struct OtherAgent {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RolloutError {
-    /// A policy for other agents.
+    /// The policy was trained for other agents.
     #[error(
-        "the policy was trained for the agents {policy:?}, but the arenas have {arenas:?}; behaviors and sizes must be the \
+        "the policy was trained for the agents {policy}; but the arenas have {arenas}; behaviors and sizes must be the \
          same, slot by slot"
     )]
     OtherAgents {
-        /// The agents that the policy was trained for, by slot.
-        policy: Vec<AgentSpec>,
-        /// The agents of the arenas, by slot.
-        arenas: Vec<AgentSpec>,
+        /// The agents that the policy was trained for.
+        policy: ArenaSpec,
+        /// The agents of the arenas.
+        arenas: ArenaSpec,
     },
 }
 
@@ -105,11 +105,13 @@ impl Arenas {
     }
 }
 
-/// Observes whatever changes the list of arenas, so that it is rebuilt only then.
+/// Adds observers for every change of arenas and agents, so that the list is rebuilt only after one.
 pub(super) fn watch(app: &mut App) {
     app.add_observer(|_: On<Insert, Agent>, mut arenas: ResMut<Arenas>| arenas.stale = true)
         .add_observer(|_: On<Remove, Agent>, mut arenas: ResMut<Arenas>| arenas.stale = true)
         .add_observer(departed::remember)
+        .add_observer(|_: On<Insert, PolicyOverride>, mut arenas: ResMut<Arenas>| arenas.stale = true)
+        .add_observer(|_: On<Remove, PolicyOverride>, mut arenas: ResMut<Arenas>| arenas.stale = true)
         .add_observer(|_: On<Insert, InArena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
         .add_observer(|_: On<Remove, InArena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
         .add_observer(|_: On<Insert, Arena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
@@ -137,7 +139,7 @@ pub(super) fn collect(
     mut problems: ResMut<Problems>,
     acting: Res<ActingPolicy>,
     found: Query<(Entity, Option<&ArenaAgents>, &Episode), With<Arena>>,
-    agents: Query<(Entity, &Agent, Option<&InArena>)>,
+    agents: Query<(Entity, &Agent, Option<&InArena>, Has<PolicyOverride>)>,
     observed: Query<(&Observation, &Reward)>,
 ) {
     let policy = acting.snapshot().map(|snapshot| snapshot.spec());
@@ -155,7 +157,7 @@ pub(super) fn collect(
             let members = members.into_iter().flat_map(|members| members.iter());
             let mut agents: Vec<_> = members
                 .filter_map(|entity| agents.get(entity).ok())
-                .filter_map(|(entity, agent, place)| Some((place?.slot, entity, agent)))
+                .filter_map(|(entity, agent, place, _)| Some((place?.slot, entity, agent)))
                 .collect();
             agents.sort_unstable_by_key(|(slot, ..)| *slot);
             let is_complete =
@@ -188,15 +190,17 @@ pub(super) fn collect(
         })
         .collect();
     trained.sort_unstable();
-    let outside = agents.iter().filter(|(entity, ..)| trained.binary_search(entity).is_err());
+    let outside = agents
+        .iter()
+        .filter(|(entity, .., has_own_policy)| *has_own_policy || trained.binary_search(entity).is_err());
     let mut others: Vec<OtherAgent> = outside
-        .map(|(entity, agent, place)| {
+        .map(|(entity, agent, place, _)| {
             let is_found = |arena| found.binary_search_by_key(&arena, |(arena, ..)| *arena).is_ok();
             if arenas.has_learner && !place.is_some_and(|place| is_found(place.arena)) {
                 problems.tell("no arena", &agent.behavior, || {
                     format!(
-                        "agent {entity} of behavior `{}` is in no arena: it acts by the policy of its behavior, but nothing \
-                         is learned from it; spawn an `Arena` and insert `InArena` on the agent",
+                        "agent {entity} of behavior `{}` is in no arena: it uses the policy of its behavior but is not \
+                         trained; spawn an `Arena` and insert `InArena` on the agent",
                         agent.behavior
                     )
                 });
@@ -207,8 +211,8 @@ pub(super) fn collect(
         .collect();
     others.sort_unstable_by_key(|other| other.entity);
 
-    // An episode that the game ended in the same step in which it despawned an agent still ends for the others. Otherwise
-    // the open decision of an arena that an agent has left is dropped: what would have followed is not known.
+    // If the game terminated the episode in the step in which it despawned an agent, the arena's open decision is still
+    // completed. Otherwise it is dropped, because the next observation of that agent is not known.
     for entry in arenas.rows() {
         let has_left = entry.agents.iter().any(|agent| trained.binary_search(agent).is_err());
         let episode =
@@ -253,8 +257,8 @@ pub(super) fn collect(
     };
 }
 
-/// The agents that are decided for slot by slot, and trained if there is a learner: those that the acting policy plays; before
-/// there is a policy, those of most arenas.
+/// Chooses the agents that are decided for slot by slot, and trained if there is a learner: those that the acting
+/// policy was trained for, if an arena has them. Without a policy, those that most arenas have.
 fn choose_spec(members: &[Members], policy: Option<&ArenaSpec>, problems: &mut Problems) -> ArenaSpec {
     if let Some(policy) = policy {
         let is_played = members.iter().any(|members| members.is_complete && members.spec == *policy);
@@ -272,7 +276,7 @@ fn choose_spec(members: &[Members], policy: Option<&ArenaSpec>, problems: &mut P
             },
         }
     }
-    // Of equally many, the first.
+    // In a tie, the first one wins.
     let most = counts.iter().rev().max_by_key(|(_, count)| *count);
     most.map(|(spec, _)| (*spec).clone()).unwrap_or_default()
 }
@@ -289,16 +293,18 @@ fn tell_untrained(members: &Members, spec: &ArenaSpec, problems: &mut Problems) 
         let slots: Vec<usize> = agents.iter().map(|(slot, ..)| *slot).collect();
         problems.tell("slots", "", || {
             format!(
-                "arena {arena} has agents at the slots {slots:?}: until each slot from 0 up is taken once, they act by \
-                 their policies, but nothing is learned from them"
+                "arena {arena} has agents at the slots {slots:?}, but slots must be numbered from 0 without gaps and \
+                 taken once each: until they are, the arena is played without training; correct the slots in \
+                 `InArena`, or spawn the missing agents"
             )
         });
     } else if !spec.slots.is_empty() {
         problems.tell("other agents", "", || {
             format!(
-                "arena {arena} has the agents {:?}, but those that are trained are {:?}: it is played without training, \
-                 since all arenas that are trained need the same agents",
-                members.spec.slots, spec.slots
+                "arena {arena} has the agents {}; but the trained agents are {spec}: it is played without training, \
+                 because all arenas that are trained need the same agents; give its agents the same behaviors and \
+                 sizes, slot by slot",
+                members.spec
             )
         });
     }
@@ -312,7 +318,7 @@ fn agent_spec(agent: &Agent) -> AgentSpec {
     }
 }
 
-/// Until a policy is learned or loaded, agents do nothing.
+/// Makes agents do nothing until a policy is trained or loaded.
 pub(super) fn start_with_zeros(mut acting: ResMut<ActingPolicy>, arenas: Res<Arenas>) {
     if !acting.is_empty() || arenas.row_count() == 0 {
         return;

@@ -2,12 +2,12 @@ use bevy::{ecs::entity::EntityHashMap, prelude::*};
 
 use crate::agent::{Agent, Observation, Reward};
 
-/// What agents that left the world had observed and earned, until the arenas are collected again.
+/// The last observations and rewards of agents that were removed, kept until the arenas are collected again.
 #[derive(Resource, Debug, Default)]
 pub(super) struct Departed(EntityHashMap<(Vec<f32>, f32)>);
 
 impl Departed {
-    /// The stacked observation and the reward of the open decision of an agent that left.
+    /// The stacked observation of an agent that was removed, and the reward of its open decision.
     pub(super) fn get(&self, agent: Entity) -> Option<(&[f32], f32)> {
         self.0.get(&agent).map(|(observation, reward)| (observation.as_slice(), *reward))
     }

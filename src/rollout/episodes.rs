@@ -29,8 +29,8 @@ pub(super) fn any_has_ended(episodes: Query<&Episode>) -> bool {
         .any(|episode| matches!(episode.status(), EpisodeStatus::Terminated | EpisodeStatus::Truncated))
 }
 
-/// Completes the transitions of ended episodes with their true last observation, and announces the ends. An episode without
-/// a decision is reset and not announced: no policy has played it.
+/// Completes the transitions of ended episodes with their true last observation, and sends [`EpisodeEnded`]. An episode
+/// without a decision is reset but not announced, because no policy has played it.
 pub(super) fn finish(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
@@ -49,7 +49,7 @@ pub(super) fn finish(
         };
         let mut members = agents.iter_many_mut(&entry.agents);
         while let Some((entity, agent, mut observation, mut reward)) = members.fetch_next() {
-            experience::check(entity, agent, &mut observation, &mut reward, &mut problems);
+            experience::check(entity, agent, &mut observation, &mut reward, &arenas, &mut problems);
             observation.push_frame();
         }
         if let Some(row) = entry.row {
@@ -61,8 +61,8 @@ pub(super) fn finish(
         if episode.decisions() == 0 {
             problems.tell("no decision", "", || {
                 format!(
-                    "an episode of arena {} ended before its agents could decide; such episodes are not counted. Check \
-                     that `Reset` does not set up an arena in which the episode is over at once",
+                    "an episode of arena {} ended before its agents made a decision: no `EpisodeEnded` is sent for it; \
+                     check that the episode does not end at once after `Reset`",
                     entry.arena
                 )
             });
@@ -89,6 +89,14 @@ pub(super) fn reset(
     episodes: &mut QueryState<&mut Episode>,
     agents: &mut QueryState<(&mut Observation, &mut Action, &mut Reward)>,
 ) {
+    let has_systems = world.resource::<Schedules>().get(Reset).is_some_and(|reset| reset.systems_len() > 0);
+    if !has_systems && episodes.iter(world).any(|episode| episode.status() != EpisodeStatus::New) {
+        world.resource_mut::<Problems>().tell("no reset", "", || {
+            "an episode has ended, but no system is in the schedule `Reset`: the next episode starts where this one \
+             ended; add a system that sets up the `ArenasToReset`"
+                .into()
+        });
+    }
     world.run_schedule(Reset);
     world.resource_scope(|world, arenas: Mut<Arenas>| {
         world.resource_scope(|world, mut exploration: Mut<Exploration>| {
@@ -103,7 +111,7 @@ pub(super) fn reset(
                 while let Some((mut observation, mut action, mut reward)) = members.fetch_next() {
                     observation.clear();
                     action.0.fill(0.0);
-                    *reward = Reward::default();
+                    reward.begin();
                 }
             }
         });

@@ -28,14 +28,14 @@ impl Experience {
         &self.completed
     }
 
-    /// Takes the completed transitions and leaves an empty block, so that its memory is reused.
+    /// Takes the completed transitions and leaves the block `empty` in their place, so that its memory is reused.
     #[cfg(feature = "learner")]
     pub(crate) fn exchange(&mut self, empty: TransitionBlock) -> TransitionBlock {
         std::mem::replace(&mut self.completed, empty)
     }
 
-    /// Makes room for the rows of the arenas with the agents of `spec`. Each row goes on with the open decision of the old
-    /// row that `kept` names, if it names one.
+    /// Makes room for the rows of the arenas with the agents of `spec`. `kept` says, for each row, which old row's open
+    /// decision it continues; `None` starts without one.
     pub(super) fn fit(&mut self, spec: &ArenaSpec, kept: &[Option<usize>]) {
         let old = (self.sizes, std::mem::take(&mut self.observations), std::mem::take(&mut self.actions));
         let was_open = std::mem::take(&mut self.open);
@@ -45,7 +45,7 @@ impl Experience {
         self.open = vec![false; kept.len()];
         let ((observation, action), observations, actions) = old;
         for (row, kept) in kept.iter().enumerate() {
-            // Rows are kept only while the agents are the same, and so are the sizes.
+            // Rows are kept only if their agents are the same, so the sizes are the same, too.
             let Some(kept) = kept.filter(|kept| was_open[*kept]) else { continue };
             self.observations[row * observation..][..observation]
                 .copy_from_slice(&observations[kept * observation..][..observation]);
@@ -54,8 +54,8 @@ impl Experience {
         }
     }
 
-    /// Completes the open decision of a row, if there is one, with what its agents observe now. A row with a number that is
-    /// not finite is dropped.
+    /// Completes the open decision of a row, if there is one, with the agents' stacked observations and rewards. A
+    /// transition with a number that is not finite is dropped.
     pub(super) fn close<'a>(
         &mut self,
         row: usize,
@@ -85,40 +85,60 @@ impl Experience {
     }
 }
 
-/// Appends what was just observed to every agent's stacked observations, and tells what is wrong with it.
+/// Decisions after which an observation or a reward that never changes is reported.
+const CONSTANT: u32 = 1_000;
+
+/// Appends the newest observation of every agent to its stacked observations, and reports what is wrong with it.
 pub(super) fn push_frames(
+    arenas: Res<Arenas>,
     mut agents: Query<(Entity, &Agent, &mut Observation, &mut Reward)>,
     mut problems: ResMut<Problems>,
 ) {
     for (entity, agent, mut observation, mut reward) in &mut agents {
-        check(entity, agent, &mut observation, &mut reward, &mut problems);
+        check(entity, agent, &mut observation, &mut reward, &arenas, &mut problems);
         observation.push_frame();
     }
 }
 
-/// Tells what the game wrote that cannot be used.
+/// Reports observations and rewards that cannot be used.
 pub(super) fn check(
     entity: Entity,
     agent: &Agent,
     observation: &mut Observation,
     reward: &mut Reward,
+    arenas: &Arenas,
     problems: &mut Problems,
 ) {
     let behavior = &agent.behavior;
     if let Some(found) = observation.take_refused() {
         problems.tell("length", behavior, || {
             format!(
-                "agent {entity} of behavior `{behavior}` was given an observation of {found} numbers, expected {}: it keeps \
-                 the one before; write as many numbers as the agent's `observation_size`",
+                "agent {entity} of behavior `{behavior}` was given an observation of {found} numbers, expected {}: it \
+                 keeps its previous one; write as many numbers as the agent's `observation_size`",
                 agent.observation_size
+            )
+        });
+    }
+    if !observation.is_written() {
+        problems.tell("unwritten", behavior, || {
+            format!(
+                "no system writes the observation of agent {entity} of behavior `{behavior}`, so it stays zero; write \
+                 it in the schedule `Observe`"
+            )
+        });
+    } else if arenas.has_learner && observation.unchanged() >= CONSTANT {
+        problems.tell("constant observation", behavior, || {
+            format!(
+                "the observation of agent {entity} of behavior `{behavior}` has been the same for {CONSTANT} \
+                 decisions, so its policy cannot react to anything; check the system that writes it"
             )
         });
     }
     if let Some(index) = observation.frame().iter().position(|number| !number.is_finite()) {
         problems.tell("observation", behavior, || {
             format!(
-                "agent {entity} of behavior `{behavior}` observes {} at index {index}: its policy sees 0 there, and nothing \
-                 is learned from this decision; check for divisions by zero",
+                "agent {entity} of behavior `{behavior}` observes {} at index {index}: its policy sees 0 there, and \
+                 the transition is dropped; check for divisions by zero",
                 observation.frame()[index]
             )
         });
@@ -126,8 +146,8 @@ pub(super) fn check(
     if let Some(refused) = reward.refused.take() {
         problems.tell("reward", behavior, || {
             format!(
-                "agent {entity} of behavior `{behavior}` was given the reward {refused}, which is ignored; rewards must be \
-                 finite"
+                "agent {entity} of behavior `{behavior}` was given the reward {refused}, which is ignored; rewards \
+                 must be finite, so check for divisions by zero"
             )
         });
     }
@@ -137,7 +157,9 @@ pub(super) fn check(
 pub(super) fn close_decisions(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
+    mut problems: ResMut<Problems>,
     mut agents: Query<(&Observation, &mut Reward)>,
+    behaviors: Query<&Agent>,
 ) {
     let experience = experience.bypass_change_detection();
     for entry in arenas.entries() {
@@ -147,9 +169,18 @@ pub(super) fn close_decisions(
                 .map(|(observation, reward)| (observation.stacked(), reward.decision));
             experience.close(row, false, observed);
         }
-        let mut members = agents.iter_many_mut(&entry.agents);
-        while let Some((_, mut reward)) = members.fetch_next() {
-            reward.decision = 0.0;
+        for &agent in &entry.agents {
+            let Ok((_, mut reward)) = agents.get_mut(agent) else { continue };
+            if reward.end_decision() < CONSTANT || !arenas.has_learner {
+                continue;
+            }
+            let behavior = behaviors.get(agent).map_or("", |agent| agent.behavior.as_str());
+            problems.tell("constant reward", behavior, || {
+                format!(
+                    "agent {agent} of behavior `{behavior}` has earned the same reward in {CONSTANT} decisions, so \
+                     there is nothing to learn; check that rewards are added, or reward progress toward the goal"
+                )
+            });
         }
     }
 }

@@ -4,13 +4,13 @@ use bevy::prelude::*;
 
 use crate::policy::{LatestPolicy, PolicySnapshot, Scratch};
 
-/// The policy that acts. It can be replaced at any time; actions that were already decided stay.
+/// The policies in use. They can be replaced at any time; actions that were already decided stay.
 ///
 /// ```no_run
 /// use bevy::prelude::*;
 /// use bevy_maddpg::prelude::*;
 ///
-/// /// From now on, the guards act by another policy.
+/// /// From the next decision on, the guards use another policy.
 /// fn raise_difficulty(mut acting: ResMut<ActingPolicy>) -> Result {
 ///     acting.set(PolicySnapshot::load("guard-hard.safetensors")?);
 ///     Ok(())
@@ -27,29 +27,29 @@ pub struct ActingPolicy {
 }
 
 impl ActingPolicy {
-    /// Lets the agents act by this policy from the next decision on.
+    /// Makes the agents use this snapshot from the next decision on.
     pub fn set(&mut self, snapshot: PolicySnapshot) {
         self.follow(LatestPolicy::new(snapshot));
     }
 
-    /// Lets the agents act by the newest policy that a learner publishes, from the next decision on.
+    /// Makes the agents use the newest snapshot that a learner publishes, from the next decision on.
     pub fn follow(&mut self, latest: LatestPolicy) {
         self.current = Some(latest.load());
         self.latest = Some(latest);
         self.swaps += 1;
     }
 
-    /// The policy that made the last decision; `None` before the first arena.
+    /// The snapshot in use. `None` until one is set or the first arena starts.
     pub fn snapshot(&self) -> Option<&Arc<PolicySnapshot>> {
         self.current.as_ref()
     }
 
-    /// How often the acting policy was replaced.
+    /// How often the snapshot in use was replaced.
     pub fn swaps(&self) -> u64 {
         self.swaps
     }
 
-    /// Takes the newest policy.
+    /// Takes the newest snapshot.
     fn refresh(&mut self) {
         let (Some(latest), Some(current)) = (&self.latest, &self.current) else {
             return;
@@ -65,13 +65,13 @@ impl ActingPolicy {
         self.latest.is_none()
     }
 
-    /// The acting policy, and memory for its forward pass.
-    pub(super) fn parts(&mut self) -> Option<(Arc<PolicySnapshot>, &mut Scratch)> {
-        Some((self.current.clone()?, &mut self.scratch))
+    /// The snapshot in use, and memory for its forward pass.
+    pub(super) fn parts(&mut self) -> (Option<Arc<PolicySnapshot>>, &mut Scratch) {
+        (self.current.clone(), &mut self.scratch)
     }
 }
 
-/// Takes the newest policy for the decision that follows.
+/// Takes the newest snapshot for the decision that follows.
 pub(super) fn swap(mut acting: ResMut<ActingPolicy>) {
     acting.refresh();
 }

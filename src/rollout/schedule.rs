@@ -12,11 +12,11 @@ pub struct StepStart;
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StepEnd;
 
-/// Writes the observations of all agents. Runs at decisions and at the end of episodes.
+/// Here the game writes the observations of all agents. Runs at decisions and at the end of episodes.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Observe;
 
-/// Sets up the [`ArenasToReset`](crate::arena::ArenasToReset). Runs when there are any.
+/// Here the game sets up the [`ArenasToReset`](crate::arena::ArenasToReset). Runs when there are any.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reset;
 
@@ -24,44 +24,44 @@ pub struct Reset;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepTiming {
-    /// Each fixed step: the agents decide before [`FixedFirst`] and are judged after [`FixedLast`]. The game's systems
-    /// and its physics may be in any of Bevy's fixed schedules. The agents' game is then the same at every frame rate.
+    /// Each fixed step: agents decide before [`FixedFirst`], and episodes end after [`FixedLast`]. The game's systems
+    /// and its physics may be in any of Bevy's fixed schedules. The agents then play the same game at every frame rate.
     #[default]
     FixedStep,
-    /// Each frame: the agents decide before [`Update`] and are judged after [`PostUpdate`]. For a game whose logic is in
+    /// Each frame: agents decide before [`Update`], and episodes end after [`PostUpdate`]. For a game whose logic is in
     /// [`Update`]. How long a decision lasts then depends on the frame rate.
     Frame,
-    /// When the app runs [`StepStart`] and [`StepEnd`] itself, for example around the turns of a board game.
+    /// The app runs [`StepStart`] and [`StepEnd`] itself, for example around the turns of a board game.
     Manual,
 }
 
-/// The agents' part of a step.
+/// The system sets of the agents' step.
 #[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AgentSystems {
-    /// In [`StepStart`]: new arenas are reset; at a decision, observations become actions.
+    /// In [`StepStart`]: new arenas are reset; at a decision, agents observe and decide.
     Decide,
     /// In [`StepEnd`]: time limits apply; ended episodes are recorded with their true last observation, then reset.
     End,
 }
 
-/// The parts of [`AgentSystems::Decide`], in this order.
+/// The parts of [`AgentSystems::Decide`], in the order in which they run.
 #[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum DecideSystems {
-    /// Arenas are collected, new ones reset.
+    /// Arenas are collected, and new ones are reset.
     Prepare,
-    /// Observations are taken, transitions completed.
+    /// Agents observe, and transitions are completed.
     Record,
     /// In lockstep, the game waits for the learner.
     Synchronize,
-    /// The newest policy is taken.
+    /// The newest snapshot is taken.
     Swap,
-    /// Transitions go to the learner.
+    /// Transitions are sent to the learner.
     HandOver,
-    /// Policies are asked.
+    /// The policies are queried.
     Decide,
 }
 
-/// Adds the four schedules, and runs two of them where `timing` says. Nothing else in the crate depends on this choice.
+/// Adds the four schedules, and runs two of them as `timing` says. Nothing else in the crate depends on `timing`.
 pub(super) fn add(app: &mut App, timing: StepTiming) {
     let labels: [InternedScheduleLabel; 4] =
         [StepStart.intern(), StepEnd.intern(), Observe.intern(), Reset.intern()];

@@ -66,7 +66,7 @@ pub trait Game: Send + Sync {
     /// Adds the game to an app: its arenas, its rules, its physics.
     fn add(&self, app: &mut App, setup: &Setup);
 
-    /// Adds what draws the game in a window. Default: nothing.
+    /// Adds the systems and entities that draw the game in a window. Default: nothing.
     fn add_scene(&self, app: &mut App, setup: &Setup) {
         let _ = (app, setup);
     }
@@ -91,13 +91,13 @@ pub trait Game: Send + Sync {
         5
     }
 
-    /// Arenas that play at once, if nobody asks for another number. Default: 64.
+    /// Arenas that play at once, unless another number is requested. Default: 64.
     fn arenas(&self) -> usize {
         64
     }
 
-    /// Changes the default preset to what suits this game better, for example its discount factor. Other presets stay
-    /// as they are. Default: no change.
+    /// Adapts the default preset to this game, for example its discount factor. Other presets are not changed. Default:
+    /// no change.
     fn adapt(&self, config: &mut TrainingConfig) {
         let _ = config;
     }
@@ -108,7 +108,7 @@ pub trait Game: Send + Sync {
     }
 }
 
-/// What a game needs to know to be added to an app.
+/// Settings with which a game is added to an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setup {
     /// Arenas to spawn. Default: 64.
@@ -125,15 +125,15 @@ impl Default for Setup {
     }
 }
 
-/// A headless app in which agents play a game by these plugins. Each update is one decision of all arenas. Add what else
-/// is needed, then call [`headless::start`].
+/// A headless app in which agents play a game with these plugins. Each update is one decision of all arenas. Add
+/// anything else that is needed, then call [`headless::start`].
 pub fn headless_app(game: &dyn Game, plugins: MaddpgPlugins, setup: &Setup) -> App {
     let mut app = headless::app(game.decision_period());
     add_game(&mut app, game, plugins, setup);
     app
 }
 
-/// Adds a game to an app, and the plugins by which its agents play.
+/// Adds a game and the plugins of its agents to an app.
 pub(crate) fn add_game(app: &mut App, game: &dyn Game, plugins: MaddpgPlugins, setup: &Setup) {
     app.add_plugins(plugins.with_decision_period(game.decision_period()));
     game.add(app, setup);

@@ -121,10 +121,7 @@ impl Learner {
         if header.spec != *spec {
             return Err(CheckpointError::Mismatch {
                 path: path.into(),
-                reason: format!(
-                    "it was made with the agents {:?}, but this training has {:?}",
-                    header.spec.slots, spec.slots
-                ),
+                reason: format!("it was made with the agents {}; but this training has {spec}", header.spec),
             });
         }
         let damaged = |reason: String| FileError::damaged(path, FORMAT, reason);

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentSpec, Network, NetworkShape, Normalizer, Policy, PolicyGroup, PolicySnapshot};
+use super::{AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, Policy, PolicyGroup, PolicySnapshot};
 use crate::tensor_file::{self, FileError, Tensor, Tensors};
 
 /// The `format` of a policy file.
@@ -16,12 +16,12 @@ pub enum PolicyError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The two snapshots are for different agents.
-    #[error("the policies are for different agents: {ours:?} and {theirs:?}")]
+    #[error("the policies are for different agents: {ours}; and {theirs}")]
     OtherAgents {
-        /// The agents of the first snapshot.
-        ours: Vec<AgentSpec>,
-        /// The agents of the second snapshot.
-        theirs: Vec<AgentSpec>,
+        /// The agents of one snapshot.
+        ours: ArenaSpec,
+        /// The agents of the other.
+        theirs: ArenaSpec,
     },
     /// The parts of a policy do not fit together.
     #[error("the policy `{policy}` cannot be used: {reason}")]
@@ -185,7 +185,6 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::ArenaSpec;
 
     fn snapshot() -> PolicySnapshot {
         let agent =

@@ -160,7 +160,7 @@ impl PolicySnapshot {
     /// [`PolicyError::OtherAgents`] if the two snapshots are for different agents.
     pub fn with_slots_of(&self, other: &Self, slots: &[usize]) -> Result<Self, PolicyError> {
         if self.spec != other.spec {
-            let (ours, theirs) = (self.spec.slots.clone(), other.spec.slots.clone());
+            let (ours, theirs) = (self.spec.clone(), other.spec.clone());
             return Err(PolicyError::OtherAgents { ours, theirs });
         }
         let part = |snapshot: &Self, theirs: bool| {

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Sizes of one agent's observations and actions: the contract between a game and its policies.
@@ -11,7 +13,7 @@ pub struct AgentSpec {
     pub action_size: usize,
 }
 
-/// The agents of an arena, by slot. All arenas of a world have the same agents.
+/// The agents of an arena, by slot. All trained arenas of a world have the same agents.
 ///
 /// Joint vectors concatenate the agents' vectors in the order of the slots.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +69,20 @@ pub enum SpecError {
         /// "observation", "action" or "agent".
         missing: &'static str,
     },
+}
+
+impl fmt::Display for AgentSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { behavior, observation_size, action_size } = self;
+        write!(f, "{behavior} (observes {observation_size} numbers, acts with {action_size})")
+    }
+}
+
+impl fmt::Display for ArenaSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let agents: Vec<String> = self.slots.iter().map(AgentSpec::to_string).collect();
+        f.write_str(&agents.join(", "))
+    }
 }
 
 impl ArenaSpec {
