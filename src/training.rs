@@ -1,5 +1,6 @@
 //! Training inside a running app: the learner's thread as a resource.
 
+mod few_arenas;
 mod wait;
 
 use std::{
@@ -17,7 +18,7 @@ use crate::{
     policy::{ArenaSpec, LatestPolicy},
     problems::Problems,
     rollout::{
-        ActingPolicy, Arenas, DecideSystems, Experience, RolloutClock, RolloutPlugin, StepStart,
+        ActingPolicy, Arenas, DecideSystems, Experience, Exploration, RolloutClock, RolloutPlugin, StepStart,
         decision_is_due,
     },
     transition::TransitionBlock,
@@ -59,6 +60,10 @@ pub struct TrainingPlugin {
     pub seed: u64,
     /// A checkpoint to continue from, with its settings and seed. Default: none.
     pub resume: Option<PathBuf>,
+    /// Whether the default settings stay as they are with fewer than 8 arenas. Default: false. A game with few arenas
+    /// collects little experience per second, so default settings are replaced by ones with earlier and more updates; the
+    /// log says so. Settings that are not the defaults always stay.
+    pub keep_defaults: bool,
 }
 
 impl Plugin for TrainingPlugin {
@@ -166,6 +171,7 @@ fn start(
     mut training: ResMut<Training>,
     mut acting: ResMut<ActingPolicy>,
     mut experience: ResMut<Experience>,
+    mut exploration: ResMut<Exploration>,
     mut clock: ResMut<RolloutClock>,
     mut arenas: ResMut<Arenas>,
     mut started: Local<bool>,
@@ -174,6 +180,17 @@ fn start(
         return;
     }
     *started = true;
+    let rows = arenas.row_count();
+    let TrainingPlugin { config, resume, keep_defaults, .. } = &mut training.plugin;
+    if resume.is_none() && !*keep_defaults && few_arenas::adapt(config, &mut exploration.config, rows) {
+        log::info!(
+            "{rows} arenas are few, so the default settings were replaced: learning_starts {}, updates_per_decision {}, \
+             random_decisions {}",
+            config.learning_starts,
+            config.updates_per_decision,
+            exploration.config.random_decisions
+        );
+    }
     match open(&training.plugin, arenas.spec()) {
         Ok((thread, transitions)) => {
             clock.decisions = transitions;
@@ -188,7 +205,7 @@ fn start(
 
 /// Starts a learner for these agents. Also returns how many joint transitions it has received in earlier runs.
 fn open(plugin: &TrainingPlugin, spec: &ArenaSpec) -> std::result::Result<(LearnerThread, u64), BevyError> {
-    let TrainingPlugin { config, pace, device, seed, resume } = plugin.clone();
+    let TrainingPlugin { config, pace, device, seed, resume, .. } = plugin.clone();
     config.check()?;
     let device = device.open(&config, spec)?;
     let learner = match resume {

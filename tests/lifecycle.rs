@@ -398,6 +398,22 @@ fn what_makes_learning_impossible_is_told() {
 }
 
 #[test]
+fn one_arena_in_real_time_is_updated_within_twenty_seconds() {
+    let mut app = headless::app(1);
+    app.add_plugins(MaddpgPlugins::train(TrainingConfig::default()).with_training(|training| {
+        training.pace = Pace::Lockstep;
+    }))
+    .add_systems(Observe, observe)
+    .add_systems(Reset, reset)
+    .add_systems(FixedUpdate, grow);
+    spawn_arena(&mut app, 1);
+    headless::start(&mut app);
+    // 64 fixed steps per second.
+    update(&mut app, 20 * 64);
+    assert!(app.world().resource::<Training>().updates() > 0);
+}
+
+#[test]
 fn an_agent_without_an_arena_is_told_while_training() {
     let mut app = app(training());
     spawn_arena(&mut app, 1);

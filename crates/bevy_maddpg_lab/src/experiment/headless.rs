@@ -76,6 +76,8 @@ impl Run {
         let plugins = MaddpgPlugins::train(config).with_seed(options.seed).with_training(|training| {
             training.pace = if options.lockstep { Pace::Lockstep } else { pace };
             training.device = options.device;
+            // `config.toml` shows what the run was made with.
+            training.keep_defaults = true;
             training.resume = options.resume.as_ref().map(|_| folder.checkpoint());
         });
         add_game(app, &**game, plugins, &self.setup);

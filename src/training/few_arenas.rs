@@ -1,0 +1,43 @@
+use crate::{exploration::ExplorationConfig, learner::LearnerConfig};
+
+/// From this number of arenas on, the default settings stay as they are.
+const ENOUGH: usize = 8;
+
+/// Replaces default settings by settings for a game with few arenas, which collects little experience per second: the first
+/// update comes after 200 joint decisions, and there are four updates per decision of the game. Settings that are not the
+/// defaults stay. Returns whether something changed. `docs/experiments.md` has the trials.
+pub(super) fn adapt(config: &mut LearnerConfig, exploration: &mut ExplorationConfig, arenas: usize) -> bool {
+    if arenas == 0 || arenas >= ENOUGH || *config != LearnerConfig::default() {
+        return false;
+    }
+    let updates = 4.0 / arenas as f64;
+    config.learning_starts = 200;
+    config.updates_per_decision = updates;
+    config.max_updates_per_decision = updates;
+    if *exploration == ExplorationConfig::default() {
+        exploration.random_decisions = 200;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_default_settings_follow_the_number_of_arenas() {
+        let adapted = |config: &LearnerConfig, arenas| {
+            let (mut config, mut exploration) = (config.clone(), ExplorationConfig::default());
+            adapt(&mut config, &mut exploration, arenas).then_some((
+                config.learning_starts,
+                config.updates_per_decision,
+                exploration.random_decisions,
+            ))
+        };
+        let default = LearnerConfig::default();
+        assert_eq!(adapted(&default, 1), Some((200, 4.0, 200)));
+        assert_eq!(adapted(&default, 4), Some((200, 1.0, 200)));
+        assert_eq!((adapted(&default, 8), adapted(&default, 64)), (None, None));
+        assert_eq!(adapted(&LearnerConfig { gamma: 0.9, ..default }, 1), None);
+    }
+}
