@@ -1,6 +1,6 @@
 //! Problems with the game's arenas and agents, each reported once and by name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bevy::prelude::*;
 
@@ -23,7 +23,8 @@ use bevy::prelude::*;
 #[derive(Resource, Debug, Default)]
 pub struct Problems {
     strict: bool,
-    known: HashSet<(&'static str, String)>,
+    /// The behaviors that each kind of problem was reported for.
+    known: HashMap<&'static str, HashSet<String>>,
     told: Vec<String>,
 }
 
@@ -43,11 +44,12 @@ impl Problems {
     /// # Panics
     /// If the app is strict; see [`RolloutPlugin::strict`](crate::rollout::RolloutPlugin::strict).
     pub(crate) fn tell(&mut self, kind: &'static str, behavior: &str, text: impl FnOnce() -> String) {
-        let key = (kind, behavior.to_owned());
-        if self.known.contains(&key) {
+        let known = self.known.entry(kind).or_default();
+        // A problem may be found at every decision, so a known one must cost nothing.
+        if known.contains(behavior) {
             return;
         }
-        self.known.insert(key);
+        known.insert(behavior.to_owned());
         let text = text();
         assert!(!self.strict, "{text}");
         warn(&text);

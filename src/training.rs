@@ -176,11 +176,11 @@ fn start(
     mut arenas: ResMut<Arenas>,
     mut started: Local<bool>,
 ) {
-    if *started || arenas.row_count() == 0 {
+    let rows = if *started { 0 } else { arenas.row_count() };
+    if rows == 0 {
         return;
     }
     *started = true;
-    let rows = arenas.row_count();
     let TrainingPlugin { config, resume, keep_defaults, .. } = &mut training.plugin;
     if resume.is_none() && !*keep_defaults && few_arenas::adapt(config, &mut exploration.config, rows) {
         log::info!(

@@ -1,7 +1,4 @@
-use bevy::{
-    ecs::{entity::EntityHashMap, entity_disabling::Disabled},
-    prelude::*,
-};
+use bevy::{ecs::entity_disabling::Disabled, prelude::*};
 
 use super::{
     ActingPolicy, Experience, Exploration,
@@ -107,27 +104,31 @@ impl Arenas {
 
 /// Adds observers for every change of arenas and agents, so that the list is rebuilt only after one.
 pub(super) fn watch(app: &mut App) {
-    app.add_observer(|_: On<Insert, Agent>, mut arenas: ResMut<Arenas>| arenas.stale = true)
-        .add_observer(|_: On<Remove, Agent>, mut arenas: ResMut<Arenas>| arenas.stale = true)
-        .add_observer(departed::remember)
-        .add_observer(|_: On<Insert, PolicyOverride>, mut arenas: ResMut<Arenas>| arenas.stale = true)
-        .add_observer(|_: On<Remove, PolicyOverride>, mut arenas: ResMut<Arenas>| arenas.stale = true)
-        .add_observer(|_: On<Insert, InArena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
-        .add_observer(|_: On<Remove, InArena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
-        .add_observer(|_: On<Insert, Arena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
-        .add_observer(|_: On<Remove, Arena>, mut arenas: ResMut<Arenas>| arenas.stale = true)
-        .add_observer(|_: On<Insert, Disabled>, mut arenas: ResMut<Arenas>| arenas.stale = true)
-        .add_observer(|_: On<Remove, Disabled>, mut arenas: ResMut<Arenas>| arenas.stale = true);
+    watch_component::<Agent>(app);
+    watch_component::<PolicyOverride>(app);
+    watch_component::<InArena>(app);
+    watch_component::<Arena>(app);
+    watch_component::<Disabled>(app);
+    app.add_observer(departed::remember);
     app.world_mut().resource_mut::<Arenas>().stale = true;
 }
 
-/// The agents of an arena, by slot, and whether each slot from 0 up is taken once.
+fn watch_component<C: Component>(app: &mut App) {
+    app.add_observer(|_: On<Insert, C>, mut arenas: ResMut<Arenas>| arenas.stale = true)
+        .add_observer(|_: On<Remove, C>, mut arenas: ResMut<Arenas>| arenas.stale = true);
+}
+
+/// An arena with its agents by slot, and whether each slot from 0 up is taken once.
 struct Members<'a> {
     arena: Entity,
+    episode: &'a Episode,
     agents: Vec<(usize, Entity, &'a Agent)>,
     spec: ArenaSpec,
     is_complete: bool,
 }
+
+/// What [`collect`] reads of each agent.
+type AgentData = (Entity, &'static Agent, Option<&'static InArena>, Has<PolicyOverride>);
 
 /// Rebuilds the list of arenas if arenas or agents have changed.
 #[expect(clippy::too_many_arguments, reason = "a system asks for what it reads and writes")]
@@ -139,7 +140,7 @@ pub(super) fn collect(
     mut problems: ResMut<Problems>,
     acting: Res<ActingPolicy>,
     found: Query<(Entity, Option<&ArenaAgents>, &Episode), With<Arena>>,
-    agents: Query<(Entity, &Agent, Option<&InArena>, Has<PolicyOverride>)>,
+    agents: Query<AgentData>,
     observed: Query<(&Observation, &Reward)>,
 ) {
     let policy = acting.snapshot().map(|snapshot| snapshot.spec());
@@ -149,78 +150,25 @@ pub(super) fn collect(
     if !arenas.stale && !is_other_policy {
         return;
     }
-    let mut found: Vec<_> = found.iter().collect();
-    found.sort_unstable_by_key(|(arena, ..)| *arena);
-    let members: Vec<Members> = found
-        .iter()
-        .map(|&(arena, members, _)| {
-            let members = members.into_iter().flat_map(|members| members.iter());
-            let mut agents: Vec<_> = members
-                .filter_map(|entity| agents.get(entity).ok())
-                .filter_map(|(entity, agent, place, _)| Some((place?.slot, entity, agent)))
-                .collect();
-            agents.sort_unstable_by_key(|(slot, ..)| *slot);
-            let is_complete =
-                !agents.is_empty() && agents.iter().enumerate().all(|(index, (slot, ..))| index == *slot);
-            let spec = ArenaSpec { slots: agents.iter().map(|(_, _, agent)| agent_spec(agent)).collect() };
-            Members { arena, agents, spec, is_complete }
-        })
-        .collect();
+    let mut members: Vec<Members> =
+        found.iter().map(|(arena, members, episode)| members_of(arena, members, episode, &agents)).collect();
+    members.sort_unstable_by_key(|members| members.arena);
     let spec = match arenas.is_fixed {
         true => arenas.spec.clone(),
         false => choose_spec(&members, policy, &mut problems),
     };
-
-    let mut rows = 0..;
-    let mut trained = Vec::new();
-    let entries: Vec<ArenaEntry> = members
-        .iter()
-        .map(|members| {
-            let is_trained = members.is_complete && members.spec == spec;
-            if is_trained {
-                trained.extend(members.agents.iter().map(|(_, entity, _)| *entity));
-            } else if arenas.has_learner {
-                tell_untrained(members, &spec, &mut problems);
-            }
-            ArenaEntry {
-                arena: members.arena,
-                agents: members.agents.iter().map(|(_, entity, _)| *entity).collect(),
-                row: is_trained.then(|| rows.next()).flatten(),
-            }
-        })
-        .collect();
-    trained.sort_unstable();
-    let outside = agents
-        .iter()
-        .filter(|(entity, .., has_own_policy)| *has_own_policy || trained.binary_search(entity).is_err());
-    let mut others: Vec<OtherAgent> = outside
-        .map(|(entity, agent, place, _)| {
-            let is_found = |arena| found.binary_search_by_key(&arena, |(arena, ..)| *arena).is_ok();
-            if arenas.has_learner && !place.is_some_and(|place| is_found(place.arena)) {
-                problems.tell("no arena", &agent.behavior, || {
-                    format!(
-                        "agent {entity} of behavior `{}` is in no arena: it uses the policy of its behavior but is not \
-                         trained; spawn an `Arena` and insert `InArena` on the agent",
-                        agent.behavior
-                    )
-                });
-            }
-            let slot = place.map_or(0, |place| place.slot);
-            OtherAgent { entity, behavior: agent.behavior.clone(), slot }
-        })
-        .collect();
-    others.sort_unstable_by_key(|other| other.entity);
+    let problems = arenas.has_learner.then_some(&mut *problems);
+    let (entries, others) = sort_agents(&members, &spec, &agents, problems);
 
     // If the game terminated the episode in the step in which it despawned an agent, the arena's open decision is still
     // completed. Otherwise it is dropped, because the next observation of that agent is not known.
-    for entry in arenas.rows() {
-        let has_left = entry.agents.iter().any(|agent| trained.binary_search(agent).is_err());
-        let episode =
-            found.binary_search_by_key(&entry.arena, |(arena, ..)| *arena).map(|index| found[index].2);
-        if let (true, Ok(episode), Some(row)) = (has_left, episode, entry.row)
-            && episode.status() == EpisodeStatus::Terminated
-        {
-            let last = entry.agents.iter().map(|&agent| match observed.get(agent) {
+    for old in &arenas.entries {
+        let now =
+            members.binary_search_by_key(&old.arena, |members| members.arena).map(|index| &members[index]);
+        let (Some(row), Ok(now)) = (old.row, now) else { continue };
+        let is_here = |agent: &Entity| now.agents.iter().any(|(_, entity, _)| entity == agent);
+        if now.episode.status() == EpisodeStatus::Terminated && !old.agents.iter().all(is_here) {
+            let last = old.agents.iter().map(|&agent| match observed.get(agent) {
                 Ok((observation, reward)) => (observation.stacked(), reward.decision),
                 Err(_) => departed.get(agent).unwrap_or_default(),
             });
@@ -229,32 +177,92 @@ pub(super) fn collect(
     }
     departed.clear();
 
-    let is_same = |old: &ArenaEntry, new: &ArenaEntry| old.agents == new.agents && arenas.spec == spec;
-    let before: EntityHashMap<(usize, &ArenaEntry)> =
-        arenas.entries.iter().enumerate().map(|(index, entry)| (entry.arena, (index, entry))).collect();
-    let kept = entries.iter().map(|entry| before.get(&entry.arena).copied());
+    let old = |entry: &ArenaEntry| arenas.entries.binary_search_by_key(&entry.arena, |old| old.arena).ok();
+    let kept_entries: Vec<Option<usize>> = entries.iter().map(old).collect();
+    let is_same_spec = arenas.spec == spec;
     let kept_rows: Vec<Option<usize>> = entries
         .iter()
-        .zip(kept.clone())
+        .zip(&kept_entries)
         .filter(|(entry, _)| entry.row.is_some())
-        .map(|(entry, kept)| kept.filter(|(_, old)| is_same(old, entry)).and_then(|(_, old)| old.row))
+        .map(|(entry, kept)| {
+            let old = &arenas.entries[(*kept)?];
+            old.row.filter(|_| is_same_spec && old.agents == entry.agents)
+        })
         .collect();
-    let kept_entries: Vec<Option<usize>> = kept.map(|kept| kept.map(|(index, _)| index)).collect();
-    drop(before);
     experience.fit(&spec, &kept_rows);
     exploration.fit(&kept_entries);
-    let Arenas { generation, has_learner, is_fixed, .. } = *arenas;
-    let swaps = acting.swaps();
-    *arenas = Arenas {
-        entries,
-        others,
-        spec,
-        has_learner,
-        is_fixed,
-        stale: false,
-        swaps,
-        generation: generation + 1,
-    };
+    arenas.entries = entries;
+    arenas.others = others;
+    arenas.spec = spec;
+    arenas.stale = false;
+    arenas.swaps = acting.swaps();
+    arenas.generation += 1;
+}
+
+fn members_of<'a>(
+    arena: Entity,
+    members: Option<&ArenaAgents>,
+    episode: &'a Episode,
+    agents: &'a Query<AgentData>,
+) -> Members<'a> {
+    let members = members.into_iter().flat_map(|members| members.iter());
+    let mut agents: Vec<_> = members
+        .filter_map(|entity| agents.get(entity).ok())
+        .filter_map(|(entity, agent, place, _)| Some((place?.slot, entity, agent)))
+        .collect();
+    agents.sort_unstable_by_key(|(slot, ..)| *slot);
+    let is_complete =
+        !agents.is_empty() && agents.iter().enumerate().all(|(index, (slot, ..))| index == *slot);
+    let spec = ArenaSpec { slots: agents.iter().map(|(_, _, agent)| agent_spec(agent)).collect() };
+    Members { arena, episode, agents, spec, is_complete }
+}
+
+/// Sorts the agents into the arenas, those with the agents of `spec` with a row, and all agents that are decided for
+/// outside of the rows. Reports to `problems`, if there are any to report to, which agents are not trained.
+fn sort_agents(
+    members: &[Members],
+    spec: &ArenaSpec,
+    agents: &Query<AgentData>,
+    mut problems: Option<&mut Problems>,
+) -> (Vec<ArenaEntry>, Vec<OtherAgent>) {
+    let mut entries = Vec::new();
+    let mut trained = Vec::new();
+    let mut rows = 0..;
+    for members in members {
+        let is_trained = members.is_complete && members.spec == *spec;
+        let agents: Vec<Entity> = members.agents.iter().map(|(_, entity, _)| *entity).collect();
+        if is_trained {
+            trained.extend_from_slice(&agents);
+        } else if let Some(problems) = &mut problems {
+            tell_untrained(members, spec, problems);
+        }
+        let row = is_trained.then(|| rows.next()).flatten();
+        entries.push(ArenaEntry { arena: members.arena, agents, row });
+    }
+    trained.sort_unstable();
+
+    let mut others = Vec::new();
+    for (entity, agent, place, has_own_policy) in agents {
+        if !has_own_policy && trained.binary_search(&entity).is_ok() {
+            continue;
+        }
+        let is_found = |arena| members.binary_search_by_key(&arena, |members| members.arena).is_ok();
+        if let Some(problems) = &mut problems
+            && !place.is_some_and(|place| is_found(place.arena))
+        {
+            problems.tell("no arena", &agent.behavior, || {
+                format!(
+                    "agent {entity} of behavior `{}` is in no arena: it uses the policy of its behavior but is not \
+                     trained; spawn an `Arena` and insert `InArena` on the agent",
+                    agent.behavior
+                )
+            });
+        }
+        let slot = place.map_or(0, |place| place.slot);
+        others.push(OtherAgent { entity, behavior: agent.behavior.clone(), slot });
+    }
+    others.sort_unstable_by_key(|other| other.entity);
+    (entries, others)
 }
 
 /// Chooses the agents that are decided for slot by slot, and trained if there is a learner: those that the acting

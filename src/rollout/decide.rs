@@ -96,6 +96,7 @@ pub(super) fn decide(
         }
     }
     let rows = open.len();
+    let all_finite = observations.iter().all(|number| number.is_finite());
     match snapshot {
         _ if rows == 0 => {}
         Some(snapshot) if snapshot.spec() == spec => {
@@ -110,7 +111,9 @@ pub(super) fn decide(
                         rows_in.extend_from_slice(own);
                     }
                 }
-                rows_in.iter_mut().filter(|number| !number.is_finite()).for_each(|number| *number = 0.0);
+                if !all_finite {
+                    replace_not_finite(rows_in);
+                }
                 rows_out.resize(rows * group.slots.len() * agent.action_size, 0.0);
                 policy.act(rows_in, rows_out, rows * group.slots.len(), scratch);
                 let mut decided = rows_out.chunks_exact(agent.action_size);
@@ -160,9 +163,14 @@ pub(super) fn decide(
             offset += own.len();
         }
         let observed = &observations[row * observation_size..][..observation_size];
-        open[row] = observed.iter().all(|number| number.is_finite());
+        open[row] = all_finite || observed.iter().all(|number| number.is_finite());
     }
     clock.decisions += rows as u64;
+}
+
+/// Replaces numbers that are not finite with 0, so that a policy gives actions that are.
+pub(super) fn replace_not_finite(numbers: &mut [f32]) {
+    numbers.iter_mut().filter(|number| !number.is_finite()).for_each(|number| *number = 0.0);
 }
 
 /// Replaces an agent's action with its override, if it has a valid one.

@@ -49,8 +49,7 @@ pub(super) fn finish(
         };
         let mut members = agents.iter_many_mut(&entry.agents);
         while let Some((entity, agent, mut observation, mut reward)) = members.fetch_next() {
-            experience::check(entity, agent, &mut observation, &mut reward, &arenas, &mut problems);
-            observation.push_frame();
+            experience::push_frame(entity, agent, &mut observation, &mut reward, &arenas, &mut problems);
         }
         if let Some(row) = entry.row {
             let last = agents

@@ -95,13 +95,13 @@ pub(super) fn push_frames(
     mut problems: ResMut<Problems>,
 ) {
     for (entity, agent, mut observation, mut reward) in &mut agents {
-        check(entity, agent, &mut observation, &mut reward, &arenas, &mut problems);
-        observation.push_frame();
+        push_frame(entity, agent, &mut observation, &mut reward, &arenas, &mut problems);
     }
 }
 
-/// Reports observations and rewards that cannot be used.
-pub(super) fn check(
+/// Appends an agent's newest observation to its stacked observations, and reports observations and rewards that cannot be
+/// used.
+pub(super) fn push_frame(
     entity: Entity,
     agent: &Agent,
     observation: &mut Observation,
@@ -151,6 +151,7 @@ pub(super) fn check(
             )
         });
     }
+    observation.push_frame();
 }
 
 /// Completes the open decisions of all arenas. Their episodes go on.

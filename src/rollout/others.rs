@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
-use super::{ActingPolicy, Arenas, arenas::OtherAgent, decide::take_over};
+use super::{
+    ActingPolicy, Arenas,
+    arenas::OtherAgent,
+    decide::{replace_not_finite, take_over},
+};
 use crate::{
     agent::{Action, ActionOverride, Observation, PolicyOverride},
     policy::{PolicyGroup, PolicySnapshot},
@@ -35,9 +39,12 @@ struct Batch {
 
 impl Plan {
     fn is_made_from(&self, arenas: &Arenas, newest: Option<&PolicySnapshot>) -> bool {
-        let groups = newest.into_iter().flat_map(|snapshot| snapshot.policies()).map(|policy| policy.group());
-        self.generation == Some(arenas.generation) && self.groups.iter().eq(groups)
+        self.generation == Some(arenas.generation) && self.groups.iter().eq(groups(newest))
     }
+}
+
+fn groups(snapshot: Option<&PolicySnapshot>) -> impl Iterator<Item = &PolicyGroup> {
+    snapshot.into_iter().flat_map(|snapshot| snapshot.policies()).map(|policy| policy.group())
 }
 
 /// Memory that [`decide_others`] reuses.
@@ -77,7 +84,7 @@ pub(super) fn decide_others(
             }
             observations.resize(start + agent.observation_size, 0.0);
         }
-        observations.iter_mut().filter(|number| !number.is_finite()).for_each(|number| *number = 0.0);
+        replace_not_finite(observations);
         actions.resize(members.len() * agent.action_size, 0.0);
         policy.act(observations, actions, members.len(), scratch);
         for (&member, decided) in members.iter().zip(actions.chunks_exact(agent.action_size)) {
@@ -104,11 +111,7 @@ fn make_plan(
 ) -> Plan {
     let mut plan = Plan {
         generation: Some(arenas.generation),
-        groups: newest
-            .into_iter()
-            .flat_map(|snapshot| snapshot.policies())
-            .map(|policy| policy.group().clone())
-            .collect(),
+        groups: groups(newest).cloned().collect(),
         ..Plan::default()
     };
     for other in arenas.others() {
@@ -145,7 +148,7 @@ fn make_plan(
 /// The index of the snapshot's policy for an agent with this observation size and this action size, or why there is
 /// none.
 fn policy_of(snapshot: &PolicySnapshot, agent: &OtherAgent, sizes: [usize; 2]) -> Result<usize, String> {
-    let groups = || snapshot.policies().iter().map(|policy| policy.group()).enumerate();
+    let groups = || groups(Some(snapshot)).enumerate();
     let of_behavior = || groups().filter(|(_, group)| group.agent.behavior == agent.behavior);
     // If each slot has its own policy, that of the agent's slot; otherwise the first one of the behavior.
     let found =

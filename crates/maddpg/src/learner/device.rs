@@ -5,6 +5,8 @@ mod timing;
 
 use std::{fmt, str::FromStr};
 
+#[cfg(feature = "gpu")]
+use self::gpu::fastest;
 use super::LearnerConfig;
 use crate::policy::ArenaSpec;
 
@@ -76,12 +78,8 @@ impl DeviceChoice {
     /// If a GPU is named that the build or the machine does not have.
     pub fn open(self, config: &LearnerConfig, spec: &ArenaSpec) -> Result<Device, DeviceError> {
         match self {
-            #[cfg(feature = "gpu")]
-            Self::Auto => Ok(gpu::fastest(config, spec)),
-            named => {
-                let _ = (config, spec);
-                named.open_by_name()
-            }
+            Self::Auto => Ok(fastest(config, spec)),
+            named => named.open_by_name(),
         }
     }
 
@@ -102,6 +100,12 @@ impl DeviceChoice {
             gpu => Err(DeviceError::NotBuilt(gpu)),
         }
     }
+}
+
+/// A build without a GPU has nothing to compare.
+#[cfg(not(feature = "gpu"))]
+fn fastest(_: &LearnerConfig, _: &ArenaSpec) -> Device {
+    Device::cpu()
 }
 
 impl fmt::Display for DeviceChoice {
