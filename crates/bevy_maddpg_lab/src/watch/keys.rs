@@ -21,6 +21,11 @@ pub struct CameraViews {
 }
 
 impl CameraViews {
+    /// The views with these names. `current` is limited to the last one.
+    pub fn new(names: &[&'static str], current: usize) -> Self {
+        Self { names: names.to_vec(), current: current.min(names.len().saturating_sub(1)) }
+    }
+
     /// Name of the current view; empty if there is none.
     pub fn name(&self) -> &'static str {
         self.names.get(self.current).copied().unwrap_or_default()
@@ -122,7 +127,7 @@ mod tests {
 
     #[test]
     fn views_come_round() {
-        let mut views = CameraViews { names: vec!["front", "top"], current: 0 };
+        let mut views = CameraViews::new(&["front", "top"], 0);
         views.advance();
         assert_eq!(views.name(), "top");
         views.advance();

@@ -36,10 +36,8 @@ pub struct ParticleScenePlugin {
 
 impl Plugin for ParticleScenePlugin {
     fn build(&self, app: &mut App) {
-        let views =
-            CameraViews { names: camera::VIEWS.to_vec(), current: self.view.min(camera::VIEWS.len() - 1) };
         let human = self.human;
-        app.insert_resource(views)
+        app.insert_resource(CameraViews::new(&camera::VIEWS, self.view))
             .add_plugins((
                 StagePlugin { light: Vec3::new(-3.0, 8.0, 4.0), air: [20.0, 90.0] },
                 paint::plugin,

@@ -28,10 +28,8 @@ pub struct TennisScenePlugin {
 
 impl Plugin for TennisScenePlugin {
     fn build(&self, app: &mut App) {
-        let views =
-            CameraViews { names: camera::VIEWS.to_vec(), current: self.view.min(camera::VIEWS.len() - 1) };
         let human = self.human;
-        app.insert_resource(views)
+        app.insert_resource(CameraViews::new(&camera::VIEWS, self.view))
             .add_plugins((scenery::plugin, camera::plugin, trail::plugin, score_board::plugin))
             .add_systems(Update, find_front_court.run_if(not(resource_exists::<FrontCourt>)))
             .add_systems(
