@@ -183,7 +183,7 @@ fn crowd() -> App {
     let slots = behaviors
         .map(|behavior| AgentSpec { behavior: behavior.into(), observation_size: 24, action_size: 2 })
         .into();
-    let policies = ArenaSpec { slots }.groups(true).expect("three behaviors").into_iter().map(|group| {
+    let policies = ArenaSpec::new(slots).groups(true).expect("three behaviors").into_iter().map(|group| {
         let shape = NetworkShape::new(24, &[64, 64], 2, false);
         let network = Network { parameters: shape.initialize(0.1, &mut random), shape };
         Policy::new(group, Normalizer::identity(24), network).expect("sizes that fit")

@@ -10,7 +10,7 @@ use bevy_maddpg::{
     learner::{Device, DeviceChoice, Learner, LearnerConfig, Preset},
     policy::{AgentSpec, ArenaSpec},
     random::stream,
-    transition::TransitionBlock,
+    transition::{SlotState, TransitionBlock},
 };
 use bevy_maddpg_lab::{catalog::Tennis, game::Game};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -25,7 +25,8 @@ fn filled(config: LearnerConfig, spec: ArenaSpec, device: &Device) -> Learner {
         actions: draw(rows * spec.joint_action_size()),
         rewards: draw(rows * spec.agents()),
         next_observations: draw(rows * spec.joint_observation_size()),
-        terminated: vec![false; rows],
+        discounts: vec![1.0; rows],
+        slots: vec![SlotState::PRESENT; rows * spec.agents()],
     };
     let mut learner = Learner::new(config, spec, device.clone(), 0).expect("a learner");
     learner.remember(&block);
@@ -48,7 +49,7 @@ fn plain(
         policy_average: 1.0,
         ..Preset::Maddpg.config().learner
     };
-    filled(config, ArenaSpec { slots: vec![agent; agents] }, device)
+    filled(config, ArenaSpec::new(vec![agent; agents]), device)
 }
 
 fn updates(criterion: &mut Criterion) {

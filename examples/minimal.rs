@@ -53,7 +53,7 @@ fn is_headless() -> bool {
 fn spawn(mut commands: Commands) {
     for _ in 0..ARENAS {
         let arena = commands.spawn(Arena::with_time_limit(40)).id(); // decisions
-        commands.spawn((Agent::new("drone", 4, 2), InArena::slot(arena, 0), Drone::default()));
+        commands.spawn((Agent::new("drone", 4, 2), InArena::new(arena), Drone::default()));
     }
     commands.spawn(Camera2d);
 }

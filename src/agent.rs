@@ -7,7 +7,7 @@ use bevy::{
     prelude::*,
 };
 
-use crate::policy::PolicySnapshot;
+use crate::policy::{AgentSpec, PolicySnapshot};
 
 /// An entity that observes, acts and is rewarded.
 ///
@@ -21,7 +21,7 @@ use crate::policy::PolicySnapshot;
 /// fn spawn(mut commands: Commands) {
 ///     let arena = commands.spawn(Arena::with_time_limit(200)).id();
 ///     // A guard observes 6 numbers and acts with 2. Its policy sees the last 3 observations.
-///     commands.spawn((Agent::new("guard", 6, 2).with_frames(3), InArena::slot(arena, 0)));
+///     commands.spawn((Agent::new("guard", 6, 2).with_frames(3), InArena::new(arena)));
 /// }
 /// # let mut app = App::new();
 /// # app.add_systems(Startup, spawn).update();
@@ -29,7 +29,7 @@ use crate::policy::PolicySnapshot;
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Eq)]
 #[component(immutable, on_insert = fit_to_agent)]
 #[reflect(Component)]
-#[require(Observation, Action, Reward)]
+#[require(Observation, Action, Reward, Life)]
 pub struct Agent {
     /// Name of its behavior, which determines its policy.
     pub behavior: String,
@@ -40,12 +40,22 @@ pub struct Agent {
     /// How many of the last observations its policy sees at once, oldest first. Those from before the start of the
     /// episode are zeros.
     pub frames: usize,
+    /// Its team. If `None`, all agents of its behavior in the arena are its team. Central critics see the team-mates of an
+    /// agent first; [`LearnerConfig::team_fate`](crate::learner::LearnerConfig::team_fate) lets it share their rewards.
+    pub team: Option<String>,
 }
 
 impl Agent {
     /// An agent that observes `observation_size` numbers and acts with `action_size` numbers.
     pub fn new(behavior: impl Into<String>, observation_size: usize, action_size: usize) -> Self {
-        Self { behavior: behavior.into(), observation_size, action_size, frames: 1 }
+        Self { behavior: behavior.into(), observation_size, action_size, frames: 1, team: None }
+    }
+
+    /// Puts the agent into a team, for games in which several teams share one behavior.
+    #[must_use]
+    pub fn in_team(mut self, team: impl Into<String>) -> Self {
+        self.team = Some(team.into());
+        self
     }
 
     /// Lets the policy see the last `frames` observations at once (frame stacking).
@@ -53,6 +63,17 @@ impl Agent {
     pub fn with_frames(mut self, frames: usize) -> Self {
         self.frames = frames.max(1);
         self
+    }
+}
+
+impl Agent {
+    /// Its behavior and the sizes of what its policy sees and does.
+    pub(crate) fn spec(&self) -> AgentSpec {
+        AgentSpec {
+            behavior: self.behavior.clone(),
+            observation_size: self.observation_size * self.frames,
+            action_size: self.action_size,
+        }
     }
 }
 
@@ -159,8 +180,8 @@ impl Deref for Action {
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
 #[reflect(Component)]
 pub struct Reward {
-    pub(crate) decision: f32,
-    pub(crate) episode: f32,
+    decision: f32,
+    episode: f32,
     /// A number that was refused because it is not finite.
     pub(crate) refused: Option<f32>,
     /// The reward of the last decision, and for how many decisions it has been the same.
@@ -181,6 +202,11 @@ impl Reward {
         }
     }
 
+    /// What was earned since the last decision.
+    pub(crate) fn of_decision(&self) -> f32 {
+        self.decision
+    }
+
     /// Completes the reward of a decision and returns for how many decisions it has been the same.
     pub(crate) fn end_decision(&mut self) -> u32 {
         self.unchanged = if self.decision == self.last { self.unchanged.saturating_add(1) } else { 0 };
@@ -199,6 +225,102 @@ impl Reward {
         self.episode
     }
 }
+
+/// Whether the agent takes part in the episode. The game ends an agent's own part with [`terminate`](Self::terminate) or
+/// [`truncate`](Self::truncate), while the others in its arena play on:
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// #[derive(Component)]
+/// struct Health(f32);
+///
+/// /// A guard without health is out until its arena is reset.
+/// fn die(mut guards: Query<(&Health, &mut Life, &mut Reward), Changed<Health>>) {
+///     for (health, mut life, mut reward) in &mut guards {
+///         if health.0 <= 0.0 && !life.is_over() {
+///             reward.add(-1.0);
+///             life.terminate();
+///         }
+///     }
+/// }
+/// # bevy::ecs::system::assert_is_system(die);
+/// ```
+///
+/// From the next decision on, the agent does nothing, and nothing that happens is learned from as its own. It may also be
+/// despawned: without a call of `terminate` before, the learner takes it as cut off. When the arena is reset, all its
+/// agents take part again. When the parts of all agents of an arena are over, the episode ends by itself.
+#[derive(Component, Reflect, Debug, Clone, Default, PartialEq, Eq)]
+#[reflect(Component)]
+pub struct Life {
+    end: Option<LifeEnd>,
+    /// The first end since the last decision, kept until it is recorded, even if the agent is back by then.
+    unrecorded: Option<LifeEnd>,
+}
+
+/// How an agent's part in an episode ended.
+#[derive(Reflect, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifeEnd {
+    /// By the rules of the game. Nothing follows for the agent, unless its behavior shares the fate of its team.
+    Terminated,
+    /// For a reason that is not part of the game. What would have followed is not known.
+    Truncated,
+}
+
+impl Life {
+    /// Ends the agent's part by the rules of the game: it died, or it reached its goal.
+    pub fn terminate(&mut self) {
+        self.finish(LifeEnd::Terminated);
+    }
+
+    /// Ends the agent's part for a reason that is not part of the game, for example because its player left.
+    pub fn truncate(&mut self) {
+        self.finish(LifeEnd::Truncated);
+    }
+
+    fn finish(&mut self, end: LifeEnd) {
+        if self.end.is_none() {
+            self.end = Some(end);
+            self.unrecorded.get_or_insert(end);
+        }
+    }
+
+    /// Lets the agent take part again, in an episode that is still running.
+    pub fn revive(&mut self) {
+        self.end = None;
+    }
+
+    /// How the agent's part ended, if it did.
+    pub fn end(&self) -> Option<LifeEnd> {
+        self.end
+    }
+
+    /// Whether the agent's part is over.
+    pub fn is_over(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The end since the last decision, if there was one.
+    pub(crate) fn unrecorded(&self) -> Option<LifeEnd> {
+        self.unrecorded
+    }
+
+    pub(crate) fn set_recorded(&mut self) {
+        self.unrecorded = None;
+    }
+
+    /// Starts a new part.
+    pub(crate) fn begin(&mut self) {
+        (self.end, self.unrecorded) = (None, None);
+    }
+}
+
+/// Marks an agent from whose experience its policy does not learn, for example because a script or an old policy always
+/// decides for it. The other agents of its arena still learn, and take what it does as a part of the world.
+#[derive(Component, Reflect, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[reflect(Component)]
+pub struct Untrained;
 
 /// Replaces the policy's actions with these numbers, for example while a person or a script plays: `action_size` finite
 /// numbers, which are clamped to -1 to 1. Remove the component to return the agent to its policy.
@@ -237,6 +359,21 @@ pub struct PolicyOverride(pub Arc<PolicySnapshot>);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_end_of_a_part_is_recorded_even_if_the_agent_is_back() {
+        let mut life = Life::default();
+        life.terminate();
+        life.truncate();
+        assert_eq!(life.end(), Some(LifeEnd::Terminated));
+        life.revive();
+        life.truncate();
+        assert_eq!((life.end(), life.unrecorded()), (Some(LifeEnd::Truncated), Some(LifeEnd::Terminated)));
+        life.set_recorded();
+        assert!(life.is_over() && life.unrecorded().is_none());
+        life.begin();
+        assert_eq!(life, Life::default());
+    }
 
     #[test]
     fn frames_are_stacked_oldest_first_over_zeros() {

@@ -2,26 +2,50 @@
 
 use bevy::{ecs::system::SystemParam, prelude::*};
 
-/// A place where agents play episodes together. Its agents point to it with [`InArena`].
+/// A place where agents play episodes together. Its agents point to it with [`InArena`]. An agent that plays alone may have
+/// the `Arena` on its own entity.
 ///
-/// A world can contain any number of arenas. Those that are trained must have the same agents.
+/// A world can contain any number of arenas, of any number of kinds. Each kind has a learner of its own. Arenas in which
+/// agents of the same behaviors play are of the same kind, however many agents there are; to tell such arenas apart, give
+/// the kinds names with [`of_kind`](Self::of_kind).
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq, Eq)]
 #[require(Episode)]
 #[reflect(Component)]
 pub struct Arena {
     /// Decisions after which an episode is truncated; `None` means never.
     pub time_limit: Option<u32>,
+    /// The name of its kind. If `None`, the sorted names of the agents' behaviors, joined by `+`.
+    pub kind: Option<String>,
+    /// The least number of slots for the agents of these behaviors.
+    pub slots: Vec<(String, usize)>,
 }
 
 impl Arena {
     /// An arena whose episodes are truncated after `decisions` decisions.
     pub fn with_time_limit(decisions: u32) -> Self {
-        Self { time_limit: Some(decisions) }
+        Self { time_limit: Some(decisions), ..Self::default() }
+    }
+
+    /// Gives the arena's kind a name.
+    #[must_use]
+    pub fn of_kind(mut self, kind: impl Into<String>) -> Self {
+        self.kind = Some(kind.into());
+        self
+    }
+
+    /// Reserves slots for `count` agents of this behavior. Needed only if some of them join after the learner has started,
+    /// and no arena of this kind has as many before.
+    #[must_use]
+    pub fn with_slots(mut self, behavior: impl Into<String>, count: usize) -> Self {
+        self.slots.push((behavior.into(), count));
+        self
     }
 }
 
-/// Puts an agent into an arena, at a slot. The slots of an arena are numbered from 0 without gaps. They determine the
-/// order of the agents in joint observations, actions and rewards.
+/// Puts an agent into an arena. It takes a slot, which is its index in joint observations, actions and rewards.
+///
+/// Usually [`new`](Self::new) is enough: the agent takes the first free slot for its behavior. With
+/// [`slot`](Self::slot), the game chooses the slots. They are then numbered from 0 without gaps.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Eq)]
 #[reflect(Component)]
 #[relationship(relationship_target = ArenaAgents)]
@@ -29,14 +53,19 @@ pub struct InArena {
     /// The entity with the [`Arena`].
     #[relationship]
     pub arena: Entity,
-    /// The agent's position in joint vectors.
-    pub slot: usize,
+    /// The agent's slot, if the game chooses it.
+    pub slot: Option<usize>,
 }
 
 impl InArena {
-    /// At this slot of this arena.
+    /// In this arena, at the first free slot for its behavior.
+    pub fn new(arena: Entity) -> Self {
+        Self { arena, slot: None }
+    }
+
+    /// In this arena, at this slot.
     pub fn slot(arena: Entity, slot: usize) -> Self {
-        Self { arena, slot }
+        Self { arena, slot: Some(slot) }
     }
 }
 
@@ -229,7 +258,9 @@ pub struct EpisodeEnded {
     pub arena: Entity,
     /// Its index among the arenas, in the order of their entities.
     pub index: usize,
-    /// Undiscounted return of each agent, by slot.
+    /// The kind of the arena.
+    pub kind: String,
+    /// Undiscounted return of each agent, by slot; 0 for slots in which no agent has played.
     pub returns: Vec<f32>,
     /// Decisions of the episode.
     pub decisions: u32,
@@ -247,6 +278,7 @@ impl EpisodeEnded {
         Self {
             arena,
             index: 0,
+            kind: String::new(),
             returns,
             decisions: 0,
             truncated: false,

@@ -29,7 +29,7 @@
 //! fn spawn(mut commands: Commands) {
 //!     for _ in 0..20 {
 //!         let arena = commands.spawn(Arena::with_time_limit(50)).id(); // decisions
-//!         commands.spawn((Agent::new("walker", 1, 1), InArena::slot(arena, 0), Position::default()));
+//!         commands.spawn((Agent::new("walker", 1, 1), InArena::new(arena), Position::default()));
 //!     }
 //! }
 //!
@@ -70,10 +70,13 @@
 //! In the order in which data flows:
 //!
 //! **Arena and agents.** An [`Arena`](arena::Arena) is an entity. Its agents point to it with
-//! [`InArena`](arena::InArena), each at a slot, which is the agent's index in joint vectors. All an agent needs in
-//! order to act is a policy for its behavior; agents with the same behavior name share a policy. To be trained, an
-//! agent must be in an arena, and all arenas that are trained must have the same agents. One query of a policy serves
-//! all of these arenas, so many arenas cost little more than one.
+//! [`InArena`](arena::InArena), and each takes a slot, which is its index in joint vectors. All an agent needs in order to
+//! act is a policy for its behavior; agents with the same behavior name share a policy. One query of a policy serves all
+//! arenas, so many arenas cost little more than one. Arenas in which the same behaviors play are of one
+//! [`Kind`](rollout::Kind), and each kind has a learner of its own.
+//!
+//! **Coming and going.** Agents can join, leave, die, be despawned, disabled or moved at any time; slots may be empty.
+//! [`Life::terminate`](agent::Life::terminate) ends an agent's own part in an episode.
 //!
 //! **Step and decision.** The agents' step surrounds a step of the game: agents decide before it, and episodes end
 //! after it. By default this is Bevy's fixed step, so the game's systems and its physics can be in any of Bevy's fixed
@@ -120,18 +123,20 @@
 //!
 //! | item | on or in | purpose |
 //! |---|---|---|
-//! | [`Agent`](agent::Agent) | agent | behavior, sizes, frames; requires the next three |
+//! | [`Agent`](agent::Agent) | agent | behavior, sizes, frames, team; requires the next four |
 //! | [`Observation`](agent::Observation), [`Action`](agent::Action), [`Reward`](agent::Reward) | agent | what it senses, does and earns |
+//! | [`Life`](agent::Life) | agent | whether it takes part in the episode |
+//! | [`Untrained`](agent::Untrained) | agent | its policy does not learn from it |
 //! | [`ActionOverride`](agent::ActionOverride) | agent | a person or a script decides instead of the policy |
 //! | [`PolicyOverride`](agent::PolicyOverride) | agent | a policy other than the newest one of its behavior decides |
-//! | [`InArena`](arena::InArena) | agent | its arena and slot |
+//! | [`InArena`](arena::InArena) | agent | its arena |
 //! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; the state of the episode |
 //! | [`Measures`](arena::Measures) | arena | what the game measures in addition to rewards |
 //! | [`ArenasToReset`](arena::ArenasToReset) | system parameter | the arenas that the game must set up |
 //! | [`ActingPolicy`](rollout::ActingPolicy) | resource | the policies in use |
 //! | [`Exploration`](rollout::Exploration) | resource | the exploration noise, on or off |
 //! | [`Problems`](problems::Problems) | resource | problems with the setup, each reported once |
-//! | [`Training`](training::Training) | resource | the running learner: checkpoints, failures |
+//! | [`Training`](training::Training) | resource | the running learners: checkpoints, failures |
 //! | [`EpisodeEnded`](arena::EpisodeEnded) | message, and event on the arena | an episode has ended |
 //! | [`LearnerReport`](training::LearnerReport) | message | losses, Q values and more, every 100 updates |
 //! | [`diagnostics`] | Bevy diagnostics | decisions per second, updates per second, waits, dropped transitions |

@@ -1,7 +1,7 @@
 //! What most games need.
 
 pub use crate::{
-    agent::{Action, ActionOverride, Agent, Observation, PolicyOverride, Reward},
+    agent::{Action, ActionOverride, Agent, Life, Observation, PolicyOverride, Reward, Untrained},
     arena::{Arena, ArenaAgents, ArenasToReset, Episode, EpisodeEnded, EpisodeStatus, InArena, Measures},
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,

@@ -21,16 +21,19 @@ mod decide;
 mod departed;
 mod episodes;
 mod experience;
+mod kind;
 mod others;
+mod plan;
 mod policy;
 mod schedule;
 
-pub use arenas::{ArenaEntry, Arenas, RolloutError};
+pub use arenas::{ArenaEntry, Arenas};
 pub use clock::RolloutClock;
 #[cfg(feature = "learner")]
 pub(crate) use clock::decision_is_due;
 pub use decide::Exploration;
 pub use experience::Experience;
+pub use kind::Kind;
 pub use policy::ActingPolicy;
 pub(crate) use schedule::DecideSystems;
 pub use schedule::{AgentSystems, Observe, Reset, StepEnd, StepStart, StepTiming};
@@ -40,10 +43,8 @@ use bevy::{
     prelude::*,
 };
 
-use self::departed::Departed;
-
 use crate::{
-    agent::{Action, ActionOverride, Agent, Observation, Reward},
+    agent::{Action, ActionOverride, Agent, Life, Observation, Reward, Untrained},
     arena::{Arena, ArenaAgents, Episode, EpisodeEnded, InArena, Measures},
     exploration::{ExplorationConfig, Noise},
     problems::Problems,
@@ -88,7 +89,7 @@ impl Plugin for RolloutPlugin {
             .insert_resource(RolloutClock::new(self.decision_period))
             .insert_resource(Exploration::new(self.exploration.clone(), self.seed))
             .init_resource::<Arenas>()
-            .init_resource::<Departed>()
+            .init_resource::<plan::Plan>()
             .init_resource::<Experience>()
             .insert_resource(Problems::new(self.strict))
             .init_resource::<ActingPolicy>()
@@ -96,10 +97,12 @@ impl Plugin for RolloutPlugin {
                 StepStart,
                 (
                     (
+                        // The first call may give agents an arena of their own, which the second one finds.
+                        arenas::collect,
                         arenas::collect,
                         // Episodes that ended after the last `StepEnd`, for example in `Update` or in an observer.
+                        episodes::end_without_agents,
                         finish_episodes(),
-                        arenas::start_with_zeros,
                         episodes::reset.run_if(episodes::any_needs_reset),
                     )
                         .chain()
@@ -109,7 +112,7 @@ impl Plugin for RolloutPlugin {
                         .in_set(DecideSystems::Record)
                         .run_if(clock::decision_is_due),
                     policy::swap.in_set(DecideSystems::Swap).run_if(clock::decision_is_due),
-                    (others::decide_others, decide::decide)
+                    (plan::make, others::decide_others, decide::decide)
                         .chain()
                         .in_set(DecideSystems::Decide)
                         .run_if(clock::decision_is_due),
@@ -117,11 +120,18 @@ impl Plugin for RolloutPlugin {
             )
             .add_systems(
                 StepEnd,
-                (arenas::collect, episodes::apply_time_limits, finish_episodes(), clock::advance)
+                (
+                    arenas::collect,
+                    episodes::end_without_agents,
+                    episodes::apply_time_limits,
+                    finish_episodes(),
+                    clock::advance,
+                )
                     .chain()
                     .in_set(AgentSystems::End),
             );
         arenas::watch(app);
+        departed::watch(app);
     }
 }
 
@@ -136,6 +146,8 @@ fn register_types(app: &mut App) {
         .register_type::<Observation>()
         .register_type::<Action>()
         .register_type::<Reward>()
+        .register_type::<Life>()
+        .register_type::<Untrained>()
         .register_type::<ActionOverride>()
         .register_type::<InArena>()
         .register_type::<Arena>()

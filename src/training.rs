@@ -4,7 +4,8 @@ mod few_arenas;
 mod wait;
 
 use std::{
-    path::PathBuf,
+    collections::BTreeMap,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -13,13 +14,16 @@ use bevy::prelude::*;
 use self::wait::WaitTimes;
 
 use crate::{
-    learner::{DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace, TrainingConfig},
+    exploration::ExplorationConfig,
+    learner::{
+        Cores, DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace, TrainingConfig,
+    },
     plugin::{MaddpgPlugins, PolicySource},
-    policy::{ArenaSpec, LatestPolicy},
+    policy::LatestPolicy,
     problems::Problems,
     rollout::{
-        ActingPolicy, Arenas, DecideSystems, Experience, Exploration, RolloutClock, RolloutPlugin, StepStart,
-        decision_is_due,
+        ActingPolicy, Arenas, DecideSystems, Experience, Exploration, Kind, RolloutClock, RolloutPlugin,
+        StepStart, decision_is_due,
     },
     transition::TransitionBlock,
 };
@@ -46,19 +50,22 @@ impl MaddpgPlugins {
     }
 }
 
-/// Starts a learner as soon as there are arenas, sends it the agents' experience, and makes the agents use its newest
-/// policies. Needs [`RolloutPlugin`], which must be added first.
+/// Starts a learner for each kind of arenas as soon as there are any, sends it the agents' experience, and makes the agents
+/// use its newest policies. Needs [`RolloutPlugin`], which must be added first.
 #[derive(Debug, Clone, Default)]
 pub struct TrainingPlugin {
-    /// The learner's settings.
+    /// The settings of all learners except those in `kinds`.
     pub config: LearnerConfig,
+    /// The settings of the learners of some kinds of arenas, by the kinds' names. Default: none.
+    pub kinds: BTreeMap<String, LearnerConfig>,
     /// How the game and the learner stay in step. Default: the game never waits.
     pub pace: Pace,
     /// The device that the learner computes on. Default: the faster of GPU and CPU.
     pub device: DeviceChoice,
     /// Seed of the weights and the sampling. Default: 0.
     pub seed: u64,
-    /// A checkpoint to continue from, with its settings and seed. Default: none.
+    /// A checkpoint to continue from, with its settings and seed. Default: none. If there are several kinds of arenas, the
+    /// learner of each takes the file that [`kind_path`] names.
     pub resume: Option<PathBuf>,
     /// Whether the default settings stay as they are with fewer than 8 arenas. Default: false. A game with few arenas
     /// collects little experience per second, so default settings are replaced by ones with earlier and more updates; the
@@ -71,11 +78,10 @@ impl Plugin for TrainingPlugin {
         app.world_mut().get_resource_or_init::<Arenas>().has_learner = true;
         app.insert_resource(Training {
             plugin: self.clone(),
-            thread: None,
-            spare: TransitionBlock::default(),
+            cores: Cores::all_but_one(),
+            learners: Vec::new(),
             wait_start: None,
             waits: WaitTimes::default(),
-            start_failure: None,
         })
         .add_message::<LearnerReport>()
         .add_systems(
@@ -89,11 +95,26 @@ impl Plugin for TrainingPlugin {
     }
 }
 
-/// A report from the learner, sent every 100 updates: losses, Q values, saturation and more.
-#[derive(Message, Debug, Clone, PartialEq)]
-pub struct LearnerReport(pub LearnerRecord);
+/// A report from a learner, sent every 100 updates: losses, Q values, saturation and more.
+#[derive(Message, Debug, Clone, Default, PartialEq)]
+pub struct LearnerReport {
+    /// The kind of arenas that it learns from.
+    pub kind: String,
+    /// What it measured.
+    pub record: LearnerRecord,
+}
 
-/// The running learner. It starts as soon as there is an arena to train.
+/// The file of one of several kinds of arenas: the kind's name comes before the extension. `run/guard.safetensors` becomes
+/// `run/guard.hunter+prey.safetensors`.
+pub fn kind_path(path: &Path, kind: &str) -> PathBuf {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
+    path.with_extension(match extension {
+        Some(extension) => format!("{kind}.{extension}"),
+        None => kind.to_owned(),
+    })
+}
+
+/// The running learners, one for each kind of arenas. Each starts as soon as there is an arena of its kind.
 ///
 /// ```no_run
 /// use bevy::prelude::*;
@@ -115,58 +136,131 @@ pub struct LearnerReport(pub LearnerRecord);
 #[derive(Resource, Debug)]
 pub struct Training {
     plugin: TrainingPlugin,
-    thread: Option<LearnerThread>,
-    spare: TransitionBlock,
+    cores: Cores,
+    /// By kind, as in [`Arenas::kinds`].
+    learners: Vec<KindLearner>,
     wait_start: Option<Instant>,
     waits: WaitTimes,
+}
+
+/// The learner of one kind of arenas.
+#[derive(Debug)]
+struct KindLearner {
+    kind: String,
+    thread: Option<LearnerThread>,
+    spare: TransitionBlock,
     /// Why the learner did not start.
     start_failure: Option<String>,
 }
 
 impl Training {
-    /// The newest policy, shared with the learner; `None` before the first arena.
+    fn threads(&self) -> impl Iterator<Item = &LearnerThread> {
+        self.learners.iter().filter_map(|learner| learner.thread.as_ref())
+    }
+
+    /// The kinds of arenas that have a learner, in the order in which they started.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.learners.iter().map(|learner| learner.kind.as_str())
+    }
+
+    /// The newest policy of the first learner, shared with it; `None` before the first arena.
     pub fn latest_policy(&self) -> Option<&LatestPolicy> {
-        self.thread.as_ref().map(LearnerThread::latest_policy)
+        self.threads().next().map(LearnerThread::latest_policy)
     }
 
-    /// Updates done so far.
+    /// Updates of all learners so far.
     pub fn updates(&self) -> u64 {
-        self.thread.as_ref().map_or(0, LearnerThread::updates)
+        self.threads().map(LearnerThread::updates).sum()
     }
 
-    /// Joint transitions dropped because the learner was busy.
+    /// Joint transitions dropped because a learner was busy.
     pub fn dropped(&self) -> u64 {
-        self.thread.as_ref().map_or(0, LearnerThread::dropped)
+        self.threads().map(LearnerThread::dropped).sum()
     }
 
-    /// A percentile of the time that the game spends on the learner at a decision, over the last 4,096 decisions:
+    /// A percentile of the time that the game spends on the learners at a decision, over the last 4,096 decisions:
     /// waiting, taking the newest policy and sending transitions. `share` is from 0 to 1; 0.99 is the 99th percentile.
     /// `None` before the first decision.
     pub fn wait_percentile(&self, share: f32) -> Option<Duration> {
         self.waits.percentile(share)
     }
 
-    /// Why the learner stopped, if it did. The game goes on with the last good policy.
+    /// Why a learner stopped, if one did. The game goes on with the last good policy.
     pub fn failure(&self) -> Option<String> {
-        self.start_failure.clone().or_else(|| self.thread.as_ref().and_then(LearnerThread::failure))
+        self.learners.iter().find_map(KindLearner::failure)
     }
 
-    /// Asks the learner to write a checkpoint to `path`, with the replay buffer if `with_replay`. The game does not
-    /// wait.
+    /// Asks the learners to write a checkpoint, with the replay buffer if `with_replay`. The game does not wait. The only
+    /// learner writes to `path`; several write to the files that [`kind_path`] names.
     pub fn checkpoint(&self, path: PathBuf, with_replay: bool) {
-        if let Some(thread) = &self.thread {
-            thread.checkpoint(path, with_replay);
+        for learner in &self.learners {
+            let path = if self.learners.len() == 1 { path.clone() } else { kind_path(&path, &learner.kind) };
+            if let Some(thread) = &learner.thread {
+                thread.checkpoint(path, with_replay);
+            }
         }
     }
 
-    /// Stops the learner once it has processed everything that was sent, and returns it. `None` if there is none, or if
-    /// its thread panicked.
+    /// Stops the learner that started first, once it has processed everything that was sent, and returns it. `None` if
+    /// there is none, or if its thread panicked.
     pub fn stop(&mut self) -> Option<Learner> {
-        self.thread.take().and_then(LearnerThread::join)
+        self.learners.first_mut()?.thread.take().and_then(LearnerThread::join)
+    }
+
+    /// As [`stop`](Self::stop), for the learner of this kind of arenas.
+    pub fn stop_kind(&mut self, kind: &str) -> Option<Learner> {
+        let learner = self.learners.iter_mut().find(|learner| learner.kind == kind)?;
+        learner.thread.take().and_then(LearnerThread::join)
     }
 }
 
-/// Starts the learner when there are arenas to train.
+impl KindLearner {
+    fn failure(&self) -> Option<String> {
+        self.start_failure.clone().or_else(|| self.thread.as_ref().and_then(LearnerThread::failure))
+    }
+}
+
+impl TrainingPlugin {
+    /// The settings for a kind of arenas, adapted to their number.
+    fn settings(&self, kind: &Kind, exploration: &mut ExplorationConfig) -> LearnerConfig {
+        let mut config = self.kinds.get(kind.name()).unwrap_or(&self.config).clone();
+        let arenas = kind.arenas();
+        let may_adapt = self.resume.is_none() && !self.keep_defaults;
+        if may_adapt && few_arenas::adapt(&mut config, exploration, arenas) {
+            log::info!(
+                "{arenas} arenas of the kind `{}` are few, so the default settings were replaced: learning_starts {}, \
+                 updates_per_decision {}, random_decisions {}",
+                kind.name(),
+                config.learning_starts,
+                config.updates_per_decision,
+                exploration.random_decisions
+            );
+        }
+        config
+    }
+
+    /// Starts a learner. Also returns how many joint transitions it has received in earlier runs.
+    fn open(
+        &self,
+        kind: &Kind,
+        config: LearnerConfig,
+        cores: &Cores,
+    ) -> std::result::Result<(LearnerThread, u64), BevyError> {
+        config.check()?;
+        let device = self.device.open(&config, kind.spec())?;
+        let learner = match &self.resume {
+            Some(path) => {
+                let own = kind_path(path, kind.name());
+                Learner::load(if own.exists() { &own } else { path }, kind.spec(), device)?
+            }
+            None => Learner::new(config, kind.spec().clone(), device, self.seed)?,
+        };
+        let transitions = learner.transitions();
+        Ok((LearnerThread::spawn_on(learner, self.pace, cores)?, transitions))
+    }
+}
+
+/// Starts a learner for each new kind of arenas.
 fn start(
     mut training: ResMut<Training>,
     mut acting: ResMut<ActingPolicy>,
@@ -174,68 +268,58 @@ fn start(
     mut exploration: ResMut<Exploration>,
     mut clock: ResMut<RolloutClock>,
     mut arenas: ResMut<Arenas>,
-    mut started: Local<bool>,
 ) {
-    let rows = if *started { 0 } else { arenas.row_count() };
-    if rows == 0 {
-        return;
-    }
-    *started = true;
-    let TrainingPlugin { config, resume, keep_defaults, .. } = &mut training.plugin;
-    if resume.is_none() && !*keep_defaults && few_arenas::adapt(config, &mut exploration.config, rows) {
-        log::info!(
-            "{rows} arenas are few, so the default settings were replaced: learning_starts {}, updates_per_decision {}, \
-             random_decisions {}",
-            config.learning_starts,
-            config.updates_per_decision,
-            exploration.config.random_decisions
-        );
-    }
-    match open(&training.plugin, arenas.spec()) {
-        Ok((thread, transitions)) => {
-            clock.decisions = transitions;
-            acting.follow(thread.latest_policy().clone());
-            experience.recording = true;
-            arenas.is_fixed = true;
-            training.thread = Some(thread);
+    // The kinds with a learner come first, in the order in which the learners started.
+    for index in training.learners.len()..arenas.kinds().len() {
+        let kind = &mut arenas.kinds[index];
+        if kind.arenas() == 0 {
+            return;
         }
-        Err(error) => training.start_failure = Some(format!("the learner cannot start: {error}")),
+        let config = training.plugin.settings(kind, &mut exploration.config);
+        experience.team_fate.extend(config.team_fate.iter().cloned());
+        let mut learner = KindLearner {
+            kind: kind.name().into(),
+            thread: None,
+            spare: TransitionBlock::default(),
+            start_failure: None,
+        };
+        match training.plugin.open(kind, config, &training.cores) {
+            Ok((thread, transitions)) => {
+                kind.decisions = transitions;
+                clock.decisions += transitions;
+                acting.learn(kind.name(), thread.latest_policy().clone());
+                experience.record(index);
+                learner.thread = Some(thread);
+            }
+            Err(error) => learner.start_failure = Some(format!("the learner cannot start: {error}")),
+        }
+        kind.is_fixed = true;
+        training.learners.push(learner);
     }
 }
 
-/// Starts a learner for these agents. Also returns how many joint transitions it has received in earlier runs.
-fn open(plugin: &TrainingPlugin, spec: &ArenaSpec) -> std::result::Result<(LearnerThread, u64), BevyError> {
-    let TrainingPlugin { config, pace, device, seed, resume, .. } = plugin.clone();
-    config.check()?;
-    let device = device.open(&config, spec)?;
-    let learner = match resume {
-        Some(path) => Learner::load(&path, spec, device)?,
-        None => Learner::new(config, spec.clone(), device, seed)?,
-    };
-    let transitions = learner.transitions();
-    Ok((LearnerThread::spawn(learner, pace)?, transitions))
-}
-
-/// In lockstep, waits for the learner. Also starts to measure the time that the game spends on it.
+/// In lockstep, waits for the learners. Also starts to measure the time that the game spends on them.
 fn synchronize(mut training: ResMut<Training>) {
     training.wait_start = Some(Instant::now());
-    if let Some(thread) = &mut training.thread {
+    for thread in training.learners.iter_mut().filter_map(|learner| learner.thread.as_mut()) {
         thread.synchronize();
     }
 }
 
-/// Sends the transitions since the last decision to the learner.
+/// Sends the transitions since the last decision to the learners.
 fn hand_over(mut training: ResMut<Training>, mut experience: ResMut<Experience>) {
     let training = &mut *training;
-    let Some(thread) = &mut training.thread else {
-        return;
-    };
-    if experience.completed().is_empty() {
-        return;
+    let mut has_sent = false;
+    for (kind, learner) in training.learners.iter_mut().enumerate() {
+        let Some(thread) = &mut learner.thread else { continue };
+        if experience.completed(kind).is_none_or(TransitionBlock::is_empty) {
+            continue;
+        }
+        let block = experience.exchange(kind, std::mem::take(&mut learner.spare));
+        learner.spare = thread.send(block);
+        has_sent = true;
     }
-    let block = experience.exchange(std::mem::take(&mut training.spare));
-    training.spare = thread.send(block);
-    if let Some(start) = training.wait_start.take() {
+    if let Some(start) = training.wait_start.take_if(|_| has_sent) {
         training.waits.push(start.elapsed());
     }
 }
@@ -244,7 +328,7 @@ fn report(
     training: Res<Training>,
     mut reports: MessageWriter<LearnerReport>,
     mut problems: ResMut<Problems>,
-    mut told: Local<bool>,
+    mut told: Local<Vec<String>>,
     mut last: Local<Option<Instant>>,
 ) {
     // No reader needs reports more often.
@@ -252,20 +336,38 @@ fn report(
         return;
     }
     *last = Some(Instant::now());
-    if let Some(thread) = &training.thread {
-        reports.write_batch(thread.records().map(LearnerReport));
-        if thread.dropped() > 0 {
-            problems.tell("dropped", "", || {
-                format!(
-                    "the learner cannot keep up: {} joint transitions have been dropped so far; lower \
-                     `updates_per_decision`, use fewer arenas or smaller networks, or choose `Pace::Balanced`",
-                    thread.dropped()
-                )
-            });
+    for learner in &training.learners {
+        let kind = &learner.kind;
+        if let Some(thread) = &learner.thread {
+            reports.write_batch(thread.records().map(|record| LearnerReport { kind: kind.clone(), record }));
+            if thread.dropped() > 0 {
+                problems.tell("dropped", kind, || {
+                    format!(
+                        "the learner cannot keep up: {} joint transitions have been dropped so far; lower \
+                         `updates_per_decision`, use fewer arenas or smaller networks, or choose `Pace::Balanced`",
+                        thread.dropped()
+                    )
+                });
+            }
+        }
+        if let Some(failure) = learner.failure().filter(|_| !told.contains(kind)) {
+            told.push(kind.clone());
+            crate::problems::warn(&failure);
         }
     }
-    if let Some(failure) = training.failure().filter(|_| !*told) {
-        *told = true;
-        crate::problems::warn(&failure);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_files_of_its_own() {
+        let of = |path: &str| kind_path(Path::new(path), "a+b");
+        assert_eq!(
+            of("run.1/guard.checkpoint.safetensors"),
+            Path::new("run.1/guard.checkpoint.a+b.safetensors")
+        );
+        assert_eq!(of("guard"), Path::new("guard.a+b"));
     }
 }

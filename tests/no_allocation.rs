@@ -18,7 +18,7 @@ use bevy_maddpg::{
     plugin::MaddpgPlugins,
     policy::{AgentSpec, ArenaSpec},
     rollout::{Observe, RolloutClock},
-    transition::TransitionBlock,
+    transition::{SlotState, TransitionBlock},
 };
 
 /// The system allocator, with an allocation counter per thread.
@@ -97,14 +97,15 @@ fn learner_updates_do_not_allocate() {
         observation_size,
         action_size: 2,
     };
-    let spec = ArenaSpec { slots: vec![agent("runner", 7), agent("chaser", 5), agent("runner", 7)] };
+    let spec = ArenaSpec::new(vec![agent("runner", 7), agent("chaser", 5), agent("runner", 7)]);
     let rows = 300;
     let block = TransitionBlock {
         observations: vec![0.5; rows * spec.joint_observation_size()],
         actions: vec![0.1; rows * spec.joint_action_size()],
         rewards: vec![1.0; rows * spec.agents()],
         next_observations: vec![0.4; rows * spec.joint_observation_size()],
-        terminated: vec![false; rows],
+        discounts: vec![1.0; rows],
+        slots: vec![SlotState::PRESENT; rows * spec.agents()],
     };
     for preset in Preset::ALL {
         let mut learner =

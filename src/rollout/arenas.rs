@@ -1,30 +1,29 @@
-use bevy::{ecs::entity_disabling::Disabled, prelude::*};
+use bevy::{
+    ecs::{entity::EntityHashMap, entity_disabling::Disabled},
+    prelude::*,
+};
 
 use super::{
-    ActingPolicy, Experience, Exploration,
-    departed::{self, Departed},
+    Experience, Exploration, Kind,
+    departed::Departed,
+    kind::{Candidate, Cast, spec_of},
 };
 use crate::{
-    agent::{Agent, Observation, PolicyOverride, Reward},
-    arena::{Arena, ArenaAgents, Episode, EpisodeStatus, InArena},
-    policy::{AgentSpec, ArenaSpec, PolicySnapshot},
+    agent::{Agent, Life, Observation, PolicyOverride, Reward, Untrained},
+    arena::{Arena, ArenaAgents, Episode, InArena},
     problems::Problems,
 };
 
-/// All arenas, in the order of their entities, and the agents that no trained arena decides for.
+/// All arenas, in the order of their entities, their kinds, and the agents that play outside of them.
 #[derive(Resource, Debug, Default)]
 pub struct Arenas {
     entries: Vec<ArenaEntry>,
+    pub(crate) kinds: Vec<Kind>,
     others: Vec<OtherAgent>,
-    spec: ArenaSpec,
     /// Whether there is, or will be, a learner.
     pub(crate) has_learner: bool,
-    /// Whether the learner has started with `spec`, which can then no longer change.
-    pub(crate) is_fixed: bool,
     /// Whether arenas or agents have changed since the last call of [`collect`].
     stale: bool,
-    /// [`ActingPolicy::swaps`] at that call.
-    swaps: u64,
     /// Counts the calls of [`collect`] that changed something.
     pub(super) generation: u64,
 }
@@ -35,35 +34,26 @@ pub struct Arenas {
 pub struct ArenaEntry {
     /// The entity with the [`Arena`].
     pub arena: Entity,
-    /// The agents, by slot.
-    pub agents: Vec<Entity>,
-    /// The arena's row in [`Experience`], if it is complete and its agents are those of [`Arenas::spec`].
-    pub(super) row: Option<usize>,
+    /// The agents, by slot of the arena's kind. `None` where there is none.
+    pub agents: Vec<Option<Entity>>,
+    /// The kind, as an index into [`Arenas::kinds`], and the arena's row among the arenas of that kind. `None` for an arena
+    /// that has never had agents.
+    pub(super) place: Option<Place>,
 }
 
-/// An agent outside of the trained arenas, or one with a [`PolicyOverride`].
+/// Where an arena is in [`Experience`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) kind: usize,
+    pub(super) row: usize,
+}
+
+/// An agent without a slot in an arena, or one with a [`PolicyOverride`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OtherAgent {
     pub(super) entity: Entity,
     pub(super) behavior: String,
     pub(super) slot: usize,
-}
-
-/// A policy that does not fit the arenas.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RolloutError {
-    /// The policy was trained for other agents.
-    #[error(
-        "the policy was trained for the agents {policy}; but the arenas have {arenas}; behaviors and sizes must be the \
-         same, slot by slot"
-    )]
-    OtherAgents {
-        /// The agents that the policy was trained for.
-        policy: ArenaSpec,
-        /// The agents of the arenas.
-        arenas: ArenaSpec,
-    },
 }
 
 impl Arenas {
@@ -82,23 +72,30 @@ impl Arenas {
         self.entries.is_empty()
     }
 
-    /// The agents that are trained, by slot: those of the arenas with a row.
-    pub fn spec(&self) -> &ArenaSpec {
-        &self.spec
-    }
-
-    /// The arenas with the agents that are trained.
-    pub(super) fn rows(&self) -> impl Iterator<Item = &ArenaEntry> {
-        self.entries.iter().filter(|entry| entry.row.is_some())
-    }
-
-    /// How many arenas have a row.
-    pub(crate) fn row_count(&self) -> usize {
-        self.rows().count()
+    /// The kinds of the arenas. Each has a learner of its own.
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
     }
 
     pub(super) fn others(&self) -> &[OtherAgent] {
         &self.others
+    }
+
+    /// The arenas of a kind, by row.
+    pub(super) fn of_kind(&self, kind: usize) -> impl Iterator<Item = &ArenaEntry> {
+        self.kinds[kind].rows.iter().map(|index| &self.entries[*index])
+    }
+
+    fn entry(&self, arena: Entity) -> Option<&ArenaEntry> {
+        let index = self.entries.binary_search_by_key(&arena, |entry| entry.arena).ok()?;
+        Some(&self.entries[index])
+    }
+}
+
+impl ArenaEntry {
+    /// The agents that are there.
+    pub(super) fn present(&self) -> impl Iterator<Item = Entity> {
+        self.agents.iter().copied().flatten()
     }
 }
 
@@ -109,7 +106,6 @@ pub(super) fn watch(app: &mut App) {
     watch_component::<InArena>(app);
     watch_component::<Arena>(app);
     watch_component::<Disabled>(app);
-    app.add_observer(departed::remember);
     app.world_mut().resource_mut::<Arenas>().stale = true;
 }
 
@@ -118,221 +114,241 @@ fn watch_component<C: Component>(app: &mut App) {
         .add_observer(|_: On<Remove, C>, mut arenas: ResMut<Arenas>| arenas.stale = true);
 }
 
-/// An arena with its agents by slot, and whether each slot from 0 up is taken once.
-struct Members<'a> {
-    arena: Entity,
-    episode: &'a Episode,
-    agents: Vec<(usize, Entity, &'a Agent)>,
-    spec: ArenaSpec,
-    is_complete: bool,
-}
-
-/// What [`collect`] reads of each agent.
-type AgentData = (Entity, &'static Agent, Option<&'static InArena>, Has<PolicyOverride>);
+/// What [`collect`] reads of each arena and of each agent.
+type ArenaData = (Entity, &'static Arena, Option<&'static ArenaAgents>, Option<&'static Agent>, Has<InArena>);
+type AgentData =
+    (Entity, &'static Agent, Option<&'static InArena>, Has<Arena>, Has<PolicyOverride>, Has<Untrained>);
 
 /// Rebuilds the list of arenas if arenas or agents have changed.
 #[expect(clippy::too_many_arguments, reason = "a system asks for what it reads and writes")]
 pub(super) fn collect(
+    mut commands: Commands,
     mut arenas: ResMut<Arenas>,
     mut experience: ResMut<Experience>,
     mut exploration: ResMut<Exploration>,
     mut departed: ResMut<Departed>,
     mut problems: ResMut<Problems>,
-    acting: Res<ActingPolicy>,
-    found: Query<(Entity, Option<&ArenaAgents>, &Episode), With<Arena>>,
+    found: Query<ArenaData, With<Episode>>,
     agents: Query<AgentData>,
-    observed: Query<(&Observation, &Reward)>,
+    mut states: Query<(&mut Observation, &mut Reward, &mut Life)>,
 ) {
-    let policy = acting.snapshot().map(|snapshot| snapshot.spec());
-    let is_other_policy = !arenas.is_fixed
-        && arenas.swaps != acting.swaps()
-        && policy.is_some_and(|policy| *policy != arenas.spec);
-    if !arenas.stale && !is_other_policy {
+    if !arenas.stale {
         return;
     }
-    let mut members: Vec<Members> =
-        found.iter().map(|(arena, members, episode)| members_of(arena, members, episode, &agents)).collect();
-    members.sort_unstable_by_key(|members| members.arena);
-    let spec = match arenas.is_fixed {
-        true => arenas.spec.clone(),
-        false => choose_spec(&members, policy, &mut problems),
-    };
-    let problems = arenas.has_learner.then_some(&mut *problems);
-    let (entries, others) = sort_agents(&members, &spec, &agents, problems);
+    let mut casts: Vec<Cast> = found
+        .iter()
+        .filter(|(.., agent, is_placed)| agent.is_none() || !is_placed)
+        .map(|(entity, arena, members, agent, _)| cast_of(entity, arena, members, agent, &agents))
+        .collect();
+    casts.sort_unstable_by_key(|cast| cast.arena);
+    let (kinds, entries) = sort_into_kinds(&casts, &arenas, &mut problems);
+    let others = others(&casts, &entries, &kinds, &agents, arenas.has_learner, &mut commands, &mut problems);
 
-    // If the game terminated the episode in the step in which it despawned an agent, the arena's open decision is still
-    // completed. Otherwise it is dropped, because the next observation of that agent is not known.
+    // Those that have left their slot have ended an open decision.
     for old in &arenas.entries {
-        let now =
-            members.binary_search_by_key(&old.arena, |members| members.arena).map(|index| &members[index]);
-        let (Some(row), Ok(now)) = (old.row, now) else { continue };
-        let is_here = |agent: &Entity| now.agents.iter().any(|(_, entity, _)| entity == agent);
-        if now.episode.status() == EpisodeStatus::Terminated && !old.agents.iter().all(is_here) {
-            let last = old.agents.iter().map(|&agent| match observed.get(agent) {
-                Ok((observation, reward)) => (observation.stacked(), reward.decision),
-                Err(_) => departed.get(agent).unwrap_or_default(),
-            });
-            experience.close(row, true, last);
+        let Some(place) = old.place else { continue };
+        let now = entries.binary_search_by_key(&old.arena, |entry| entry.arena).map(|index| &entries[index]);
+        let Ok(now) = now else { continue };
+        let is_same_kind = now.place.is_some_and(|now| kinds[now.kind].name == arenas.kinds[place.kind].name);
+        for (slot, agent) in old.agents.iter().enumerate() {
+            let Some(agent) = agent else { continue };
+            if !is_same_kind || now.agents.get(slot) != Some(&Some(*agent)) {
+                experience.leave(place, slot, departed.get(*agent));
+            }
         }
     }
     departed.clear();
+    // Newcomers start anew.
+    let before: EntityHashMap<Entity> =
+        arenas.entries.iter().flat_map(|entry| entry.present().map(|agent| (agent, entry.arena))).collect();
+    for entry in &entries {
+        for agent in entry.present().filter(|agent| before.get(agent) != Some(&entry.arena)) {
+            if let Ok((mut observation, mut reward, mut life)) = states.get_mut(agent) {
+                observation.clear();
+                reward.begin();
+                life.begin();
+            }
+        }
+    }
 
-    let old = |entry: &ArenaEntry| arenas.entries.binary_search_by_key(&entry.arena, |old| old.arena).ok();
-    let kept_entries: Vec<Option<usize>> = entries.iter().map(old).collect();
-    let is_same_spec = arenas.spec == spec;
-    let kept_rows: Vec<Option<usize>> = entries
-        .iter()
-        .zip(&kept_entries)
-        .filter(|(entry, _)| entry.row.is_some())
-        .map(|(entry, kept)| {
-            let old = &arenas.entries[(*kept)?];
-            old.row.filter(|_| is_same_spec && old.agents == entry.agents)
-        })
-        .collect();
-    experience.fit(&spec, &kept_rows);
+    let old_index =
+        |entry: &ArenaEntry| arenas.entries.binary_search_by_key(&entry.arena, |old| old.arena).ok();
+    let kept_entries: Vec<Option<usize>> = entries.iter().map(old_index).collect();
+    experience.fit(&kinds, |kind, row| {
+        let old = arenas.entries[kept_entries[kinds[kind].rows[row]]?].place?;
+        let (old_kind, kind) = (&arenas.kinds[old.kind], &kinds[kind]);
+        (old_kind.name == kind.name && old_kind.spec == kind.spec).then_some(old)
+    });
     exploration.fit(&kept_entries);
     arenas.entries = entries;
+    arenas.kinds = kinds;
     arenas.others = others;
-    arenas.spec = spec;
     arenas.stale = false;
-    arenas.swaps = acting.swaps();
     arenas.generation += 1;
 }
 
-fn members_of<'a>(
-    arena: Entity,
+fn cast_of<'a>(
+    entity: Entity,
+    arena: &'a Arena,
     members: Option<&ArenaAgents>,
-    episode: &'a Episode,
+    agent: Option<&'a Agent>,
     agents: &'a Query<AgentData>,
-) -> Members<'a> {
-    let members = members.into_iter().flat_map(|members| members.iter());
-    let mut agents: Vec<_> = members
-        .filter_map(|entity| agents.get(entity).ok())
-        .filter_map(|(entity, agent, place, _)| Some((place?.slot, entity, agent)))
-        .collect();
-    agents.sort_unstable_by_key(|(slot, ..)| *slot);
-    let is_complete =
-        !agents.is_empty() && agents.iter().enumerate().all(|(index, (slot, ..))| index == *slot);
-    let spec = ArenaSpec { slots: agents.iter().map(|(_, _, agent)| agent_spec(agent)).collect() };
-    Members { arena, episode, agents, spec, is_complete }
+) -> Cast<'a> {
+    let mut agents: Vec<_> = match agent {
+        // An agent that plays alone has the arena on its own entity.
+        Some(agent) => vec![Candidate::new(entity, None, agent)],
+        None => members
+            .into_iter()
+            .flat_map(|members| members.iter())
+            .filter_map(|entity| agents.get(entity).ok())
+            .filter_map(|(entity, agent, place, ..)| Some(Candidate::new(entity, place?.slot, agent)))
+            .collect(),
+    };
+    agents.sort_unstable_by_key(|agent| (agent.slot.unwrap_or(usize::MAX), agent.entity.index_u32()));
+    Cast { arena: entity, named: arena.kind.as_deref(), reserved: &arena.slots, agents }
 }
 
-/// Sorts the agents into the arenas, those with the agents of `spec` with a row, and all agents that are decided for
-/// outside of the rows. Reports to `problems`, if there are any to report to, which agents are not trained.
-fn sort_agents(
-    members: &[Members],
-    spec: &ArenaSpec,
-    agents: &Query<AgentData>,
-    mut problems: Option<&mut Problems>,
-) -> (Vec<ArenaEntry>, Vec<OtherAgent>) {
-    let mut entries = Vec::new();
-    let mut trained = Vec::new();
-    let mut rows = 0..;
-    for members in members {
-        let is_trained = members.is_complete && members.spec == *spec;
-        let agents: Vec<Entity> = members.agents.iter().map(|(_, entity, _)| *entity).collect();
-        if is_trained {
-            trained.extend_from_slice(&agents);
-        } else if let Some(problems) = &mut problems {
-            tell_untrained(members, spec, problems);
-        }
-        let row = is_trained.then(|| rows.next()).flatten();
-        entries.push(ArenaEntry { arena: members.arena, agents, row });
+/// Finds the kind of each arena and gives its agents their slots.
+fn sort_into_kinds(casts: &[Cast], old: &Arenas, problems: &mut Problems) -> (Vec<Kind>, Vec<ArenaEntry>) {
+    // The kinds with a learner stay, with their places.
+    let mut kinds: Vec<Kind> = old.kinds.iter().filter(|kind| kind.is_fixed).cloned().collect();
+    kinds.iter_mut().for_each(|kind| kind.rows.clear());
+    let mut names: Vec<Option<String>> = Vec::new();
+    for cast in casts {
+        let before = old.entry(cast.arena).and_then(|entry| entry.place).map(|place| &old.kinds[place.kind]);
+        names.push(kind_name(cast, before, &kinds));
     }
-    trained.sort_unstable();
-
-    let mut others = Vec::new();
-    for (entity, agent, place, has_own_policy) in agents {
-        if !has_own_policy && trained.binary_search(&entity).is_ok() {
+    // Kinds are numbered in the order in which their arenas were spawned.
+    let mut new: Vec<(u32, &String)> = casts
+        .iter()
+        .zip(&names)
+        .filter_map(|(cast, name)| Some((cast.arena.index_u32(), name.as_ref()?)))
+        .collect();
+    new.sort_unstable();
+    for (_, name) in new {
+        if kinds.iter().any(|kind| kind.name == *name) {
             continue;
         }
-        let is_found = |arena| members.binary_search_by_key(&arena, |members| members.arena).is_ok();
-        if let Some(problems) = &mut problems
-            && !place.is_some_and(|place| is_found(place.arena))
-        {
-            problems.tell("no arena", &agent.behavior, || {
-                format!(
-                    "agent {entity} of behavior `{}` is in no arena: it uses the policy of its behavior but is not \
-                     trained; spawn an `Arena` and insert `InArena` on the agent",
-                    agent.behavior
-                )
-            });
+        let of_kind = names.iter().zip(casts).filter(|(other, _)| other.as_ref() == Some(name));
+        let members: Vec<&Cast> =
+            of_kind.map(|(_, cast)| cast).filter(|cast| !cast.agents.is_empty()).collect();
+        let before = old.kinds.iter().find(|kind| kind.name == *name);
+        let decisions = before.map_or(0, |kind| kind.decisions);
+        // Slots stay as long as everybody has one, so that nobody moves when somebody leaves.
+        let spec = match before {
+            Some(kind) if members.iter().all(|cast| cast.fits(&kind.spec)) => kind.spec.clone(),
+            _ => spec_of(&members, problems),
+        };
+        kinds.push(Kind { name: name.clone(), spec, decisions, ..Kind::default() });
+    }
+    // Learners start in this order, so kinds that cannot be trained come last.
+    kinds.sort_by_key(|kind| !kind.is_fixed && kind.spec.slots.is_empty());
+    let mut entries = Vec::new();
+    for (cast, name) in casts.iter().zip(names) {
+        let kind = name.and_then(|name| kinds.iter().position(|kind| kind.name == name));
+        let before = old.entry(cast.arena).map_or(&[][..], |entry| &entry.agents);
+        let mut entry = ArenaEntry { arena: cast.arena, agents: Vec::new(), place: None };
+        if let Some(kind) = kind.filter(|kind| !kinds[*kind].spec.slots.is_empty()) {
+            entry.agents = cast.seat(&kinds[kind].spec, before);
+            entry.place = Some(Place { kind, row: kinds[kind].rows.len() });
+            kinds[kind].rows.push(entries.len());
         }
-        let slot = place.map_or(0, |place| place.slot);
-        others.push(OtherAgent { entity, behavior: agent.behavior.clone(), slot });
+        entries.push(entry);
+    }
+    (kinds, entries)
+}
+
+/// The name of an arena's kind. An arena keeps its kind as long as its agents fit; otherwise it takes the one for exactly
+/// its behaviors, or one with a learner in which they can play.
+fn kind_name(cast: &Cast, before: Option<&Kind>, kinds: &[Kind]) -> Option<String> {
+    if let Some(name) = cast.named {
+        return Some(name.into());
+    }
+    let behaviors = cast.behaviors();
+    if let Some(before) = before.filter(|kind| kind.has_all(&behaviors)) {
+        return Some(before.name.clone());
+    }
+    let exact = behaviors.join("+");
+    if behaviors.is_empty() {
+        return None;
+    }
+    let fitting = kinds.iter().filter(|kind| kind.name != exact && kind.has_all(&behaviors));
+    match fitting.min_by_key(|kind| kind.spec.agents()) {
+        Some(kind) if kinds.iter().all(|kind| kind.name != exact) => Some(kind.name.clone()),
+        _ => Some(exact),
+    }
+}
+
+/// The agents that are decided for outside of the arenas' rows. While training, tells which agents are not trained, and
+/// gives agents that are in no arena one of their own.
+fn others(
+    casts: &[Cast],
+    entries: &[ArenaEntry],
+    kinds: &[Kind],
+    agents: &Query<AgentData>,
+    has_learner: bool,
+    commands: &mut Commands,
+    problems: &mut Problems,
+) -> Vec<OtherAgent> {
+    let mut seated: Vec<Entity> = entries.iter().flat_map(ArenaEntry::present).collect();
+    seated.sort_unstable();
+    let mut others = Vec::new();
+    for (entity, agent, place, has_own_arena, has_own_policy, is_untrained) in agents {
+        let is_seated = seated.binary_search(&entity).is_ok();
+        let index = place.and_then(|place| casts.binary_search_by_key(&place.arena, |cast| cast.arena).ok());
+        if has_own_arena && place.is_some() {
+            // It has joined another arena.
+            commands.entity(entity).remove::<(Arena, Episode)>();
+        }
+        if has_learner && !is_seated {
+            match index.and_then(|index| entries[index].place) {
+                Some(Place { kind, .. }) => tell_no_slot(entity, agent, &kinds[kind], problems),
+                None if index.is_none() && !has_own_arena && !is_untrained && !has_own_policy => {
+                    tell_no_arena(entity, agent, place, problems);
+                    commands.entity(entity).remove::<InArena>().insert(Arena::default());
+                }
+                None => {}
+            }
+        }
+        if has_own_policy || !is_seated {
+            let slot = place.and_then(|place| place.slot).unwrap_or(0);
+            others.push(OtherAgent { entity, behavior: agent.behavior.clone(), slot });
+        }
     }
     others.sort_unstable_by_key(|other| other.entity);
-    (entries, others)
-}
-
-/// Chooses the agents that are decided for slot by slot, and trained if there is a learner: those that the acting
-/// policy was trained for, if an arena has them. Without a policy, those that most arenas have.
-fn choose_spec(members: &[Members], policy: Option<&ArenaSpec>, problems: &mut Problems) -> ArenaSpec {
-    if let Some(policy) = policy {
-        let is_played = members.iter().any(|members| members.is_complete && members.spec == *policy);
-        return if is_played { policy.clone() } else { ArenaSpec::default() };
-    }
-    let mut counts: Vec<(&ArenaSpec, usize)> = Vec::new();
-    for members in members.iter().filter(|members| members.is_complete) {
-        match counts.iter_mut().find(|(spec, _)| **spec == members.spec) {
-            Some((_, count)) => *count += 1,
-            None => match members.spec.groups(true) {
-                Ok(_) => counts.push((&members.spec, 1)),
-                Err(error) => problems.tell("sizes", "", || {
-                    format!("the agents of arena {} cannot be trained: {error}", members.arena)
-                }),
-            },
-        }
-    }
-    // In a tie, the first one wins.
-    let most = counts.iter().rev().max_by_key(|(_, count)| *count);
-    most.map(|(spec, _)| (*spec).clone()).unwrap_or_default()
-}
-
-fn tell_untrained(members: &Members, spec: &ArenaSpec, problems: &mut Problems) {
-    let Members { arena, agents, is_complete, .. } = members;
-    if agents.is_empty() {
+    for cast in casts.iter().filter(|cast| has_learner && cast.agents.is_empty()) {
         problems.tell("empty arena", "", || {
             format!(
-                "arena {arena} has no agents; insert `InArena::slot({arena}, 0)` on an entity with an `Agent`"
-            )
-        });
-    } else if !is_complete {
-        let slots: Vec<usize> = agents.iter().map(|(slot, ..)| *slot).collect();
-        problems.tell("slots", "", || {
-            format!(
-                "arena {arena} has agents at the slots {slots:?}, but slots must be numbered from 0 without gaps and \
-                 taken once each: until they are, the arena is played without training; correct the slots in \
-                 `InArena`, or spawn the missing agents"
-            )
-        });
-    } else if !spec.slots.is_empty() {
-        problems.tell("other agents", "", || {
-            format!(
-                "arena {arena} has the agents {}; but the trained agents are {spec}: it is played without training, \
-                 because all arenas that are trained need the same agents; give its agents the same behaviors and \
-                 sizes, slot by slot",
-                members.spec
+                "arena {0} has no agents; insert `InArena::new({0})` on an entity with an `Agent`",
+                cast.arena
             )
         });
     }
+    others
 }
 
-fn agent_spec(agent: &Agent) -> AgentSpec {
-    AgentSpec {
-        behavior: agent.behavior.clone(),
-        observation_size: agent.observation_size * agent.frames,
-        action_size: agent.action_size,
-    }
+fn tell_no_slot(entity: Entity, agent: &Agent, kind: &Kind, problems: &mut Problems) {
+    let behavior = &agent.behavior;
+    problems.tell("no slot", behavior, || {
+        format!(
+            "agent {entity} of behavior `{behavior}` finds no free slot in its arena of the kind `{}`, which has the agents \
+             {}: it plays without training; reserve slots with `Arena::with_slots`, or give it the behavior, sizes and team \
+             of a free slot",
+            kind.name, kind.spec
+        )
+    });
 }
 
-/// Makes agents do nothing until a policy is trained or loaded.
-pub(super) fn start_with_zeros(mut acting: ResMut<ActingPolicy>, arenas: Res<Arenas>) {
-    if !acting.is_empty() || arenas.row_count() == 0 {
-        return;
-    }
-    let zeros = arenas.spec().groups(true).ok().and_then(|groups| PolicySnapshot::zeros(&groups).ok());
-    if let Some(zeros) = zeros {
-        acting.set(zeros);
-    }
+fn tell_no_arena(entity: Entity, agent: &Agent, place: Option<&InArena>, problems: &mut Problems) {
+    let behavior = &agent.behavior;
+    problems.tell("no arena", behavior, || {
+        let place = match place {
+            None => "is in no arena".into(),
+            Some(place) => format!("is in no arena, because {} has no `Arena`", place.arena),
+        };
+        format!(
+            "agent {entity} of behavior `{behavior}` {place}: it learns alone, in an arena of its own without a time limit; \
+             insert `InArena`, or an `Arena` on the agent itself, or `Untrained` if it should only use its policy"
+        )
+    });
 }

@@ -1,8 +1,12 @@
 use bevy::prelude::*;
 
-use super::{ActingPolicy, Arenas, Experience, RolloutClock, RolloutError};
+use super::{
+    ActingPolicy, Arenas, Experience, RolloutClock,
+    experience::Rows,
+    plan::{Plan, SlotBatch},
+};
 use crate::{
-    agent::{Action, ActionOverride, Observation, PolicyOverride, Reward},
+    agent::{Action, ActionOverride, Life, Observation, PolicyOverride, Reward, Untrained},
     arena::Episode,
     exploration::{ExplorationConfig, Explorer},
     problems::Problems,
@@ -68,14 +72,22 @@ pub(super) struct Gathered {
 }
 
 /// What [`decide`] reads and writes on each agent.
-type Member<'a> =
-    (&'a Observation, &'a mut Action, &'a mut Reward, Option<&'a ActionOverride>, Has<PolicyOverride>);
+pub(super) type Member<'a> = (
+    &'a Observation,
+    &'a mut Action,
+    &'a mut Reward,
+    &'a Life,
+    Option<&'a ActionOverride>,
+    Has<PolicyOverride>,
+    Has<Untrained>,
+);
 
-/// Queries the policies for all trained arenas at once, adds exploration noise and writes the actions. Counts the
-/// decision of every arena.
+/// Queries the policies for all arenas at once, adds exploration noise and writes the actions. Counts the decision of every
+/// arena.
 #[expect(clippy::too_many_arguments, reason = "a system asks for what it reads and writes")]
 pub(super) fn decide(
-    arenas: Res<Arenas>,
+    mut arenas: ResMut<Arenas>,
+    plan: Res<Plan>,
     mut acting: ResMut<ActingPolicy>,
     mut experience: ResMut<Experience>,
     mut exploration: ResMut<Exploration>,
@@ -85,87 +97,93 @@ pub(super) fn decide(
     mut agents: Query<Member>,
     mut gathered: Local<Gathered>,
 ) {
-    let (snapshot, scratch) = acting.parts();
-    let spec = arenas.spec();
-    let (observation_size, action_size) = (spec.joint_observation_size(), spec.joint_action_size());
-    let Experience { observations, actions, open, .. } = &mut *experience;
-    observations.clear();
-    for entry in arenas.rows() {
-        for (observation, ..) in agents.iter_many(&entry.agents) {
-            observations.extend_from_slice(observation.stacked());
-        }
-    }
-    let rows = open.len();
-    let all_finite = observations.iter().all(|number| number.is_finite());
-    match snapshot {
-        _ if rows == 0 => {}
-        Some(snapshot) if snapshot.spec() == spec => {
+    for (kind, rows) in experience.bypass_change_detection().kinds.iter_mut().enumerate() {
+        let spec = arenas.kinds()[kind].spec();
+        let (observation_size, action_size) = (spec.joint_observation_size(), spec.joint_action_size());
+        rows.observe(arenas.of_kind(kind), &agents);
+        let Rows { observations, actions, open, decided, .. } = rows;
+        let all_finite = observations.iter().all(|number| number.is_finite());
+        actions.fill(0.0);
+        for SlotBatch { source, policy, slots } in &plan.kinds[kind] {
+            let (snapshot, scratch) = acting.parts(*source);
+            let policy = &snapshot.policies()[*policy];
+            let agent = &policy.group().agent;
             let Gathered { observations: rows_in, actions: rows_out } = &mut *gathered;
-            for policy in snapshot.policies() {
-                let group = policy.group();
-                let agent = &group.agent;
-                rows_in.clear();
-                for joint in observations.chunks_exact(observation_size) {
-                    for &slot in &group.slots {
-                        let own = &joint[spec.observation_offset(slot)..][..agent.observation_size];
-                        rows_in.extend_from_slice(own);
-                    }
+            rows_in.clear();
+            let mut count = 0;
+            let of_slots = || {
+                decided
+                    .chunks_exact(spec.agents())
+                    .map(|decided| slots.iter().filter(|slot| decided[**slot]).copied())
+            };
+            for (joint, slots) in observations.chunks_exact(observation_size).zip(of_slots()) {
+                for slot in slots {
+                    let own = &joint[spec.observation_offset(slot)..][..agent.observation_size];
+                    rows_in.extend_from_slice(own);
+                    count += 1;
                 }
-                if !all_finite {
-                    replace_not_finite(rows_in);
-                }
-                rows_out.resize(rows * group.slots.len() * agent.action_size, 0.0);
-                policy.act(rows_in, rows_out, rows * group.slots.len(), scratch);
-                let mut decided = rows_out.chunks_exact(agent.action_size);
-                for joint in actions.chunks_exact_mut(action_size) {
-                    for (&slot, action) in group.slots.iter().zip(&mut decided) {
-                        joint[spec.action_offset(slot)..][..agent.action_size].copy_from_slice(action);
-                    }
+            }
+            if !all_finite {
+                replace_not_finite(rows_in);
+            }
+            rows_out.resize(count * agent.action_size, 0.0);
+            policy.act(rows_in, rows_out, count, scratch);
+            let mut results = rows_out.chunks_exact(agent.action_size);
+            for (joint, slots) in actions.chunks_exact_mut(action_size).zip(of_slots()) {
+                for (slot, action) in slots.zip(&mut results) {
+                    joint[spec.action_offset(slot)..][..agent.action_size].copy_from_slice(action);
                 }
             }
         }
-        Some(snapshot) => {
-            actions.fill(0.0);
-            problems.tell("other policy", "", || {
-                let (policy, arenas) = (snapshot.spec().clone(), spec.clone());
-                let error = RolloutError::OtherAgents { policy, arenas };
-                format!("{error}. Until a policy that fits is set, the agents do nothing")
-            });
-        }
-        None => actions.fill(0.0),
-    }
 
-    let decisions = clock.decisions;
-    for (index, entry) in arenas.entries().iter().enumerate() {
-        let Ok(mut episode) = episodes.get_mut(entry.arena) else { continue };
-        if episode.decisions == 0 {
-            // Rewards from before the first decision belong to no action.
-            let mut members = agents.iter_many_mut(&entry.agents);
-            while let Some((_, _, mut reward, ..)) = members.fetch_next() {
-                reward.begin();
+        let decisions = arenas.kinds()[kind].decisions;
+        let mut made = 0;
+        for (row, &index) in arenas.kinds()[kind].rows.iter().enumerate() {
+            let entry = &arenas.entries()[index];
+            let Ok(mut episode) = episodes.get_mut(entry.arena) else { continue };
+            let decided = &decided[row * spec.agents()..][..spec.agents()];
+            if !decided.contains(&true) {
+                open[row] = false;
+                continue;
             }
-        }
-        if !entry.agents.is_empty() {
+            if episode.decisions == 0 {
+                // Rewards from before the first decision belong to no action.
+                let mut members = agents.iter_many_mut(entry.present());
+                while let Some((_, _, mut reward, ..)) = members.fetch_next() {
+                    reward.begin();
+                }
+            }
             episode.decisions += 1;
-        }
-        let Some(row) = entry.row else { continue };
-        let joint = &mut actions[row * action_size..][..action_size];
-        exploration.explore(index, decisions, joint);
-        let mut offset = 0;
-        for &agent in &entry.agents {
-            let Ok((_, mut action, _, taken_over, is_decided)) = agents.get_mut(agent) else { continue };
-            let own = &mut joint[offset..offset + action.0.len()];
-            if is_decided {
-                own.copy_from_slice(&action.0);
+            made += 1;
+            let joint = &mut actions[row * action_size..][..action_size];
+            exploration.explore(index, decisions, joint);
+            let mut offset = 0;
+            for ((slot, agent), decided) in spec.slots.iter().zip(&entry.agents).zip(decided) {
+                let own = &mut joint[offset..offset + slot.action_size];
+                offset += own.len();
+                if !decided {
+                    own.fill(0.0);
+                }
+                let Some(agent) = *agent else { continue };
+                let Ok((_, mut action, _, life, taken_over, is_decided, _)) = agents.get_mut(agent) else {
+                    continue;
+                };
+                if life.is_over() {
+                    action.0.fill(0.0);
+                    continue;
+                }
+                if is_decided {
+                    own.copy_from_slice(&action.0);
+                }
+                take_over(own, taken_over, agent, &mut problems);
+                action.0.copy_from_slice(own);
             }
-            take_over(own, taken_over, agent, &mut problems);
-            action.0.copy_from_slice(own);
-            offset += own.len();
+            let observed = &observations[row * observation_size..][..observation_size];
+            open[row] = all_finite || observed.iter().all(|number| number.is_finite());
         }
-        let observed = &observations[row * observation_size..][..observation_size];
-        open[row] = all_finite || observed.iter().all(|number| number.is_finite());
+        arenas.bypass_change_detection().kinds[kind].decisions += made;
+        clock.decisions += made;
     }
-    clock.decisions += rows as u64;
 }
 
 /// Replaces numbers that are not finite with 0, so that a policy gives actions that are.

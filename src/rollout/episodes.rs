@@ -1,8 +1,11 @@
 use bevy::prelude::*;
 
-use super::{Arenas, Experience, Exploration, Reset, RolloutClock, experience};
+use super::{
+    Arenas, Experience, Exploration, Reset, RolloutClock,
+    experience::{self, Observer},
+};
 use crate::{
-    agent::{Action, Agent, Observation, Reward},
+    agent::{Action, Agent, Life, LifeEnd, Observation, Reward},
     arena::{Arena, Episode, EpisodeEnded, EpisodeStatus, Measures},
     problems::Problems,
 };
@@ -15,6 +18,32 @@ pub(super) fn apply_time_limits(clock: Res<RolloutClock>, mut arenas: Query<(&Ar
     for (arena, mut episode) in &mut arenas {
         if arena.time_limit.is_some_and(|limit| episode.decisions() >= limit) {
             episode.truncate();
+        }
+    }
+}
+
+/// Ends the episodes in which the parts of all agents are over.
+pub(super) fn end_without_agents(
+    arenas: Res<Arenas>,
+    lives: Query<&Life>,
+    over: Query<(), (Changed<Life>, With<Agent>)>,
+    mut episodes: Query<&mut Episode>,
+) {
+    if over.is_empty() {
+        return;
+    }
+    for entry in arenas.entries() {
+        let mut ends = lives.iter_many(entry.present()).map(Life::end).peekable();
+        if ends.peek().is_none() {
+            continue;
+        }
+        let Some(ends) = ends.collect::<Option<Vec<LifeEnd>>>() else { continue };
+        if let Ok(mut episode) = episodes.get_mut(entry.arena) {
+            if ends.contains(&LifeEnd::Truncated) {
+                episode.truncate();
+            } else {
+                episode.terminate();
+            }
         }
     }
 }
@@ -36,7 +65,7 @@ pub(super) fn finish(
     mut experience: ResMut<Experience>,
     mut problems: ResMut<Problems>,
     episodes: Query<(&Episode, Option<&Measures>)>,
-    mut agents: Query<(Entity, &Agent, &mut Observation, &mut Reward)>,
+    mut agents: ParamSet<(Query<Observer>, Query<(&Observation, &mut Reward, &mut Life)>)>,
     mut ended: MessageWriter<EpisodeEnded>,
     mut commands: Commands,
 ) {
@@ -47,16 +76,13 @@ pub(super) fn finish(
             EpisodeStatus::Truncated => true,
             EpisodeStatus::New | EpisodeStatus::Running => continue,
         };
-        let mut members = agents.iter_many_mut(&entry.agents);
-        while let Some((entity, agent, mut observation, mut reward)) = members.fetch_next() {
-            experience::push_frame(entity, agent, &mut observation, &mut reward, &arenas, &mut problems);
+        let mut observers = agents.p0();
+        let mut members = observers.iter_many_mut(entry.present());
+        while let Some(member) = members.fetch_next() {
+            experience::push_frame(member, &arenas, &mut problems);
         }
-        if let Some(row) = entry.row {
-            let last = agents
-                .iter_many(&entry.agents)
-                .map(|(_, _, observation, reward)| (observation.stacked(), reward.decision));
-            experience.close(row, !truncated, last);
-        }
+        let agents = agents.p1();
+        experience.close(entry, if truncated { 1.0 } else { 0.0 }, &agents);
         if episode.decisions() == 0 {
             problems.tell("no decision", "", || {
                 format!(
@@ -67,10 +93,15 @@ pub(super) fn finish(
             });
             continue;
         }
-        let returns = agents.iter_many(&entry.agents).map(|(.., reward)| reward.episode_return());
+        let left = entry.place.map_or(&[][..], |place| experience.returns_left(place));
+        let returns = entry.agents.iter().zip(left).map(|(agent, left)| {
+            let here = agent.and_then(|agent| agents.get(agent).ok());
+            left + here.map_or(0.0, |(_, reward, _)| reward.episode_return())
+        });
         let episode = EpisodeEnded {
             arena: entry.arena,
             index,
+            kind: entry.place.map_or_else(String::new, |place| arenas.kinds()[place.kind].name().into()),
             returns: returns.collect(),
             decisions: episode.decisions(),
             truncated,
@@ -86,7 +117,7 @@ pub(super) fn finish(
 pub(super) fn reset(
     world: &mut World,
     episodes: &mut QueryState<&mut Episode>,
-    agents: &mut QueryState<(&mut Observation, &mut Action, &mut Reward)>,
+    agents: &mut QueryState<(&mut Observation, &mut Action, &mut Reward, &mut Life)>,
 ) {
     let has_systems = world.resource::<Schedules>().get(Reset).is_some_and(|reset| reset.systems_len() > 0);
     if !has_systems && episodes.iter(world).any(|episode| episode.status() != EpisodeStatus::New) {
@@ -99,20 +130,27 @@ pub(super) fn reset(
     world.run_schedule(Reset);
     world.resource_scope(|world, arenas: Mut<Arenas>| {
         world.resource_scope(|world, mut exploration: Mut<Exploration>| {
-            let decisions = world.resource::<RolloutClock>().decisions;
-            for (index, entry) in arenas.entries().iter().enumerate() {
-                let Ok(mut episode) = episodes.get_mut(world, entry.arena) else { continue };
-                if !episode.needs_reset() {
-                    continue;
+            world.resource_scope(|world, mut experience: Mut<Experience>| {
+                for (index, entry) in arenas.entries().iter().enumerate() {
+                    let Ok(mut episode) = episodes.get_mut(world, entry.arena) else { continue };
+                    if !episode.needs_reset() {
+                        continue;
+                    }
+                    let decisions = entry.place.map_or(0, |place| arenas.kinds()[place.kind].decisions);
+                    episode.begin(exploration.begin(index, decisions));
+                    if let Some(place) = entry.place {
+                        experience.begin(place);
+                    }
+                    let mut members = agents.iter_many_mut(world, entry.present());
+                    while let Some((mut observation, mut action, mut reward, mut life)) = members.fetch_next()
+                    {
+                        observation.clear();
+                        action.0.fill(0.0);
+                        reward.begin();
+                        life.begin();
+                    }
                 }
-                episode.begin(exploration.begin(index, decisions));
-                let mut members = agents.iter_many_mut(world, &entry.agents);
-                while let Some((mut observation, mut action, mut reward)) = members.fetch_next() {
-                    observation.clear();
-                    action.0.fill(0.0);
-                    reward.begin();
-                }
-            }
+            });
         });
     });
 }

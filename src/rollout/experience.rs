@@ -1,111 +1,269 @@
 use bevy::prelude::*;
 
-use super::Arenas;
+use super::{ArenaEntry, Arenas, Kind, arenas::Place, decide::Member, departed::Departure};
 use crate::{
-    agent::{Agent, Observation, Reward},
-    policy::ArenaSpec,
+    agent::{Agent, Life, LifeEnd, Observation, Reward},
     problems::Problems,
-    transition::TransitionBlock,
+    transition::{SlotState, TransitionBlock},
 };
 
-/// The open decision of each arena, and the completed transitions that wait for the learner.
+/// The open decision of each arena, and the completed transitions that wait for the learners.
 #[derive(Resource, Debug, Default)]
 pub struct Experience {
-    /// Joint observations and actions of the open decisions, one row per arena.
+    /// By kind, as in [`Arenas::kinds`].
+    pub(super) kinds: Vec<Rows>,
+    /// Behaviors whose agents share the fate of their team.
+    pub(crate) team_fate: Vec<String>,
+}
+
+/// The open decisions of the arenas of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// Joint observations and actions, one row per arena.
     pub(super) observations: Vec<f32>,
     pub(super) actions: Vec<f32>,
     /// Whether the arena has an open decision.
     pub(super) open: Vec<bool>,
+    /// Who decided, and whose policy learns from it, `[rows, slots]`.
+    pub(super) decided: Vec<bool>,
+    pub(super) learns: Vec<bool>,
+    /// Agents that have left their slots since the last decision, `[rows, slots]`.
+    left: Vec<Option<Departure>>,
+    /// Returns of the agents that have left their slots in this episode, `[rows, slots]`.
+    returns_left: Vec<f32>,
     completed: TransitionBlock,
     /// Whether transitions are recorded for a learner.
-    pub(crate) recording: bool,
-    sizes: (usize, usize),
+    recording: bool,
+    sizes: Sizes,
+    /// Size of the observation of each slot.
+    observation_sizes: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sizes {
+    observation: usize,
+    action: usize,
+    slots: usize,
 }
 
 impl Experience {
-    /// Transitions that are complete and not yet sent.
-    pub fn completed(&self) -> &TransitionBlock {
-        &self.completed
+    /// Transitions of this kind, as an index into [`Arenas::kinds`], that are complete and not yet sent.
+    pub fn completed(&self, kind: usize) -> Option<&TransitionBlock> {
+        self.kinds.get(kind).map(|rows| &rows.completed)
     }
 
-    /// Takes the completed transitions and leaves the block `empty` in their place, so that its memory is reused.
+    /// Starts to record the transitions of a kind.
     #[cfg(feature = "learner")]
-    pub(crate) fn exchange(&mut self, empty: TransitionBlock) -> TransitionBlock {
-        std::mem::replace(&mut self.completed, empty)
+    pub(crate) fn record(&mut self, kind: usize) {
+        self.kinds[kind].recording = true;
     }
 
-    /// Makes room for the rows of the arenas with the agents of `spec`. `kept` says, for each row, which old row's open
-    /// decision it continues; `None` starts without one.
-    pub(super) fn fit(&mut self, spec: &ArenaSpec, kept: &[Option<usize>]) {
-        let old = (self.sizes, std::mem::take(&mut self.observations), std::mem::take(&mut self.actions));
-        let was_open = std::mem::take(&mut self.open);
-        self.sizes = (spec.joint_observation_size(), spec.joint_action_size());
-        self.observations = vec![0.0; kept.len() * self.sizes.0];
-        self.actions = vec![0.0; kept.len() * self.sizes.1];
-        self.open = vec![false; kept.len()];
-        let ((observation, action), observations, actions) = old;
-        for (row, kept) in kept.iter().enumerate() {
-            // Rows are kept only if their agents are the same, so the sizes are the same, too.
-            let Some(kept) = kept.filter(|kept| was_open[*kept]) else { continue };
-            self.observations[row * observation..][..observation]
-                .copy_from_slice(&observations[kept * observation..][..observation]);
-            self.actions[row * action..][..action].copy_from_slice(&actions[kept * action..][..action]);
-            self.open[row] = true;
+    /// Takes the completed transitions of a kind and leaves the block `empty` in their place, so that its memory is reused.
+    #[cfg(feature = "learner")]
+    pub(crate) fn exchange(&mut self, kind: usize, empty: TransitionBlock) -> TransitionBlock {
+        std::mem::replace(&mut self.kinds[kind].completed, empty)
+    }
+
+    /// Makes room for the arenas of these kinds. `kept` says, for a kind and a row, which old row it continues.
+    pub(super) fn fit(&mut self, kinds: &[Kind], kept: impl Fn(usize, usize) -> Option<Place>) {
+        let mut old = std::mem::take(&mut self.kinds);
+        for (index, kind) in kinds.iter().enumerate() {
+            let mut rows = Rows::new(kind);
+            for row in 0..kind.rows.len() {
+                if let Some(place) = kept(index, row) {
+                    rows.copy(row, &old[place.kind], place.row);
+                }
+            }
+            if kind.is_fixed {
+                // Kinds with a learner keep their places.
+                rows.recording = old[index].recording;
+                rows.completed = std::mem::take(&mut old[index].completed);
+            }
+            self.kinds.push(rows);
         }
     }
 
-    /// Completes the open decision of a row, if there is one, with the agents' stacked observations and rewards. A
+    /// Notes that an agent has left its slot.
+    pub(super) fn leave(&mut self, place: Place, slot: usize, departure: Departure) {
+        let rows = &mut self.kinds[place.kind];
+        let slot = place.row * rows.sizes.slots + slot;
+        rows.returns_left[slot] += departure.episode_return;
+        rows.left[slot].get_or_insert(departure);
+    }
+
+    /// What agents that have left their slots had earned in the episode, by slot.
+    pub(super) fn returns_left(&self, place: Place) -> &[f32] {
+        let rows = &self.kinds[place.kind];
+        &rows.returns_left[place.row * rows.sizes.slots..][..rows.sizes.slots]
+    }
+
+    /// Starts an episode: nobody has left yet.
+    pub(super) fn begin(&mut self, place: Place) {
+        let rows = &mut self.kinds[place.kind];
+        let slots = place.row * rows.sizes.slots..(place.row + 1) * rows.sizes.slots;
+        rows.left[slots.clone()].fill(None);
+        rows.returns_left[slots].fill(0.0);
+        rows.open[place.row] = false;
+    }
+
+    /// Completes the open decision of an arena, if there is one. `discount` is 0 if the game ended the episode, else 1. A
     /// transition with a number that is not finite is dropped.
-    pub(super) fn close<'a>(
+    pub(super) fn close(
+        &mut self,
+        entry: &ArenaEntry,
+        discount: f32,
+        agents: &Query<(&Observation, &mut Reward, &mut Life)>,
+    ) {
+        let Some(place) = entry.place else { return };
+        let rows = &mut self.kinds[place.kind];
+        if std::mem::take(&mut rows.open[place.row]) && rows.recording {
+            rows.close(place.row, &entry.agents, discount, agents);
+        }
+        rows.left[place.row * rows.sizes.slots..][..rows.sizes.slots].fill(None);
+    }
+}
+
+impl Rows {
+    fn new(kind: &Kind) -> Self {
+        let spec = &kind.spec;
+        let (count, slots) = (kind.rows.len(), spec.agents());
+        let sizes =
+            Sizes { observation: spec.joint_observation_size(), action: spec.joint_action_size(), slots };
+        Self {
+            observations: vec![0.0; count * sizes.observation],
+            actions: vec![0.0; count * sizes.action],
+            open: vec![false; count],
+            decided: vec![false; count * slots],
+            learns: vec![false; count * slots],
+            left: vec![None; count * slots],
+            returns_left: vec![0.0; count * slots],
+            observation_sizes: spec.slots.iter().map(|slot| slot.observation_size).collect(),
+            sizes,
+            ..Self::default()
+        }
+    }
+
+    /// Notes who is there to decide, and what each observes.
+    pub(super) fn observe<'a>(
+        &mut self,
+        entries: impl Iterator<Item = &'a ArenaEntry>,
+        agents: &Query<Member>,
+    ) {
+        self.observations.clear();
+        self.decided.clear();
+        self.learns.clear();
+        for entry in entries {
+            for (agent, size) in entry.agents.iter().zip(&self.observation_sizes) {
+                let here = agent
+                    .and_then(|agent| agents.get(agent).ok())
+                    .filter(|(.., life, _, _, _)| !life.is_over());
+                let is_untrained = here.is_some_and(|(.., is_untrained)| is_untrained);
+                self.decided.push(here.is_some());
+                self.learns.push(here.is_some() && !is_untrained);
+                match here {
+                    Some((observation, ..)) => self.observations.extend_from_slice(observation.stacked()),
+                    None => self.observations.resize(self.observations.len() + size, 0.0),
+                }
+            }
+        }
+    }
+
+    /// Copies an old row of the same sizes.
+    fn copy(&mut self, row: usize, old: &Self, old_row: usize) {
+        let Sizes { observation, action, slots } = self.sizes;
+        let [from, to] = [old_row, row];
+        self.observations[to * observation..][..observation]
+            .copy_from_slice(&old.observations[from * observation..][..observation]);
+        self.actions[to * action..][..action].copy_from_slice(&old.actions[from * action..][..action]);
+        self.open[to] = old.open[from];
+        let [from, to] = [from, to].map(|row| row * slots..(row + 1) * slots);
+        self.decided[to.clone()].copy_from_slice(&old.decided[from.clone()]);
+        self.learns[to.clone()].copy_from_slice(&old.learns[from.clone()]);
+        self.left[to.clone()].copy_from_slice(&old.left[from.clone()]);
+        self.returns_left[to].copy_from_slice(&old.returns_left[from]);
+    }
+
+    /// Appends a completed transition, unless nobody decided or a number is not finite.
+    fn close(
         &mut self,
         row: usize,
-        terminated: bool,
-        agents: impl Iterator<Item = (&'a [f32], f32)>,
+        members: &[Option<Entity>],
+        discount: f32,
+        agents: &Query<(&Observation, &mut Reward, &mut Life)>,
     ) {
-        if !std::mem::take(&mut self.open[row]) || !self.recording {
-            return;
-        }
-        let (observation, action) = self.sizes;
+        let Sizes { observation, action, slots } = self.sizes;
         let block = &mut self.completed;
-        let (next, rewards) = (block.next_observations.len(), block.rewards.len());
-        for (observed, reward) in agents {
-            block.next_observations.extend_from_slice(observed);
+        let (next, rewards, states) = (block.next_observations.len(), block.rewards.len(), block.slots.len());
+        for (slot, member) in members.iter().enumerate() {
+            let place = row * slots + slot;
+            let (decided, learns) = (self.decided[place], self.learns[place]);
+            let ends = |end| SlotState {
+                present: decided,
+                present_next: false,
+                ended: decided && end == Some(LifeEnd::Terminated),
+                learns: decided && learns,
+            };
+            let here = member.and_then(|member| agents.get(member).ok());
+            let (state, reward, observed) = match (self.left[place], here) {
+                // Whoever came in its place has not decided yet.
+                (Some(left), _) => (ends(left.end), left.reward, None),
+                (None, Some((_, reward, life))) if life.is_over() || life.unrecorded().is_some() => {
+                    (ends(life.unrecorded()), reward.of_decision(), None)
+                }
+                (None, Some((observation, reward, _))) if decided => {
+                    (SlotState { learns, ..SlotState::PRESENT }, reward.of_decision(), Some(observation))
+                }
+                (None, Some((observation, ..))) => {
+                    (SlotState { present_next: true, ..SlotState::EMPTY }, 0.0, Some(observation))
+                }
+                (None, None) => (SlotState::EMPTY, 0.0, None),
+            };
+            match observed {
+                Some(observation) => block.next_observations.extend_from_slice(observation.stacked()),
+                None => block
+                    .next_observations
+                    .resize(block.next_observations.len() + self.observation_sizes[slot], 0.0),
+            }
             block.rewards.push(reward);
+            block.slots.push(state);
         }
-        let is_whole = block.next_observations.len() - next == observation
-            && block.next_observations[next..].iter().all(|number| number.is_finite());
+        let is_whole = block.next_observations[next..].iter().all(|number| number.is_finite())
+            && block.slots[states..].iter().any(|state| state.present);
         if !is_whole {
             block.next_observations.truncate(next);
             block.rewards.truncate(rewards);
+            block.slots.truncate(states);
             return;
         }
         block.observations.extend_from_slice(&self.observations[row * observation..][..observation]);
         block.actions.extend_from_slice(&self.actions[row * action..][..action]);
-        block.terminated.push(terminated);
+        block.discounts.push(discount);
     }
 }
 
 /// Decisions after which an observation or a reward that never changes is reported.
 const CONSTANT: u32 = 1_000;
 
+/// What [`push_frames`] reads and writes on each agent.
+pub(super) type Observer<'a> = (Entity, &'a Agent, &'a mut Observation, &'a mut Reward, &'a Life);
+
 /// Appends the newest observation of every agent to its stacked observations, and reports what is wrong with it.
-pub(super) fn push_frames(
-    arenas: Res<Arenas>,
-    mut agents: Query<(Entity, &Agent, &mut Observation, &mut Reward)>,
-    mut problems: ResMut<Problems>,
-) {
-    for (entity, agent, mut observation, mut reward) in &mut agents {
-        push_frame(entity, agent, &mut observation, &mut reward, &arenas, &mut problems);
+pub(super) fn push_frames(arenas: Res<Arenas>, mut agents: Query<Observer>, mut problems: ResMut<Problems>) {
+    for agent in &mut agents {
+        push_frame(agent, &arenas, &mut problems);
     }
 }
 
 /// Appends an agent's newest observation to its stacked observations, and reports observations and rewards that cannot be
 /// used.
 pub(super) fn push_frame(
-    entity: Entity,
-    agent: &Agent,
-    observation: &mut Observation,
-    reward: &mut Reward,
+    (entity, agent, mut observation, mut reward, life): (
+        Entity,
+        &Agent,
+        Mut<Observation>,
+        Mut<Reward>,
+        &Life,
+    ),
     arenas: &Arenas,
     problems: &mut Problems,
 ) {
@@ -118,6 +276,10 @@ pub(super) fn push_frame(
                 agent.observation_size
             )
         });
+    }
+    if life.is_over() {
+        observation.push_frame();
+        return;
     }
     if !observation.is_written() {
         problems.tell("unwritten", behavior, || {
@@ -159,29 +321,38 @@ pub(super) fn close_decisions(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
     mut problems: ResMut<Problems>,
-    mut agents: Query<(&Observation, &mut Reward)>,
+    mut agents: Query<(&Observation, &mut Reward, &mut Life)>,
     behaviors: Query<&Agent>,
 ) {
     let experience = experience.bypass_change_detection();
     for entry in arenas.entries() {
-        if let Some(row) = entry.row {
-            let observed = agents
-                .iter_many(&entry.agents)
-                .map(|(observation, reward)| (observation.stacked(), reward.decision));
-            experience.close(row, false, observed);
-        }
-        for &agent in &entry.agents {
-            let Ok((_, mut reward)) = agents.get_mut(agent) else { continue };
-            if reward.end_decision() < CONSTANT || !arenas.has_learner {
+        experience.close(entry, 1.0, &agents);
+        for agent in entry.present() {
+            let Ok((_, mut reward, mut life)) = agents.get_mut(agent) else { continue };
+            let is_late = life.is_over() && life.unrecorded().is_none() && reward.of_decision() != 0.0;
+            if life.unrecorded().is_some() {
+                life.set_recorded();
+            }
+            let is_constant = reward.end_decision() >= CONSTANT && !life.is_over();
+            if !arenas.has_learner || !(is_late || is_constant) {
                 continue;
             }
             let behavior = behaviors.get(agent).map_or("", |agent| agent.behavior.as_str());
-            problems.tell("constant reward", behavior, || {
-                format!(
-                    "agent {agent} of behavior `{behavior}` has earned the same reward in {CONSTANT} decisions, so \
-                     there is nothing to learn; check that rewards are added, or reward progress toward the goal"
-                )
-            });
+            if is_constant {
+                problems.tell("constant reward", behavior, || {
+                    format!(
+                        "agent {agent} of behavior `{behavior}` has earned the same reward in {CONSTANT} decisions, so \
+                         there is nothing to learn; check that rewards are added, or reward progress toward the goal"
+                    )
+                });
+            } else if !experience.team_fate.iter().any(|name| name == behavior) {
+                problems.tell("late reward", behavior, || {
+                    format!(
+                        "agent {agent} of behavior `{behavior}` was rewarded after its part in the episode was over: \
+                         nothing is learned from that; reward it before, or add the behavior to `team_fate`"
+                    )
+                });
+            }
         }
     }
 }

@@ -2,9 +2,16 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
-use crate::policy::{LatestPolicy, PolicySnapshot, Scratch};
+use crate::{
+    agent::Agent,
+    policy::{AgentSpec, LatestPolicy, Policy, PolicySnapshot, Scratch},
+    problems::Problems,
+};
 
 /// The policies in use. They can be replaced at any time; actions that were already decided stay.
+///
+/// An agent uses the policy of its behavior. While several kinds of arenas are trained, agents of the same behavior in
+/// different kinds use the policies of their own learners.
 ///
 /// ```no_run
 /// use bevy::prelude::*;
@@ -15,63 +22,196 @@ use crate::policy::{LatestPolicy, PolicySnapshot, Scratch};
 ///     acting.set(PolicySnapshot::load("guard-hard.safetensors")?);
 ///     Ok(())
 /// }
+///
+/// /// Policies for the behaviors of two games, trained apart.
+/// fn load_both(mut acting: ResMut<ActingPolicy>) -> Result {
+///     acting.set(PolicySnapshot::load("guard.safetensors")?);
+///     acting.add(PolicySnapshot::load("wolf.safetensors")?);
+///     Ok(())
+/// }
 /// # let mut app = App::new();
-/// # app.add_systems(Update, raise_difficulty);
+/// # app.add_systems(Update, (raise_difficulty, load_both));
 /// ```
 #[derive(Resource, Debug, Default)]
 pub struct ActingPolicy {
-    latest: Option<LatestPolicy>,
-    current: Option<Arc<PolicySnapshot>>,
+    sources: Vec<Source>,
+    /// What the last call of [`set`](Self::set) or [`follow`](Self::follow) has replaced.
+    replaced: Vec<Source>,
+    /// Whether the policies set last have yet to be compared with the agents.
+    is_new: bool,
     pub(super) scratch: Scratch,
     swaps: u64,
 }
 
+/// Where policies come from.
+#[derive(Debug, Clone)]
+struct Source {
+    /// The kind of arenas that they are trained in, if a learner of this app trains them.
+    kind: Option<String>,
+    latest: LatestPolicy,
+    current: Arc<PolicySnapshot>,
+}
+
+impl Source {
+    fn new(kind: Option<String>, latest: LatestPolicy) -> Self {
+        Self { kind, current: latest.load(), latest }
+    }
+}
+
 impl ActingPolicy {
-    /// Makes the agents use this snapshot from the next decision on.
+    /// Makes all agents use this snapshot from the next decision on.
+    ///
+    /// A snapshot whose policies do not fit the sizes of the agents is refused and reported in
+    /// [`Problems`]; the policies before it stay in use.
     pub fn set(&mut self, snapshot: PolicySnapshot) {
         self.follow(LatestPolicy::new(snapshot));
     }
 
-    /// Makes the agents use the newest snapshot that a learner publishes, from the next decision on.
+    /// Makes all agents use the newest snapshot that a learner publishes, from the next decision on.
     pub fn follow(&mut self, latest: LatestPolicy) {
-        self.current = Some(latest.load());
-        self.latest = Some(latest);
+        let source = Source::new(None, latest);
+        self.replaced = std::mem::replace(&mut self.sources, vec![source]);
+        self.is_new = true;
         self.swaps += 1;
     }
 
-    /// The snapshot in use. `None` until one is set or the first arena starts.
-    pub fn snapshot(&self) -> Option<&Arc<PolicySnapshot>> {
-        self.current.as_ref()
+    /// Uses this snapshot for its behaviors, in addition to the policies in use.
+    pub fn add(&mut self, snapshot: PolicySnapshot) {
+        self.sources.insert(0, Source::new(None, LatestPolicy::new(snapshot)));
+        self.swaps += 1;
     }
 
-    /// How often the snapshot in use was replaced.
+    /// Uses the newest snapshot of the learner of this kind of arenas.
+    #[cfg(feature = "learner")]
+    pub(crate) fn learn(&mut self, kind: &str, latest: LatestPolicy) {
+        self.sources.retain(|source| source.kind.as_deref() != Some(kind));
+        self.sources.push(Source::new(Some(kind.into()), latest));
+        self.swaps += 1;
+    }
+
+    /// The snapshot in use: the one set or added last, or that of the first learner. `None` if there is none yet.
+    pub fn snapshot(&self) -> Option<&Arc<PolicySnapshot>> {
+        self.sources.first().map(|source| &source.current)
+    }
+
+    /// The snapshot that the learner of this kind of arenas trains. `None` if there is no such learner, or if its
+    /// policies were replaced.
+    pub fn snapshot_of(&self, kind: &str) -> Option<&Arc<PolicySnapshot>> {
+        let of_kind = |source: &&Source| source.kind.as_deref() == Some(kind);
+        self.sources.iter().find(of_kind).map(|source| &source.current)
+    }
+
+    /// How often the policies in use were replaced.
     pub fn swaps(&self) -> u64 {
         self.swaps
     }
 
-    /// Takes the newest snapshot.
-    fn refresh(&mut self) {
-        let (Some(latest), Some(current)) = (&self.latest, &self.current) else {
-            return;
-        };
-        let newest = latest.load();
-        if !Arc::ptr_eq(current, &newest) {
-            self.current = Some(newest);
-            self.swaps += 1;
-        }
-    }
-
+    /// Whether there is no policy at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.latest.is_none()
+        self.sources.is_empty()
     }
 
-    /// The snapshot in use, and memory for its forward pass.
-    pub(super) fn parts(&mut self) -> (Option<Arc<PolicySnapshot>>, &mut Scratch) {
-        (self.current.clone(), &mut self.scratch)
+    /// The policy of this source at this index, and memory for its forward pass.
+    pub(super) fn parts(&mut self, source: usize) -> (&PolicySnapshot, &mut Scratch) {
+        (&self.sources[source].current, &mut self.scratch)
+    }
+
+    /// The policies of all sources.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &[Policy]> {
+        self.sources.iter().map(|source| source.current.policies())
+    }
+
+    /// The policy for an agent of this spec at a slot of an arena of `kind`: source and index, or why there is none.
+    pub(super) fn find(
+        &self,
+        kind: Option<&str>,
+        slot: usize,
+        agent: &AgentSpec,
+    ) -> Result<(usize, usize), String> {
+        let of_kind =
+            |source: &&(usize, &Source)| source.1.kind.is_some() && source.1.kind.as_deref() == kind;
+        let sources = || self.sources.iter().enumerate();
+        let own = sources().filter(|source| of_kind(&source));
+        let rest = sources().filter(|source| !of_kind(&source));
+        let mut wrong = None;
+        for (index, source) in own.chain(rest) {
+            match find(&source.current, slot, agent) {
+                Some(Ok(policy)) => return Ok((index, policy)),
+                Some(Err(reason)) => wrong = wrong.or(Some(reason)),
+                None => {}
+            }
+        }
+        Err(wrong.unwrap_or_else(|| {
+            if self.sources.is_empty() {
+                return "there is no policy yet; load or train one".into();
+            }
+            no_policy(sources().flat_map(|(_, source)| source.current.policies()))
+        }))
+    }
+
+    fn refresh(&mut self) {
+        for source in &mut self.sources {
+            let newest = source.latest.load();
+            if !Arc::ptr_eq(&source.current, &newest) {
+                source.current = newest;
+                self.swaps += 1;
+            }
+        }
     }
 }
 
-/// Takes the newest snapshot for the decision that follows.
-pub(super) fn swap(mut acting: ResMut<ActingPolicy>) {
+/// Why no policy fits, if none is for the behavior.
+pub(super) fn no_policy<'a>(policies: impl Iterator<Item = &'a Policy>) -> String {
+    let mut known: Vec<_> = policies.map(|policy| policy.group().agent.behavior.as_str()).collect();
+    known.dedup();
+    format!(
+        "there is no policy for this behavior, only for {}; correct the name, or train a policy for it",
+        known.join(", ")
+    )
+}
+
+/// The index of the snapshot's policy for an agent. `None` if it has no policy for the behavior, an error if that policy
+/// does not fit.
+pub(super) fn find(
+    snapshot: &PolicySnapshot,
+    slot: usize,
+    agent: &AgentSpec,
+) -> Option<Result<usize, String>> {
+    let groups = || snapshot.policies().iter().map(|policy| policy.group()).enumerate();
+    let of_behavior = || groups().filter(|(_, group)| group.agent.behavior == agent.behavior);
+    // If each slot has its own policy, that of the agent's slot; otherwise the first one of the behavior.
+    let found = of_behavior().find(|(_, group)| group.slots.contains(&slot)).or_else(|| of_behavior().next());
+    let (index, group) = found?;
+    let [(expected, acts), (observes, moves)] =
+        [&group.agent, agent].map(|agent| (agent.observation_size, agent.action_size));
+    Some(if (expected, acts) == (observes, moves) {
+        Ok(index)
+    } else {
+        Err(format!(
+            "its policy takes {expected} numbers and acts with {acts}, but the agent observes {observes} and acts with \
+             {moves}; give the `Agent` the sizes of its policy"
+        ))
+    })
+}
+
+/// Takes the newest snapshots for the decision that follows. Refuses policies that were just set if they do not fit.
+pub(super) fn swap(mut acting: ResMut<ActingPolicy>, agents: Query<&Agent>, mut problems: ResMut<Problems>) {
     acting.refresh();
+    if !std::mem::take(&mut acting.is_new) {
+        return;
+    }
+    let replaced = std::mem::take(&mut acting.replaced);
+    let Some(snapshot) = acting.snapshot().filter(|_| !replaced.is_empty()) else { return };
+    let misfit = agents.iter().find_map(|agent| {
+        let spec = agent.spec();
+        let reason = find(snapshot, 0, &spec)?.err()?;
+        Some((spec.behavior, reason))
+    });
+    if let Some((behavior, reason)) = misfit {
+        problems.tell("refused policy", &behavior, || {
+            format!("a policy was set that does not fit the behavior `{behavior}`: {reason}. The policy before it stays in use")
+        });
+        acting.sources = replaced;
+        acting.swaps += 1;
+    }
 }

@@ -66,7 +66,6 @@ use bevy_maddpg::{
     headless::display_is_present,
     learner::{Preset, TrainingConfig},
     policy::PolicySnapshot,
-    rollout::RolloutError,
 };
 use clap::Parser;
 
@@ -160,10 +159,11 @@ fn preset_config(game: &dyn Game, preset: Preset) -> TrainingConfig {
 fn load_policy(game: &dyn Game, path: &std::path::Path) -> Result<PolicySnapshot, ExperimentError> {
     let policy = PolicySnapshot::load(path)?;
     let spec = game.spec();
-    if *policy.spec() != spec {
+    if !spec.slots.iter().all(|agent| policy.spec().slots.contains(agent)) {
         return Err(ExperimentError::OtherGame {
             path: path.into(),
-            source: RolloutError::OtherAgents { policy: policy.spec().clone(), arenas: spec },
+            policy: policy.spec().clone(),
+            game: spec,
         });
     }
     Ok(policy)

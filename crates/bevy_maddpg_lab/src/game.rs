@@ -25,7 +25,7 @@ use bevy_maddpg::{headless, learner::TrainingConfig, plugin::MaddpgPlugins, poli
 ///     }
 ///
 ///     fn spec(&self) -> ArenaSpec {
-///         ArenaSpec { slots: vec![AgentSpec { behavior: "walker".into(), observation_size: 1, action_size: 1 }] }
+///         ArenaSpec::new(vec![AgentSpec { behavior: "walker".into(), observation_size: 1, action_size: 1 }])
 ///     }
 ///
 ///     fn add(&self, app: &mut App, setup: &Setup) {
@@ -33,7 +33,7 @@ use bevy_maddpg::{headless, learner::TrainingConfig, plugin::MaddpgPlugins, poli
 ///         app.add_systems(Startup, move |mut commands: Commands| {
 ///             for _ in 0..arenas {
 ///                 let arena = commands.spawn(Arena::with_time_limit(50)).id();
-///                 commands.spawn((Agent::new("walker", 1, 1), InArena::slot(arena, 0), Position::default()));
+///                 commands.spawn((Agent::new("walker", 1, 1), InArena::new(arena), Position::default()));
 ///             }
 ///         })
 ///         .add_systems(Reset, |resets: ArenasToReset, mut agents: Query<(&InArena, &mut Position)>| {

@@ -97,7 +97,7 @@ fn record_episodes(
 
 fn read_reports(mut statistics: ResMut<RunStatistics>, mut reports: MessageReader<LearnerReport>) {
     if let Some(report) = reports.read().last() {
-        statistics.report(&report.0);
+        statistics.report(&report.record);
     }
 }
 

@@ -6,7 +6,7 @@
 //! | [`ReplayBuffer`] | a ring buffer of joint transitions |
 //! | [`UpdateStatistics`] | what one update measured |
 //! | [`Learner`] | the learner itself: updates all policies, saves and loads checkpoints |
-//! | [`LearnerThread`], [`Pace`] | a learner on its own thread, and how it and the game stay in step |
+//! | [`LearnerThread`], [`Pace`], [`Cores`] | a learner on its own thread, how it and the game stay in step, and how several learners share the cores |
 //! | [`DeviceChoice`] | where the learner computes: CPU or GPU |
 
 mod batch;
@@ -14,6 +14,7 @@ mod checkpoint;
 mod config;
 mod device;
 mod engine;
+mod fate;
 mod preset;
 mod record;
 mod replay;
@@ -29,5 +30,5 @@ pub use engine::UpdateStatistics;
 pub use preset::Preset;
 pub use record::LearnerRecord;
 pub use replay::{ReplayBuffer, RowSizes, Transition};
-pub use thread::{CHANNEL_BLOCKS, LearnerThread, Pace};
+pub use thread::{CHANNEL_BLOCKS, Cores, LearnerThread, Pace};
 pub use update::{Learner, LearnerError};

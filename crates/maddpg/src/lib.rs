@@ -12,12 +12,12 @@
 //! use maddpg::{
 //!     learner::{Device, Learner, LearnerConfig},
 //!     policy::{AgentSpec, ArenaSpec},
-//!     transition::TransitionBlock,
+//!     transition::{SlotState, TransitionBlock},
 //! };
 //!
 //! // Two agents share one policy. Each observes 3 numbers and acts with 1.
 //! let agent = AgentSpec { behavior: "walker".into(), observation_size: 3, action_size: 1 };
-//! let spec = ArenaSpec { slots: vec![agent; 2] };
+//! let spec = ArenaSpec::new(vec![agent; 2]);
 //! let config = LearnerConfig { learning_starts: 64, ..LearnerConfig::default() };
 //! let mut learner = Learner::new(config, spec, Device::cpu(), 0)?;
 //!
@@ -27,7 +27,8 @@
 //!     actions: vec![0.1; rows * 2],
 //!     rewards: vec![1.0; rows * 2],
 //!     next_observations: vec![0.4; rows * 6],
-//!     terminated: vec![false; rows],
+//!     discounts: vec![1.0; rows],
+//!     slots: vec![SlotState::PRESENT; rows * 2],
 //! });
 //! let statistics = learner.update(true)?;
 //! assert!(statistics.critic_loss.is_finite());

@@ -5,7 +5,7 @@ use maddpg::{
     learner::{Device, DeviceChoice, Learner, LearnerConfig, Preset, UpdateStatistics},
     policy::{AgentSpec, ArenaSpec},
     random::stream,
-    transition::TransitionBlock,
+    transition::{SlotState, TransitionBlock},
 };
 use rand::RngExt;
 
@@ -28,7 +28,7 @@ fn spec() -> ArenaSpec {
         observation_size,
         action_size,
     };
-    ArenaSpec { slots: vec![agent("runner", 5, 2), agent("runner", 5, 2), agent("chaser", 7, 1)] }
+    ArenaSpec::new(vec![agent("runner", 5, 2), agent("runner", 5, 2), agent("chaser", 7, 1)])
 }
 
 fn learner(preset: Preset, device: Device) -> Learner {
@@ -40,7 +40,8 @@ fn learner(preset: Preset, device: Device) -> Learner {
         actions: draw(ROWS * spec.joint_action_size()),
         rewards: draw(ROWS * spec.agents()),
         next_observations: draw(ROWS * spec.joint_observation_size()),
-        terminated: (0..ROWS).map(|row| row % 20 == 0).collect(),
+        discounts: (0..ROWS).map(|row| if row % 20 == 0 { 0.0 } else { 1.0 }).collect(),
+        slots: vec![SlotState::PRESENT; ROWS * 3],
     };
     let mut learner = Learner::new(preset.config().learner, spec, device, 1).unwrap();
     learner.remember(&block);

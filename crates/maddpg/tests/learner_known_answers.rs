@@ -4,13 +4,13 @@ use maddpg::{
     learner::{Device, Learner, LearnerConfig, Preset},
     policy::{AgentSpec, ArenaSpec, Scratch},
     random::{Random, stream},
-    transition::TransitionBlock,
+    transition::{SlotState, TransitionBlock},
 };
 use rand::RngExt;
 
 fn arena(agents: usize, observation_size: usize) -> ArenaSpec {
     let agent = AgentSpec { behavior: "agent".into(), observation_size, action_size: 1 };
-    ArenaSpec { slots: vec![agent; agents] }
+    ArenaSpec::new(vec![agent; agents])
 }
 
 fn config(preset: Preset) -> LearnerConfig {
@@ -47,7 +47,8 @@ fn one_step_game(rows: usize, random: &mut Random, target: impl Fn(&[f32], usize
     TransitionBlock {
         rewards: rewards.collect(),
         next_observations: observations.clone(),
-        terminated: vec![true; rows],
+        discounts: vec![0.0; rows],
+        slots: vec![SlotState::PRESENT; rows * 2],
         observations,
         actions,
     }
@@ -114,7 +115,8 @@ fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
         learner.remember(&TransitionBlock {
             observations: vec![0.0; 4_000],
             next_observations: vec![0.0; 4_000],
-            terminated: vec![true; 2_000],
+            discounts: vec![0.0; 2_000],
+            slots: vec![SlotState::PRESENT; 4_000],
             actions,
             rewards,
         });
@@ -133,7 +135,7 @@ fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
 #[test]
 fn values_go_through_time_limits_and_stop_at_terminal_states() {
     // A reward of 1 at every decision has the value 1 / (1 - gamma) without an end, and 1 if the episode ends at once.
-    for (terminated, value) in [(false, 5.0f32), (true, 1.0)] {
+    for (discount, value) in [(1.0, 5.0f32), (0.0, 1.0)] {
         let config = LearnerConfig { gamma: 0.8, target_noise: 0.0, ..config(Preset::Matd3) };
         let mut learner = Learner::new(config, arena(1, 1), Device::cpu(), 4).unwrap();
         let mut random = stream(4, "test", 0);
@@ -142,15 +144,62 @@ fn values_go_through_time_limits_and_stop_at_terminal_states() {
             actions: uniform(&mut random, 500),
             rewards: vec![1.0; 500],
             next_observations: uniform(&mut random, 500),
-            terminated: vec![terminated; 500],
+            discounts: vec![discount; 500],
+            slots: vec![SlotState::PRESENT; 500],
         });
         update(&mut learner, 800);
         let learned = learner.update(true).unwrap().q_mean;
         assert!(
             (learned - value).abs() < 0.1 * value,
-            "terminated {terminated}: value {learned}, expected {value}"
+            "discount {discount}: value {learned}, expected {value}"
         );
     }
+}
+
+/// In the first decision of an episode, the first of two agents dies. In the second one, the other agent, now alone, earns
+/// 1 and the episode ends. An empty slot contains NaN, which must not reach the learner's numbers.
+fn one_dies(episodes: usize) -> TransitionBlock {
+    let mut random = stream(6, "test", 0);
+    let dies = SlotState { present_next: false, ended: true, ..SlotState::PRESENT };
+    let slots = [dies, SlotState::PRESENT, SlotState::EMPTY, SlotState::PRESENT];
+    TransitionBlock {
+        observations: [0.5, 0.5, f32::NAN, 0.5].repeat(episodes),
+        actions: uniform(&mut random, episodes).iter().flat_map(|a| [*a, -a, f32::NAN, 0.5 * a]).collect(),
+        rewards: [0.0, 0.0, 0.0, 1.0].repeat(episodes),
+        next_observations: [f32::NAN, 0.5, f32::NAN, 0.5].repeat(episodes),
+        discounts: [1.0, 0.0].repeat(episodes),
+        slots: slots.repeat(episodes),
+    }
+}
+
+#[test]
+fn what_follows_a_death_concerns_an_agent_only_if_it_shares_the_fate_of_its_team() {
+    // With gamma 0.8, the values are 0 and 0.8, then 1 for the survivor. For the team, they are 0.8 and 0.8, then 1 and 1.
+    for (team_fate, mean) in [(vec![], 0.6), (vec!["agent".to_owned()], 0.9)] {
+        let config = LearnerConfig { gamma: 0.8, target_noise: 0.0, team_fate, ..config(Preset::Matd3) };
+        let mut learner = Learner::new(config, arena(2, 1), Device::cpu(), 6).unwrap();
+        learner.remember(&one_dies(250));
+        update(&mut learner, 800);
+        let learned = learner.update(true).unwrap().q_mean;
+        assert!((learned - mean).abs() < 0.03, "mean value {learned}, expected {mean}");
+        learner.snapshot().expect("empty slots are not learned from");
+    }
+}
+
+#[test]
+fn a_learner_that_knows_of_empty_slots_continues_from_its_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let mut learner = Learner::new(config(Preset::Matd3), arena(2, 1), Device::cpu(), 7).unwrap();
+    learner.remember(&one_step_game(200, &mut stream(7, "test", 0), |_, _| 0.2));
+    update(&mut learner, 5);
+    learner.remember(&one_dies(100));
+    update(&mut learner, 5);
+    learner.save(&path, true).unwrap();
+    let mut resumed = Learner::load(&path, &arena(2, 1), Device::cpu()).unwrap();
+    update(&mut learner, 5);
+    update(&mut resumed, 5);
+    assert_eq!(learner.snapshot().unwrap(), resumed.snapshot().unwrap());
 }
 
 #[test]

@@ -6,13 +6,13 @@ use maddpg::{
     learner::{CHANNEL_BLOCKS, Device, Learner, LearnerConfig, LearnerThread, Pace, Preset},
     policy::{AgentSpec, ArenaSpec, PolicySnapshot},
     random::stream,
-    transition::TransitionBlock,
+    transition::{SlotState, TransitionBlock},
 };
 use rand::RngExt;
 
 fn learner(seed: u64) -> Learner {
     let agent = AgentSpec { behavior: "agent".into(), observation_size: 3, action_size: 2 };
-    let spec = ArenaSpec { slots: vec![agent; 2] };
+    let spec = ArenaSpec::new(vec![agent; 2]);
     let config = LearnerConfig {
         batch_size: 32,
         learning_starts: 64,
@@ -31,7 +31,8 @@ fn block(number: u64, rows: usize) -> TransitionBlock {
         actions: draw(rows * 4),
         rewards: draw(rows * 2),
         next_observations: draw(rows * 6),
-        terminated: (0..rows).map(|row| row % 5 == 0).collect(),
+        discounts: (0..rows).map(|row| if row % 5 == 0 { 0.0 } else { 1.0 }).collect(),
+        slots: vec![SlotState::PRESENT; rows * 2],
     }
 }
 

@@ -3,8 +3,7 @@ use std::path::PathBuf;
 use super::OutputError;
 use bevy_maddpg::{
     learner::{CheckpointError, ConfigError, DeviceError},
-    policy::PolicyError,
-    rollout::RolloutError,
+    policy::{ArenaSpec, PolicyError},
 };
 
 /// A run cannot start or cannot continue.
@@ -27,12 +26,17 @@ pub enum ExperimentError {
     #[error(transparent)]
     Output(#[from] OutputError),
     /// The policy is for another game.
-    #[error("the policy `{}` is for another game: {source}", .path.display())]
+    #[error(
+        "the policy `{}` is for another game: it was trained for the agents {policy}; but this game has {game}; \
+         behaviors and sizes must be the same", .path.display()
+    )]
     OtherGame {
         /// The policy file.
         path: PathBuf,
-        /// What differs.
-        source: RolloutError,
+        /// The agents that the policy was trained for.
+        policy: ArenaSpec,
+        /// The agents of the game.
+        game: ArenaSpec,
     },
     /// The output folder already holds a run.
     #[error(

@@ -88,7 +88,7 @@ impl Recorder {
                 self.tensorboard.write_episode(episode)?;
             }
         }
-        for LearnerReport(report) in reports {
+        for LearnerReport { record: report, .. } in reports {
             if self.reports.keep() {
                 self.metrics.write_learner(report, decisions)?;
                 self.tensorboard.write_learner(report, decisions)?;
@@ -124,7 +124,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(Some(&parent.path().join("run")), "walk").unwrap();
         let mut recorder = Recorder::open(folder, false, false).unwrap();
-        let mut report = LearnerReport(Default::default());
+        let mut report = LearnerReport::default();
         let mut sizes = Vec::new();
         for number in 1..=640_000u64 {
             let record = EpisodeRecord {
@@ -138,7 +138,7 @@ mod tests {
                 seconds: number as f64 * 0.012_345,
                 ..Default::default()
             };
-            report.0.updates = 100 * number;
+            report.record.updates = 100 * number;
             recorder.write([&record].into_iter(), [&report].into_iter(), record.decisions).unwrap();
             if [20_000, 40_000, 640_000].contains(&number) {
                 recorder.metrics.flush().unwrap();

@@ -80,7 +80,7 @@ pub fn spec() -> ArenaSpec {
         observation_size: play::OBSERVATION_SIZE,
         action_size: play::ACTION_SIZE,
     };
-    ArenaSpec { slots: vec![agent] }
+    ArenaSpec::new(vec![agent])
 }
 
 /// Settings for the pendulum. A swing pays off only after five seconds, so `gamma` is high. Full torque is right while

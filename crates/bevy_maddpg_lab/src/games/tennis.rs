@@ -121,7 +121,7 @@ pub fn spec() -> ArenaSpec {
         observation_size: play::OBSERVATION_SIZE * FRAMES,
         action_size: play::ACTION_SIZE,
     };
-    ArenaSpec { slots: vec![player.clone(), player] }
+    ArenaSpec::new(vec![player.clone(), player])
 }
 
 /// Lowers the critics' learning rate for tennis: with slower critics, the acting policy plays perfectly more of the

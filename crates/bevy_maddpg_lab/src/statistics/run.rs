@@ -166,7 +166,7 @@ impl RunStatistics {
         acting: &ActingPolicy,
         training: Option<&Training>,
     ) {
-        self.agents = arenas.spec().agents();
+        self.agents = arenas.kinds().first().map_or(0, |kind| kind.spec().agents());
         self.policy_version = acting.snapshot().map_or(0, |snapshot| snapshot.version());
         self.counts.decisions = clock.decisions;
         if let Some(training) = training {

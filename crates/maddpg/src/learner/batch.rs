@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{config::LearnerConfig, replay::ReplayBuffer, values::ValueScale};
+use super::{config::LearnerConfig, fate::Fate, replay::ReplayBuffer, values::ValueScale};
 use crate::{
     policy::{ArenaSpec, Normalizer},
     random::Random,
@@ -21,6 +21,20 @@ pub(super) struct Draw<'a> {
     pub(super) gamma: f32,
     /// Clipped noise on the target actions, `[rows, joint_action_size]`.
     pub(super) noise: &'a [f32],
+    /// The agents of the arena, and what follows the end of each.
+    pub(super) spec: &'a ArenaSpec,
+    pub(super) fates: &'a [Fate],
+    /// For each policy, how many decisions of the minibatch its critics and its actor learn from.
+    pub(super) totals: &'a [Total],
+    /// Whether slots can be empty.
+    pub(super) has_absences: bool,
+}
+
+/// How many decisions a policy learns from, as numbers to divide by: at least 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Total {
+    pub(super) critic: f32,
+    pub(super) actor: f32,
 }
 
 /// A minibatch of joint transitions, or a part of one, gathered from the replay buffer and normalized. Memory is
@@ -28,8 +42,7 @@ pub(super) struct Draw<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) rows: usize,
-    /// Rows of the whole minibatch.
-    pub(super) drawn: usize,
+    pub(super) totals: Vec<Total>,
     /// `[rows, joint_observation_size]`, normalized.
     observations: Vec<f32>,
     next_observations: Vec<f32>,
@@ -39,12 +52,20 @@ pub(super) struct Batch {
     pub(super) noise: Vec<f32>,
     /// `[rows, agents]`, in the scale of each agent's values.
     pub(super) rewards: Vec<f32>,
-    /// Factor on the next value: 0 if the game ended the episode, else gamma, `[rows]`.
+    /// Factor on the next value, `[rows, agents]`: gamma, or 0 if nothing follows for the agent.
     pub(super) discounts: Vec<f32>,
+    /// Whether the critics of each slot's policy, and its actor, learn from the row: 1 or 0, `[rows, agents]`.
+    pub(super) critic_weights: Vec<f32>,
+    pub(super) actor_weights: Vec<f32>,
+    /// Whether each slot has an agent, now and next: 1 or 0, `[rows, agents]`. Empty if no slot is ever empty.
+    present: Vec<f32>,
+    present_next: Vec<f32>,
+    /// Whether each slot's next action is the one of its policy: 1 or 0, `[rows, agents]`. Empty if all are.
+    acts_next: Vec<f32>,
 }
 
 /// The agents that one agent's critic sees, and the layout of the critic's input row: all their observations, then all
-/// their actions.
+/// their actions, and, if slots can be empty, for each whether it is there (1 or 0).
 #[derive(Debug, Clone)]
 pub(super) struct View {
     /// Where the seen agents' observations are in the joint observation; adjacent ranges are merged.
@@ -52,7 +73,6 @@ pub(super) struct View {
     /// Where the seen agents' actions are in the joint action; adjacent ranges are merged.
     actions: Vec<Range<usize>>,
     /// The critic's own slot, and where that slot's observation and action are in the joint vectors.
-    #[cfg(any(feature = "gpu", test))]
     pub(super) slot: usize,
     pub(super) own_observation: Range<usize>,
     pub(super) own_action: Range<usize>,
@@ -73,7 +93,6 @@ impl View {
         Self {
             observations: join(slots.iter().map(observation)),
             actions: join(slots.iter().map(action)),
-            #[cfg(any(feature = "gpu", test))]
             slot,
             own_observation: range(observation(&slot)),
             own_action: range(action(&slot)),
@@ -92,9 +111,18 @@ impl View {
         self.actions.iter().map(Range::len).sum()
     }
 
-    /// Appends the input rows for `rows` joint observations and actions to `out`.
-    pub(super) fn gather(&self, observations: &[f32], actions: &[f32], rows: usize, out: &mut Vec<f32>) {
+    /// Appends the input rows for these joint observations and actions to `out`. `present` says which slots have an
+    /// agent; it is empty if all have one.
+    pub(super) fn gather(
+        &self,
+        observations: &[f32],
+        actions: &[f32],
+        present: &[f32],
+        rows: usize,
+        out: &mut Vec<f32>,
+    ) {
         let (width, action_width) = (observations.len() / rows, actions.len() / rows);
+        let mut present = present.chunks_exact((present.len() / rows).max(1));
         for (observation, action) in observations.chunks_exact(width).zip(actions.chunks_exact(action_width))
         {
             for range in &self.observations {
@@ -103,6 +131,17 @@ impl View {
             for range in &self.actions {
                 out.extend_from_slice(&action[range.clone()]);
             }
+            if let Some(present) = present.next() {
+                out.extend(self.slots.iter().map(|slot| present[*slot]));
+            }
+        }
+    }
+
+    /// Appends only the presence parts of the input rows to `out`.
+    #[cfg(any(feature = "gpu", test))]
+    pub(super) fn gather_presence(&self, present: &[f32], agents: usize, out: &mut Vec<f32>) {
+        for present in present.chunks_exact(agents) {
+            out.extend(self.slots.iter().map(|slot| present[*slot]));
         }
     }
 
@@ -156,6 +195,21 @@ impl Batch {
         self.part(&self.actions, rows)
     }
 
+    /// Which slots have an agent in these rows, flat; empty if all have one.
+    pub(super) fn present(&self, rows: Range<usize>) -> &[f32] {
+        self.part(&self.present, rows)
+    }
+
+    /// Which slots have an agent at the end of these rows, flat; empty if all have one.
+    pub(super) fn present_next(&self, rows: Range<usize>) -> &[f32] {
+        self.part(&self.present_next, rows)
+    }
+
+    /// Which slots act by their policies at the end of these rows, flat; empty if all do.
+    pub(super) fn acts_next(&self, rows: Range<usize>) -> &[f32] {
+        self.part(&self.acts_next, rows)
+    }
+
     fn part<'a>(&self, all: &'a [f32], rows: Range<usize>) -> &'a [f32] {
         let width = all.len() / self.rows;
         &all[rows.start * width..rows.end * width]
@@ -163,31 +217,82 @@ impl Batch {
 
     /// Fills the batch with these rows of a draw.
     pub(super) fn gather(&mut self, draw: &Draw, rows: Range<usize>) {
-        let Draw { replay, indices, normalizer, values, gamma, noise } = *draw;
-        self.drawn = indices.len();
-        let noise_width = noise.len() / self.drawn;
+        let Draw { replay, indices, normalizer, values, gamma, noise, spec, fates, totals, has_absences } =
+            *draw;
+        let noise_width = noise.len() / indices.len();
         self.noise.clear();
         self.noise.extend_from_slice(&noise[rows.start * noise_width..rows.end * noise_width]);
+        self.totals.clear();
+        self.totals.extend_from_slice(totals);
         let indices = &indices[rows];
         self.rows = indices.len();
-        self.actions.clear();
-        self.rewards.clear();
-        self.discounts.clear();
-        self.observations.clear();
-        self.next_observations.clear();
+        for numbers in [
+            &mut self.actions,
+            &mut self.rewards,
+            &mut self.discounts,
+            &mut self.observations,
+            &mut self.next_observations,
+            &mut self.critic_weights,
+            &mut self.actor_weights,
+            &mut self.present,
+            &mut self.present_next,
+            &mut self.acts_next,
+        ] {
+            numbers.clear();
+        }
         for &index in indices {
             let transition = replay.transition(index);
             self.observations.extend_from_slice(transition.observation);
             self.next_observations.extend_from_slice(transition.next_observation);
             self.actions.extend_from_slice(transition.action);
-            let discount = if transition.terminated { 0.0 } else { gamma };
-            let rewards = transition.rewards.iter().zip(values);
-            self.rewards.extend(rewards.map(|(reward, scale)| scale.reward(*reward, discount)));
-            self.discounts.push(discount);
+            for (slot, (scale, fate)) in values.iter().zip(fates).enumerate() {
+                let outcome = fate.outcome(&transition, slot);
+                let discount = if outcome.continues { gamma * transition.discount } else { 0.0 };
+                self.rewards.push(scale.reward(outcome.reward, discount));
+                self.discounts.push(discount);
+                self.critic_weights.push(flag(outcome.is_known));
+                self.actor_weights.push(flag(outcome.is_known_to_actor));
+            }
         }
         normalizer.apply(&mut self.observations);
         normalizer.apply(&mut self.next_observations);
+        if has_absences {
+            self.mark_absences(draw, indices, spec);
+        }
     }
+
+    /// Notes which slots are empty, and makes their numbers neutral.
+    fn mark_absences(&mut self, draw: &Draw, indices: &[usize], spec: &ArenaSpec) {
+        let (width, action_width) = (spec.joint_observation_size(), spec.joint_action_size());
+        for (row, &index) in indices.iter().enumerate() {
+            let transition = draw.replay.transition(index);
+            let (mut start, mut action_start) = (row * width, row * action_width);
+            for (slot, agent) in spec.slots.iter().enumerate() {
+                let state = transition.slot(slot);
+                let observation = start..start + agent.observation_size;
+                let action = action_start..action_start + agent.action_size;
+                (start, action_start) = (observation.end, action.end);
+                self.present.push(flag(state.present));
+                self.present_next.push(flag(state.present_next));
+                // What newcomers will do is what their policies say; what those do who do not learn is a part of the
+                // world.
+                self.acts_next.push(flag(state.present_next && (state.learns || !state.present)));
+                if !state.present {
+                    self.observations[observation.clone()].fill(0.0);
+                }
+                if !state.present_next {
+                    self.next_observations[observation].fill(0.0);
+                }
+                if !(state.present && state.learns) {
+                    self.actions[action].fill(0.0);
+                }
+            }
+        }
+    }
+}
+
+fn flag(is: bool) -> f32 {
+    f32::from(u8::from(is))
 }
 
 /// Draws the clipped noise on the target actions: `rows` joint actions of `width` numbers each.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The `format` of a checkpoint.
-const FORMAT: &str = "bevy_maddpg checkpoint v3";
+const FORMAT: &str = "bevy_maddpg checkpoint v4";
 
 /// Name of the tensor with the replay buffer's numbers.
 const REPLAY: &str = "replay";
@@ -46,6 +46,8 @@ pub enum CheckpointError {
 struct Header {
     spec: ArenaSpec,
     config: LearnerConfig,
+    /// Whether the critics are told which slots are empty.
+    has_absences: bool,
     seed: u64,
     updates: u64,
     transitions: u64,
@@ -101,6 +103,7 @@ impl Learner {
         let header = Header {
             spec: self.setup.spec.clone(),
             config: self.setup.config.clone(),
+            has_absences: self.setup.has_absences,
             seed: self.seed,
             updates: self.updates,
             transitions: self.transitions,
@@ -136,6 +139,9 @@ impl Learner {
             }
         };
         let mut learner = Self::new(header.config, header.spec, device, header.seed)?;
+        if header.has_absences {
+            learner.show_absences()?;
+        }
         let mut weights = learner.engine.weights().map_err(LearnerError::from)?;
         if weights.len() != header.groups.len() {
             let (found, expected) = (header.groups.len(), weights.len());

@@ -38,6 +38,10 @@ pub struct LearnerConfig {
     /// Behaviors whose critics see only their own agent even if `central_critic` is set: individual behaviors can use
     /// DDPG while the rest use MADDPG.
     pub independent: Vec<String>,
+    /// Behaviors whose agents share the fate of their team: each earns the sum of the team's rewards, also those that
+    /// follow its own end, as long as some member plays. So an agent can learn to give itself up for the others (the
+    /// group reward of MA-POCA, arXiv 2111.05992). By default, nothing that follows an agent's own end concerns it.
+    pub team_fate: Vec<String>,
     /// Whether to train two critics and use the lower of their target values (TD3, arXiv 1802.09477, section 4.2).
     pub twin_critics: bool,
     /// Critic updates per update of the actors and all target networks (TD3, section 5.2). 1 or more; 1 updates the
@@ -129,6 +133,7 @@ impl Default for LearnerConfig {
             share_policies: true,
             central_critic: true,
             independent: Vec::new(),
+            team_fate: Vec::new(),
             twin_critics: true,
             policy_delay: 2,
             target_noise: 0.2,

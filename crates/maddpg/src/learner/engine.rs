@@ -13,10 +13,11 @@ use super::{
     batch::{Draw, View},
     config::LearnerConfig,
     device::{Backend, Device},
+    fate::Fate,
     values::Rescaling,
 };
 use crate::{
-    policy::{ArenaSpec, NetworkShape, PolicyGroup},
+    policy::{ArenaSpec, NetworkShape, PolicyGroup, SpecError},
     random::Random,
 };
 
@@ -110,12 +111,36 @@ pub struct UpdateStatistics {
     pub actors_updated: bool,
 }
 
-/// What stays the same throughout training.
+/// What stays the same throughout training, except that it is made anew when slots can be empty for the first time.
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) config: LearnerConfig,
     pub(super) spec: ArenaSpec,
     pub(super) groups: Vec<GroupSetup>,
+    /// What each slot earns, and what follows its end.
+    pub(super) fates: Vec<Fate>,
+    /// Whether slots can be empty, so that the critics are told which ones are.
+    pub(super) has_absences: bool,
+}
+
+impl Setup {
+    pub(super) fn new(
+        config: LearnerConfig,
+        spec: ArenaSpec,
+        has_absences: bool,
+    ) -> std::result::Result<Self, SpecError> {
+        let named = config.independent.iter().chain(&config.team_fate);
+        named.into_iter().try_for_each(|behavior| spec.check_behavior(behavior))?;
+        let groups = spec.groups(config.share_policies)?;
+        let groups = groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec, has_absences));
+        Ok(Self {
+            groups: groups.collect(),
+            fates: (0..spec.agents()).map(|slot| Fate::of(&spec, &config, slot)).collect(),
+            config,
+            spec,
+            has_absences,
+        })
+    }
 }
 
 /// One policy: the slots it plays, what its critics see, and the sizes of its networks.
@@ -131,21 +156,19 @@ pub(super) struct GroupSetup {
 }
 
 impl GroupSetup {
-    pub(super) fn new(group: PolicyGroup, config: &LearnerConfig, spec: &ArenaSpec) -> Self {
-        let agents = spec.agents();
-        let view = |&slot: &usize| {
-            let slots = if !config.central_critic || config.independent.contains(&group.agent.behavior) {
+    fn new(group: PolicyGroup, config: &LearnerConfig, spec: &ArenaSpec, has_absences: bool) -> Self {
+        let seen = |slot: usize| {
+            if !config.central_critic || config.independent.contains(&group.agent.behavior) {
                 vec![slot]
             } else if group.slots.len() > 1 {
-                // The slots of the group share a critic, so each puts its own agent first in its row.
-                (0..agents).map(|k| (slot + k) % agents).collect()
+                from_own_side(spec, slot)
             } else {
-                (0..agents).collect()
-            };
-            View::new(spec, slot, slots)
+                (0..spec.agents()).collect()
+            }
         };
-        let views: Vec<View> = group.slots.iter().map(view).collect();
-        let inputs = views[0].observation_size() + views[0].action_size();
+        let views: Vec<View> = group.slots.iter().map(|&slot| View::new(spec, slot, seen(slot))).collect();
+        let presence = if has_absences { views[0].slots.len() } else { 0 };
+        let inputs = views[0].observation_size() + views[0].action_size() + presence;
         Self {
             actor: NetworkShape::new(
                 group.agent.observation_size,
@@ -169,6 +192,15 @@ impl GroupSetup {
     fn sees_what(&self, other: &Self) -> bool {
         self.views.iter().map(|view| &view.slots).eq(other.views.iter().map(|view| &view.slots))
     }
+}
+
+/// The order in which a critic that several slots share sees the slots: the agent itself, its team-mates from its own
+/// slot on, then the others. So a column always has the same meaning: a team-mate, or a certain opponent.
+fn from_own_side(spec: &ArenaSpec, slot: usize) -> Vec<usize> {
+    let agents = spec.agents();
+    let is_mate = |other: &usize| spec.team(*other) == spec.team(slot);
+    let mates = (0..agents).map(|k| (slot + k) % agents).filter(is_mate);
+    mates.chain((0..agents).filter(|other| !is_mate(other))).collect()
 }
 
 /// The trained parameters of one policy and the state of Adam. Parameters are flat, as [`NetworkShape`] describes; the
@@ -238,6 +270,20 @@ impl Weights {
         }
     }
 
+    /// Gives the critics more inputs, which have no effect yet because their weights are zero.
+    pub(super) fn widen_critics(&mut self, old: &NetworkShape, new: &NetworkShape) {
+        let Some(first) = old.layers().first() else { return };
+        let zeros = vec![0.0; (new.inputs() - old.inputs()) * first.outputs];
+        let Moments { first: first_moments, second: second_moments, .. } = &mut self.critics_adam;
+        for flat in [&mut self.critics, &mut self.critics_target, first_moments, second_moments] {
+            let wide = flat.chunks_exact(old.parameters()).flat_map(|critic| {
+                let (weights, rest) = critic.split_at(first.weights.end);
+                [weights, &zeros, rest].concat()
+            });
+            *flat = wide.collect();
+        }
+    }
+
     /// All flat vectors, by name.
     pub(super) fn parts(&mut self) -> [(&'static str, &mut Vec<f32>); 9] {
         [
@@ -269,5 +315,25 @@ impl AdamFactors {
             rate: learning_rate / (1.0 - BETA1.powi(steps)),
             variance_correction: 1.0 / (1.0 - BETA2.powi(steps)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::AgentSpec;
+
+    #[test]
+    fn a_shared_critic_sees_itself_then_its_team_then_the_others() {
+        let agent =
+            |behavior: &str| AgentSpec { behavior: behavior.into(), observation_size: 1, action_size: 1 };
+        let mut spec = ArenaSpec::new(["wolf", "sheep", "wolf", "wolf"].map(agent).to_vec());
+        assert_eq!(from_own_side(&spec, 0), [0, 2, 3, 1]);
+        assert_eq!(from_own_side(&spec, 3), [3, 0, 2, 1]);
+        // Two teams of one behavior.
+        spec.slots.iter_mut().for_each(|slot| slot.behavior = "player".into());
+        spec.teams = ["red", "blue", "red", "blue"].map(String::from).to_vec();
+        assert_eq!(from_own_side(&spec, 2), [2, 0, 1, 3]);
+        assert_eq!(from_own_side(&spec, 3), [3, 1, 0, 2]);
     }
 }

@@ -1,6 +1,9 @@
 use rand::{Rng, RngExt};
 
-use crate::{policy::ArenaSpec, transition::TransitionBlock};
+use crate::{
+    policy::ArenaSpec,
+    transition::{SlotState, TransitionBlock},
+};
 
 /// A ring buffer of the newest joint transitions. Each transition is contiguous in memory: a minibatch draws them at
 /// random, and so reads one place in memory per transition instead of one per field. Memory grows with use, up to the
@@ -10,8 +13,10 @@ pub struct ReplayBuffer {
     sizes: RowSizes,
     capacity: usize,
     next: usize,
-    /// Row by row: observation, action, rewards, next observation, and 1 if the game ended the episode, else 0.
+    /// Row by row: observation, action, rewards, next observation, the codes of the slots' states, and the discount.
     numbers: Vec<f32>,
+    /// Whether some slot of some stored transition was not [`SlotState::PRESENT`].
+    has_absences: bool,
 }
 
 /// How many numbers each field of one transition has.
@@ -36,8 +41,20 @@ pub struct Transition<'a> {
     pub rewards: &'a [f32],
     /// Joint observation at the end of the decision.
     pub next_observation: &'a [f32],
-    /// Whether the game ended the episode.
-    pub terminated: bool,
+    /// Weight of what follows, in addition to the learner's `gamma`; 0 if the game ended the episode.
+    pub discount: f32,
+    /// The codes of the slots' states.
+    slots: &'a [f32],
+}
+
+impl Transition<'_> {
+    /// What happened at this slot.
+    ///
+    /// # Panics
+    /// If there is no such slot.
+    pub fn slot(&self, slot: usize) -> SlotState {
+        SlotState::from_code(self.slots[slot])
+    }
 }
 
 impl RowSizes {
@@ -52,14 +69,14 @@ impl RowSizes {
 
     /// How many numbers a whole transition has.
     fn row(&self) -> usize {
-        2 * self.observation + self.action + self.agents + 1
+        2 * self.observation + self.action + 2 * self.agents + 1
     }
 }
 
 impl ReplayBuffer {
     /// An empty buffer for `capacity` transitions, at least 1.
     pub fn new(sizes: RowSizes, capacity: usize) -> Self {
-        Self { sizes, capacity: capacity.max(1), next: 0, numbers: Vec::new() }
+        Self { sizes, capacity: capacity.max(1), next: 0, numbers: Vec::new(), has_absences: false }
     }
 
     /// Number of stored transitions.
@@ -87,8 +104,9 @@ impl ReplayBuffer {
             self.numbers[index * size..(index + 1) * size].split_at(self.sizes.observation);
         let (action, rest) = rest.split_at(self.sizes.action);
         let (rewards, rest) = rest.split_at(self.sizes.agents);
-        let (next_observation, terminated) = rest.split_at(self.sizes.observation);
-        Transition { observation, action, rewards, next_observation, terminated: terminated[0] > 0.5 }
+        let (next_observation, rest) = rest.split_at(self.sizes.observation);
+        let (slots, discount) = rest.split_at(self.sizes.agents);
+        Transition { observation, action, rewards, next_observation, discount: discount[0], slots }
     }
 
     /// A copy of all stored transitions, in index order.
@@ -99,9 +117,15 @@ impl ReplayBuffer {
             block.actions.extend_from_slice(transition.action);
             block.rewards.extend_from_slice(transition.rewards);
             block.next_observations.extend_from_slice(transition.next_observation);
-            block.terminated.push(transition.terminated);
+            block.discounts.push(transition.discount);
+            block.slots.extend(transition.slots.iter().map(|code| SlotState::from_code(*code)));
         }
         block
+    }
+
+    /// Whether some slot of some transition was not [`SlotState::PRESENT`] since the buffer was created.
+    pub(crate) fn has_absences(&self) -> bool {
+        self.has_absences
     }
 
     /// The index at which the next transition will be written.
@@ -125,6 +149,9 @@ impl ReplayBuffer {
             ));
         }
         (self.next, self.numbers) = (next, numbers);
+        let is_absent =
+            |transition: Transition| transition.slots.iter().any(|code| *code != SlotState::PRESENT.code());
+        self.has_absences = (0..rows).any(|index| is_absent(self.transition(index)));
         Ok(())
     }
 
@@ -139,6 +166,8 @@ impl ReplayBuffer {
         assert_eq!(block.actions.len(), count * action, "wrong length of `actions`");
         assert_eq!(block.rewards.len(), count * agents, "wrong length of `rewards`");
         assert_eq!(block.next_observations.len(), count * observation, "wrong length of `next_observations`");
+        assert_eq!(block.slots.len(), count * agents, "wrong length of `slots`");
+        self.has_absences |= block.slots.iter().any(|slot| *slot != SlotState::PRESENT);
         let size = self.sizes.row();
         for row in 0..count {
             let start = self.next * size;
@@ -156,7 +185,10 @@ impl ReplayBuffer {
                 field.copy_from_slice(&values[row * width..(row + 1) * width]);
                 slot = rest;
             }
-            slot[0] = if block.terminated[row] { 1.0 } else { 0.0 };
+            for (code, state) in slot.iter_mut().zip(&block.slots[row * agents..(row + 1) * agents]) {
+                *code = state.code();
+            }
+            slot[agents] = block.discounts[row];
             self.next = (self.next + 1) % self.capacity;
         }
     }
@@ -181,7 +213,8 @@ mod tests {
             actions: values.clone().map(|v| v as f32).collect(),
             rewards: values.clone().map(|v| v as f32).collect(),
             next_observations: values.clone().flat_map(|v| [v as f32 + 1.0, 0.0]).collect(),
-            terminated: values.map(|v| v % 3 == 0).collect(),
+            discounts: values.clone().map(|v| if v % 3 == 0 { 0.0 } else { 1.0 }).collect(),
+            slots: values.map(|v| if v % 5 == 0 { SlotState::EMPTY } else { SlotState::PRESENT }).collect(),
         }
     }
 
@@ -200,7 +233,8 @@ mod tests {
                     prop_assert_eq!(transition.observation, &expected.observations[..]);
                     prop_assert_eq!(transition.rewards, &expected.rewards[..]);
                     prop_assert_eq!(transition.next_observation, &expected.next_observations[..]);
-                    prop_assert_eq!(transition.terminated, expected.terminated[0]);
+                    prop_assert_eq!(transition.discount, expected.discounts[0]);
+                    prop_assert_eq!(transition.slot(0), expected.slots[0]);
                     kept.push(value);
                 }
                 prop_assert_eq!(ring.to_block().rows(), ring.len());

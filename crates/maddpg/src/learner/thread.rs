@@ -4,6 +4,7 @@
 //! [`LatestPolicy`]. If the learner fails, the game continues with the last policy, and [`LearnerThread::failure`]
 //! says why.
 
+mod cores;
 mod report;
 mod worker;
 
@@ -18,6 +19,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 
+pub use self::cores::Cores;
 use self::{report::Report, worker::Worker};
 use super::{Learner, LearnerError, LearnerRecord};
 use crate::{policy::LatestPolicy, transition::TransitionBlock};
@@ -79,6 +81,14 @@ impl LearnerThread {
     /// # Errors
     /// If the device fails or the operating system cannot start a thread.
     pub fn spawn(learner: Learner, pace: Pace) -> Result<Self, LearnerError> {
+        Self::spawn_on(learner, pace, &Cores::new(1))
+    }
+
+    /// As [`spawn`](Self::spawn), for a learner that takes turns with others that share the same `cores`.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_on(learner: Learner, pace: Pace, cores: &Cores) -> Result<Self, LearnerError> {
         let blocks = if pace == Pace::FreeRunning { FREE_CHANNEL_BLOCKS } else { CHANNEL_BLOCKS };
         let (sender, receiver) = bounded(blocks);
         let (used_sender, used_blocks) = bounded(blocks + 2);
@@ -101,6 +111,7 @@ impl LearnerThread {
             shared: shared.clone(),
             report: Report::new(),
             pace,
+            cores: cores.clone(),
             learner,
         };
         let thread = std::thread::Builder::new()

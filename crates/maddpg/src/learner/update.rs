@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use super::{
-    batch::{Draw, draw_noise},
+    batch::{Draw, Total, draw_noise},
     config::{ConfigError, LearnerConfig},
     device::Device,
-    engine::{self, Engine, EngineError, GroupSetup, Setup, UpdateStatistics, Weights},
+    engine::{self, Engine, EngineError, Setup, UpdateStatistics, Weights},
     replay::{ReplayBuffer, RowSizes},
     statistics::RunningStatistics,
     values::ValueScale,
@@ -28,6 +28,8 @@ use crate::{
 pub struct Learner {
     pub(super) setup: Arc<Setup>,
     pub(super) engine: Box<dyn Engine>,
+    device: Device,
+    shares_work: bool,
     pub(super) seed: u64,
     pub(super) scaling: Vec<Scaling>,
     pub(super) replay: ReplayBuffer,
@@ -43,6 +45,7 @@ pub struct Learner {
     joint: Normalizer,
     indices: Vec<usize>,
     noise: Vec<f32>,
+    totals: Vec<Total>,
     measures: Vec<UpdateStatistics>,
     /// `values` by slot.
     slot_values: Vec<ValueScale>,
@@ -104,8 +107,8 @@ impl Learner {
     /// Creates a learner with new random weights for arenas of `spec`.
     ///
     /// # Errors
-    /// If agents of one behavior differ in size, if no agent has a behavior that the settings name, or if the device
-    /// fails.
+    /// If a setting is out of range, if agents of one behavior differ in size, if no agent has a behavior that the
+    /// settings name, or if the device fails.
     pub fn new(
         config: LearnerConfig,
         spec: ArenaSpec,
@@ -114,14 +117,13 @@ impl Learner {
     ) -> std::result::Result<Self, LearnerError> {
         config.check()?;
         let mut initial = stream(seed, "weights", 0);
-        config.independent.iter().try_for_each(|behavior| spec.check_behavior(behavior))?;
-        let groups = spec.groups(config.share_policies)?;
-        let groups: Vec<_> = groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec)).collect();
-        let weights = groups.iter().map(|group| Weights::new(group, &config, &mut initial)).collect();
+        let setup = Setup::new(config, spec, false)?;
+        let Setup { config, spec, groups, .. } = &setup;
+        let weights = groups.iter().map(|group| Weights::new(group, config, &mut initial)).collect();
         let scaling = groups.iter().map(|group| group.group.agent.observation_size);
         let scaling = scaling.map(|size| Scaling::new(RunningStatistics::new(size))).collect();
-        let sizes = RowSizes::of(&spec);
-        let setup = Arc::new(Setup { config, spec, groups });
+        let sizes = RowSizes::of(spec);
+        let setup = Arc::new(setup);
         Ok(Self {
             ready_at: setup.config.learning_starts.max(1),
             replay: ReplayBuffer::new(sizes, setup.config.replay_capacity),
@@ -131,6 +133,8 @@ impl Learner {
             slot_values: vec![ValueScale::fixed(1.0); setup.spec.agents()],
             setup: setup.clone(),
             engine: engine::open(setup, weights, &device)?,
+            device,
+            shares_work: false,
             seed,
             transitions: 0,
             updates: 0,
@@ -139,6 +143,7 @@ impl Learner {
             joint: Normalizer::identity(sizes.observation),
             indices: Vec::new(),
             noise: Vec::new(),
+            totals: Vec::new(),
         })
     }
 
@@ -176,7 +181,7 @@ impl Learner {
     pub fn remember(&mut self, block: &TransitionBlock) {
         self.replay.push(block);
         self.transitions += block.rows() as u64;
-        let Setup { config, spec, groups } = &*self.setup;
+        let Setup { config, spec, groups, .. } = &*self.setup;
         if !config.normalize_observations {
             return;
         }
@@ -184,8 +189,12 @@ impl Learner {
             let size = group.group.agent.observation_size;
             for &slot in &group.group.slots {
                 let offset = spec.observation_offset(slot);
-                for row in block.observations.chunks_exact(spec.joint_observation_size()) {
-                    scaling.statistics.push(&row[offset..offset + size]);
+                let states = block.slots.chunks_exact(spec.agents()).map(|states| states[slot]);
+                for (row, state) in block.observations.chunks_exact(spec.joint_observation_size()).zip(states)
+                {
+                    if state.present {
+                        scaling.statistics.push(&row[offset..offset + size]);
+                    }
                 }
             }
             scaling.normalizer = scaling.statistics.normalizer();
@@ -213,7 +222,10 @@ impl Learner {
     /// # Errors
     /// If the device fails, or if the critic loss is not finite (checked only if `measure` is true).
     pub fn update(&mut self, measure: bool) -> std::result::Result<UpdateStatistics, LearnerError> {
-        let Setup { config, spec, groups } = &*self.setup;
+        if self.replay.has_absences() && !self.setup.has_absences {
+            self.show_absences()?;
+        }
+        let Setup { config, spec, groups, fates, has_absences } = &*self.setup;
         if config.normalize_values && self.updates == 0 {
             for (values, group) in self.values.iter_mut().zip(groups) {
                 *values = ValueScale::guess(&self.replay, &group.group.slots, config.gamma);
@@ -225,6 +237,7 @@ impl Learner {
         self.replay.sample(config.batch_size, &mut self.sampling, &mut self.indices);
         let width = spec.joint_action_size();
         draw_noise(&mut self.noise, config.batch_size, width, config, &mut self.smoothing);
+        count_decisions(&self.setup, &self.replay, &self.indices, &mut self.totals);
         self.updates += 1;
         let actors_too = self.updates.is_multiple_of(u64::from(config.policy_delay));
         let draw = Draw {
@@ -234,6 +247,10 @@ impl Learner {
             values: &self.slot_values,
             gamma: config.gamma,
             noise: &self.noise,
+            spec,
+            fates,
+            totals: &self.totals,
+            has_absences: *has_absences,
         };
         let rescale = config.normalize_values && self.updates.is_multiple_of(UPDATES_PER_RESCALING);
         let measured = (measure || rescale).then_some(&mut self.measures[..]);
@@ -243,6 +260,22 @@ impl Learner {
             self.rescale_values()?;
         }
         Ok(UpdateStatistics { actors_updated: actors_too, ..mean })
+    }
+
+    /// From now on, the critics are told which slots are empty. Their values stay the same at first.
+    pub(super) fn show_absences(&mut self) -> std::result::Result<(), LearnerError> {
+        let Setup { config, spec, groups, .. } = &*self.setup;
+        let setup = Setup::new(config.clone(), spec.clone(), true)?;
+        let mut weights = self.engine.weights()?;
+        for (weights, (old, new)) in weights.iter_mut().zip(groups.iter().zip(&setup.groups)) {
+            weights.widen_critics(&old.critic, &new.critic);
+        }
+        self.setup = Arc::new(setup);
+        self.engine = engine::open(self.setup.clone(), weights, &self.device)?;
+        if self.shares_work {
+            self.engine.share_work();
+        }
+        Ok(())
     }
 
     /// The statistics of the last update, averaged over the policies.
@@ -293,10 +326,37 @@ impl Learner {
     /// From now on, updates also use a second thread of the `rayon` pool that the calling thread belongs to, if the
     /// engine can. The results stay the same.
     pub(super) fn share_work(&mut self) {
+        self.shares_work = true;
         self.engine.share_work();
     }
 
     fn diverged(&self, policy: &str) -> LearnerError {
         LearnerError::Diverged { policy: policy.into(), updates: self.updates }
+    }
+}
+
+/// Counts, for each policy, the decisions of a minibatch that its critics and its actor learn from.
+pub(super) fn count_decisions(
+    setup: &Setup,
+    replay: &ReplayBuffer,
+    indices: &[usize],
+    totals: &mut Vec<Total>,
+) {
+    totals.clear();
+    for group in setup.groups.iter().map(|group| &group.group) {
+        let mut total = Total { critic: 0.0, actor: 0.0 };
+        if setup.has_absences {
+            for transition in indices.iter().map(|index| replay.transition(*index)) {
+                for &slot in &group.slots {
+                    let outcome = setup.fates[slot].outcome(&transition, slot);
+                    total.critic += if outcome.is_known { 1.0 } else { 0.0 };
+                    total.actor += if outcome.is_known_to_actor { 1.0 } else { 0.0 };
+                }
+            }
+        } else {
+            let all = (indices.len() * group.slots.len()) as f32;
+            total = Total { critic: all, actor: all };
+        }
+        totals.push(Total { critic: total.critic.max(1.0), actor: total.actor.max(1.0) });
     }
 }

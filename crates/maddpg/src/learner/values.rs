@@ -44,17 +44,18 @@ impl ValueScale {
     /// With `p` the fraction of decisions that do not end the episode, the mean is that of the rewards divided by
     /// `1 - gamma p`, the deviation is that of the rewards divided by `sqrt(1 - gamma² p²)`.
     pub(super) fn guess(replay: &ReplayBuffer, slots: &[usize], gamma: f32) -> Self {
-        let (mut sum, mut squares, mut continues) = (0.0, 0.0, 0.0);
+        let (mut sum, mut squares, mut continues, mut count) = (0.0, 0.0, 0.0, 0.0f64);
         for transition in (0..replay.len()).map(|index| replay.transition(index)) {
-            for &slot in slots {
+            for &slot in slots.iter().filter(|slot| transition.slot(**slot).present) {
+                count += 1.0;
                 let reward = f64::from(transition.rewards[slot]);
                 sum += reward;
                 squares += reward * reward;
             }
-            continues += f64::from(u8::from(!transition.terminated));
+            continues += f64::from(transition.discount);
         }
         let decisions = replay.len().max(1) as f64;
-        let count = decisions * slots.len() as f64;
+        let count = count.max(1.0);
         let (mean, discount) = (sum / count, f64::from(gamma) * continues / decisions);
         // With gamma 1 and no terminal states, values are unbounded; the guess must not be.
         let horizon = (1.0 - discount).max(1e-3);
@@ -93,7 +94,10 @@ impl ValueScale {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{learner::replay::RowSizes, transition::TransitionBlock};
+    use crate::{
+        learner::replay::RowSizes,
+        transition::{SlotState, TransitionBlock},
+    };
 
     #[test]
     fn a_scale_follows_the_values_and_rescaled_outputs_stand_for_the_same() {
@@ -122,7 +126,8 @@ mod tests {
             actions: vec![0.0; 80],
             rewards: (0..40).flat_map(|row| if row % 2 == 0 { [1.0, 1.0] } else { [-3.0, -3.0] }).collect(),
             next_observations: vec![0.0; 80],
-            terminated: vec![false; 40],
+            discounts: vec![1.0; 40],
+            slots: vec![SlotState::PRESENT; 80],
         };
         let mut replay = ReplayBuffer::new(RowSizes { observation: 2, action: 2, agents: 2 }, 40);
         replay.push(&block);

@@ -189,7 +189,7 @@ mod tests {
     fn snapshot() -> PolicySnapshot {
         let agent =
             |behavior: &str| AgentSpec { behavior: behavior.into(), observation_size: 3, action_size: 2 };
-        let spec = ArenaSpec { slots: vec![agent("a"), agent("b"), agent("a")] };
+        let spec = ArenaSpec::new(vec![agent("a"), agent("b"), agent("a")]);
         let policies = spec.groups(true).unwrap().into_iter().enumerate().map(|(index, group)| {
             let shape = NetworkShape::new(3, &[4], 2, index == 1);
             let parameters = (0..shape.parameters()).map(|k| k as f32 * 0.5).collect();

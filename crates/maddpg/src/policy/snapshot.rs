@@ -115,7 +115,7 @@ impl PolicySnapshot {
         if slots.is_empty() || slots.iter().enumerate().any(|(index, (slot, _))| index != *slot) {
             return Err(PolicyError::Slots { slots: slots.into_iter().map(|(slot, _)| slot).collect() });
         }
-        let spec = ArenaSpec { slots: slots.into_iter().map(|(_, agent)| agent.clone()).collect() };
+        let spec = ArenaSpec::new(slots.into_iter().map(|(_, agent)| agent.clone()).collect());
         Ok(Self { version, updates, seed, policies, spec })
     }
 
@@ -195,7 +195,7 @@ mod tests {
     fn constant(action: f32, share: bool) -> PolicySnapshot {
         let agent =
             |behavior: &str| AgentSpec { behavior: behavior.into(), observation_size: 2, action_size: 1 };
-        let spec = ArenaSpec { slots: vec![agent("adversary"), agent("agent"), agent("agent")] };
+        let spec = ArenaSpec::new(vec![agent("adversary"), agent("agent"), agent("agent")]);
         let groups = spec.groups(share).unwrap();
         let policies = groups.into_iter().map(|group| {
             let shape = NetworkShape::new(2, &[], 1, false);

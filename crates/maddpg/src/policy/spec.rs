@@ -13,13 +13,16 @@ pub struct AgentSpec {
     pub action_size: usize,
 }
 
-/// The agents of an arena, by slot. All trained arenas of a world have the same agents.
+/// The agents of an arena, by slot.
 ///
 /// Joint vectors concatenate the agents' vectors in the order of the slots.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ArenaSpec {
     /// One entry per slot.
     pub slots: Vec<AgentSpec>,
+    /// The team of each slot. If empty, agents of the same behavior form a team.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<String>,
 }
 
 /// The slots that are played by one policy.
@@ -86,6 +89,11 @@ impl fmt::Display for ArenaSpec {
 }
 
 impl ArenaSpec {
+    /// An arena with these agents, by slot. Agents of the same behavior form a team.
+    pub fn new(slots: Vec<AgentSpec>) -> Self {
+        Self { slots, teams: Vec::new() }
+    }
+
     /// Number of agents in the arena.
     pub fn agents(&self) -> usize {
         self.slots.len()
@@ -109,6 +117,14 @@ impl ArenaSpec {
     /// Where the action of `slot` starts in the joint action.
     pub fn action_offset(&self, slot: usize) -> usize {
         self.slots[..slot].iter().map(|agent| agent.action_size).sum()
+    }
+
+    /// The name of the team that the agent at `slot` belongs to.
+    ///
+    /// # Panics
+    /// If there is no such slot.
+    pub fn team(&self, slot: usize) -> &str {
+        self.teams.get(slot).unwrap_or(&self.slots[slot].behavior)
     }
 
     /// Checks that some agent has this behavior.
@@ -175,7 +191,7 @@ mod tests {
 
     #[test]
     fn slots_of_one_behavior_share_a_policy_only_if_asked() {
-        let spec = ArenaSpec { slots: vec![agent("a", 3), agent("b", 4), agent("a", 3)] };
+        let spec = ArenaSpec::new(vec![agent("a", 3), agent("b", 4), agent("a", 3)]);
         let shared = spec.groups(true).unwrap();
         assert_eq!(shared.iter().map(|g| g.slots.clone()).collect::<Vec<_>>(), [vec![0, 2], vec![1]]);
         let separate = spec.groups(false).unwrap();
@@ -185,7 +201,7 @@ mod tests {
 
     #[test]
     fn different_sizes_under_one_name_are_named() {
-        let spec = ArenaSpec { slots: vec![agent("a", 3), agent("a", 4)] };
+        let spec = ArenaSpec::new(vec![agent("a", 3), agent("a", 4)]);
         let error = spec.groups(true).unwrap_err().to_string();
         assert!(error.contains("slot 0 observes 3") && error.contains("slot 1 observes 4"), "{error}");
         assert!(ArenaSpec::default().groups(true).is_err());

@@ -80,7 +80,7 @@ impl Scenario {
             observation_size: role.observation_size,
             action_size: role.action_size,
         };
-        ArenaSpec { slots: self.roles().iter().map(spec).collect() }
+        ArenaSpec::new(self.roles().iter().map(spec).collect())
     }
 
     /// The teams, in the order of their first agents.

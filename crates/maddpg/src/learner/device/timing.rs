@@ -6,7 +6,7 @@ use crate::{
     learner::{Device, Learner, LearnerConfig, LearnerError},
     policy::ArenaSpec,
     random::stream,
-    transition::TransitionBlock,
+    transition::{SlotState, TransitionBlock},
 };
 
 /// How long updates are timed, after one warm-up round.
@@ -47,7 +47,8 @@ fn random_transitions(rows: usize, spec: &ArenaSpec) -> TransitionBlock {
         actions: draw(rows * spec.joint_action_size()),
         rewards: draw(rows * spec.agents()),
         next_observations: draw(rows * spec.joint_observation_size()),
-        terminated: vec![false; rows],
+        discounts: vec![1.0; rows],
+        slots: vec![SlotState::PRESENT; rows * spec.agents()],
     }
 }
 
@@ -59,7 +60,7 @@ mod tests {
     #[test]
     fn every_preset_can_be_timed() {
         let agent = AgentSpec { behavior: "agent".into(), observation_size: 8, action_size: 2 };
-        let spec = ArenaSpec { slots: vec![agent; 2] };
+        let spec = ArenaSpec::new(vec![agent; 2]);
         for preset in Preset::ALL {
             let time = update_time(&Device::cpu(), &preset.config().learner, &spec).unwrap();
             assert!(time > Duration::ZERO, "{preset}");

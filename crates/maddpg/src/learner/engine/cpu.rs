@@ -172,7 +172,7 @@ impl Engine for CpuEngine {
             let norm = self.step_critics(index);
             if let Some(measures) = &mut measures {
                 let [first, second] = &self.lanes;
-                let values = (rows * setup.groups[index].views.len()) as f32;
+                let values = draw.totals[index].critic;
                 let mean = |sum: f32| sum / (values * setup.groups[index].critics as f32);
                 let (a, b) = (&first.sums[index], &second.sums[index]);
                 measures[index] = UpdateStatistics {
@@ -196,7 +196,7 @@ impl Engine for CpuEngine {
                 let [a, b] = &self.lanes;
                 let (a, b) = (&a.sums[index], &b.sums[index]);
                 let group = &setup.groups[index];
-                let rows = (rows * group.views.len()) as f32;
+                let rows = draw.totals[index].actor;
                 let outputs = rows * group.group.agent.action_size as f32;
                 let penalty = setup.config.action_penalty * (a.squared_output + b.squared_output) / outputs;
                 measures[index].actor_loss = penalty - (a.climbed_value + b.climbed_value) / rows;

@@ -62,7 +62,8 @@ impl GpuEngine {
         Tensor::from_vec(numbers, (rows, columns), &self.device)
     }
 
-    /// Smoothed target actions of each slot at the next observations, `[rows, action_size]` each.
+    /// Smoothed target actions of each slot at the next observations, `[rows, action_size]` each; zeros for slots that do
+    /// not act.
     fn next_actions(&self, batch: &Batch) -> Result<Vec<Tensor>> {
         let mut actions: Vec<Option<Tensor>> = vec![None; self.setup.spec.agents()];
         for (index, (setup, networks)) in self.setup.groups.iter().zip(&self.groups).enumerate() {
@@ -72,7 +73,17 @@ impl GpuEngine {
             }
             let own = self.upload(own, setup.actor.inputs())?;
             let outputs = forward(&setup.actor, &networks.actor_target, &own)?.0;
-            let clamped = self.smoothed(index, &outputs.tanh()?, batch)?;
+            let mut clamped = self.smoothed(index, &outputs.tanh()?, batch)?;
+            if self.setup.has_absences {
+                let agents = self.setup.spec.agents();
+                let acts = batch.acts_next(0..batch.rows);
+                let mut mask = Vec::new();
+                for view in &setup.views {
+                    let of_slot = acts.iter().skip(view.slot).step_by(agents);
+                    mask.extend(of_slot.flat_map(|acts| std::iter::repeat_n(*acts, setup.actor.outputs())));
+                }
+                clamped = (clamped * self.upload(mask, setup.actor.outputs())?)?;
+            }
             for (member, view) in setup.views.iter().enumerate() {
                 actions[view.slot] = Some(clamped.narrow(0, member * batch.rows, batch.rows)?);
             }
@@ -103,7 +114,16 @@ impl GpuEngine {
             actions.push(Tensor::cat(&seen, 1)?);
         }
         let observations = self.upload(observations, setup.views[0].observation_size())?;
-        let inputs = Tensor::cat(&[observations, Tensor::cat(&actions, 0)?], 1)?;
+        let mut parts = vec![observations, Tensor::cat(&actions, 0)?];
+        if self.setup.has_absences {
+            let mut present = Vec::new();
+            for view in &setup.views {
+                let next = batch.present_next(0..batch.rows);
+                view.gather_presence(next, self.setup.spec.agents(), &mut present);
+            }
+            parts.push(self.upload(present, setup.views[0].slots.len())?);
+        }
+        let inputs = Tensor::cat(&parts, 1)?;
         let mut values = forward(&setup.critic, &setup.critic_part(&networks.critics_target, 0)?, &inputs)?.0;
         for number in 1..setup.critics {
             let critic = setup.critic_part(&networks.critics_target, number)?;
@@ -113,7 +133,7 @@ impl GpuEngine {
         let (mut rewards, mut discounts) = (Vec::new(), Vec::new());
         for &slot in &setup.group.slots {
             rewards.extend(batch.rewards.iter().skip(slot).step_by(agents));
-            discounts.extend_from_slice(&batch.discounts);
+            discounts.extend(batch.discounts.iter().skip(slot).step_by(agents));
         }
         self.upload(rewards, 1)? + (self.upload(discounts, 1)? * values)?
     }
@@ -124,29 +144,46 @@ impl GpuEngine {
         let mut inputs = Vec::new();
         for view in &setup.views {
             let all = 0..batch.rows;
-            view.gather(batch.observations(all.clone()), batch.actions(all), batch.rows, &mut inputs);
+            let present = batch.present(all.clone());
+            view.gather(
+                batch.observations(all.clone()),
+                batch.actions(all),
+                present,
+                batch.rows,
+                &mut inputs,
+            );
         }
         self.upload(inputs, setup.critic.inputs())
+    }
+
+    /// The weights of a group's decisions, `[members * rows, 1]`, from those of all slots, `[rows, agents]`.
+    fn weights_of(&self, index: usize, all: &[f32]) -> Result<Tensor> {
+        let slots = &self.setup.groups[index].group.slots;
+        let agents = self.setup.spec.agents();
+        let weights = slots.iter().flat_map(|slot| all.iter().skip(*slot).step_by(agents).copied());
+        self.upload(weights.collect(), 1)
     }
 
     fn update_critics(
         &mut self,
         index: usize,
+        batch: &Batch,
         inputs: &Tensor,
         targets: &Tensor,
         measures: Option<&mut UpdateStatistics>,
     ) -> Result<()> {
         let setup = &self.setup.groups[index];
-        let rows = inputs.dim(0)? as f64;
+        let total = f64::from(batch.totals[index].critic);
+        let weights = self.weights_of(index, &batch.critic_weights)?;
         let (mut gradients, mut errors, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..setup.critics {
             let critic = setup.critic_part(&self.groups[index].critics, number)?;
             let (value, kept) = forward(&setup.critic, &critic, inputs)?;
-            let error = (&value - targets)?;
+            let error = (&weights * (&value - targets)?)?;
             let wanted = Wanted::Parameters { inputs };
-            gradients.push(backward(&setup.critic, &critic, &kept, (&error * (2.0 / rows))?, wanted)?);
+            gradients.push(backward(&setup.critic, &critic, &kept, (&error * (2.0 / total))?, wanted)?);
             errors.push(error);
-            values.push(value);
+            values.push((&weights * value)?);
         }
         let config = &self.setup.config;
         let Networks { critics, critics_adam, .. } = &mut self.groups[index];
@@ -154,10 +191,12 @@ impl GpuEngine {
         let norm =
             critics_adam.step(critics, &gradient, config.critic_learning_rate, config.gradient_clip)?;
         if let Some(measures) = measures {
-            measures.critic_loss = Tensor::cat(&errors, 0)?.sqr()?.mean_all()?.to_scalar()?;
-            measures.q_mean = Tensor::cat(&values, 0)?.mean_all()?.to_scalar()?;
-            measures.target_mean = targets.mean_all()?.to_scalar()?;
-            measures.target_square = targets.sqr()?.mean_all()?.to_scalar()?;
+            let mean = |numbers: Tensor, count: f64| (numbers.sum_all()? / count)?.to_scalar();
+            let all = total * errors.len() as f64;
+            measures.critic_loss = mean(Tensor::cat(&errors, 0)?.sqr()?, all)?;
+            measures.q_mean = mean(Tensor::cat(&values, 0)?, all)?;
+            measures.target_mean = mean((&weights * targets)?, total)?;
+            measures.target_square = mean((&weights * targets.sqr()?)?, total)?;
             measures.critic_gradient_norm = norm.sum_all()?.to_scalar()?;
         }
         Ok(())
@@ -181,6 +220,8 @@ impl GpuEngine {
         let columns = setup.action_columns();
         let mut parts =
             vec![critic_inputs.narrow(1, 0, columns.start)?, self.smoothed(index, &actions, batch)?];
+        let total = batch.totals[index].actor;
+        let weights = self.weights_of(index, &batch.actor_weights)?;
         let others = setup.critic.inputs() - columns.end;
         if others > 0 {
             parts.push(critic_inputs.narrow(1, columns.end, others)?);
@@ -188,14 +229,17 @@ impl GpuEngine {
         let inputs = Tensor::cat(&parts, 1)?;
         let critic = setup.critic_part(&self.groups[index].critics, 0)?;
         let (values, critic_kept) = forward(&setup.critic, &critic, &inputs)?;
-        let rows = inputs.dim(0)? as f64;
-        let climb = Tensor::full(-1.0 / rows as f32, values.shape(), &self.device)?;
+        let climb = (&weights * f64::from(-1.0 / total))?;
         let action_gradient =
             backward(&setup.critic, &critic, &critic_kept, climb, Wanted::Columns { columns })?;
         let config = &self.setup.config;
-        let penalty = f64::from(config.action_penalty) / outputs.elem_count() as f64;
+        let numbers = f64::from(total) * setup.actor.outputs() as f64;
+        let penalty = f64::from(config.action_penalty) / numbers;
         let slope = actions.sqr()?.affine(-1.0, 1.0)?;
-        let output_gradient = ((action_gradient * slope)? + (&outputs * (2.0 * penalty))?)?;
+        let wide =
+            weights.matmul(&Tensor::ones((1, setup.actor.outputs()), weights.dtype(), &self.device)?)?;
+        let output_gradient =
+            ((action_gradient * slope)? + (&outputs * &wide)?.affine(2.0 * penalty, 0.0)?)?;
         let wanted = Wanted::Parameters { inputs: &own };
         let gradient = backward(&setup.actor, &self.groups[index].actor, &kept, output_gradient, wanted)?;
         let Networks { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
@@ -207,10 +251,11 @@ impl GpuEngine {
         }
         polyak(critics_target, critics, config.tau)?;
         if let Some(measures) = measures {
-            let squares: f32 = outputs.sqr()?.sum_all()?.to_scalar()?;
-            measures.actor_loss = penalty as f32 * squares - values.mean_all()?.to_scalar::<f32>()?;
-            let saturated = actions.abs()?.gt(0.95)?.to_dtype(candle_core::DType::F32)?.mean_all()?;
-            measures.saturation = saturated.to_scalar()?;
+            let sum = |numbers: Tensor| numbers.sum_all()?.to_scalar::<f32>();
+            let squares = sum((&wide * outputs.sqr()?)?)?;
+            measures.actor_loss = penalty as f32 * squares - sum((&weights * values)?)? / total;
+            let saturated = actions.abs()?.gt(0.95)?.to_dtype(candle_core::DType::F32)?;
+            measures.saturation = sum((wide * saturated)?)? / numbers as f32;
             measures.actor_gradient_norm = norm.sum_all()?.to_scalar()?;
         }
         Ok(())
@@ -234,7 +279,7 @@ impl Engine for GpuEngine {
             }
             let inputs = self.critic_inputs(index, &batch)?;
             let targets = self.critic_targets(index, &batch, &next_actions)?;
-            self.update_critics(index, &inputs, &targets, measures.as_deref_mut())?;
+            self.update_critics(index, &batch, &inputs, &targets, measures.as_deref_mut())?;
             if actors_too {
                 self.update_actor(index, &batch, &inputs, measures)?;
             }

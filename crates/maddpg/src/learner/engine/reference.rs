@@ -9,13 +9,14 @@ use super::{BETA1, CpuEngine, Engine, GpuEngine, GroupSetup, Setup, UpdateStatis
 use crate::{
     learner::{
         LearnerConfig, Preset,
-        batch::{Batch, Draw, draw_noise},
+        batch::{Batch, Draw, Total, draw_noise},
         replay::{ReplayBuffer, RowSizes},
+        update::count_decisions,
         values::{Rescaling, ValueScale},
     },
     policy::{AgentSpec, ArenaSpec, NetworkShape, Normalizer},
     random::{Random, stream},
-    transition::TransitionBlock,
+    transition::{SlotState, TransitionBlock},
 };
 
 /// The network built from candle's operations, so that autograd can differentiate it.
@@ -63,11 +64,31 @@ impl Reference<'_> {
         tensor(all, spec.joint_action_size()).narrow(1, start, size).unwrap()
     }
 
-    /// The critic's inputs for the agents at `slots`, given each slot's action.
-    fn joint(&self, slots: &[usize], observations: &[f32], action: impl Fn(usize) -> Tensor) -> Tensor {
+    /// The critic's inputs for the agents at `slots`, given each slot's action and which slots have an agent.
+    fn joint(
+        &self,
+        slots: &[usize],
+        observations: &[f32],
+        present: &[f32],
+        action: impl Fn(usize) -> Tensor,
+    ) -> Tensor {
         let observations = slots.iter().map(|&slot| self.observations(slot, observations));
-        let parts: Vec<Tensor> = observations.chain(slots.iter().map(|&slot| action(slot))).collect();
+        let mut parts: Vec<Tensor> = observations.chain(slots.iter().map(|&slot| action(slot))).collect();
+        if self.setup.has_absences {
+            parts.extend(slots.iter().map(|&slot| self.of_slot(slot, present)));
+        }
         Tensor::cat(&parts, 1).unwrap()
+    }
+
+    /// One number per row for this slot.
+    fn of_slot(&self, slot: usize, all: &[f32]) -> Tensor {
+        tensor(all, self.setup.spec.agents()).narrow(1, slot, 1).unwrap()
+    }
+
+    /// The mean of one loss per row over `total` decisions, with the slot's weights.
+    fn weighted(&self, losses: &Tensor, slot: usize, weights: &[f32], total: f32) -> Tensor {
+        let weighted = losses.broadcast_mul(&self.of_slot(slot, weights)).unwrap();
+        (weighted.sum_all().unwrap() / f64::from(total)).unwrap()
     }
 
     fn critics(&self, group: &GroupSetup, parameters: &Tensor, inputs: &Tensor) -> Vec<Tensor> {
@@ -84,7 +105,12 @@ impl Reference<'_> {
         let target = flat(&self.weights[owner].actor_target);
         let action =
             network(&self.setup.groups[owner].actor, &target, &observations).unwrap().tanh().unwrap();
-        (action + self.action(slot, &self.batch.noise)).unwrap().clamp(-1f32, 1f32).unwrap()
+        let action = (action + self.action(slot, &self.batch.noise)).unwrap().clamp(-1f32, 1f32).unwrap();
+        if self.setup.has_absences {
+            let acts = self.of_slot(slot, self.batch.acts_next(0..self.batch.rows));
+            return action.broadcast_mul(&acts).unwrap();
+        }
+        action
     }
 
     /// The gradient of the critics of policy `index`.
@@ -94,21 +120,25 @@ impl Reference<'_> {
         let all = 0..batch.rows;
         let mut losses = Vec::new();
         for view in &group.views {
-            let next =
-                self.joint(&view.slots, batch.next_observations(all.clone()), |s| self.target_action(s));
+            let (present, present_next) = (batch.present(all.clone()), batch.present_next(all.clone()));
+            let next = self.joint(&view.slots, batch.next_observations(all.clone()), present_next, |s| {
+                self.target_action(s)
+            });
             let values = self.critics(group, &flat(&self.weights[index].critics_target), &next);
             let least = values.iter().skip(1).fold(values[0].clone(), |a, b| a.minimum(b).unwrap());
-            let reward = tensor(&batch.rewards, self.setup.spec.agents()).narrow(1, view.slot, 1).unwrap();
-            let target = (reward + (tensor(&batch.discounts, 1) * least)).unwrap();
-            let now = self.joint(&view.slots, batch.observations(all.clone()), |s| {
+            let (reward, discount) =
+                (self.of_slot(view.slot, &batch.rewards), self.of_slot(view.slot, &batch.discounts));
+            let target = (reward + (discount * least)).unwrap();
+            let now = self.joint(&view.slots, batch.observations(all.clone()), present, |s| {
                 self.action(s, batch.actions(all.clone()))
             });
             for value in self.critics(group, &critics, &now) {
-                losses.push((value - &target).unwrap().sqr().unwrap().mean_all().unwrap());
+                let errors = (value - &target).unwrap().sqr().unwrap();
+                let total = batch.totals[index].critic;
+                losses.push(self.weighted(&errors, view.slot, &batch.critic_weights, total));
             }
         }
-        let loss =
-            (Tensor::stack(&losses, 0).unwrap().sum_all().unwrap() / group.views.len() as f64).unwrap();
+        let loss = Tensor::stack(&losses, 0).unwrap().sum_all().unwrap();
         loss.backward().unwrap().get(&critics).unwrap().to_vec1().unwrap()
     }
 
@@ -121,7 +151,8 @@ impl Reference<'_> {
         for view in &group.views {
             let own = self.observations(view.slot, batch.observations(all.clone()));
             let output = network(&group.actor, &actor, &own).unwrap();
-            let now = self.joint(&view.slots, batch.observations(all.clone()), |slot| {
+            let present = batch.present(all.clone());
+            let now = self.joint(&view.slots, batch.observations(all.clone()), present, |slot| {
                 if slot == view.slot {
                     // The gradient passes through the clamp unchanged.
                     let action = output.tanh().unwrap();
@@ -133,12 +164,13 @@ impl Reference<'_> {
                 }
             });
             let value = &self.critics(group, &flat(&self.weights[index].critics), &now)[0];
-            let penalty = (output.sqr().unwrap().mean_all().unwrap()
+            let penalty = (output.sqr().unwrap().mean_keepdim(D::Minus1).unwrap()
                 * f64::from(self.setup.config.action_penalty))
             .unwrap();
-            losses.push((penalty - value.mean_all().unwrap()).unwrap());
+            let loss = (penalty - value).unwrap();
+            losses.push(self.weighted(&loss, view.slot, &batch.actor_weights, batch.totals[index].actor));
         }
-        let loss = Tensor::stack(&losses, 0).unwrap().mean(D::Minus1).unwrap();
+        let loss = Tensor::stack(&losses, 0).unwrap().sum_all().unwrap();
         loss.backward().unwrap().get(&actor).unwrap().to_vec1().unwrap()
     }
 }
@@ -150,7 +182,7 @@ fn spec() -> ArenaSpec {
         observation_size,
         action_size,
     };
-    ArenaSpec { slots: vec![agent("runner", 7, 2), agent("chaser", 5, 3), agent("runner", 7, 2)] }
+    ArenaSpec::new(vec![agent("runner", 7, 2), agent("chaser", 5, 3), agent("runner", 7, 2)])
 }
 
 /// A minibatch of every stored transition.
@@ -161,11 +193,15 @@ struct Whole {
     values: Vec<ValueScale>,
     gamma: f32,
     noise: Vec<f32>,
+    totals: Vec<Total>,
+    setup: Arc<Setup>,
 }
 
 impl Whole {
-    fn new(config: &LearnerConfig, spec: &ArenaSpec, random: &mut Random) -> Self {
+    fn new(setup: &Arc<Setup>, random: &mut Random) -> Self {
+        let Setup { config, spec, .. } = &**setup;
         let rows = 70;
+        let slots = if setup.has_absences { absences(rows) } else { vec![SlotState::PRESENT; rows * 3] };
         let mut draw =
             |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
         let block = TransitionBlock {
@@ -173,7 +209,8 @@ impl Whole {
             actions: draw(rows * spec.joint_action_size()),
             rewards: draw(rows * spec.agents()),
             next_observations: draw(rows * spec.joint_observation_size()),
-            terminated: (0..rows).map(|row| row % 5 == 0).collect(),
+            discounts: (0..rows).map(|row| if row % 5 == 0 { 0.0 } else { 1.0 }).collect(),
+            slots,
         };
         let sizes = RowSizes::of(spec);
         let mut replay = ReplayBuffer::new(sizes, rows);
@@ -182,12 +219,28 @@ impl Whole {
         draw_noise(&mut noise, rows, sizes.action, config, random);
         let normalizer = Normalizer::identity(sizes.observation);
         let values = vec![ValueScale::guess(&replay, &[0], config.gamma); sizes.agents];
-        Self { replay, indices: (0..rows).collect(), normalizer, values, gamma: config.gamma, noise }
+        let indices: Vec<usize> = (0..rows).collect();
+        let mut totals = Vec::new();
+        count_decisions(setup, &replay, &indices, &mut totals);
+        let gamma = config.gamma;
+        Self { replay, indices, normalizer, values, gamma, noise, totals, setup: setup.clone() }
     }
 
     fn draw(&self) -> Draw<'_> {
-        let Self { replay, indices, normalizer, values, gamma, noise } = self;
-        Draw { replay, indices, normalizer, values, gamma: *gamma, noise }
+        let Self { replay, indices, normalizer, values, gamma, noise, totals, setup } = self;
+        let Setup { spec, fates, has_absences, .. } = &**setup;
+        Draw {
+            replay,
+            indices,
+            normalizer,
+            values,
+            gamma: *gamma,
+            noise,
+            spec,
+            fates,
+            totals,
+            has_absences: *has_absences,
+        }
     }
 
     fn batch(&self) -> Batch {
@@ -195,6 +248,32 @@ impl Whole {
         batch.gather(&self.draw(), 0..self.indices.len());
         batch
     }
+}
+
+/// Slots in every state that the rollout can produce.
+fn absences(rows: usize) -> Vec<SlotState> {
+    let plays = SlotState::PRESENT;
+    let states = [
+        plays,
+        SlotState { present_next: false, ended: true, ..plays },
+        plays,
+        SlotState::EMPTY,
+        SlotState { present_next: false, ..plays },
+        SlotState { present_next: true, ..SlotState::EMPTY },
+        SlotState { learns: false, ..plays },
+    ];
+    (0..rows * 3).map(|place| states[(place + place / 7) % states.len()]).collect()
+}
+
+/// What the gradients are tested with: a name, settings, and whether slots can be empty.
+fn cases() -> Vec<(String, LearnerConfig, bool)> {
+    let configs = configs();
+    let of = |name: &str| configs.iter().find(|(other, _)| other == name).unwrap().1.clone();
+    let team = LearnerConfig { team_fate: vec!["runner".into()], ..of("matd3") };
+    let absent = ["matd3", "maddpg_2017", "ddpg", "layer norm"];
+    let absent = absent.map(|name| (format!("{name} with absences"), of(name), true));
+    let full = configs.clone().into_iter().map(|(name, config)| (name, config, false));
+    full.chain(absent).chain([("team fate".into(), team, true)]).collect()
 }
 
 /// Every preset, and MATD3 with layer normalization.
@@ -217,18 +296,16 @@ fn engines(setup: &Arc<Setup>, weights: &[Weights]) -> [(&'static str, Box<dyn E
     [("host", Box::new(CpuEngine::new(setup.clone(), weights.to_vec()))), ("device", Box::new(device))]
 }
 
-fn setup(config: LearnerConfig, random: &mut Random) -> (Arc<Setup>, Vec<Weights>) {
-    let spec = spec();
-    let groups = spec.groups(config.share_policies).unwrap();
-    let groups: Vec<GroupSetup> =
-        groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec)).collect();
-    let mut weights: Vec<Weights> = groups.iter().map(|group| Weights::new(group, &config, random)).collect();
+fn setup(config: LearnerConfig, has_absences: bool, random: &mut Random) -> (Arc<Setup>, Vec<Weights>) {
+    let setup = Setup::new(config, spec(), has_absences).unwrap();
+    let new = |group| Weights::new(group, &setup.config, random);
+    let mut weights: Vec<Weights> = setup.groups.iter().map(new).collect();
     for weights in &mut weights {
         // Make the targets differ from the trained networks.
         weights.actor_target.iter_mut().for_each(|x| *x += random.random_range(-0.1..0.1f32));
         weights.critics_target.iter_mut().for_each(|x| *x += random.random_range(-0.1..0.1f32));
     }
-    (Arc::new(Setup { config, spec, groups }), weights)
+    (Arc::new(setup), weights)
 }
 
 /// Uses that Adam's first moment after its first step is the gradient times 1 - beta1.
@@ -247,11 +324,11 @@ fn assert_gradient(name: &str, first_moment: &[f32], expected: &[f32]) {
 
 #[test]
 fn gradients_of_every_preset_match_candles_autograd() {
-    for (name, config) in configs() {
+    for (name, config, has_absences) in cases() {
         let config = LearnerConfig { policy_delay: 1, ..config };
         let mut random = stream(7, "reference", 0);
-        let (setup, before) = setup(config.clone(), &mut random);
-        let whole = Whole::new(&config, &setup.spec, &mut random);
+        let (setup, before) = setup(config.clone(), has_absences, &mut random);
+        let whole = Whole::new(&setup, &mut random);
         let batch = whole.batch();
         for (engine_name, mut engine) in engines(&setup, &before) {
             let mut measures = vec![UpdateStatistics::default(); setup.groups.len()];
@@ -277,11 +354,11 @@ fn gradients_of_every_preset_match_candles_autograd() {
 
 #[test]
 fn both_engines_learn_the_same() {
-    for (name, config) in configs() {
+    for (name, config, has_absences) in cases() {
         let config = LearnerConfig { gradient_clip: 0.5, ..config };
         let mut random = stream(8, "reference", 0);
-        let (setup, before) = setup(config.clone(), &mut random);
-        let whole = Whole::new(&config, &setup.spec, &mut random);
+        let (setup, before) = setup(config.clone(), has_absences, &mut random);
+        let whole = Whole::new(&setup, &mut random);
         let [(_, mut host), (_, mut device)] = engines(&setup, &before);
         let mut measures = [0; 2].map(|_| vec![UpdateStatistics::default(); setup.groups.len()]);
         for update in 1..=6 {
@@ -322,10 +399,10 @@ fn both_engines_learn_the_same() {
 #[test]
 fn two_threads_compute_the_same_bits() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    for (name, config) in configs() {
+    for (name, config, has_absences) in cases() {
         let mut random = stream(9, "reference", 0);
-        let (setup, before) = setup(config.clone(), &mut random);
-        let whole = Whole::new(&config, &setup.spec, &mut random);
+        let (setup, before) = setup(config.clone(), has_absences, &mut random);
+        let whole = Whole::new(&setup, &mut random);
         let [mut alone, mut shared] = [0; 2].map(|_| CpuEngine::new(setup.clone(), before.clone()));
         shared.share_work();
         for update in 0..4 {

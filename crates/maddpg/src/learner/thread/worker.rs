@@ -6,7 +6,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
 
-use super::{CheckpointRequest, Pace, Shared, report::Report};
+use super::{CheckpointRequest, Cores, Pace, Shared, report::Report};
 use crate::{
     learner::{Learner, LearnerError, LearnerRecord},
     policy::LatestPolicy,
@@ -40,6 +40,7 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) report: Report,
     pub(super) pace: Pace,
+    pub(super) cores: Cores,
     /// Updates due for the received transitions. `spare_owed` counts the optional ones on top, `spare` per transition.
     pub(super) owed: f64,
     pub(super) spare: f64,
@@ -159,6 +160,8 @@ impl Worker {
             updates = updates.min(UPDATES_PER_POLICY as f64);
         }
         self.owed -= updates;
+        let cores = self.cores.clone();
+        let permit = (updates > 0.0).then(|| cores.wait());
         for _ in 0..updates as u64 {
             let measure =
                 self.learner.updates().is_multiple_of(UPDATES_PER_MEASURE) || self.report.wants_actors;
@@ -174,6 +177,7 @@ impl Worker {
         if updates > 0.0 {
             self.policy.publish(self.learner.snapshot()?);
         }
+        drop(permit);
         if self.pace == Pace::Lockstep {
             let _ = self.acknowledge.try_send(());
         }

@@ -32,6 +32,8 @@ pub(super) struct Lane {
     inputs: Vec<f32>,
     next_inputs: Vec<f32>,
     targets: Vec<f32>,
+    /// The weight of each row of inputs.
+    weights: Vec<f32>,
     output_gradient: Vec<f32>,
     action_gradient: Vec<f32>,
 }
@@ -74,10 +76,12 @@ impl Lane {
         }
     }
 
-    /// Computes the smoothed target actions of all slots at the next observations, `[rows, joint_action_size]`.
+    /// Computes the smoothed target actions of all slots at the next observations, `[rows, joint_action_size]`; zeros for
+    /// slots that do not act.
     fn next_actions(&mut self, setup: &Setup, networks: &[Networks], batch: &Batch, rows: Range<usize>) {
         let width = setup.spec.joint_action_size();
         let noise = &batch.noise[rows.start * width..rows.end * width];
+        let (acts, agents) = (batch.acts_next(rows.clone()), setup.spec.agents());
         self.next_actions.resize(rows.len() * width, 0.0);
         for (setup, networks) in setup.groups.iter().zip(networks) {
             let size = setup.group.agent.action_size;
@@ -90,6 +94,10 @@ impl Lane {
                 let offset = view.own_action.start;
                 for (row, action) in actions.chunks_exact(size).enumerate() {
                     let at = row * width + offset;
+                    if acts.get(row * agents + view.slot) == Some(&0.0) {
+                        self.next_actions[at..at + size].fill(0.0);
+                        continue;
+                    }
                     for ((next, action), noise) in
                         self.next_actions[at..at + size].iter_mut().zip(action).zip(&noise[at..at + size])
                     {
@@ -115,13 +123,14 @@ impl Lane {
         self.next_inputs.clear();
         for view in &group.views {
             let (now, next) = (batch.observations(rows.clone()), batch.next_observations(rows.clone()));
-            view.gather(now, batch.actions(rows.clone()), rows.len(), &mut self.inputs);
-            view.gather(next, &self.next_actions, rows.len(), &mut self.next_inputs);
+            let (present, present_next) = (batch.present(rows.clone()), batch.present_next(rows.clone()));
+            view.gather(now, batch.actions(rows.clone()), present, rows.len(), &mut self.inputs);
+            view.gather(next, &self.next_actions, present_next, rows.len(), &mut self.next_inputs);
         }
     }
 
-    /// Computes the critics' regression targets: the reward plus, unless the episode ended, the discounted minimum of
-    /// the target critics' values.
+    /// Computes the critics' regression targets: the reward plus, if something follows for the agent, the discounted
+    /// minimum of the target critics' values.
     fn critic_targets(
         &mut self,
         index: usize,
@@ -143,15 +152,18 @@ impl Lane {
                 self.targets.iter_mut().zip(values).for_each(|(target, value)| *target = target.min(*value));
             }
         }
+        self.weights.clear();
         for (&slot, targets) in group.group.slots.iter().zip(self.targets.chunks_exact_mut(rows.len())) {
             for (row, target) in rows.clone().zip(targets) {
-                let reward = batch.rewards[row * setup.spec.agents() + slot];
-                *target = reward + batch.discounts[row] * *target;
+                let place = row * setup.spec.agents() + slot;
+                *target = batch.rewards[place] + batch.discounts[place] * *target;
+                self.weights.push(batch.critic_weights[place]);
             }
         }
         let sums = &mut self.sums[index];
-        sums.target += self.targets.iter().sum::<f32>();
-        sums.squared_target += self.targets.iter().map(|target| target * target).sum::<f32>();
+        let weighted = || self.targets.iter().zip(&self.weights);
+        sums.target += weighted().map(|(target, weight)| weight * target).sum::<f32>();
+        sums.squared_target += weighted().map(|(target, weight)| weight * target * target).sum::<f32>();
     }
 
     fn critic_gradient(
@@ -166,7 +178,7 @@ impl Lane {
         let gradients = self.critic_gradients[index].chunks_exact_mut(size);
         let parameters = networks.weights.critics.chunks_exact(size);
         let packed = networks.critics.iter().zip(&networks.critics_backward);
-        let scale = 2.0 / (batch.drawn * group.views.len()) as f32;
+        let scale = 2.0 / batch.totals[index].critic;
         let sums = &mut self.sums[index];
         for ((parameters, (packed, packed_backward)), gradient) in parameters.zip(packed).zip(gradients) {
             forward(
@@ -179,9 +191,9 @@ impl Lane {
             );
             let values = self.activations.outputs();
             self.output_gradient.clear();
-            for (value, target) in values.iter().zip(&self.targets) {
-                let error = value - target;
-                sums.value += value;
+            for ((value, target), weight) in values.iter().zip(&self.targets).zip(&self.weights) {
+                let error = weight * (value - target);
+                sums.value += weight * value;
                 sums.squared_error += error * error;
                 self.output_gradient.push(scale * error);
             }
@@ -220,11 +232,14 @@ impl Lane {
         add: bool,
     ) {
         let (observations, actions) = (batch.observations(rows.clone()), batch.actions(rows.clone()));
+        let (present, agents) = (batch.present(rows.clone()), setup.spec.agents());
         self.own.clear();
         self.inputs.clear();
+        self.weights.clear();
         for view in &group.views {
             view.gather_own(observations, rows.len(), &mut self.own);
-            view.gather(observations, actions, rows.len(), &mut self.inputs);
+            view.gather(observations, actions, present, rows.len(), &mut self.inputs);
+            self.weights.extend(rows.clone().map(|row| batch.actor_weights[row * agents + view.slot]));
         }
         let count = rows.len() * group.views.len();
         let size = group.group.agent.action_size;
@@ -247,9 +262,9 @@ impl Lane {
         let critic = &networks.weights.critics[..group.critic.parameters()];
         forward(&group.critic, critic, &networks.critics[0], &self.inputs, count, &mut self.activations);
         let values = self.activations.outputs();
-        let total = (batch.drawn * group.views.len()) as f32;
+        let total = batch.totals[index].actor;
         self.output_gradient.clear();
-        self.output_gradient.resize(count, -1.0 / total);
+        self.output_gradient.extend(self.weights.iter().map(|weight| weight * (-1.0 / total)));
         self.action_gradient.resize(outputs.len(), 0.0);
         let wanted = Wanted::Columns { gradient: &mut self.action_gradient };
         backward(
@@ -263,11 +278,16 @@ impl Lane {
         );
         let penalty = 2.0 * setup.config.action_penalty / (total * size as f32);
         let sums = &mut self.sums[index];
-        sums.climbed_value += values.iter().sum::<f32>();
-        for ((gradient, action), output) in self.action_gradient.iter_mut().zip(&self.actions).zip(outputs) {
-            *gradient = *gradient * (1.0 - action * action) + penalty * output;
-            sums.squared_output += output * output;
-            sums.saturated += if action.abs() > 0.95 { 1.0 } else { 0.0 };
+        sums.climbed_value +=
+            values.iter().zip(&self.weights).map(|(value, weight)| weight * value).sum::<f32>();
+        let gradients = self.action_gradient.chunks_exact_mut(size).zip(&self.weights);
+        let acted = self.actions.chunks_exact(size).zip(outputs.chunks_exact(size));
+        for ((gradients, weight), (actions, outputs)) in gradients.zip(acted) {
+            for ((gradient, action), output) in gradients.iter_mut().zip(actions).zip(outputs) {
+                *gradient = *gradient * (1.0 - action * action) + weight * penalty * output;
+                sums.squared_output += weight * output * output;
+                sums.saturated += if action.abs() > 0.95 { *weight } else { 0.0 };
+            }
         }
         let wanted =
             Wanted::Parameters { inputs: &self.own, gradient: &mut self.actor_gradients[index], add };

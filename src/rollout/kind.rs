@@ -1,0 +1,274 @@
+use std::collections::HashMap;
+
+use bevy::{ecs::entity::EntityHashMap, prelude::*};
+
+use crate::{
+    agent::Agent,
+    policy::{AgentSpec, ArenaSpec},
+    problems::Problems,
+};
+
+/// Arenas in which the same agents can play. They share a learner.
+#[derive(Debug, Clone, Default)]
+pub struct Kind {
+    pub(super) name: String,
+    pub(super) spec: ArenaSpec,
+    /// The arenas by row: indices into [`Arenas::entries`](super::Arenas::entries).
+    pub(super) rows: Vec<usize>,
+    /// Joint decisions made in arenas of this kind.
+    pub(crate) decisions: u64,
+    /// Whether a learner has started with `spec`, which can then no longer change.
+    pub(crate) is_fixed: bool,
+}
+
+impl Kind {
+    /// The name: the one that the game gave, or the sorted names of the agents' behaviors, joined by `+`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The agents that can play in an arena of this kind, by slot. Empty if its agents do not fit together.
+    pub fn spec(&self) -> &ArenaSpec {
+        &self.spec
+    }
+
+    /// Number of arenas of this kind.
+    pub fn arenas(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether agents of all these behaviors can play in it.
+    pub(super) fn has_all(&self, behaviors: &[&str]) -> bool {
+        behaviors.iter().all(|behavior| self.spec.slots.iter().any(|slot| slot.behavior == *behavior))
+    }
+}
+
+/// An arena and the agents that want to play in it.
+pub(super) struct Cast<'a> {
+    pub(super) arena: Entity,
+    /// The name of its kind, if the game gave one.
+    pub(super) named: Option<&'a str>,
+    /// The least number of slots for behaviors.
+    pub(super) reserved: &'a [(String, usize)],
+    /// Those with a slot that the game chose come first, by slot.
+    pub(super) agents: Vec<Candidate<'a>>,
+}
+
+/// An agent that wants to play in an arena.
+#[derive(Clone)]
+pub(super) struct Candidate<'a> {
+    pub(super) entity: Entity,
+    /// The slot, if the game chose it.
+    pub(super) slot: Option<usize>,
+    pub(super) spec: AgentSpec,
+    pub(super) team: Option<&'a str>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn new(entity: Entity, slot: Option<usize>, agent: &'a Agent) -> Self {
+        Self { entity, slot, spec: agent.spec(), team: agent.team.as_deref() }
+    }
+
+    fn team(&self) -> &str {
+        self.team.unwrap_or(&self.spec.behavior)
+    }
+
+    /// Whether the two can take each other's place.
+    fn is_like(&self, other: &Self) -> bool {
+        self.spec == other.spec && self.team() == other.team()
+    }
+
+    /// Whether it can play at this slot.
+    fn fits(&self, spec: &ArenaSpec, slot: usize) -> bool {
+        spec.slots.get(slot) == Some(&self.spec) && spec.team(slot) == self.team()
+    }
+}
+
+impl Cast<'_> {
+    /// The behaviors of the agents, sorted.
+    pub(super) fn behaviors(&self) -> Vec<&str> {
+        let mut behaviors: Vec<&str> = self.agents.iter().map(|agent| agent.spec.behavior.as_str()).collect();
+        behaviors.sort_unstable();
+        behaviors.dedup();
+        behaviors
+    }
+
+    /// Whether there is a slot for each agent in an arena of `spec`.
+    pub(super) fn fits(&self, spec: &ArenaSpec) -> bool {
+        self.seat(spec, &[]).iter().flatten().count() == self.agents.len()
+    }
+
+    /// Who plays at which slot of an arena of `spec`. Agents keep the slots that they had `before`, unless the game chose
+    /// another one. Agents without a slot are left out.
+    pub(super) fn seat(&self, spec: &ArenaSpec, before: &[Option<Entity>]) -> Vec<Option<Entity>> {
+        let mut slots = vec![None; spec.agents()];
+        let mut place = |agent: &Candidate, slot: usize| {
+            let fits = agent.fits(spec, slot) && slots[slot].is_none();
+            if fits {
+                slots[slot] = Some(agent.entity);
+            }
+            fits
+        };
+        let chosen = self.agents.iter().filter_map(|agent| Some((agent, agent.slot?)));
+        chosen.for_each(|(agent, slot)| _ = place(agent, slot));
+        let before: EntityHashMap<usize> =
+            before.iter().enumerate().filter_map(|(slot, agent)| Some(((*agent)?, slot))).collect();
+        let mut others: Vec<&Candidate> = self.agents.iter().filter(|agent| agent.slot.is_none()).collect();
+        others.retain(|agent| !before.get(&agent.entity).is_some_and(|slot| place(agent, *slot)));
+        // The first slot that may be free, for each behavior and team.
+        let mut first: HashMap<(&str, &str), usize> = HashMap::new();
+        for agent in others {
+            let first = first.entry((&agent.spec.behavior, agent.team())).or_default();
+            let found = (*first..spec.agents()).find(|slot| place(agent, *slot));
+            *first = found.map_or(spec.agents(), |slot| slot + 1);
+        }
+        slots
+    }
+}
+
+/// The agents of arenas of one kind: those of the arena with most agents, and as many more of each behavior as another
+/// arena has or reserves. Empty, and told to `problems`, if the agents do not fit together.
+pub(super) fn spec_of(casts: &[&Cast], problems: &mut Problems) -> ArenaSpec {
+    let mut slots: Vec<Candidate> = Vec::new();
+    let mut largest: Vec<&&Cast> = casts.iter().collect();
+    // The sort is stable, so the first of several arenas with as many agents stays first.
+    largest.sort_by_key(|cast| std::cmp::Reverse(cast.agents.len()));
+    for cast in &largest {
+        match line_up(cast) {
+            Ok(found) => {
+                slots = found;
+                break;
+            }
+            Err(text) => problems.tell("slots", "", || text),
+        }
+    }
+    if slots.is_empty() {
+        return ArenaSpec::default();
+    }
+    for cast in casts {
+        for (agent, wanted) in counts(&cast.agents) {
+            let found = slots.iter().filter(|other| agent.is_like(other)).count();
+            (found..wanted).for_each(|_| slots.push(agent.clone()));
+        }
+    }
+    for (behavior, wanted) in casts.iter().flat_map(|cast| cast.reserved) {
+        let of_behavior = |agent: &&Candidate| agent.spec.behavior == *behavior;
+        match slots.iter().find(of_behavior).cloned() {
+            Some(agent) => {
+                let count = slots.iter().filter(of_behavior).count();
+                (count..*wanted).for_each(|_| slots.push(agent.clone()));
+            }
+            None => problems.tell("reserved", behavior, || {
+                format!(
+                    "an arena reserves {wanted} slots for the behavior `{behavior}`, but no agent of this behavior is in \
+                     an arena of its kind, so its sizes are not known; spawn one before the first decision"
+                )
+            }),
+        }
+    }
+    let has_teams = slots.iter().any(|agent| agent.team.is_some());
+    let teams = slots.iter().filter(|_| has_teams).map(|agent| agent.team().to_owned()).collect();
+    let spec = ArenaSpec { slots: slots.into_iter().map(|agent| agent.spec).collect(), teams };
+    if let Err(error) = spec.groups(true) {
+        problems.tell("sizes", "", || {
+            format!("the agents of arena {} do not fit together: {error}", largest[0].arena)
+        });
+        return ArenaSpec::default();
+    }
+    spec
+}
+
+/// The different agents, and how many there are of each.
+fn counts<'a, 'b>(agents: &'b [Candidate<'a>]) -> Vec<(&'b Candidate<'a>, usize)> {
+    let mut counts: Vec<(&Candidate, usize)> = Vec::new();
+    for agent in agents {
+        match counts.iter_mut().find(|(other, _)| agent.is_like(other)) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((agent, 1)),
+        }
+    }
+    counts
+}
+
+/// The agents of an arena in the order of their slots. Agents whose slot the game did not choose take the slots that are
+/// free.
+fn line_up<'a>(cast: &Cast<'a>) -> Result<Vec<Candidate<'a>>, String> {
+    let mut slots: Vec<Option<Candidate>> = vec![None; cast.agents.len()];
+    let chosen = || cast.agents.iter().filter_map(|agent| Some((agent.slot?, agent)));
+    for (slot, agent) in chosen() {
+        match slots.get_mut(slot) {
+            Some(place @ None) => *place = Some(agent.clone()),
+            _ => {
+                let chosen: Vec<usize> = chosen().map(|(slot, _)| slot).collect();
+                return Err(format!(
+                    "arena {} has agents at the slots {chosen:?}, but slots must be numbered from 0 without gaps and taken \
+                     once each; correct the slots, or let agents take a free one with `InArena::new`",
+                    cast.arena
+                ));
+            }
+        }
+    }
+    let mut others = cast.agents.iter().filter(|agent| agent.slot.is_none()).cloned();
+    Ok(slots.into_iter().filter_map(|slot| slot.or_else(|| others.next())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entity(index: u32) -> Entity {
+        Entity::from_raw_u32(index).expect("a valid index")
+    }
+
+    /// An arena with these agents: behavior and chosen slot. The agents are the entities 10, 11, ...
+    fn cast<'a>(agents: &[(&str, Option<usize>)], reserved: &'a [(String, usize)]) -> Cast<'a> {
+        let agents = agents.iter().enumerate().map(|(index, (behavior, slot))| Candidate {
+            entity: entity(10 + index as u32),
+            slot: *slot,
+            spec: AgentSpec { behavior: (*behavior).into(), observation_size: 2, action_size: 1 },
+            team: None,
+        });
+        Cast { arena: entity(1), named: None, reserved, agents: agents.collect() }
+    }
+
+    fn behaviors(spec: &ArenaSpec) -> String {
+        spec.slots.iter().map(|slot| slot.behavior.as_str()).collect()
+    }
+
+    #[test]
+    fn a_kind_has_slots_for_the_agents_of_each_of_its_arenas() {
+        let mut problems = Problems::default();
+        let three = cast(&[("a", None), ("b", None), ("a", None)], &[]);
+        let two = cast(&[("b", None), ("b", None)], &[]);
+        assert_eq!(behaviors(&spec_of(&[&two, &three], &mut problems)), "abab");
+        let reserved = [("a".to_owned(), 3), ("c".to_owned(), 1)];
+        let with_room = cast(&[("b", Some(0)), ("a", Some(1))], &reserved);
+        assert_eq!(behaviors(&spec_of(&[&with_room], &mut problems)), "baaa");
+        assert!(problems.told().len() == 1 && problems.told()[0].contains("`c`"), "{:?}", problems.told());
+    }
+
+    #[test]
+    fn chosen_slots_are_kept_and_gaps_are_filled_or_told() {
+        let mut problems = Problems::default();
+        let mixed = cast(&[("a", Some(1)), ("b", None), ("c", None)], &[]);
+        assert_eq!(behaviors(&spec_of(&[&mixed], &mut problems)), "bac");
+        let gap = cast(&[("a", Some(0)), ("a", Some(2))], &[]);
+        assert!(spec_of(&[&gap], &mut problems).slots.is_empty());
+        assert!(problems.told()[0].contains("slots [0, 2]"), "{:?}", problems.told());
+    }
+
+    #[test]
+    fn agents_keep_their_slots_and_newcomers_take_free_ones() {
+        let mut problems = Problems::default();
+        let all = cast(&[("a", None), ("a", None), ("a", None)], &[]);
+        let spec = spec_of(&[&all], &mut problems);
+        let [first, second, third] = [10, 11, 12].map(|index| Some(entity(index)));
+        assert_eq!(all.seat(&spec, &[]), [first, second, third]);
+        let mut later = cast(&[("a", None), ("a", None), ("a", None), ("a", None)], &[]);
+        later.agents.remove(0);
+        later.agents.swap(0, 2);
+        assert_eq!(later.seat(&spec, &[first, second, third]), [Some(entity(13)), second, third]);
+        let stranger = cast(&[("b", None)], &[]);
+        assert_eq!(stranger.seat(&spec, &[]), [None; 3]);
+    }
+}

@@ -1,0 +1,155 @@
+use std::sync::Arc;
+
+use bevy::prelude::*;
+
+use super::{ActingPolicy, Arenas, policy};
+use crate::{
+    agent::{Agent, PolicyOverride},
+    policy::{PolicyGroup, PolicySnapshot},
+    problems::Problems,
+};
+
+/// Which agents use which policy. Made anew when agents or policies have changed, but not when only weights have.
+#[derive(Resource, Debug, Default)]
+pub(super) struct Plan {
+    /// [`Arenas::generation`] and [`ActingPolicy::swaps`] at the last look.
+    seen: Option<(u64, u64)>,
+    generation: u64,
+    /// The groups of the policies from which it was made, by source.
+    groups: Vec<Vec<PolicyGroup>>,
+    /// For each kind of arenas, the slots that use the same policy.
+    pub(super) kinds: Vec<Vec<SlotBatch>>,
+    /// The agents outside of the arenas' rows that use the same policy.
+    pub(super) others: Vec<AgentBatch>,
+    /// Agents outside of the arenas' rows without a policy.
+    pub(super) idle: Vec<Entity>,
+}
+
+/// Slots that use the same policy.
+#[derive(Debug)]
+pub(super) struct SlotBatch {
+    /// The policy: where it comes from, and its index there.
+    pub(super) source: usize,
+    pub(super) policy: usize,
+    pub(super) slots: Vec<usize>,
+}
+
+/// Agents that use the same policy.
+#[derive(Debug)]
+pub(super) struct AgentBatch {
+    pub(super) source: Origin,
+    /// Its index in the snapshot.
+    pub(super) policy: usize,
+    pub(super) agents: Vec<Entity>,
+}
+
+/// Where the policy of an agent comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// One of the acting policies.
+    Acting(usize),
+    /// A [`PolicyOverride`].
+    Own(Arc<PolicySnapshot>),
+}
+
+impl Origin {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Acting(a), Self::Acting(b)) => a == b,
+            (Self::Own(a), Self::Own(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+/// Makes the plan anew if it no longer fits.
+pub(super) fn make(
+    mut plan: ResMut<Plan>,
+    arenas: Res<Arenas>,
+    acting: Res<ActingPolicy>,
+    agents: Query<(&Agent, Option<&PolicyOverride>)>,
+    mut problems: ResMut<Problems>,
+) {
+    if plan.seen == Some((arenas.generation, acting.swaps())) {
+        return;
+    }
+    plan.seen = Some((arenas.generation, acting.swaps()));
+    let groups = || acting.policies().map(|policies| policies.iter().map(|policy| policy.group()));
+    let is_same = plan.generation == arenas.generation
+        && plan.groups.len() == groups().count()
+        && plan.groups.iter().zip(groups()).all(|(old, new)| old.iter().eq(new));
+    if is_same {
+        return;
+    }
+    plan.generation = arenas.generation;
+    plan.groups = groups().map(|groups| groups.cloned().collect()).collect();
+    plan.kinds = (0..arenas.kinds().len()).map(|kind| slots(kind, &arenas, &acting, &mut problems)).collect();
+    (plan.others, plan.idle) = others(&arenas, &acting, &agents, &mut problems);
+}
+
+fn slots(kind: usize, arenas: &Arenas, acting: &ActingPolicy, problems: &mut Problems) -> Vec<SlotBatch> {
+    let mut batches: Vec<SlotBatch> = Vec::new();
+    let of_kind = &arenas.kinds()[kind];
+    for (slot, agent) in of_kind.spec().slots.iter().enumerate() {
+        match acting.find(Some(of_kind.name()), slot, agent) {
+            Ok((source, policy)) => {
+                let known = batches.iter_mut().find(|batch| (batch.source, batch.policy) == (source, policy));
+                match known {
+                    Some(batch) => batch.slots.push(slot),
+                    None => batches.push(SlotBatch { source, policy, slots: vec![slot] }),
+                }
+            }
+            // A learner that cannot start says so itself.
+            Err(_) if arenas.has_learner && acting.is_empty() => {}
+            Err(reason) => {
+                let entity = arenas.of_kind(kind).find_map(|entry| entry.agents[slot]);
+                if let Some(entity) = entity {
+                    tell_idle(entity, &agent.behavior, &reason, problems);
+                }
+            }
+        }
+    }
+    batches
+}
+
+fn others(
+    arenas: &Arenas,
+    acting: &ActingPolicy,
+    agents: &Query<(&Agent, Option<&PolicyOverride>)>,
+    problems: &mut Problems,
+) -> (Vec<AgentBatch>, Vec<Entity>) {
+    let (mut batches, mut idle): (Vec<AgentBatch>, Vec<Entity>) = (Vec::new(), Vec::new());
+    for other in arenas.others() {
+        let Ok((agent, own)) = agents.get(other.entity) else { continue };
+        let spec = agent.spec();
+        let found = match own {
+            Some(PolicyOverride(snapshot)) => policy::find(snapshot, other.slot, &spec)
+                .unwrap_or_else(|| Err(policy::no_policy(snapshot.policies().iter())))
+                .map(|policy| (Origin::Own(snapshot.clone()), policy)),
+            None => {
+                acting.find(None, other.slot, &spec).map(|(source, policy)| (Origin::Acting(source), policy))
+            }
+        };
+        match found {
+            Ok((source, policy)) => {
+                let is_same =
+                    |batch: &&mut AgentBatch| batch.policy == policy && batch.source.is_same(&source);
+                match batches.iter_mut().find(is_same) {
+                    Some(batch) => batch.agents.push(other.entity),
+                    None => batches.push(AgentBatch { source, policy, agents: vec![other.entity] }),
+                }
+            }
+            Err(reason) => {
+                tell_idle(other.entity, &other.behavior, &reason, problems);
+                idle.push(other.entity);
+            }
+        }
+    }
+    (batches, idle)
+}
+
+fn tell_idle(agent: Entity, behavior: &str, reason: &str, problems: &mut Problems) {
+    problems.tell("policy", behavior, || {
+        format!("agent {agent} of behavior `{behavior}` does nothing: {reason}")
+    });
+}
