@@ -1,9 +1,11 @@
 //! The descriptions of the ready games.
 
+mod hunt;
 mod particle;
 mod pendulum;
 mod tennis;
 
+pub use hunt::Hunt;
 pub use particle::Particle;
 pub use pendulum::Pendulum;
 pub use tennis::Tennis;

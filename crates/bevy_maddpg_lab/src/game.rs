@@ -1,6 +1,6 @@
 //! The description of a game.
 
-use bevy::app::App;
+use bevy::{app::App, ecs::component::Component};
 use bevy_maddpg::{headless, learner::TrainingConfig, plugin::MaddpgPlugins, policy::ArenaSpec};
 
 /// A game that can be trained, evaluated and watched.
@@ -124,6 +124,13 @@ impl Default for Setup {
         Self { arenas: 64, seed: 0, human: None }
     }
 }
+
+/// Marks an agent that the game plays by a script, through an
+/// [`ActionOverride`](bevy_maddpg::agent::ActionOverride). Its episodes count in the
+/// [statistics](crate::statistics), unlike those of an agent that a person plays. While a person plays it, it does not
+/// have this component, and the script must leave it alone.
+#[derive(Component, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scripted;
 
 /// A headless app in which agents play a game with these plugins. Each update is one decision of all arenas. Add
 /// anything else that is needed, then call [`headless::start`].

@@ -24,13 +24,15 @@ use bevy_maddpg::{
     training::{LearnerReport, Training},
 };
 
+use crate::game::Scripted;
+
 /// Scores an episode from the agents' undiscounted returns, by slot.
 pub type Score = Arc<dyn Fn(&[f32]) -> f32 + Send + Sync>;
 
 /// Keeps the statistics of a run. Needs [`MaddpgPlugins`](bevy_maddpg::plugin::MaddpgPlugins).
 ///
 /// Episodes that end while an agent of their arena has an [`ActionOverride`] are left out, because a person's play says
-/// nothing about the policy.
+/// nothing about the policy. Agents that are [`Scripted`] do not count as such.
 #[derive(Clone)]
 pub struct StatisticsPlugin {
     /// The score of an episode. Default: the mean return.
@@ -83,7 +85,7 @@ fn record_episodes(
     mut ended: MessageReader<EpisodeEnded>,
     mut records: MessageWriter<EpisodeRecord>,
     arenas: Query<&ArenaAgents>,
-    overridden: Query<(), With<ActionOverride>>,
+    overridden: Query<(), (With<ActionOverride>, Without<Scripted>)>,
 ) {
     for episode in ended.read() {
         let is_overridden = arenas

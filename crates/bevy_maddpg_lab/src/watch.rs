@@ -25,6 +25,7 @@ mod control;
 mod dashboard;
 mod follow;
 mod help;
+pub mod hunt;
 mod keys;
 mod layout;
 pub mod particle;

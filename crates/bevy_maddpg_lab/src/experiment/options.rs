@@ -51,7 +51,7 @@ pub struct Options {
     /// Evaluate this many noise-free episodes, after training or, with --policy, instead of training.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub evaluate: Option<u32>,
-    /// Play one side yourself, with the keyboard in the window: left or right in tennis, a team in the particle worlds.
+    /// Play one side yourself, with the keyboard in the window: left or right in tennis, a team in the particle worlds and the hunt.
     #[arg(long, value_name = "SIDE")]
     pub human: Option<String>,
     /// Device for the learner: cpu, cuda, metal or auto. With auto, a few updates are timed at the start and the

@@ -1,11 +1,13 @@
 use bevy::{input::InputSystems, prelude::*};
 
+use crate::game::Scripted;
 use bevy_maddpg::agent::ActionOverride;
 
 /// An agent that a person can take over with the key T, and its controls.
 ///
 /// The game inserts this resource. The agent decides no more often than the others, so the person plays on equal
-/// terms. Episodes of its arena that end while a person plays are left out of the learning curve.
+/// terms. Episodes of its arena that end while a person plays are left out of the learning curve. An agent that is
+/// [`Scripted`] is handed back to its script.
 #[derive(Resource, Debug, Clone)]
 pub struct KeyboardControl {
     /// The entity with the [`Agent`](bevy_maddpg::agent::Agent).
@@ -29,6 +31,8 @@ fn take_over(
     keys: Res<ButtonInput<KeyCode>>,
     mut control: ResMut<KeyboardControl>,
     mut overrides: Query<&mut ActionOverride>,
+    scripted: Query<(), With<Scripted>>,
+    mut was_scripted: Local<bool>,
 ) {
     let was_active = control.active;
     if keys.just_pressed(KeyCode::KeyT) {
@@ -36,6 +40,10 @@ fn take_over(
     }
     let agent = control.agent;
     if control.active {
+        if scripted.contains(agent) {
+            *was_scripted = true;
+            commands.entity(agent).try_remove::<Scripted>();
+        }
         let wanted = ActionOverride((control.map)(&keys));
         match overrides.get_mut(agent) {
             Ok(mut present) => {
@@ -47,6 +55,9 @@ fn take_over(
         }
     } else if was_active {
         commands.entity(agent).try_remove::<ActionOverride>();
+        if std::mem::take(&mut *was_scripted) {
+            commands.entity(agent).try_insert(Scripted);
+        }
     }
 }
 
@@ -54,8 +65,8 @@ fn take_over(
 mod tests {
     use super::*;
 
-    #[test]
-    fn t_takes_the_agent_over_and_hands_it_back() {
+    /// An app in which a person can take over the returned agent, and move it up.
+    fn app() -> (App, Entity) {
         let mut app = App::new();
         app.init_resource::<ButtonInput<KeyCode>>().add_systems(Update, take_over);
         let agent = app.world_mut().spawn_empty().id();
@@ -66,16 +77,37 @@ mod tests {
             name: "it".into(),
             keys: "up".into(),
         });
+        (app, agent)
+    }
+
+    fn press(app: &mut App, keys: &[KeyCode]) {
+        let mut input = app.world_mut().resource_mut::<ButtonInput<KeyCode>>();
+        input.reset_all();
+        keys.iter().for_each(|key| input.press(*key));
+        app.update();
+    }
+
+    #[test]
+    fn t_takes_the_agent_over_and_hands_it_back() {
+        let (mut app, agent) = app();
         let mut press = |keys: &[KeyCode]| {
-            let mut input = app.world_mut().resource_mut::<ButtonInput<KeyCode>>();
-            input.reset_all();
-            keys.iter().for_each(|key| input.press(*key));
-            app.update();
+            press(&mut app, keys);
             app.world().get::<ActionOverride>(agent).cloned()
         };
         assert_eq!(press(&[]), None);
         assert_eq!(press(&[KeyCode::KeyT]), Some(ActionOverride(vec![0.0])));
         assert_eq!(press(&[KeyCode::ArrowUp]), Some(ActionOverride(vec![1.0])));
         assert_eq!(press(&[KeyCode::KeyT]), None);
+    }
+
+    #[test]
+    fn a_scripted_agent_is_handed_back_to_its_script() {
+        let (mut app, agent) = app();
+        app.world_mut().entity_mut(agent).insert(Scripted);
+        press(&mut app, &[KeyCode::KeyT]);
+        assert!(!app.world().entity(agent).contains::<Scripted>());
+        press(&mut app, &[KeyCode::ArrowUp]);
+        press(&mut app, &[KeyCode::KeyT]);
+        assert!(app.world().entity(agent).contains::<Scripted>());
     }
 }

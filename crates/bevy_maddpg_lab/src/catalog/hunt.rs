@@ -1,0 +1,56 @@
+use bevy::app::App;
+use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
+
+use crate::{
+    game::{Game, Setup},
+    games::hunt::{self, HuntPlugin, Player},
+    watch::hunt::HuntScenePlugin,
+};
+
+/// The [hunt](hunt): three hunters chase six prey, and both teams learn.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hunt {
+    /// Who plays the hunters. Default: their policies.
+    pub hunters: Player,
+    /// Who plays the prey. Default: their policies.
+    pub prey: Player,
+}
+
+impl Game for Hunt {
+    fn name(&self) -> &str {
+        "hunt"
+    }
+
+    fn title(&self) -> String {
+        "Three hunters chase six prey".into()
+    }
+
+    fn spec(&self) -> ArenaSpec {
+        hunt::spec()
+    }
+
+    fn add(&self, app: &mut App, setup: &Setup) {
+        let Self { hunters, prey } = *self;
+        app.add_plugins(HuntPlugin { arenas: setup.arenas, seed: setup.seed, hunters, prey });
+    }
+
+    fn add_scene(&self, app: &mut App, setup: &Setup) {
+        app.add_plugins(HuntScenePlugin { human: setup.human, ..Default::default() });
+    }
+
+    fn score(&self, returns: &[f32]) -> f32 {
+        hunt::score(returns)
+    }
+
+    fn decision_period(&self) -> u32 {
+        hunt::DECISION_PERIOD
+    }
+
+    fn adapt(&self, config: &mut TrainingConfig) {
+        hunt::adapt(config);
+    }
+
+    fn sides(&self) -> Vec<String> {
+        vec!["hunters".into(), "prey".into()]
+    }
+}

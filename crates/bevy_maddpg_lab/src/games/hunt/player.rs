@@ -1,0 +1,36 @@
+use bevy::prelude::*;
+
+use super::{AGENTS, HUNTERS, HuntArena, script};
+use crate::game::Scripted;
+use bevy_maddpg::agent::ActionOverride;
+
+/// Who plays a team.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Player {
+    /// The agents' policies.
+    #[default]
+    Learned,
+    /// The team's script: [`greedy`](super::greedy) for hunters, [`fleeing`](super::fleeing) for prey.
+    Scripted,
+}
+
+/// Sets the actions of the agents that a script plays.
+pub(super) fn play_scripts(
+    mut commands: Commands,
+    arenas: Query<&HuntArena>,
+    mut scripted: Query<Option<&mut ActionOverride>, With<Scripted>>,
+) {
+    for arena in &arenas {
+        for slot in 0..AGENTS {
+            let Ok(present) = scripted.get_mut(arena.agents[slot]) else { continue };
+            let script = if slot < HUNTERS { script::greedy } else { script::fleeing };
+            let action = script(&arena.world, slot).to_array();
+            match present {
+                Some(mut present) => present.0.copy_from_slice(&action),
+                None => {
+                    commands.entity(arena.agents[slot]).try_insert(ActionOverride(action.into()));
+                }
+            }
+        }
+    }
+}
