@@ -1,5 +1,5 @@
 use bevy::app::App;
-use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
+use bevy_maddpg::policy::ArenaSpec;
 
 use crate::{
     game::{Game, Setup},
@@ -44,10 +44,6 @@ impl Game for Hunt {
 
     fn decision_period(&self) -> u32 {
         hunt::DECISION_PERIOD
-    }
-
-    fn adapt(&self, config: &mut TrainingConfig) {
-        hunt::adapt(config);
     }
 
     fn sides(&self) -> Vec<String> {

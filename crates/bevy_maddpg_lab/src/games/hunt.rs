@@ -9,8 +9,8 @@
 //! |---|---|---|
 //! | slots | 0 to 2 | 3 to 8 |
 //! | radius | 0.06 m | 0.045 m |
-//! | top speed | 0.7 m/s | 1 m/s |
-//! | acceleration at full action | 4 m/s² | 3 m/s² |
+//! | top speed | 0.9 m/s | 1 m/s |
+//! | acceleration at full action | 4 m/s² | 2 m/s² |
 //! | action | 2 numbers, -1 to 1: acceleration along x and y, together at most the full one | the same |
 //! | observation, one frame | 29 numbers | 26 numbers |
 //! | first 4 | own position and velocity | the same |
@@ -63,7 +63,6 @@ pub use world::{Catch, HuntWorld};
 use bevy::prelude::*;
 
 use bevy_maddpg::{
-    learner::TrainingConfig,
     policy::{AgentSpec, ArenaSpec},
     rollout::{Observe, Reset},
 };
@@ -144,11 +143,6 @@ pub fn spec() -> ArenaSpec {
     let mut slots = vec![agent("hunter", sight::HUNTER_OBSERVATION); HUNTERS];
     slots.resize(AGENTS, agent("prey", sight::PREY_OBSERVATION));
     ArenaSpec { slots }
-}
-
-/// Settings for the hunt.
-pub fn adapt(config: &mut TrainingConfig) {
-    let _ = config;
 }
 
 /// The score of an episode: the mean return of the hunters.

@@ -14,10 +14,10 @@ pub struct Build {
 }
 
 /// The build of the hunters.
-pub const HUNTER: Build = Build { radius: 0.06, acceleration: 4.0, top_speed: 0.7 };
+pub const HUNTER: Build = Build { radius: 0.06, acceleration: 4.0, top_speed: 0.9 };
 
-/// The build of the prey: faster than the hunters, but slower to gain speed and to turn.
-pub const PREY: Build = Build { radius: 0.045, acceleration: 3.0, top_speed: 1.0 };
+/// The build of the prey: faster than the hunters, but they need longer to gain speed and to turn.
+pub const PREY: Build = Build { radius: 0.045, acceleration: 2.0, top_speed: 1.0 };
 
 /// Share of its velocity that a body loses per second.
 pub const DAMPING: f32 = 1.0;

@@ -232,7 +232,7 @@ mod tests {
             app.update();
         }
         let messages = app.world().resource::<Messages<EpisodeEnded>>();
-        let ended: Vec<_> = messages.get_cursor().read(messages).collect();
+        let ended: Vec<_> = messages.get_cursor().read(messages).cloned().collect();
         assert!(ended.len() == 1 && !ended[0].truncated, "the last catch ends the episode");
         assert!((HUNTERS..AGENTS).all(|slot| !is_over(&app, slot)), "the reset has revived them");
         assert_eq!(arena(&mut app).world.prey().count(), AGENTS - HUNTERS);
@@ -247,7 +247,7 @@ mod tests {
             app.update();
         }
         let messages = app.world().resource::<Messages<EpisodeEnded>>();
-        let ended = messages.get_cursor().read(messages).next().unwrap();
+        let ended = messages.get_cursor().read(messages).next().cloned().unwrap();
         assert!(ended.truncated && ended.decisions == TIME_LIMIT, "{ended:?}");
         let measures: Vec<_> = ended.measures.iter().collect();
         assert_eq!(measures[3].0, "catch_all_seconds");

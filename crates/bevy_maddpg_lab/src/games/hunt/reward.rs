@@ -51,7 +51,7 @@ mod tests {
         for (slot, body) in world.bodies_mut().iter_mut().enumerate() {
             body.position = Vec2::new(slot as f32 * 0.2 - 0.8, if slot < HUNTERS { 0.8 } else { -0.8 });
         }
-        world.bodies_mut()[4].position = world.bodies()[1].position + Vec2::X * 0.1;
+        world.bodies_mut()[4].position = world.bodies()[1].position + Vec2::X * 0.08;
         world.step();
         world
     }

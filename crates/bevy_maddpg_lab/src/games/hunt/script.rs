@@ -11,9 +11,7 @@ const BERTH: f32 = 0.03;
 const ALARM: f32 = 0.5;
 /// A prey that flees keeps away from walls within this gap, m, and from obstacles within half of it.
 const WALL_ALARM: f32 = 0.6;
-/// How much a wall counts, compared with a hunter at the same gap.
-const WALL_WEIGHT: f32 = 0.8;
-/// Gaps below this count as this, m, so that weights stay finite.
+/// Smaller gaps to a hunter count as this, m, so that weights stay finite.
 const LEAST_GAP: f32 = 0.02;
 
 /// The action of a hunter that runs after the nearest prey by the shortest way around the obstacle in between.
@@ -33,28 +31,31 @@ pub fn fleeing(world: &HuntWorld, slot: usize) -> Vec2 {
     for hunter in world.opponents(slot) {
         let gap = own.gap(hunter);
         if gap < ALARM {
-            away += (own.position - hunter.position).normalize_or_zero() * urgency(gap, ALARM);
+            let urgency = 1.0 / gap.max(LEAST_GAP) - 1.0 / ALARM;
+            away += (own.position - hunter.position).normalize_or_zero() * urgency;
         }
     }
-    if away == Vec2::ZERO {
+    // A wall that the prey touches counts as much as all hunters together, so that the prey runs along it.
+    let urgency = away.length();
+    if urgency == 0.0 {
         return run(own, Vec2::ZERO);
     }
     for axis in 0..2 {
         let place = own.position[axis];
         let gap = HALF_FIELD - place.abs() - own.build.radius;
-        away[axis] -= WALL_WEIGHT * urgency(gap, WALL_ALARM).copysign(place);
+        away[axis] -= urgency * nearness(gap, WALL_ALARM).copysign(place);
     }
     for obstacle in world.obstacles() {
         let from = own.position - *obstacle;
         let gap = from.length() - OBSTACLE_RADIUS - own.build.radius;
-        away += from.normalize_or_zero() * (WALL_WEIGHT * urgency(gap, WALL_ALARM / 2.0));
+        away += from.normalize_or_zero() * (urgency * nearness(gap, WALL_ALARM / 2.0));
     }
     run(own, away.normalize_or_zero())
 }
 
-/// The weight of something at this gap: 0 from `alarm` on, and growing without bound as the gap closes.
-fn urgency(gap: f32, alarm: f32) -> f32 {
-    (1.0 / gap.max(LEAST_GAP) - 1.0 / alarm).max(0.0)
+/// 1 for something that is touched, falling to 0 for something at a gap of `alarm` or more.
+fn nearness(gap: f32, alarm: f32) -> f32 {
+    (1.0 - gap / alarm).clamp(0.0, 1.0)
 }
 
 /// The action that brings a body to its top speed in this direction, or to rest if the direction is zero.
@@ -140,11 +141,9 @@ mod tests {
         let play = [still, random, |world: &HuntWorld, slot, _| fleeing(world, slot)];
         let greedy: Script = |world, slot, _| greedy(world, slot);
         let [(all, quick), (_, evading), (most, long)] = play.map(|prey| hunt(greedy, prey));
-        println!("still {all} {quick}, random {evading}, fleeing {most} {long}");
         assert!(all == 6.0 && quick < 6.0, "{all} in {quick} s");
         assert!(most > 3.0 && long > 1.5 * evading, "{most} in {long} s, random prey {evading} s");
         let (random_catches, _) = hunt(random, |world, slot, _| fleeing(world, slot));
-        println!("random hunters {random_catches}");
         assert!(random_catches < 0.5 * most, "{random_catches}");
     }
 

@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn prey_that_a_hunter_touches_is_caught_and_the_others_play_on() {
         let mut world = spread_out();
-        world.bodies[4].position = world.bodies[1].position + Vec2::X * 0.1;
+        world.bodies[4].position = world.bodies[1].position + Vec2::X * 0.08;
         world.step();
         assert_eq!(world.catches(), [Catch { hunter: 1, prey: 4 }]);
         assert!(!world.bodies[4].in_play);

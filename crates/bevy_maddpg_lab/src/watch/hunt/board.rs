@@ -28,7 +28,8 @@ fn spawn(
             "prey_return" => Paint::Prey.color().mix(&Color::WHITE, 0.25),
             _ => style::BRIGHT,
         };
-        (Entry(index), name.replace('_', " "), color)
+        let label = if name == "catch_all_seconds" { "seconds".into() } else { name.replace('_', " ") };
+        (Entry(index), label, color)
     });
     board::spawn(&mut commands, &font, &hud, entries);
     Ok(())

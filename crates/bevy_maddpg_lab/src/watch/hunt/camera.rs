@@ -29,7 +29,7 @@ fn shot(view: usize, aspect: f32) -> [Vec3; 2] {
     let half_height = ops::tan(ANGLE / 2.0);
     if view == 0 {
         // Far enough to see the walls on both sides, and the full depth between the panels.
-        let distance = (1.4 / (half_height * aspect)).max(4.2) + 0.5;
+        let distance = (1.4 / (half_height * aspect)).max(3.6) + 0.4;
         let subject = Vec3::new(0.0, 0.0, 0.04);
         return [subject + Vec3::new(0.0, 0.80, 0.60) * distance, subject];
     }
@@ -52,7 +52,7 @@ mod tests {
                 let [across, up] =
                     [corner.x / aspect, corner.y].map(|along| along / -corner.z / ops::tan(ANGLE / 2.0));
                 assert!(
-                    across.abs() < 1.0 && up.abs() < 0.9,
+                    across.abs() < 1.0 && up.abs() < 0.85,
                     "aspect {aspect}: {x}, {z} is seen at {across}, {up}"
                 );
             }
