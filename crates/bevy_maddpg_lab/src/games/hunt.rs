@@ -1,7 +1,7 @@
 //! A hunt: three hunters chase six prey among obstacles. Hunters and prey learn against each other.
 //!
 //! Agents come and go. A prey that a hunter touches is caught: its life is over until the arena is reset, and the
-//! others play on. In half of the episodes, the third hunter is missing at first and joins later. The prey are faster
+//! others play on. In half of the episodes after an arena's first one, the third hunter is missing at first and joins later. The prey are faster
 //! than the hunters but turn more slowly, so hunters drive them into corners and against obstacles. No physics engine is
 //! needed.
 //!
@@ -28,7 +28,7 @@
 //! | obstacles | 4 pillars with a radius of 0.14 m, one in each quarter of the field, moved at each reset |
 //! | contacts | agents cannot enter walls, obstacles, or agents of their own team |
 //! | start | all at rest, at random places away from opponents |
-//! | late hunter | with probability 1/2, the third hunter joins only after 1 to 100 decisions |
+//! | late hunter | after the first episode: with probability 1/2, the third hunter joins only after 1 to 100 decisions |
 //! | step | 0.05 s, with one decision every 2 steps |
 //! | episode | terminates when all prey are caught; truncated after 200 decisions (20 s) |
 //! | score | the mean return of the hunters |
@@ -45,7 +45,6 @@
 mod body;
 mod contact;
 mod latecomer;
-mod life;
 mod play;
 mod player;
 mod reward;
@@ -142,7 +141,7 @@ pub fn spec() -> ArenaSpec {
     };
     let mut slots = vec![agent("hunter", sight::HUNTER_OBSERVATION); HUNTERS];
     slots.resize(AGENTS, agent("prey", sight::PREY_OBSERVATION));
-    ArenaSpec { slots }
+    ArenaSpec::new(slots)
 }
 
 /// The score of an episode: the mean return of the hunters.

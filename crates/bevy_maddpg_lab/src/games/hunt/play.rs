@@ -3,12 +3,11 @@ use std::array;
 use bevy::prelude::*;
 
 use super::{
-    AGENTS, HUNTERS, HuntPlugin, HuntWorld, Player, STEP, TIME_LIMIT, latecomer, life::Life, reward, sight,
-    spec,
+    AGENTS, HUNTERS, HuntPlugin, HuntWorld, Player, STEP, TIME_LIMIT, latecomer, reward, sight, spec,
 };
 use crate::game::Scripted;
 use bevy_maddpg::{
-    agent::{Action, Agent, Observation, Reward},
+    agent::{Action, Agent, Life, Observation, Reward, Untrained},
     arena::{Arena, Episode, InArena, Measures},
     random::{Random, stream},
 };
@@ -50,10 +49,10 @@ pub fn spawn(commands: &mut Commands, index: usize, plugin: &HuntPlugin) {
     let agents = array::from_fn(|slot| {
         let role = &spec.slots[slot];
         let agent = Agent::new(&role.behavior, role.observation_size, role.action_size);
-        let mut agent = commands.spawn((agent, InArena::slot(arena, slot), Life::default()));
+        let mut agent = commands.spawn((agent, InArena::slot(arena, slot)));
         let player = if slot < HUNTERS { plugin.hunters } else { plugin.prey };
         if player == Player::Scripted {
-            agent.insert(Scripted);
+            agent.insert((Scripted, Untrained));
         }
         agent.id()
     });
@@ -69,17 +68,13 @@ pub fn spawn(commands: &mut Commands, index: usize, plugin: &HuntPlugin) {
     ));
 }
 
-/// Sets up the worlds for new episodes and brings the dead back to life.
-pub(super) fn place(mut arenas: Query<(&mut HuntArena, &Episode)>, mut lives: Query<&mut Life>) {
-    for (mut arena, _) in arenas.iter_mut().filter(|(_, episode)| episode.needs_reset()) {
-        let HuntArena { world, agents, joins_after, random, steps } = &mut *arena;
+/// Sets up the worlds for new episodes.
+pub(super) fn place(mut commands: Commands, mut arenas: Query<(&mut HuntArena, &Episode)>) {
+    for (mut arena, episode) in arenas.iter_mut().filter(|(_, episode)| episode.needs_reset()) {
+        arena.steps = 0;
+        let HuntArena { world, random, .. } = &mut *arena;
         world.place(random);
-        *joins_after = latecomer::hold_back(world, random);
-        *steps = 0;
-        let mut lives = lives.iter_many_mut(&*agents);
-        while let Some(mut life) = lives.fetch_next() {
-            *life = Life::default();
-        }
+        latecomer::hold_back(&mut commands, &mut arena, episode);
     }
 }
 
