@@ -64,11 +64,11 @@ fn build(
             let radius = arena.world.bodies()[slot].build.radius;
             commands.spawn((shown, Transform::from_translation(field.0))).with_children(|visual| {
                 if slot < HUNTERS {
-                    let foot = Transform::from_xyz(0.0, 0.1 * radius, 0.0)
-                        .with_scale(Vec3::new(1.0, 0.2, 1.0) * radius);
+                    let foot = Transform::from_xyz(0.0, 0.25 * radius, 0.0)
+                        .with_scale(Vec3::new(1.0, 0.5, 1.0) * radius);
                     visual.spawn((Mesh3d(stock.disc.clone()), stock.material(Paint::Foot), foot));
-                    let arrow = Transform::from_xyz(0.1 * radius, 0.75 * radius, 0.0)
-                        .with_scale(Vec3::new(1.2, 0.8, 1.05) * radius);
+                    let arrow = Transform::from_xyz(0.1 * radius, 0.5 * radius, 0.0)
+                        .with_scale(Vec3::new(1.2, 0.6, 1.05) * radius);
                     visual.spawn((Mesh3d(stock.arrow.clone()), stock.material(Paint::Hunter), arrow));
                 } else {
                     let ball = Transform::from_xyz(0.0, 0.9 * radius, 0.0)

@@ -7,7 +7,7 @@ use super::{
 use crate::games::hunt::{HuntArena, OBSTACLE_RADIUS, OBSTACLES};
 
 /// Height of the pillars, m.
-const PILLAR_HEIGHT: f32 = 0.2;
+const PILLAR_HEIGHT: f32 = 0.13;
 
 /// The pillar of an obstacle.
 #[derive(Component, Debug)]

@@ -47,7 +47,7 @@ impl Paint {
 }
 
 /// Height of the walls, m.
-const WALL_HEIGHT: f32 = 0.09;
+const WALL_HEIGHT: f32 = 0.05;
 /// Thickness of the walls, m.
 const WALL: f32 = 0.05;
 /// Distance from one line on the ground to the next, m.
