@@ -309,11 +309,6 @@ impl Life {
     pub(crate) fn set_recorded(&mut self) {
         self.unrecorded = None;
     }
-
-    /// Starts a new part.
-    pub(crate) fn begin(&mut self) {
-        (self.end, self.unrecorded) = (None, None);
-    }
 }
 
 /// Marks an agent from whose experience its policy does not learn, for example because a script or an old policy always
@@ -371,8 +366,6 @@ mod tests {
         assert_eq!((life.end(), life.unrecorded()), (Some(LifeEnd::Truncated), Some(LifeEnd::Terminated)));
         life.set_recorded();
         assert!(life.is_over() && life.unrecorded().is_none());
-        life.begin();
-        assert_eq!(life, Life::default());
     }
 
     #[test]

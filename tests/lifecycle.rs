@@ -322,6 +322,19 @@ fn an_episode_ends_when_the_parts_of_all_its_agents_are_over() {
 }
 
 #[test]
+fn an_episode_also_ends_when_the_last_agent_that_plays_is_despawned() {
+    let mut app = app(training());
+    let (_, agents) = spawn_arena(&mut app, 2);
+    headless::start(&mut app);
+    update(&mut app, 3);
+    app.world_mut().get_mut::<Life>(agents[0]).unwrap().terminate();
+    update(&mut app, 2);
+    app.world_mut().despawn(agents[1]);
+    let ended = ended(&mut app, 2);
+    assert_eq!(ended.iter().map(|ended| ended.returns.clone()).collect::<Vec<_>>(), [[5.0, 5.0]]);
+}
+
+#[test]
 fn kinds_of_arenas_learn_side_by_side_and_each_has_its_own_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut app = app(training());

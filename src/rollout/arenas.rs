@@ -166,7 +166,7 @@ pub(super) fn collect(
             if let Ok((mut observation, mut reward, mut life)) = states.get_mut(agent) {
                 observation.clear();
                 reward.begin();
-                life.begin();
+                life.set_if_neq(Life::default());
             }
         }
     }

@@ -2,7 +2,7 @@ use bevy::prelude::*;
 
 use super::{
     Arenas, Experience, Exploration, Reset, RolloutClock,
-    experience::{self, Observer},
+    experience::{self, Earner, Observer},
 };
 use crate::{
     agent::{Action, Agent, Life, LifeEnd, Observation, Reward},
@@ -28,10 +28,12 @@ pub(super) fn end_without_agents(
     lives: Query<&Life>,
     over: Query<(), (Changed<Life>, With<Agent>)>,
     mut episodes: Query<&mut Episode>,
+    mut generation: Local<u64>,
 ) {
-    if over.is_empty() {
+    if over.is_empty() && *generation == arenas.generation {
         return;
     }
+    *generation = arenas.generation;
     for entry in arenas.entries() {
         let mut ends = lives.iter_many(entry.present()).map(Life::end).peekable();
         if ends.peek().is_none() {
@@ -65,7 +67,7 @@ pub(super) fn finish(
     mut experience: ResMut<Experience>,
     mut problems: ResMut<Problems>,
     episodes: Query<(&Episode, Option<&Measures>)>,
-    mut agents: ParamSet<(Query<Observer>, Query<(&Observation, &mut Reward, &mut Life)>)>,
+    mut agents: ParamSet<(Query<Observer>, Query<Earner>)>,
     mut ended: MessageWriter<EpisodeEnded>,
     mut commands: Commands,
 ) {
@@ -147,7 +149,7 @@ pub(super) fn reset(
                         observation.clear();
                         action.0.fill(0.0);
                         reward.begin();
-                        life.begin();
+                        life.set_if_neq(Life::default());
                     }
                 }
             });

@@ -108,12 +108,7 @@ impl Experience {
 
     /// Completes the open decision of an arena, if there is one. `discount` is 0 if the game ended the episode, else 1. A
     /// transition with a number that is not finite is dropped.
-    pub(super) fn close(
-        &mut self,
-        entry: &ArenaEntry,
-        discount: f32,
-        agents: &Query<(&Observation, &mut Reward, &mut Life)>,
-    ) {
+    pub(super) fn close(&mut self, entry: &ArenaEntry, discount: f32, agents: &Query<Earner>) {
         let Some(place) = entry.place else { return };
         let rows = &mut self.kinds[place.kind];
         if std::mem::take(&mut rows.open[place.row]) && rows.recording {
@@ -184,13 +179,7 @@ impl Rows {
     }
 
     /// Appends a completed transition, unless nobody decided or a number is not finite.
-    fn close(
-        &mut self,
-        row: usize,
-        members: &[Option<Entity>],
-        discount: f32,
-        agents: &Query<(&Observation, &mut Reward, &mut Life)>,
-    ) {
+    fn close(&mut self, row: usize, members: &[Option<Entity>], discount: f32, agents: &Query<Earner>) {
         let Sizes { observation, action, slots } = self.sizes;
         let block = &mut self.completed;
         let (next, rewards, states) = (block.next_observations.len(), block.rewards.len(), block.slots.len());
@@ -243,6 +232,9 @@ impl Rows {
 
 /// Decisions after which an observation or a reward that never changes is reported.
 const CONSTANT: u32 = 1_000;
+
+/// What completing a decision reads and writes on each agent.
+pub(super) type Earner<'a> = (&'a Observation, &'a mut Reward, &'a mut Life);
 
 /// What [`push_frames`] reads and writes on each agent.
 pub(super) type Observer<'a> = (Entity, &'a Agent, &'a mut Observation, &'a mut Reward, &'a Life);
@@ -321,7 +313,7 @@ pub(super) fn close_decisions(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
     mut problems: ResMut<Problems>,
-    mut agents: Query<(&Observation, &mut Reward, &mut Life)>,
+    mut agents: Query<Earner>,
     behaviors: Query<&Agent>,
 ) {
     let experience = experience.bypass_change_detection();

@@ -1,5 +1,5 @@
 use bevy::app::App;
-use bevy_maddpg::policy::ArenaSpec;
+use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
 
 use crate::{
     game::{Game, Setup},
@@ -36,6 +36,10 @@ impl Game for Hunt {
 
     fn add_scene(&self, app: &mut App, setup: &Setup) {
         app.add_plugins(HuntScenePlugin { human: setup.human, ..Default::default() });
+    }
+
+    fn adapt(&self, config: &mut TrainingConfig) {
+        hunt::adapt(config);
     }
 
     fn score(&self, returns: &[f32]) -> f32 {

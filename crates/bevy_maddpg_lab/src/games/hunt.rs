@@ -62,6 +62,7 @@ pub use world::{Catch, HuntWorld};
 use bevy::prelude::*;
 
 use bevy_maddpg::{
+    learner::TrainingConfig,
     policy::{AgentSpec, ArenaSpec},
     rollout::{Observe, Reset},
 };
@@ -147,4 +148,13 @@ pub fn spec() -> ArenaSpec {
 /// The score of an episode: the mean return of the hunters.
 pub fn score(returns: &[f32]) -> f32 {
     returns[..HUNTERS].iter().sum::<f32>() / HUNTERS as f32
+}
+
+/// Settings for the hunt. A critic that sees all nine agents learns slowly, and each agent sees what concerns it, so critics
+/// see only their own agent. Each decision of nine agents gives the learner much to learn from. `docs/experiments.md` has
+/// the trials.
+pub fn adapt(config: &mut TrainingConfig) {
+    let learner = &mut config.learner;
+    learner.independent = vec!["hunter".into(), "prey".into()];
+    learner.updates_per_decision = 0.25;
 }

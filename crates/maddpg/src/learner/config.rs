@@ -36,7 +36,7 @@ pub struct LearnerConfig {
     /// its own agent (independent DDPG).
     pub central_critic: bool,
     /// Behaviors whose critics see only their own agent even if `central_critic` is set: individual behaviors can use
-    /// DDPG while the rest use MADDPG.
+    /// DDPG while the rest use MADDPG. With many agents, central critics learn slowly.
     pub independent: Vec<String>,
     /// Behaviors whose agents share the fate of their team: each earns the sum of the team's rewards, also those that
     /// follow its own end, as long as some member plays. So an agent can learn to give itself up for the others (the

@@ -150,7 +150,28 @@ fn read_snapshot(header: Header, mut tensors: Tensors) -> Result<PolicySnapshot,
     Ok(snapshot)
 }
 
+/// Compares the sizes in the header with the tensors that are there, so that nothing is allocated for sizes that a damaged
+/// or crafted header only claims.
+fn check_sizes(header: &PolicyHeader, tensors: &Tensors) -> Result<(), String> {
+    let PolicyHeader { name, agent, hidden, .. } = header;
+    let sizes: Vec<usize> =
+        [agent.observation_size].iter().chain(hidden).chain(&[agent.action_size]).copied().collect();
+    for (index, size) in sizes.windows(2).enumerate() {
+        let key = format!("{name}.{index}.weights");
+        match tensors.get(&key) {
+            None => return Err(format!("it has no tensor `{key}`")),
+            Some(tensor) if tensor.shape != size => {
+                let found = &tensor.shape;
+                return Err(format!("its tensor `{key}` has the shape {found:?}, expected {size:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
 fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, String> {
+    check_sizes(&header, tensors)?;
     let PolicyHeader { name, agent, .. } = &header;
     let mut take = |suffix: &str, shape: &[usize]| {
         let key = format!("{name}.{suffix}");
@@ -221,6 +242,23 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             if let Ok(read) = PolicySnapshot::from_bytes(&damaged) {
                 assert_eq!(read, snapshot(), "flipping bit {bit} changed the policy without an error");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_that_a_header_only_claims_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.safetensors");
+        snapshot().save(&path).unwrap();
+        let (header, tensors): (serde_json::Value, Tensors) = tensor_file::read(&path, FORMAT).unwrap();
+        for size in [0u64, 5, 1 << 31, 1 << 62, u64::MAX] {
+            for place in ["/agent/observation_size", "/agent/action_size", "/hidden/0"] {
+                let mut crafted = header.clone();
+                *crafted.pointer_mut(&format!("/policies/0{place}")).unwrap() = size.into();
+                tensor_file::write(&path, FORMAT, &crafted, &tensors).unwrap();
+                let error = PolicySnapshot::load(&path).unwrap_err().to_string();
+                assert!(error.contains("expected"), "{place} {size}: {error}");
             }
         }
     }
