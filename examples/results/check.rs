@@ -17,7 +17,8 @@ const CHECKS: [(Task, Method, f32); 4] = [
     (Task::Particle(Scenario::Spread), Method::new(Preset::Matd3, 60_000), -14.0),
     (Task::Particle(Scenario::SpeakerListener), Method::new(Preset::Matd3, 60_000), -8.0),
     (Task::Pendulum, pendulum::DEFAULT, -200.0),
-    (Task::Tennis, tennis::FRUGAL, 0.5),
+    // Not the few-sample preset: after 10,000 decisions it depends on how the processor rounds whether a seed has learned.
+    (Task::Tennis, tennis::DEFAULT, 0.5),
 ];
 
 /// Seeds per check.

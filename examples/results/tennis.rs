@@ -14,12 +14,13 @@ use super::{
 
 const SEEDS: u64 = 10;
 /// The few-sample preset.
-pub(crate) const FRUGAL: Method = Method { episodes: 100, ..Method::new(Preset::Frugal, 10_000) };
+const FRUGAL: Method = Method { episodes: 100, ..Method::new(Preset::Frugal, 10_000) };
 /// The few-sample preset until the task counts as solved.
 const FRUGAL_SOLVED: Method =
     Method { episodes: 100, until_solved: true, ..Method::new(Preset::Frugal, 60_000) };
 /// Tennis with its example's default settings.
-const DEFAULT: Method = Method { episodes: 100, until_solved: true, ..Method::new(Preset::Matd3, 400_000) };
+pub(crate) const DEFAULT: Method =
+    Method { episodes: 100, until_solved: true, ..Method::new(Preset::Matd3, 400_000) };
 
 /// The tennis section of the report.
 pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
