@@ -52,7 +52,6 @@ pub(super) struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OtherAgent {
     pub(super) entity: Entity,
-    pub(super) behavior: String,
     pub(super) slot: usize,
 }
 
@@ -312,7 +311,7 @@ fn others(
         }
         if has_own_policy || !is_seated {
             let slot = place.and_then(|place| place.slot).unwrap_or(0);
-            others.push(OtherAgent { entity, behavior: agent.behavior.clone(), slot });
+            others.push(OtherAgent { entity, slot });
         }
     }
     others.sort_unstable_by_key(|other| other.entity);

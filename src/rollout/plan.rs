@@ -140,7 +140,7 @@ fn others(
                 }
             }
             Err(reason) => {
-                tell_idle(other.entity, &other.behavior, &reason, problems);
+                tell_idle(other.entity, &spec.behavior, &reason, problems);
                 idle.push(other.entity);
             }
         }

@@ -128,11 +128,10 @@ impl ActingPolicy {
         slot: usize,
         agent: &AgentSpec,
     ) -> Result<(usize, usize), String> {
-        let of_kind =
-            |source: &&(usize, &Source)| source.1.kind.is_some() && source.1.kind.as_deref() == kind;
+        let is_own = |source: &Source| kind.is_some() && source.kind.as_deref() == kind;
         let sources = || self.sources.iter().enumerate();
-        let own = sources().filter(|source| of_kind(&source));
-        let rest = sources().filter(|source| !of_kind(&source));
+        let own = sources().filter(|(_, source)| is_own(source));
+        let rest = sources().filter(|(_, source)| !is_own(source));
         let mut wrong = None;
         for (index, source) in own.chain(rest) {
             match find(&source.current, slot, agent) {
@@ -145,7 +144,7 @@ impl ActingPolicy {
             if self.sources.is_empty() {
                 return "there is no policy yet; load or train one".into();
             }
-            no_policy(sources().flat_map(|(_, source)| source.current.policies()))
+            no_policy(self.policies().flatten())
         }))
     }
 

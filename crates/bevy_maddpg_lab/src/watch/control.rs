@@ -26,6 +26,15 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(PreUpdate, take_over.run_if(resource_exists::<KeyboardControl>).after(InputSystems));
 }
 
+/// The action of an agent that moves in the plane, for the arrow keys: it moves where they point.
+pub(super) fn arrows(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
+    let held = |key| f32::from(u8::from(keys.pressed(key)));
+    vec![
+        held(KeyCode::ArrowRight) - held(KeyCode::ArrowLeft),
+        held(KeyCode::ArrowUp) - held(KeyCode::ArrowDown),
+    ]
+}
+
 fn take_over(
     mut commands: Commands,
     keys: Res<ButtonInput<KeyCode>>,

@@ -11,7 +11,8 @@ use bevy::prelude::*;
 
 use super::{
     CameraViews, KeyboardControl,
-    stage::{FrontArena, Place, StagePlugin, lay_out},
+    control::arrows,
+    stage::{FrontArena, Place, SceneSystems, StagePlugin, in_rows, lay_out},
 };
 use crate::games::hunt::{HUNTERS, HuntArena};
 
@@ -44,7 +45,6 @@ impl Plugin for HuntScenePlugin {
                 board::plugin,
             ))
             .add_systems(Update, lay_out::<Field>.in_set(SceneSystems::LayOut))
-            .configure_sets(Update, (SceneSystems::LayOut, SceneSystems::Build).chain())
             .add_systems(
                 Update,
                 (move |commands: Commands, front: Res<FrontArena>, arenas: Query<&HuntArena>| {
@@ -55,15 +55,6 @@ impl Plugin for HuntScenePlugin {
                 .run_if(resource_added::<FrontArena>),
             );
     }
-}
-
-/// The order of the systems that set up new arenas.
-#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
-enum SceneSystems {
-    /// New arenas get their places.
-    LayOut,
-    /// New arenas get their visuals.
-    Build,
 }
 
 /// Center of an arena's field. On the entity with the [`HuntArena`].
@@ -87,14 +78,10 @@ impl Place for Field {
 
 /// Distance from one field to the next.
 const SPACING: f32 = 2.7;
-/// Fields per row; odd, so that the first one is in the middle.
-const COLUMNS: usize = 9;
 
 /// The center of field number `index`.
 fn place(index: usize) -> Vec3 {
-    let (row, column) = (index / COLUMNS, index % COLUMNS);
-    let side = if column.is_multiple_of(2) { -1.0 } else { 1.0 };
-    Vec3::new(side * column.div_ceil(2) as f32, 0.0, -(row as f32)) * SPACING
+    in_rows(index, SPACING)
 }
 
 /// Lets a person play the first agent of a team.
@@ -107,15 +94,6 @@ fn offer_agent(mut commands: Commands, arena: &HuntArena, human: Option<usize>) 
         name: name.into(),
         keys: "arrows".into(),
     });
-}
-
-/// The action for the arrow keys: the agent runs where they point.
-fn arrows(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
-    let held = |key| f32::from(u8::from(keys.pressed(key)));
-    vec![
-        held(KeyCode::ArrowRight) - held(KeyCode::ArrowLeft),
-        held(KeyCode::ArrowUp) - held(KeyCode::ArrowDown),
-    ]
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use bevy::prelude::*;
 
 use super::{
     CameraViews, KeyboardControl,
-    stage::{FrontArena, Place, StagePlugin, lay_out},
+    control::arrows,
+    stage::{FrontArena, Place, SceneSystems, StagePlugin, in_rows, lay_out},
 };
 use crate::games::particle::{ParticleArena, Scenario};
 
@@ -49,7 +50,6 @@ impl Plugin for ParticleScenePlugin {
                 board::plugin,
             ))
             .add_systems(Update, lay_out::<Field>.in_set(SceneSystems::LayOut))
-            .configure_sets(Update, (SceneSystems::LayOut, SceneSystems::Build).chain())
             .add_systems(
                 Update,
                 (move |commands: Commands, front: Res<FrontArena>, arenas: Query<&ParticleArena>| {
@@ -60,15 +60,6 @@ impl Plugin for ParticleScenePlugin {
                 .run_if(resource_added::<FrontArena>),
             );
     }
-}
-
-/// The order of the systems that set up new arenas.
-#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
-enum SceneSystems {
-    /// New arenas get their places.
-    LayOut,
-    /// New arenas get their visuals.
-    Build,
 }
 
 /// Center of an arena's field. On the entity with the [`ParticleArena`].
@@ -85,14 +76,10 @@ impl Place for Field {
 
 /// Distance from one field to the next.
 const SPACING: f32 = 3.0;
-/// Fields per row; odd, so that the first one is in the middle.
-const COLUMNS: usize = 9;
 
 /// The center of field number `index`.
 fn place(index: usize) -> Vec3 {
-    let (row, column) = (index / COLUMNS, index % COLUMNS);
-    let side = if column.is_multiple_of(2) { -1.0 } else { 1.0 };
-    Vec3::new(side * column.div_ceil(2) as f32, 0.0, -(row as f32)) * SPACING
+    in_rows(index, SPACING)
 }
 
 /// Lets a person play the first agent of the team that can move, if there is one.
@@ -110,15 +97,6 @@ fn offer_agent(mut commands: Commands, arena: &ParticleArena, human: Option<usiz
         name: name(arena.scenario, slot),
         keys: "arrows".into(),
     });
-}
-
-/// The action for the arrow keys: the agent moves where they point.
-fn arrows(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
-    let held = |key| f32::from(u8::from(keys.pressed(key)));
-    vec![
-        held(KeyCode::ArrowRight) - held(KeyCode::ArrowLeft),
-        held(KeyCode::ArrowUp) - held(KeyCode::ArrowDown),
-    ]
 }
 
 /// An agent's name: its behavior, numbered if several agents share it.

@@ -1,10 +1,15 @@
 //! What scenes share: fog, light, and a camera that glides from view to view.
 
 use bevy::{
-    core_pipeline::tonemapping::Tonemapping, light::CascadeShadowConfigBuilder, math::ops, prelude::*,
+    core_pipeline::tonemapping::Tonemapping,
+    ecs::{schedule::ScheduleConfigs, system::ScheduleSystem},
+    light::CascadeShadowConfigBuilder,
+    math::ops,
+    prelude::*,
+    window::PrimaryWindow,
 };
 
-use super::layout::keep_clear_of_dashboard;
+use super::{CameraViews, SceneInset, layout::keep_clear_of_dashboard};
 
 /// The color of the fog and the background.
 const AIR: Color = Color::srgb(0.055, 0.075, 0.115);
@@ -56,8 +61,18 @@ impl Plugin for StagePlugin {
                     Transform::from_translation(light).looking_at(Vec3::ZERO, Vec3::Y),
                 ));
             })
+            .configure_sets(Update, (SceneSystems::LayOut, SceneSystems::Build).chain())
             .add_systems(Update, keep_clear_of_dashboard);
     }
+}
+
+/// The order of the systems that set up new arenas.
+#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum SceneSystems {
+    /// New arenas get their places.
+    LayOut,
+    /// New arenas get their visuals.
+    Build,
 }
 
 /// The first arena, which is in front.
@@ -91,6 +106,16 @@ pub(super) fn lay_out<P: Place>(
     }
 }
 
+/// Fields per row; odd, so that the first one is in the middle.
+const COLUMNS: usize = 9;
+
+/// The center of field number `index`, if fields lie in rows with this distance from one to the next.
+pub(super) fn in_rows(index: usize, spacing: f32) -> Vec3 {
+    let (row, column) = (index / COLUMNS, index % COLUMNS);
+    let side = if column.is_multiple_of(2) { -1.0 } else { 1.0 };
+    Vec3::new(side * column.div_ceil(2) as f32, 0.0, -(row as f32)) * spacing
+}
+
 /// A material of this color that emits `glow` times the color.
 pub(super) fn surface(color: Color, glow: f32) -> StandardMaterial {
     StandardMaterial {
@@ -100,6 +125,21 @@ pub(super) fn surface(color: Color, glow: f32) -> StandardMaterial {
         reflectance: 0.25,
         ..default()
     }
+}
+
+/// Moves the camera to the current view. `shot` is the view with an index, for a picture whose width divided by its height
+/// is the second argument.
+pub(super) fn show_view(shot: fn(usize, f32) -> [Vec3; 2]) -> ScheduleConfigs<ScheduleSystem> {
+    (move |time: Res<Time<Real>>,
+           views: Res<CameraViews>,
+           inset: Res<SceneInset>,
+           window: Single<&Window, With<PrimaryWindow>>,
+           mut camera: Single<&mut Transform, With<Camera3d>>,
+           mut glide: Local<Glide>| {
+        let view = shot(views.current, inset.aspect(&window));
+        **camera = glide.towards(view, time.delta_secs());
+    })
+    .into_configs()
 }
 
 /// Moves a camera smoothly from view to view. A view is the eye's position and the point it looks at.

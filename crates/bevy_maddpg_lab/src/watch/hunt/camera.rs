@@ -1,27 +1,12 @@
-use bevy::{math::ops, prelude::*, window::PrimaryWindow};
+use bevy::{math::ops, prelude::*};
 
-use crate::watch::{
-    CameraViews, SceneInset,
-    stage::{ANGLE, Glide},
-};
+use crate::watch::stage::{ANGLE, show_view};
 
 /// Names of the views, in the order in which C shows them.
 pub(super) const VIEWS: [&str; 2] = ["arena", "arenas"];
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, go);
-}
-
-fn go(
-    time: Res<Time<Real>>,
-    views: Res<CameraViews>,
-    inset: Res<SceneInset>,
-    window: Single<&Window, With<PrimaryWindow>>,
-    mut camera: Single<&mut Transform, With<Camera3d>>,
-    mut glide: Local<Glide>,
-) {
-    let view = shot(views.current, inset.aspect(&window));
-    **camera = glide.towards(view, time.delta_secs());
+    app.add_systems(Update, show_view(shot));
 }
 
 /// The camera's position and the point it looks at. `aspect` is the picture's width divided by its height.
