@@ -180,9 +180,7 @@ fn rollouts(criterion: &mut Criterion) {
 fn crowd() -> App {
     let behaviors = ["guard", "wolf", "villager"];
     let mut random = stream(0, "bench", 0);
-    let slots = behaviors
-        .map(|behavior| AgentSpec { behavior: behavior.into(), observation_size: 24, action_size: 2 })
-        .into();
+    let slots = behaviors.map(|behavior| AgentSpec::new(behavior, 24, 2)).into();
     let policies = ArenaSpec::new(slots).groups(true).expect("three behaviors").into_iter().map(|group| {
         let shape = NetworkShape::new(24, &[64, 64], 2, false);
         let network = Network { parameters: shape.initialize(0.1, &mut random), shape };
@@ -231,8 +229,9 @@ fn policies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("policy/forward");
     group.throughput(Throughput::Elements(128));
     group.bench_function("128x24x64x64x2", |bencher| {
-        bencher
-            .iter(|| snapshot.policies()[0].act(black_box(&observations), &mut actions, 128, &mut scratch));
+        bencher.iter(|| {
+            snapshot.policies()[0].act(black_box(&observations), &[], &mut actions, 128, &mut scratch)
+        });
     });
     group.finish();
     let slot = LatestPolicy::new(snapshot.clone());

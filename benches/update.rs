@@ -27,6 +27,7 @@ fn filled(config: LearnerConfig, spec: ArenaSpec, device: &Device) -> Learner {
         next_observations: draw(rows * spec.joint_observation_size()),
         discounts: vec![1.0; rows],
         slots: vec![SlotState::PRESENT; rows * spec.agents()],
+        ..TransitionBlock::default()
     };
     let mut learner = Learner::new(config, spec, device.clone(), 0).expect("a learner");
     learner.remember(&block);
@@ -38,7 +39,7 @@ fn plain(
     [observation_size, action_size]: [usize; 2],
     device: &Device,
 ) -> Learner {
-    let agent = AgentSpec { behavior: "agent".into(), observation_size, action_size };
+    let agent = AgentSpec::new("agent", observation_size, action_size);
     let config = LearnerConfig {
         share_policies: false,
         actor_hidden: vec![width; 2],

@@ -1,5 +1,12 @@
 //! The components of an agent.
 
+mod clock;
+mod mask;
+
+pub(crate) use clock::Stagger;
+pub use clock::{Clock, DecisionClock};
+pub use mask::ActionMask;
+
 use std::{ops::Deref, sync::Arc};
 
 use bevy::{
@@ -7,7 +14,7 @@ use bevy::{
     prelude::*,
 };
 
-use crate::policy::{AgentSpec, PolicySnapshot};
+use crate::policy::{ActionSpace, AgentSpec, PolicySnapshot};
 
 /// An entity that observes, acts and is rewarded.
 ///
@@ -26,29 +33,84 @@ use crate::policy::{AgentSpec, PolicySnapshot};
 /// # let mut app = App::new();
 /// # app.add_systems(Startup, spawn).update();
 /// ```
+///
+/// An agent can also choose: [`with_action`](Self::with_action) takes an [`ActionSpace`] with branches, and
+/// [`Agent::of`] takes the game's own types.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Eq)]
 #[component(immutable, on_insert = fit_to_agent)]
 #[reflect(Component)]
-#[require(Observation, Action, Reward, Life)]
+#[require(Observation, Action, Reward, Life, DecisionClock)]
 pub struct Agent {
     /// Name of its behavior, which determines its policy.
     pub behavior: String,
     /// Numbers in one observation: the length that [`Observation::write`] expects.
     pub observation_size: usize,
-    /// Numbers in its [`Action`].
-    pub action_size: usize,
+    /// The names of these numbers; empty if they have none.
+    pub observation_names: Vec<String>,
+    /// What it can do: numbers, and branches in each of which it chooses.
+    #[reflect(ignore)]
+    pub action: ActionSpace,
     /// How many of the last observations its policy sees at once, oldest first. Those from before the start of the
     /// episode are zeros.
     pub frames: usize,
     /// Its team. If `None`, all agents of its behavior in the arena are its team. Central critics see the team-mates of an
     /// agent first; [`LearnerConfig::team_fate`](crate::learner::LearnerConfig::team_fate) lets it share their rewards.
     pub team: Option<String>,
+    /// When it decides. Default: at each decision of the world.
+    pub clock: Clock,
 }
 
 impl Agent {
-    /// An agent that observes `observation_size` numbers and acts with `action_size` numbers.
-    pub fn new(behavior: impl Into<String>, observation_size: usize, action_size: usize) -> Self {
-        Self { behavior: behavior.into(), observation_size, action_size, frames: 1, team: None }
+    /// An agent that observes `observation_size` numbers and acts with `numbers` numbers.
+    pub fn new(behavior: impl Into<String>, observation_size: usize, numbers: usize) -> Self {
+        Self {
+            behavior: behavior.into(),
+            observation_size,
+            observation_names: Vec::new(),
+            action: ActionSpace::of_numbers(numbers),
+            frames: 1,
+            team: None,
+            clock: Clock::default(),
+        }
+    }
+
+    /// Replaces what the agent can do.
+    ///
+    /// ```
+    /// use bevy_maddpg::{policy::ActionSpace, prelude::*};
+    ///
+    /// // It turns by a number from -1 to 1, and chooses whether to jump.
+    /// let action = ActionSpace::of_numbers(1).with_branch("jump", ["no", "yes"]);
+    /// let agent = Agent::new("hare", 6, 0).with_action(action);
+    /// assert_eq!(agent.action.size(), 3);
+    /// ```
+    #[must_use]
+    pub fn with_action(mut self, action: ActionSpace) -> Self {
+        self.action = action;
+        self
+    }
+
+    /// Lets the agent decide only at every `decisions`-th decision of the world; between them it keeps its action. A boss
+    /// can think once a second in a world where others decide ten times a second.
+    #[must_use]
+    pub fn every(mut self, decisions: u32) -> Self {
+        self.clock = Clock::Every { decisions: decisions.max(1), phase: Some(0) };
+        self
+    }
+
+    /// As [`every`](Self::every), but agents take turns, so that the decisions of a swarm are spread over time.
+    #[must_use]
+    pub fn staggered(mut self, decisions: u32) -> Self {
+        self.clock = Clock::Every { decisions: decisions.max(1), phase: None };
+        self
+    }
+
+    /// Lets the agent decide only when the game asks for it with [`DecisionClock::request`], and once at the start of each
+    /// episode. For turn-based games, or for decisions that an event triggers.
+    #[must_use]
+    pub fn on_demand(mut self) -> Self {
+        self.clock = Clock::OnDemand;
+        self
     }
 
     /// Puts the agent into a team, for games in which several teams share one behavior.
@@ -72,7 +134,8 @@ impl Agent {
         AgentSpec {
             behavior: self.behavior.clone(),
             observation_size: self.observation_size * self.frames,
-            action_size: self.action_size,
+            observation_names: self.observation_names.clone(),
+            action: self.action.clone(),
         }
     }
 }
@@ -86,7 +149,24 @@ fn fit_to_agent(mut world: DeferredWorld, context: HookContext) {
         observation.stack = vec![0.0; agent.observation_size * agent.frames];
     }
     if let Some(mut action) = world.get_mut::<Action>(context.entity) {
-        action.0 = vec![0.0; agent.action_size];
+        action.0 = vec![0.0; agent.action.size()];
+    }
+    let phase = match agent.clock {
+        Clock::Every { phase: None, .. } => {
+            world.get_resource_mut::<Stagger>().map_or(0, |mut stagger| stagger.next())
+        }
+        Clock::Every { phase: Some(phase), .. } => phase,
+        Clock::OnDemand => 0,
+    };
+    if let Some(mut clock) = world.get_mut::<DecisionClock>(context.entity) {
+        *clock = DecisionClock::new(agent.clock, phase);
+    }
+    let mut commands = world.commands();
+    let mut entity = commands.entity(context.entity);
+    if agent.action.branches().is_empty() {
+        entity.try_remove::<ActionMask>();
+    } else {
+        entity.try_insert(ActionMask::new(agent.action));
     }
 }
 
@@ -163,7 +243,11 @@ impl Observation {
     }
 }
 
-/// What the agent does until the next decision: numbers from -1 to 1. The game reads and applies them in its own step.
+/// What the agent does until the next decision. The game reads and applies it in its own step.
+///
+/// It is a vector, laid out as its [`ActionSpace`] says: numbers from -1 to 1, then, for each branch, one number per choice,
+/// which is 1 for the one that was made. [`Chosen`](crate::typed::Chosen) gives it as the game's own type. The action of an
+/// agent that does nothing, for example because its part is over, is all zeros: no choice is made.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
 #[reflect(Component)]
 pub struct Action(pub(crate) Vec<f32>);
@@ -317,8 +401,9 @@ impl Life {
 #[reflect(Component)]
 pub struct Untrained;
 
-/// Replaces the policy's actions with these numbers, for example while a person or a script plays: `action_size` finite
-/// numbers, which are clamped to -1 to 1. Remove the component to return the agent to its policy.
+/// Replaces the policy's actions with this vector, for example while a person or a script plays: finite numbers, which are
+/// clamped to -1 to 1, and for each branch 1 for the choice that is made and 0 for the others. Remove the component to
+/// return the agent to its policy.
 ///
 /// The learner still learns from what happens, because it is off-policy.
 #[derive(Component, Reflect, Debug, Clone, PartialEq)]

@@ -12,7 +12,7 @@ use bevy::{ecs::system::SystemParam, prelude::*};
 #[require(Episode)]
 #[reflect(Component)]
 pub struct Arena {
-    /// Decisions after which an episode is truncated; `None` means never.
+    /// Decisions of the world after which an episode is truncated; `None` means never.
     pub time_limit: Option<u32>,
     /// The name of its kind. If `None`, the sorted names of the agents' behaviors, joined by `+`.
     pub kind: Option<String>,
@@ -100,6 +100,8 @@ pub struct ArenaAgents(Vec<Entity>);
 pub struct Episode {
     status: EpisodeStatus,
     pub(crate) decisions: u32,
+    /// Decisions of the world since its first decision.
+    pub(crate) elapsed: u32,
     pub(crate) number: u64,
     pub(crate) exploration_scale: f32,
 }
@@ -170,7 +172,7 @@ impl Episode {
             self.number += 1;
         }
         self.status = EpisodeStatus::Running;
-        self.decisions = 0;
+        (self.decisions, self.elapsed) = (0, 0);
         self.exploration_scale = exploration_scale;
     }
 }

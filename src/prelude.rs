@@ -1,7 +1,10 @@
 //! What most games need.
 
 pub use crate::{
-    agent::{Action, ActionOverride, Agent, Life, Observation, PolicyOverride, Reward, Untrained},
+    agent::{
+        Action, ActionMask, ActionOverride, Agent, Clock, DecisionClock, Life, Observation, PolicyOverride,
+        Reward, Untrained,
+    },
     arena::{Arena, ArenaAgents, ArenasToReset, Episode, EpisodeEnded, EpisodeStatus, InArena, Measures},
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,

@@ -44,7 +44,10 @@ use bevy::{
 };
 
 use crate::{
-    agent::{Action, ActionOverride, Agent, Life, Observation, Reward, Untrained},
+    agent::{
+        Action, ActionMask, ActionOverride, Agent, DecisionClock, Life, Observation, Reward, Stagger,
+        Untrained,
+    },
     arena::{Arena, ArenaAgents, Episode, EpisodeEnded, InArena, Measures},
     exploration::{ExplorationConfig, Noise},
     problems::Problems,
@@ -93,6 +96,7 @@ impl Plugin for RolloutPlugin {
             .init_resource::<Experience>()
             .insert_resource(Problems::new(self.strict))
             .init_resource::<ActingPolicy>()
+            .init_resource::<Stagger>()
             .add_systems(
                 StepStart,
                 (
@@ -107,7 +111,7 @@ impl Plugin for RolloutPlugin {
                     )
                         .chain()
                         .in_set(DecideSystems::Prepare),
-                    (observe, experience::push_frames, experience::close_decisions)
+                    (clock::advance_agents, observe(), experience::push_frames, experience::close_decisions)
                         .chain()
                         .in_set(DecideSystems::Record)
                         .run_if(clock::decision_is_due),
@@ -137,7 +141,7 @@ impl Plugin for RolloutPlugin {
 
 /// Records ended episodes with their true last observation, and resets their arenas.
 fn finish_episodes() -> ScheduleConfigs<ScheduleSystem> {
-    (observe, episodes::finish, episodes::reset).chain().run_if(episodes::any_has_ended).into_configs()
+    (observe(), episodes::finish, episodes::reset).chain().run_if(episodes::any_has_ended).into_configs()
 }
 
 /// For inspectors, scenes and the remote protocol.
@@ -149,6 +153,8 @@ fn register_types(app: &mut App) {
         .register_type::<Life>()
         .register_type::<Untrained>()
         .register_type::<ActionOverride>()
+        .register_type::<ActionMask>()
+        .register_type::<DecisionClock>()
         .register_type::<InArena>()
         .register_type::<Arena>()
         .register_type::<ArenaAgents>()
@@ -157,6 +163,29 @@ fn register_types(app: &mut App) {
         .register_type::<RolloutClock>();
 }
 
-fn observe(world: &mut World) {
+/// Lets the game write observations and masks.
+fn observe() -> ScheduleConfigs<ScheduleSystem> {
+    (clear_masks, run_observe, mend_masks).chain().into_configs()
+}
+
+fn clear_masks(mut masks: Query<&mut ActionMask>) {
+    masks.iter_mut().for_each(|mut mask| mask.clear());
+}
+
+fn run_observe(world: &mut World) {
     world.run_schedule(Observe);
+}
+
+/// Allows all choices of branches in which the game has forbidden every one, and reports what is wrong with masks.
+fn mend_masks(mut masks: Query<(Entity, &Agent, &mut ActionMask)>, mut problems: ResMut<Problems>) {
+    for (entity, agent, mut mask) in &mut masks {
+        if let Some(reason) = mask.mend() {
+            problems.tell("mask", &agent.behavior, || {
+                format!(
+                    "the `ActionMask` of agent {entity} of behavior `{}` is wrong: {reason}",
+                    agent.behavior
+                )
+            });
+        }
+    }
 }

@@ -283,12 +283,13 @@ fn start(
             spare: TransitionBlock::default(),
             start_failure: None,
         };
+        let gamma = config.gamma;
         match training.plugin.open(kind, config, &training.cores) {
             Ok((thread, transitions)) => {
                 kind.decisions = transitions;
                 clock.decisions += transitions;
                 acting.learn(kind.name(), thread.latest_policy().clone());
-                experience.record(index);
+                experience.record(index, gamma);
                 learner.thread = Some(thread);
             }
             Err(error) => learner.start_failure = Some(format!("the learner cannot start: {error}")),

@@ -114,7 +114,7 @@ fn guards(count: usize) -> PolicySnapshot {
 }
 
 fn guards_that_act(count: usize, action: f32) -> PolicySnapshot {
-    let guard = AgentSpec { behavior: "guard".into(), observation_size: 1, action_size: 1 };
+    let guard = AgentSpec::new("guard", 1, 1);
     let policies = ArenaSpec::new(vec![guard; count]).groups(true).unwrap().into_iter().map(|group| {
         let network =
             Network { shape: NetworkShape::new(1, &[], 1, false), parameters: vec![0.0, action.atanh()] };
@@ -192,7 +192,10 @@ fn agents_without_a_fitting_policy_do_nothing_and_say_so_once() {
     assert_eq!((action(&app, wolf), action(&app, wide)), (0.0, 0.0));
     let told = told(&app);
     assert!(told.iter().any(|text| text.contains("`wolf`") && text.contains("no policy")), "{told:?}");
-    assert!(told.iter().any(|text| text.contains("`guard`") && text.contains("observes 3")), "{told:?}");
+    assert!(
+        told.iter().any(|text| text.contains("`guard`") && text.contains("3 observed numbers instead of 1")),
+        "{told:?}"
+    );
     assert_eq!(told.iter().filter(|text| text.contains("does nothing")).count(), 2, "{told:?}");
 }
 
@@ -371,7 +374,7 @@ fn a_policy_for_other_sizes_is_refused_by_name_and_the_old_one_stays() {
     let (_, agents) = spawn_arena(&mut app, 2);
     headless::start(&mut app);
     update(&mut app, 2);
-    let wide = AgentSpec { behavior: "guard".into(), observation_size: 3, action_size: 1 };
+    let wide = AgentSpec::new("guard", 3, 1);
     let wide = PolicySnapshot::zeros(&ArenaSpec::new(vec![wide]).groups(true).unwrap()).unwrap();
     app.world_mut().resource_mut::<ActingPolicy>().set(wide);
     update(&mut app, 2);
@@ -388,7 +391,7 @@ fn policies_of_several_files_play_together() {
     let mut app = app(MaddpgPlugins::play(guards(1)));
     let (arena, agents) = spawn_arena(&mut app, 1);
     let wolf = app.world_mut().spawn((Agent::new("wolf", 1, 1), InArena::new(arena), Age::default())).id();
-    let spec = AgentSpec { behavior: "wolf".into(), observation_size: 1, action_size: 1 };
+    let spec = AgentSpec::new("wolf", 1, 1);
     let wolves = ArenaSpec::new(vec![spec]).groups(true).unwrap().into_iter().map(|group| {
         let network =
             Network { shape: NetworkShape::new(1, &[], 1, false), parameters: vec![0.0, 0.25f32.atanh()] };

@@ -92,11 +92,7 @@ fn decisions_within_an_episode_do_not_allocate() {
 
 #[test]
 fn learner_updates_do_not_allocate() {
-    let agent = |behavior: &str, observation_size| AgentSpec {
-        behavior: behavior.into(),
-        observation_size,
-        action_size: 2,
-    };
+    let agent = |behavior: &str, observation_size| AgentSpec::new(behavior, observation_size, 2);
     let spec = ArenaSpec::new(vec![agent("runner", 7), agent("chaser", 5), agent("runner", 7)]);
     let rows = 300;
     let block = TransitionBlock {
@@ -106,6 +102,7 @@ fn learner_updates_do_not_allocate() {
         next_observations: vec![0.4; rows * spec.joint_observation_size()],
         discounts: vec![1.0; rows],
         slots: vec![SlotState::PRESENT; rows * spec.agents()],
+        ..TransitionBlock::default()
     };
     for preset in Preset::ALL {
         let mut learner =

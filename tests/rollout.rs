@@ -129,8 +129,7 @@ fn frame_stack_restarts_with_each_episode() {
 
 #[test]
 fn no_transitions_are_kept_without_a_learner() {
-    let agents =
-        bevy_maddpg::policy::AgentSpec { behavior: "walker".into(), observation_size: 1, action_size: 1 };
+    let agents = bevy_maddpg::policy::AgentSpec::new("walker", 1, 1);
     let spec = bevy_maddpg::policy::ArenaSpec::new(vec![agents; 2]);
     let policy = PolicySnapshot::zeros(&spec.groups(true).unwrap()).unwrap();
     let mut app = game(MaddpgPlugins::play(policy), 2, 1);
@@ -174,5 +173,5 @@ fn agents_that_cannot_be_trained_are_told_by_name() {
     let gap = told(&[&[("a", 0, 1), ("a", 2, 1)]]);
     assert!(gap.contains("slots [0, 2]"), "{gap}");
     let sizes = told(&[&[("a", 0, 1), ("a", 1, 2)]]);
-    assert!(sizes.contains("behavior `a`") && sizes.contains("observes 2"), "{sizes}");
+    assert!(sizes.contains("behavior `a`") && sizes.contains("2 observed numbers instead of"), "{sizes}");
 }

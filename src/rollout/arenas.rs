@@ -9,7 +9,7 @@ use super::{
     kind::{Candidate, Cast, spec_of},
 };
 use crate::{
-    agent::{Agent, Life, Observation, PolicyOverride, Reward, Untrained},
+    agent::{Agent, DecisionClock, Life, Observation, PolicyOverride, Reward, Untrained},
     arena::{Arena, ArenaAgents, Episode, InArena},
     problems::Problems,
 };
@@ -129,7 +129,7 @@ pub(super) fn collect(
     mut problems: ResMut<Problems>,
     found: Query<ArenaData, With<Episode>>,
     agents: Query<AgentData>,
-    mut states: Query<(&mut Observation, &mut Reward, &mut Life)>,
+    mut states: Query<(&mut Observation, &mut Reward, &mut Life, &mut DecisionClock)>,
 ) {
     if !arenas.stale {
         return;
@@ -162,10 +162,11 @@ pub(super) fn collect(
         arenas.entries.iter().flat_map(|entry| entry.present().map(|agent| (agent, entry.arena))).collect();
     for entry in &entries {
         for agent in entry.present().filter(|agent| before.get(agent) != Some(&entry.arena)) {
-            if let Ok((mut observation, mut reward, mut life)) = states.get_mut(agent) {
+            if let Ok((mut observation, mut reward, mut life, mut clock)) = states.get_mut(agent) {
                 observation.clear();
                 reward.begin();
                 life.set_if_neq(Life::default());
+                clock.request();
             }
         }
     }

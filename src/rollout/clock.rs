@@ -1,5 +1,7 @@
 use bevy::prelude::*;
 
+use crate::agent::DecisionClock;
+
 /// Counts the steps and the decisions.
 #[derive(Resource, Reflect, Debug, Clone, PartialEq, Eq)]
 #[reflect(Resource)]
@@ -31,6 +33,12 @@ impl RolloutClock {
 
 pub(crate) fn decision_is_due(clock: Res<RolloutClock>) -> bool {
     clock.is_decision()
+}
+
+/// Notes which agents decide at this decision.
+pub(super) fn advance_agents(clock: Res<RolloutClock>, mut agents: Query<&mut DecisionClock>) {
+    let decision = clock.step / u64::from(clock.decision_period);
+    agents.iter_mut().for_each(|mut agent| agent.bypass_change_detection().advance(decision));
 }
 
 pub(super) fn advance(mut clock: ResMut<RolloutClock>) {

@@ -6,21 +6,30 @@ use super::{
     plan::{Plan, SlotBatch},
 };
 use crate::{
-    agent::{Action, ActionOverride, Life, Observation, PolicyOverride, Reward, Untrained},
+    agent::{
+        Action, ActionMask, ActionOverride, DecisionClock, Life, Observation, PolicyOverride, Reward,
+        Untrained,
+    },
     arena::Episode,
     exploration::{ExplorationConfig, Explorer},
+    policy::{ActionSpace, AgentSpec},
     problems::Problems,
     random::{Random, stream},
 };
 
-/// The exploration noise on the agents' actions.
+/// How the agents explore, and how they choose.
 #[derive(Resource, Debug)]
 pub struct Exploration {
     /// How agents explore.
     pub config: ExplorationConfig,
     /// Whether they explore. If not, an action is the policy's output alone.
     pub enabled: bool,
+    /// Whether agents that do not explore draw their choices with the probabilities of the policy. If not, they make the
+    /// most likely choice. Default: false. Use it for opponents that should not be predictable.
+    pub samples: bool,
     seed: u64,
+    /// Draws the choices of agents outside of the arenas' rows.
+    others: Random,
     arenas: Vec<(Explorer, Random)>,
     /// Number of random streams started so far.
     streams: u64,
@@ -28,7 +37,8 @@ pub struct Exploration {
 
 impl Exploration {
     pub(super) fn new(config: ExplorationConfig, seed: u64) -> Self {
-        Self { config, enabled: true, seed, arenas: Vec::new(), streams: 0 }
+        let others = stream(seed, "choices of others", 0);
+        Self { config, enabled: true, samples: false, seed, others, arenas: Vec::new(), streams: 0 }
     }
 
     /// Makes room for the arenas, each with its own random stream. `kept` says, for each arena, which old arena's
@@ -51,16 +61,42 @@ impl Exploration {
         if self.enabled { explorer.scale() } else { 0.0 }
     }
 
-    fn explore(&mut self, index: usize, decisions: u64, action: &mut [f32]) {
-        if !self.enabled {
-            return;
-        }
+    /// Turns the outputs of the policies for arena `index` into the joint action of these agents.
+    fn explore(
+        &mut self,
+        index: usize,
+        decisions: u64,
+        agents: &[AgentSpec],
+        masks: &[f32],
+        action: &mut [f32],
+    ) {
         let (explorer, random) = &mut self.arenas[index];
-        if decisions < self.config.random_decisions {
-            explorer.act_randomly(&self.config, action, random);
-        } else if explorer.scale() > 0.0 {
-            explorer.perturb(&self.config, action, random);
+        if self.enabled && decisions < self.config.random_decisions {
+            explorer.act_randomly(&self.config, agents, masks, action, random);
+        } else if self.enabled && explorer.scale() > 0.0 {
+            explorer.perturb(&self.config, agents, masks, action, random);
+        } else {
+            let mut start = 0;
+            for space in agents.iter().map(|agent| &agent.action) {
+                let own = &mut action[start..start + space.size()];
+                choose(space, own, self.samples.then_some(&mut *random));
+                start += space.size();
+            }
         }
+    }
+
+    /// Makes the choices of an agent outside of the arenas' rows.
+    pub(super) fn choose(&mut self, space: &ActionSpace, action: &mut [f32]) {
+        choose(space, action, self.samples.then_some(&mut self.others));
+    }
+}
+
+/// Turns probabilities into choices: draws them if there is a random stream, otherwise makes the most likely ones.
+fn choose(space: &ActionSpace, action: &mut [f32], random: Option<&mut Random>) {
+    match random {
+        _ if space.branches().is_empty() => {}
+        Some(random) => space.sample(action, &[], 0.0, random),
+        None => space.choose_best(action),
     }
 }
 
@@ -68,6 +104,7 @@ impl Exploration {
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     observations: Vec<f32>,
+    masks: Vec<f32>,
     actions: Vec<f32>,
 }
 
@@ -80,10 +117,12 @@ pub(super) type Member<'a> = (
     Option<&'a ActionOverride>,
     Has<PolicyOverride>,
     Has<Untrained>,
+    &'a DecisionClock,
+    Option<&'a ActionMask>,
 );
 
-/// Queries the policies for all arenas at once, adds exploration noise and writes the actions. Counts the decision of every
-/// arena.
+/// Queries the policies for all arenas at once, explores and writes the actions. Counts the decision of every arena in which
+/// an agent decides.
 #[expect(clippy::too_many_arguments, reason = "a system asks for what it reads and writes")]
 pub(super) fn decide(
     mut arenas: ResMut<Arenas>,
@@ -100,38 +139,46 @@ pub(super) fn decide(
     for (kind, rows) in experience.bypass_change_detection().kinds.iter_mut().enumerate() {
         let spec = arenas.kinds()[kind].spec();
         let (observation_size, action_size) = (spec.joint_observation_size(), spec.joint_action_size());
+        let choices = spec.joint_choices();
         rows.observe(arenas.of_kind(kind), &agents);
-        let Rows { observations, actions, open, decided, .. } = rows;
+        let Rows { observations, masks, actions, open, starts, decides, ages, .. } = rows;
         let all_finite = observations.iter().all(|number| number.is_finite());
-        actions.fill(0.0);
         for SlotBatch { source, policy, slots } in &plan.kinds[kind] {
             let (snapshot, scratch) = acting.parts(*source);
             let policy = &snapshot.policies()[*policy];
             let agent = &policy.group().agent;
-            let Gathered { observations: rows_in, actions: rows_out } = &mut *gathered;
+            let Gathered { observations: rows_in, masks: masks_in, actions: rows_out } = &mut *gathered;
             rows_in.clear();
+            masks_in.clear();
             let mut count = 0;
             let of_slots = || {
-                decided
+                decides
                     .chunks_exact(spec.agents())
-                    .map(|decided| slots.iter().filter(|slot| decided[**slot]).copied())
+                    .map(|decides| slots.iter().filter(|slot| decides[**slot]).copied())
             };
-            for (joint, slots) in observations.chunks_exact(observation_size).zip(of_slots()) {
+            for (row, (joint, slots)) in
+                observations.chunks_exact(observation_size).zip(of_slots()).enumerate()
+            {
                 for slot in slots {
                     let own = &joint[spec.observation_offset(slot)..][..agent.observation_size];
                     rows_in.extend_from_slice(own);
+                    if choices > 0 {
+                        let masks = &masks[row * choices + spec.choice_offset(slot)..];
+                        masks_in.extend_from_slice(&masks[..agent.action.choices()]);
+                    }
                     count += 1;
                 }
             }
             if !all_finite {
                 replace_not_finite(rows_in);
             }
-            rows_out.resize(count * agent.action_size, 0.0);
-            policy.act(rows_in, rows_out, count, scratch);
-            let mut results = rows_out.chunks_exact(agent.action_size);
+            let own_size = agent.action_size();
+            rows_out.resize(count * own_size, 0.0);
+            policy.distribution(rows_in, masks_in, rows_out, count, scratch);
+            let mut results = rows_out.chunks_exact(own_size);
             for (joint, slots) in actions.chunks_exact_mut(action_size).zip(of_slots()) {
                 for (slot, action) in slots.zip(&mut results) {
-                    joint[spec.action_offset(slot)..][..agent.action_size].copy_from_slice(action);
+                    joint[spec.action_offset(slot)..][..own_size].copy_from_slice(action);
                 }
             }
         }
@@ -141,9 +188,12 @@ pub(super) fn decide(
         for (row, &index) in arenas.kinds()[kind].rows.iter().enumerate() {
             let entry = &arenas.entries()[index];
             let Ok(mut episode) = episodes.get_mut(entry.arena) else { continue };
-            let decided = &decided[row * spec.agents()..][..spec.agents()];
-            if !decided.contains(&true) {
-                open[row] = false;
+            let decides = &decides[row * spec.agents()..][..spec.agents()];
+            let ages = &ages[row * spec.agents()..][..spec.agents()];
+            if !starts[row] {
+                if episode.decisions > 0 {
+                    episode.elapsed += 1;
+                }
                 continue;
             }
             if episode.decisions == 0 {
@@ -154,28 +204,35 @@ pub(super) fn decide(
                 }
             }
             episode.decisions += 1;
+            episode.elapsed += 1;
             made += 1;
             let joint = &mut actions[row * action_size..][..action_size];
-            exploration.explore(index, decisions, joint);
+            let joint_mask = &masks[row * choices..(row + 1) * choices];
+            exploration.explore(index, decisions, &spec.slots, joint_mask, joint);
             let mut offset = 0;
-            for ((slot, agent), decided) in spec.slots.iter().zip(&entry.agents).zip(decided) {
-                let own = &mut joint[offset..offset + slot.action_size];
+            for (((slot, agent), decides), age) in spec.slots.iter().zip(&entry.agents).zip(decides).zip(ages)
+            {
+                let own = &mut joint[offset..offset + slot.action_size()];
                 offset += own.len();
-                if !decided {
+                if !decides {
                     own.fill(0.0);
                 }
                 let Some(agent) = *agent else { continue };
-                let Ok((_, mut action, _, life, taken_over, is_decided, _)) = agents.get_mut(agent) else {
+                let Ok((_, mut action, _, life, taken_over, is_decided, ..)) = agents.get_mut(agent) else {
                     continue;
                 };
                 if life.is_over() {
                     action.0.fill(0.0);
                     continue;
                 }
+                if *age > 0 {
+                    own.copy_from_slice(&action.0);
+                    continue;
+                }
                 if is_decided {
                     own.copy_from_slice(&action.0);
                 }
-                take_over(own, taken_over, agent, &mut problems);
+                take_over(&slot.action, own, taken_over, agent, &mut problems);
                 action.0.copy_from_slice(own);
             }
             let observed = &observations[row * observation_size..][..observation_size];
@@ -193,18 +250,22 @@ pub(super) fn replace_not_finite(numbers: &mut [f32]) {
 
 /// Replaces an agent's action with its override, if it has a valid one.
 pub(super) fn take_over(
+    space: &ActionSpace,
     action: &mut [f32],
     taken_over: Option<&ActionOverride>,
     agent: Entity,
     problems: &mut Problems,
 ) {
     let Some(ActionOverride(numbers)) = taken_over else { return };
-    if numbers.len() == action.len() && numbers.iter().all(|number| number.is_finite()) {
+    let makes_choices = || (0..space.branches().len()).all(|branch| space.choice(numbers, branch).is_some());
+    if numbers.len() == action.len() && numbers.iter().all(|number| number.is_finite()) && makes_choices() {
         action.iter_mut().zip(numbers).for_each(|(own, number)| *own = number.clamp(-1.0, 1.0));
+        space.choose_best(action);
     } else {
         problems.tell("override", "", || {
+            let choices = if space.branches().is_empty() { "" } else { ", with a 1 for one choice of each branch" };
             format!(
-                "the `ActionOverride` of agent {agent} is {numbers:?}, expected {} finite numbers: it is ignored",
+                "the `ActionOverride` of agent {agent} is {numbers:?}, expected {} finite numbers{choices}: it is ignored",
                 action.len()
             )
         });

@@ -5,7 +5,7 @@ use super::{
     experience::{self, Earner, Observer},
 };
 use crate::{
-    agent::{Action, Agent, Life, LifeEnd, Observation, Reward},
+    agent::{Action, Agent, DecisionClock, Life, LifeEnd, Observation, Reward},
     arena::{Arena, Episode, EpisodeEnded, EpisodeStatus, Measures},
     problems::Problems,
 };
@@ -16,7 +16,7 @@ pub(super) fn apply_time_limits(clock: Res<RolloutClock>, mut arenas: Query<(&Ar
         return;
     }
     for (arena, mut episode) in &mut arenas {
-        if arena.time_limit.is_some_and(|limit| episode.decisions() >= limit) {
+        if arena.time_limit.is_some_and(|limit| episode.elapsed >= limit) {
             episode.truncate();
         }
     }
@@ -84,7 +84,7 @@ pub(super) fn finish(
             experience::push_frame(member, &arenas, &mut problems);
         }
         let agents = agents.p1();
-        experience.close(entry, if truncated { 1.0 } else { 0.0 }, &agents);
+        experience.close(entry, if truncated { 1.0 } else { 0.0 }, true, &agents);
         if episode.decisions() == 0 {
             problems.tell("no decision", "", || {
                 format!(
@@ -98,7 +98,7 @@ pub(super) fn finish(
         let left = entry.place.map_or(&[][..], |place| experience.returns_left(place));
         let returns = entry.agents.iter().zip(left).map(|(agent, left)| {
             let here = agent.and_then(|agent| agents.get(agent).ok());
-            left + here.map_or(0.0, |(_, reward, _)| reward.episode_return())
+            left + here.map_or(0.0, |(_, reward, ..)| reward.episode_return())
         });
         let episode = EpisodeEnded {
             arena: entry.arena,
@@ -119,7 +119,7 @@ pub(super) fn finish(
 pub(super) fn reset(
     world: &mut World,
     episodes: &mut QueryState<&mut Episode>,
-    agents: &mut QueryState<(&mut Observation, &mut Action, &mut Reward, &mut Life)>,
+    agents: &mut QueryState<(&mut Observation, &mut Action, &mut Reward, &mut Life, &mut DecisionClock)>,
 ) {
     let has_systems = world.resource::<Schedules>().get(Reset).is_some_and(|reset| reset.systems_len() > 0);
     if !has_systems && episodes.iter(world).any(|episode| episode.status() != EpisodeStatus::New) {
@@ -144,12 +144,14 @@ pub(super) fn reset(
                         experience.begin(place);
                     }
                     let mut members = agents.iter_many_mut(world, entry.present());
-                    while let Some((mut observation, mut action, mut reward, mut life)) = members.fetch_next()
+                    while let Some((mut observation, mut action, mut reward, mut life, mut clock)) =
+                        members.fetch_next()
                     {
                         observation.clear();
                         action.0.fill(0.0);
                         reward.begin();
                         life.set_if_neq(Life::default());
+                        clock.request();
                     }
                 }
             });

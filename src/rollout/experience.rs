@@ -2,7 +2,7 @@ use bevy::prelude::*;
 
 use super::{ArenaEntry, Arenas, Kind, arenas::Place, decide::Member, departed::Departure};
 use crate::{
-    agent::{Agent, Life, LifeEnd, Observation, Reward},
+    agent::{ActionMask, Agent, DecisionClock, Life, LifeEnd, Observation, Reward},
     problems::Problems,
     transition::{SlotState, TransitionBlock},
 };
@@ -19,14 +19,26 @@ pub struct Experience {
 /// The open decisions of the arenas of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// Joint observations and actions, one row per arena.
+    /// Joint observations, masks and actions when the open decisions were made, one row per arena.
     pub(super) observations: Vec<f32>,
+    pub(super) masks: Vec<f32>,
     pub(super) actions: Vec<f32>,
-    /// Whether the arena has an open decision.
+    /// Whether the arena has an open decision, and whether one starts now.
     pub(super) open: Vec<bool>,
-    /// Who decided, and whose policy learns from it, `[rows, slots]`.
-    pub(super) decided: Vec<bool>,
-    pub(super) learns: Vec<bool>,
+    pub(super) starts: Vec<bool>,
+    /// Who decides now, `[rows, slots]`.
+    pub(super) decides: Vec<bool>,
+    /// Who acts in the open decision, whose policy learns from it, and how many decisions of the world ago those who keep an
+    /// action have decided, `[rows, slots]`.
+    present: Vec<bool>,
+    learns: Vec<bool>,
+    pub(super) ages: Vec<u8>,
+    /// For how many decisions of the world each open decision has lasted, and what was earned until the last of them,
+    /// `[rows, slots]`, discounted.
+    lasted: Vec<u32>,
+    earned: Vec<f32>,
+    /// The learner's discount factor for one decision of the world.
+    gamma: f32,
     /// Agents that have left their slots since the last decision, `[rows, slots]`.
     left: Vec<Option<Departure>>,
     /// Returns of the agents that have left their slots in this episode, `[rows, slots]`.
@@ -35,14 +47,16 @@ pub(super) struct Rows {
     /// Whether transitions are recorded for a learner.
     recording: bool,
     sizes: Sizes,
-    /// Size of the observation of each slot.
+    /// Size of the observation of each slot, and its number of choices.
     observation_sizes: Vec<usize>,
+    choices: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sizes {
     observation: usize,
     action: usize,
+    choices: usize,
     slots: usize,
 }
 
@@ -52,10 +66,11 @@ impl Experience {
         self.kinds.get(kind).map(|rows| &rows.completed)
     }
 
-    /// Starts to record the transitions of a kind.
+    /// Starts to record the transitions of a kind, for a learner with this discount factor.
     #[cfg(feature = "learner")]
-    pub(crate) fn record(&mut self, kind: usize) {
+    pub(crate) fn record(&mut self, kind: usize, gamma: f32) {
         self.kinds[kind].recording = true;
+        self.kinds[kind].gamma = gamma;
     }
 
     /// Takes the completed transitions of a kind and leaves the block `empty` in their place, so that its memory is reused.
@@ -77,6 +92,7 @@ impl Experience {
             if kind.is_fixed {
                 // Kinds with a learner keep their places.
                 rows.recording = old[index].recording;
+                rows.gamma = old[index].gamma;
                 rows.completed = std::mem::take(&mut old[index].completed);
             }
             self.kinds.push(rows);
@@ -106,13 +122,32 @@ impl Experience {
         rows.open[place.row] = false;
     }
 
-    /// Completes the open decision of an arena, if there is one. `discount` is 0 if the game ended the episode, else 1. A
-    /// transition with a number that is not finite is dropped.
-    pub(super) fn close(&mut self, entry: &ArenaEntry, discount: f32, agents: &Query<Earner>) {
+    /// Completes the open decision of an arena whose episode goes on, or lets it last until the next decision of the world if
+    /// everybody in it keeps its action.
+    pub(super) fn go_on(&mut self, entry: &ArenaEntry, agents: &Query<Earner>) {
+        let Some(place) = entry.place else { return };
+        let rows = &mut self.kinds[place.kind];
+        let slots = place.row * rows.sizes.slots..(place.row + 1) * rows.sizes.slots;
+        let mut present = entry.present().filter_map(|agent| agents.get(agent).ok()).peekable();
+        let is_kept = present.peek().is_some()
+            && present.all(|(_, _, life, clock, _)| {
+                !clock.is_due() && !life.is_over() && life.unrecorded().is_none()
+            })
+            && rows.left[slots].iter().all(Option::is_none);
+        if rows.open[place.row] && is_kept {
+            rows.keep(place.row, &entry.agents, agents);
+        } else {
+            self.close(entry, 1.0, false, agents);
+        }
+    }
+
+    /// Completes the open decision of an arena, if there is one. `discount` is 0 if the game ended the episode, else 1;
+    /// `is_end` says whether the episode has ended. A transition with a number that is not finite is dropped.
+    pub(super) fn close(&mut self, entry: &ArenaEntry, discount: f32, is_end: bool, agents: &Query<Earner>) {
         let Some(place) = entry.place else { return };
         let rows = &mut self.kinds[place.kind];
         if std::mem::take(&mut rows.open[place.row]) && rows.recording {
-            rows.close(place.row, &entry.agents, discount, agents);
+            rows.close(place.row, &entry.agents, discount, is_end, agents);
         }
         rows.left[place.row * rows.sizes.slots..][..rows.sizes.slots].fill(None);
     }
@@ -122,42 +157,85 @@ impl Rows {
     fn new(kind: &Kind) -> Self {
         let spec = &kind.spec;
         let (count, slots) = (kind.rows.len(), spec.agents());
-        let sizes =
-            Sizes { observation: spec.joint_observation_size(), action: spec.joint_action_size(), slots };
+        let sizes = Sizes {
+            observation: spec.joint_observation_size(),
+            action: spec.joint_action_size(),
+            choices: spec.joint_choices(),
+            slots,
+        };
         Self {
             observations: vec![0.0; count * sizes.observation],
+            masks: vec![1.0; count * sizes.choices],
             actions: vec![0.0; count * sizes.action],
             open: vec![false; count],
-            decided: vec![false; count * slots],
+            starts: vec![false; count],
+            decides: vec![false; count * slots],
+            present: vec![false; count * slots],
             learns: vec![false; count * slots],
+            ages: vec![0; count * slots],
+            lasted: vec![0; count],
+            earned: vec![0.0; count * slots],
             left: vec![None; count * slots],
             returns_left: vec![0.0; count * slots],
             observation_sizes: spec.slots.iter().map(|slot| slot.observation_size).collect(),
+            choices: spec.slots.iter().map(|slot| slot.action.choices()).collect(),
             sizes,
             ..Self::default()
         }
     }
 
-    /// Notes who is there to decide, and what each observes.
+    /// Notes in which arenas a decision starts, who decides there and who keeps an action, and what each observes. The actions
+    /// of these arenas are zeros until they are decided.
     pub(super) fn observe<'a>(
         &mut self,
         entries: impl Iterator<Item = &'a ArenaEntry>,
         agents: &Query<Member>,
     ) {
-        self.observations.clear();
-        self.decided.clear();
-        self.learns.clear();
-        for entry in entries {
-            for (agent, size) in entry.agents.iter().zip(&self.observation_sizes) {
-                let here = agent
-                    .and_then(|agent| agents.get(agent).ok())
-                    .filter(|(.., life, _, _, _)| !life.is_over());
-                let is_untrained = here.is_some_and(|(.., is_untrained)| is_untrained);
-                self.decided.push(here.is_some());
-                self.learns.push(here.is_some() && !is_untrained);
-                match here {
-                    Some((observation, ..)) => self.observations.extend_from_slice(observation.stacked()),
-                    None => self.observations.resize(self.observations.len() + size, 0.0),
+        let Sizes { observation, action, choices, slots } = self.sizes;
+        self.decides.fill(false);
+        for (row, entry) in entries.enumerate() {
+            let mut is_anybody_here = false;
+            let mut is_anybody_due = false;
+            let at = row * slots;
+            for (slot, agent) in entry.agents.iter().enumerate() {
+                let here = agent.and_then(|agent| agents.get(agent).ok());
+                let Some((.., clock, _)) = here.filter(|(_, _, _, life, ..)| !life.is_over()) else {
+                    continue;
+                };
+                is_anybody_here = true;
+                is_anybody_due |= clock.is_due();
+                self.decides[at + slot] = clock.is_due();
+            }
+            self.starts[row] = is_anybody_here && (is_anybody_due || !self.open[row]);
+            self.open[row] &= is_anybody_here;
+            if !self.starts[row] {
+                continue;
+            }
+            self.lasted[row] = 0;
+            self.earned[at..at + slots].fill(0.0);
+            self.actions[row * action..(row + 1) * action].fill(0.0);
+            let mut observations = &mut self.observations[row * observation..(row + 1) * observation];
+            let mut masks = &mut self.masks[row * choices..(row + 1) * choices];
+            for (slot, agent) in entry.agents.iter().enumerate() {
+                let (own, rest) = observations.split_at_mut(self.observation_sizes[slot]);
+                let (own_mask, rest_of_masks) = masks.split_at_mut(self.choices[slot]);
+                (observations, masks) = (rest, rest_of_masks);
+                let here = agent.and_then(|agent| agents.get(agent).ok());
+                let here = here.filter(|(_, _, _, life, ..)| !life.is_over());
+                self.present[at + slot] = here.is_some();
+                let Some((seen, .., is_untrained, clock, mask)) = here else {
+                    self.learns[at + slot] = false;
+                    self.ages[at + slot] = 0;
+                    own.fill(0.0);
+                    own_mask.fill(1.0);
+                    continue;
+                };
+                self.learns[at + slot] = !is_untrained;
+                self.ages[at + slot] = clock.age();
+                own.copy_from_slice(seen.stacked());
+                match mask {
+                    Some(mask) => own_mask.copy_from_slice(mask.possible()),
+                    None => own_mask.fill(1.0),
                 }
             }
         }
@@ -165,68 +243,114 @@ impl Rows {
 
     /// Copies an old row of the same sizes.
     fn copy(&mut self, row: usize, old: &Self, old_row: usize) {
-        let Sizes { observation, action, slots } = self.sizes;
+        let Sizes { observation, action, choices, slots } = self.sizes;
         let [from, to] = [old_row, row];
         self.observations[to * observation..][..observation]
             .copy_from_slice(&old.observations[from * observation..][..observation]);
+        self.masks[to * choices..][..choices].copy_from_slice(&old.masks[from * choices..][..choices]);
         self.actions[to * action..][..action].copy_from_slice(&old.actions[from * action..][..action]);
         self.open[to] = old.open[from];
+        self.lasted[to] = old.lasted[from];
         let [from, to] = [from, to].map(|row| row * slots..(row + 1) * slots);
-        self.decided[to.clone()].copy_from_slice(&old.decided[from.clone()]);
+        self.present[to.clone()].copy_from_slice(&old.present[from.clone()]);
         self.learns[to.clone()].copy_from_slice(&old.learns[from.clone()]);
+        self.ages[to.clone()].copy_from_slice(&old.ages[from.clone()]);
+        self.earned[to.clone()].copy_from_slice(&old.earned[from.clone()]);
         self.left[to.clone()].copy_from_slice(&old.left[from.clone()]);
         self.returns_left[to].copy_from_slice(&old.returns_left[from]);
     }
 
-    /// Appends a completed transition, unless nobody decided or a number is not finite.
-    fn close(&mut self, row: usize, members: &[Option<Entity>], discount: f32, agents: &Query<Earner>) {
-        let Sizes { observation, action, slots } = self.sizes;
+    /// The factor on what follows after the open decision has lasted as long as it has.
+    fn discount(&self, row: usize) -> f32 {
+        match self.lasted[row] {
+            0 => 1.0,
+            decisions => self.gamma.powi(decisions as i32),
+        }
+    }
+
+    /// Lets the open decision last longer: adds what was earned.
+    fn keep(&mut self, row: usize, members: &[Option<Entity>], agents: &Query<Earner>) {
+        let discount = self.discount(row);
+        let earned = &mut self.earned[row * self.sizes.slots..][..members.len()];
+        for (earned, member) in earned.iter_mut().zip(members) {
+            if let Some((_, reward, ..)) = member.and_then(|member| agents.get(member).ok()) {
+                *earned += discount * reward.of_decision();
+            }
+        }
+        self.lasted[row] += 1;
+    }
+
+    /// Appends a completed transition, unless nobody acted or a number is not finite.
+    fn close(
+        &mut self,
+        row: usize,
+        members: &[Option<Entity>],
+        discount: f32,
+        is_end: bool,
+        agents: &Query<Earner>,
+    ) {
+        let Sizes { observation, action, choices, slots } = self.sizes;
+        let of_length = self.discount(row);
         let block = &mut self.completed;
         let (next, rewards, states) = (block.next_observations.len(), block.rewards.len(), block.slots.len());
+        let next_masks = block.next_masks.len();
         for (slot, member) in members.iter().enumerate() {
             let place = row * slots + slot;
-            let (decided, learns) = (self.decided[place], self.learns[place]);
+            let (present, learns, age) = (self.present[place], self.learns[place], self.ages[place]);
             let ends = |end| SlotState {
-                present: decided,
+                present,
                 present_next: false,
-                ended: decided && end == Some(LifeEnd::Terminated),
-                learns: decided && learns,
+                ended: present && end == Some(LifeEnd::Terminated),
+                learns: present && learns,
+                age,
+                age_next: 0,
             };
             let here = member.and_then(|member| agents.get(member).ok());
-            let (state, reward, observed) = match (self.left[place], here) {
+            let (state, reward, next) = match (self.left[place], here) {
                 // Whoever came in its place has not decided yet.
                 (Some(left), _) => (ends(left.end), left.reward, None),
-                (None, Some((_, reward, life))) if life.is_over() || life.unrecorded().is_some() => {
+                (None, Some((_, reward, life, ..))) if life.is_over() || life.unrecorded().is_some() => {
                     (ends(life.unrecorded()), reward.of_decision(), None)
                 }
-                (None, Some((observation, reward, _))) if decided => {
-                    (SlotState { learns, ..SlotState::PRESENT }, reward.of_decision(), Some(observation))
+                (None, Some((observation, reward, _, clock, mask))) if present => {
+                    let age_next = if is_end { 0 } else { clock.age() };
+                    let state = SlotState { learns, age, age_next, ..SlotState::PRESENT };
+                    (state, reward.of_decision(), Some((observation, mask)))
                 }
-                (None, Some((observation, ..))) => {
-                    (SlotState { present_next: true, ..SlotState::EMPTY }, 0.0, Some(observation))
+                (None, Some((observation, _, _, _, mask))) => {
+                    (SlotState { present_next: true, ..SlotState::EMPTY }, 0.0, Some((observation, mask)))
                 }
                 (None, None) => (SlotState::EMPTY, 0.0, None),
             };
-            match observed {
-                Some(observation) => block.next_observations.extend_from_slice(observation.stacked()),
-                None => block
-                    .next_observations
-                    .resize(block.next_observations.len() + self.observation_sizes[slot], 0.0),
+            let (size, choices) = (self.observation_sizes[slot], self.choices[slot]);
+            match next {
+                Some((observation, _)) => block.next_observations.extend_from_slice(observation.stacked()),
+                None => block.next_observations.resize(block.next_observations.len() + size, 0.0),
             }
-            block.rewards.push(reward);
+            match next.and_then(|(_, mask)| mask) {
+                Some(mask) => block.next_masks.extend_from_slice(mask.possible()),
+                None => block.next_masks.resize(block.next_masks.len() + choices, 1.0),
+            }
+            block.rewards.push(if self.lasted[row] == 0 {
+                reward
+            } else {
+                self.earned[place] + of_length * reward
+            });
             block.slots.push(state);
         }
         let is_whole = block.next_observations[next..].iter().all(|number| number.is_finite())
             && block.slots[states..].iter().any(|state| state.present);
         if !is_whole {
             block.next_observations.truncate(next);
+            block.next_masks.truncate(next_masks);
             block.rewards.truncate(rewards);
             block.slots.truncate(states);
             return;
         }
         block.observations.extend_from_slice(&self.observations[row * observation..][..observation]);
+        block.masks.extend_from_slice(&self.masks[row * choices..][..choices]);
         block.actions.extend_from_slice(&self.actions[row * action..][..action]);
-        block.discounts.push(discount);
+        block.discounts.push(discount * of_length);
     }
 }
 
@@ -234,7 +358,8 @@ impl Rows {
 const CONSTANT: u32 = 1_000;
 
 /// What completing a decision reads and writes on each agent.
-pub(super) type Earner<'a> = (&'a Observation, &'a mut Reward, &'a mut Life);
+pub(super) type Earner<'a> =
+    (&'a Observation, &'a mut Reward, &'a mut Life, &'a DecisionClock, Option<&'a ActionMask>);
 
 /// What [`push_frames`] reads and writes on each agent.
 pub(super) type Observer<'a> = (Entity, &'a Agent, &'a mut Observation, &'a mut Reward, &'a Life);
@@ -318,9 +443,9 @@ pub(super) fn close_decisions(
 ) {
     let experience = experience.bypass_change_detection();
     for entry in arenas.entries() {
-        experience.close(entry, 1.0, &agents);
+        experience.go_on(entry, &agents);
         for agent in entry.present() {
-            let Ok((_, mut reward, mut life)) = agents.get_mut(agent) else { continue };
+            let Ok((_, mut reward, mut life, ..)) = agents.get_mut(agent) else { continue };
             let is_late = life.is_over() && life.unrecorded().is_none() && reward.of_decision() != 0.0;
             if life.unrecorded().is_some() {
                 life.set_recorded();

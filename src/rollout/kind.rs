@@ -225,7 +225,7 @@ mod tests {
         let agents = agents.iter().enumerate().map(|(index, (behavior, slot))| Candidate {
             entity: entity(10 + index as u32),
             slot: *slot,
-            spec: AgentSpec { behavior: (*behavior).into(), observation_size: 2, action_size: 1 },
+            spec: AgentSpec::new(*behavior, 2, 1),
             team: None,
         });
         Cast { arena: entity(1), named: None, reserved, agents: agents.collect() }

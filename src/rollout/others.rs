@@ -3,12 +3,12 @@
 use bevy::prelude::*;
 
 use super::{
-    ActingPolicy,
+    ActingPolicy, Exploration,
     decide::{replace_not_finite, take_over},
     plan::{AgentBatch, Origin, Plan},
 };
 use crate::{
-    agent::{Action, ActionOverride, Life, Observation},
+    agent::{Action, ActionMask, ActionOverride, Agent, DecisionClock, Life, Observation},
     problems::Problems,
 };
 
@@ -16,18 +16,33 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     observations: Vec<f32>,
+    masks: Vec<f32>,
     actions: Vec<f32>,
+    /// Those that decide.
+    due: Vec<Entity>,
 }
+
+/// What [`decide_others`] reads and writes on each agent.
+type Other<'a> = (
+    &'a Agent,
+    &'a Observation,
+    &'a mut Action,
+    &'a Life,
+    Option<&'a ActionOverride>,
+    &'a DecisionClock,
+    Option<&'a ActionMask>,
+);
 
 /// Decides for the agents in [`Plan::others`], in one batch per policy, without exploration noise.
 pub(super) fn decide_others(
     plan: Res<Plan>,
     mut acting: ResMut<ActingPolicy>,
+    mut exploration: ResMut<Exploration>,
     mut problems: ResMut<Problems>,
-    mut agents: Query<(&Observation, &mut Action, &Life, Option<&ActionOverride>)>,
+    mut agents: Query<Other>,
     mut rows: Local<Rows>,
 ) {
-    let Rows { observations, actions } = &mut *rows;
+    let Rows { observations, masks, actions, due } = &mut *rows;
     for AgentBatch { source, policy, agents: members } in &plan.others {
         let (snapshot, scratch) = match source {
             Origin::Acting(source) => acting.parts(*source),
@@ -36,30 +51,36 @@ pub(super) fn decide_others(
         let policy = &snapshot.policies()[*policy];
         let agent = &policy.group().agent;
         observations.clear();
+        masks.clear();
+        due.clear();
         for &member in members {
-            let start = observations.len();
-            if let Ok((observation, ..)) = agents.get(member) {
-                observations.extend_from_slice(observation.stacked());
-            }
-            observations.resize(start + agent.observation_size, 0.0);
-        }
-        replace_not_finite(observations);
-        actions.resize(members.len() * agent.action_size, 0.0);
-        policy.act(observations, actions, members.len(), scratch);
-        for (&member, decided) in members.iter().zip(actions.chunks_exact(agent.action_size)) {
-            let Ok((_, mut action, life, taken_over)) = agents.get_mut(member) else { continue };
+            let Ok((_, observation, mut action, life, _, clock, mask)) = agents.get_mut(member) else {
+                continue;
+            };
             if life.is_over() {
                 action.0.fill(0.0);
-            } else {
-                action.0.copy_from_slice(decided);
-                take_over(&mut action.0, taken_over, member, &mut problems);
+                continue;
             }
+            if clock.is_due() {
+                observations.extend_from_slice(observation.stacked());
+                masks.extend_from_slice(mask.map_or(&[], ActionMask::possible));
+                due.push(member);
+            }
+        }
+        replace_not_finite(observations);
+        actions.resize(due.len() * agent.action_size(), 0.0);
+        policy.distribution(observations, masks, actions, due.len(), scratch);
+        for (&member, decided) in due.iter().zip(actions.chunks_exact_mut(agent.action_size())) {
+            let Ok((_, _, mut action, _, taken_over, ..)) = agents.get_mut(member) else { continue };
+            exploration.choose(&agent.action, decided);
+            action.0.copy_from_slice(decided);
+            take_over(&agent.action, &mut action.0, taken_over, member, &mut problems);
         }
     }
     for &idle in &plan.idle {
-        if let Ok((_, mut action, _, taken_over)) = agents.get_mut(idle) {
+        if let Ok((agent, _, mut action, _, taken_over, ..)) = agents.get_mut(idle) {
             action.0.fill(0.0);
-            take_over(&mut action.0, taken_over, idle, &mut problems);
+            take_over(&agent.action, &mut action.0, taken_over, idle, &mut problems);
         }
     }
 }

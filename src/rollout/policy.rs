@@ -181,15 +181,12 @@ pub(super) fn find(
     // If each slot has its own policy, that of the agent's slot; otherwise the first one of the behavior.
     let found = of_behavior().find(|(_, group)| group.slots.contains(&slot)).or_else(|| of_behavior().next());
     let (index, group) = found?;
-    let [(expected, acts), (observes, moves)] =
-        [&group.agent, agent].map(|agent| (agent.observation_size, agent.action_size));
-    Some(if (expected, acts) == (observes, moves) {
-        Ok(index)
-    } else {
-        Err(format!(
-            "its policy takes {expected} numbers and acts with {acts}, but the agent observes {observes} and acts with \
-             {moves}; give the `Agent` the sizes of its policy"
-        ))
+    Some(match agent.difference(&group.agent) {
+        None => Ok(index),
+        Some(difference) => Err(format!(
+            "its policy was trained for another agent: this one has {difference}; make the `Agent` like the one of its \
+             policy, or train a policy for it"
+        )),
     })
 }
 

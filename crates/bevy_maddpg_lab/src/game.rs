@@ -25,7 +25,7 @@ use bevy_maddpg::{headless, learner::TrainingConfig, plugin::MaddpgPlugins, poli
 ///     }
 ///
 ///     fn spec(&self) -> ArenaSpec {
-///         ArenaSpec::new(vec![AgentSpec { behavior: "walker".into(), observation_size: 1, action_size: 1 }])
+///         ArenaSpec::new(vec![AgentSpec::new("walker", 1, 1)])
 ///     }
 ///
 ///     fn add(&self, app: &mut App, setup: &Setup) {

@@ -1,9 +1,11 @@
-//! Exploration noise: Gaussian or Ornstein-Uhlenbeck, with a schedule and a separate scale for each arena, after an
-//! initial phase of random actions.
+//! Exploration: Gaussian or Ornstein-Uhlenbeck noise on numbers, random choices in branches, with a schedule and a separate
+//! scale for each arena, after an initial phase of random actions.
 
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
+
+use crate::policy::{AgentSpec, choices::set_one_hot};
 
 /// How agents explore while they are trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,12 +16,16 @@ pub struct ExplorationConfig {
     /// Smallest and largest scale of the noise, in units of the action (-1 to 1). At the start of each episode, each
     /// arena draws its own scale uniformly between them, so that the learner sees both careful and bold play (FastTD3,
     /// arXiv 2505.22642).
+    ///
+    /// Choices are drawn with the probabilities of the policy; with a probability of half the scale, a branch draws any of
+    /// its possible choices instead, each as likely.
     pub scale: [f32; 2],
     /// Factor on the scale at the end of the schedule; 1 keeps the scale constant.
     pub final_factor: f32,
     /// Joint decisions over which the factor changes linearly from 1 to `final_factor`.
     pub schedule_decisions: u64,
-    /// Joint decisions at the start of training whose actions are uniformly random from -1 to 1.
+    /// Joint decisions at the start of training whose actions are uniformly random: numbers from -1 to 1, and any possible
+    /// choice.
     pub random_decisions: u64,
     /// Decisions for which each of these random actions is held.
     pub random_hold: u32,
@@ -94,32 +100,95 @@ impl Explorer {
         self.scale
     }
 
-    /// Replaces the joint action with a random one, which is held for `random_hold` decisions.
-    pub fn act_randomly(&mut self, config: &ExplorationConfig, action: &mut [f32], random: &mut impl Rng) {
-        if self.hold_left == 0 || self.held.len() != action.len() {
-            self.held.clear();
-            self.held.extend(action.iter().map(|_| random.random_range(-1.0..=1.0f32)));
+    /// Replaces the joint action of these agents with a random one, which is held for `random_hold` decisions. `masks` has
+    /// one number per choice of all agents, 1 or 0; an empty one allows all choices.
+    pub fn act_randomly(
+        &mut self,
+        config: &ExplorationConfig,
+        agents: &[AgentSpec],
+        masks: &[f32],
+        action: &mut [f32],
+        random: &mut impl Rng,
+    ) {
+        let is_new = self.hold_left == 0 || self.held.len() != action.len();
+        if is_new {
+            self.held.resize(action.len(), 0.0);
             self.hold_left = config.random_hold.max(1);
+        }
+        let (mut start, mut mask_start) = (0, 0);
+        for agent in agents {
+            let space = &agent.action;
+            let held = &mut self.held[start..start + space.size()];
+            let mask = masks.get(mask_start..mask_start + space.choices()).unwrap_or(&[]);
+            (start, mask_start) = (start + space.size(), mask_start + space.choices());
+            if is_new {
+                held[..space.numbers()]
+                    .iter_mut()
+                    .for_each(|number| *number = random.random_range(-1.0..=1.0f32));
+            }
+            for branch in 0..space.branches().len() {
+                let columns = space.columns(branch);
+                let mask =
+                    mask.get(columns.start - space.numbers()..columns.end - space.numbers()).unwrap_or(&[]);
+                let is_possible = |choice: &usize| mask.get(*choice) != Some(&0.0);
+                let held = &mut held[columns.clone()];
+                let is_kept =
+                    held.iter().position(|number| *number == 1.0).is_some_and(|held| is_possible(&held));
+                if is_new || !is_kept {
+                    let possible = (0..columns.len()).filter(is_possible).count().max(1);
+                    let drawn = random.random_range(0..possible);
+                    set_one_hot(held, (0..columns.len()).filter(is_possible).nth(drawn).unwrap_or(0));
+                }
+            }
         }
         self.hold_left -= 1;
         action.copy_from_slice(&self.held);
+        close_gates(agents, action);
     }
 
-    /// Adds noise for one decision to the joint action and clips the result to -1 to 1.
-    pub fn perturb(&mut self, config: &ExplorationConfig, action: &mut [f32], random: &mut impl Rng) {
+    /// Adds noise for one decision to the joint action of these agents: noise on numbers, which are clipped to -1 to 1,
+    /// and random choices. On entry, `action` holds the probabilities of the choices. `masks` is as in
+    /// [`act_randomly`](Self::act_randomly).
+    pub fn perturb(
+        &mut self,
+        config: &ExplorationConfig,
+        agents: &[AgentSpec],
+        masks: &[f32],
+        action: &mut [f32],
+        random: &mut impl Rng,
+    ) {
         self.state.resize(action.len(), 0.0);
-        for (action, state) in action.iter_mut().zip(&mut self.state) {
-            let normal: f32 = StandardNormal.sample(random);
-            let noise = match config.noise {
-                Noise::None => 0.0,
-                Noise::Gaussian => normal,
-                Noise::OrnsteinUhlenbeck { theta, sigma } => {
-                    *state += -theta * *state + sigma * normal;
-                    *state
-                }
-            };
-            *action = (*action + self.scale * noise).clamp(-1.0, 1.0);
+        let (mut start, mut mask_start) = (0, 0);
+        for agent in agents {
+            let space = &agent.action;
+            let own = &mut action[start..start + space.size()];
+            for (action, state) in own[..space.numbers()].iter_mut().zip(&mut self.state[start..]) {
+                let normal: f32 = StandardNormal.sample(random);
+                let noise = match config.noise {
+                    Noise::None => 0.0,
+                    Noise::Gaussian => normal,
+                    Noise::OrnsteinUhlenbeck { theta, sigma } => {
+                        *state += -theta * *state + sigma * normal;
+                        *state
+                    }
+                };
+                *action = (*action + self.scale * noise).clamp(-1.0, 1.0);
+            }
+            if !space.branches().is_empty() {
+                let mask = masks.get(mask_start..mask_start + space.choices()).unwrap_or(&[]);
+                space.sample(own, mask, (0.5 * self.scale).min(1.0), random);
+            }
+            (start, mask_start) = (start + space.size(), mask_start + space.choices());
         }
+    }
+}
+
+/// Sets the numbers to 0 whose choice was not made.
+fn close_gates(agents: &[AgentSpec], action: &mut [f32]) {
+    let mut start = 0;
+    for space in agents.iter().map(|agent| &agent.action) {
+        space.close_gates(&mut action[start..start + space.size()]);
+        start += space.size();
     }
 }
 
@@ -151,7 +220,7 @@ mod tests {
         let values: Vec<f32> = (0..200_000)
             .map(|_| {
                 let mut action = [0.0];
-                explorer.perturb(&config, &mut action, &mut random);
+                explorer.perturb(&config, &[AgentSpec::new("a", 1, 1)], &[], &mut action, &mut random);
                 action[0] / 0.5
             })
             .collect();
@@ -175,7 +244,7 @@ mod tests {
             explorer.begin(&config, 0, &mut random);
             scales.push(explorer.scale());
             let mut action = [0.9, -0.9];
-            explorer.perturb(&config, &mut action, &mut random);
+            explorer.perturb(&config, &[AgentSpec::new("a", 1, 2)], &[], &mut action, &mut random);
             assert!(action.iter().all(|a| a.abs() <= 1.0));
         }
         let (least, largest) =
@@ -190,11 +259,32 @@ mod tests {
         let mut explorer = Explorer::default();
         let mut draw = || {
             let mut action = [0.0; 2];
-            explorer.act_randomly(&config, &mut action, &mut random);
+            explorer.act_randomly(&config, &[AgentSpec::new("a", 1, 2)], &[], &mut action, &mut random);
             action
         };
         let (first, second, third, fourth) = (draw(), draw(), draw(), draw());
         assert_eq!((first, second), (second, third));
         assert_ne!(third, fourth);
+    }
+
+    #[test]
+    fn a_held_choice_is_replaced_when_it_is_no_longer_possible() {
+        let config = ExplorationConfig { random_hold: 1_000, ..ExplorationConfig::default() };
+        let agents = [AgentSpec::new("a", 1, 1), AgentSpec::new("b", 1, 1)].map(|agent| {
+            agent.with_action(crate::policy::ActionSpace::of_numbers(1).with_choices("move", 3))
+        });
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(6);
+        let mut explorer = Explorer::default();
+        let mut draw = |masks: [f32; 6]| {
+            let mut action = [0.0; 8];
+            explorer.act_randomly(&config, &agents, &masks, &mut action, &mut random);
+            [1, 5].map(|start| action[start..start + 3].iter().position(|number| *number == 1.0).unwrap())
+        };
+        let [first, second] = draw([1.0; 6]);
+        assert_eq!(draw([1.0; 6]), [first, second]);
+        let mut masks = [1.0; 6];
+        masks[3 + second] = 0.0;
+        let [kept, replaced] = draw(masks);
+        assert!(kept == first && replaced != second);
     }
 }

@@ -11,6 +11,7 @@
 
 mod batch;
 mod checkpoint;
+mod choices;
 mod config;
 mod device;
 mod engine;

@@ -16,7 +16,7 @@
 //! };
 //!
 //! // Two agents share one policy. Each observes 3 numbers and acts with 1.
-//! let agent = AgentSpec { behavior: "walker".into(), observation_size: 3, action_size: 1 };
+//! let agent = AgentSpec::new("walker", 3, 1);
 //! let spec = ArenaSpec::new(vec![agent; 2]);
 //! let config = LearnerConfig { learning_starts: 64, ..LearnerConfig::default() };
 //! let mut learner = Learner::new(config, spec, Device::cpu(), 0)?;
@@ -29,6 +29,7 @@
 //!     next_observations: vec![0.4; rows * 6],
 //!     discounts: vec![1.0; rows],
 //!     slots: vec![SlotState::PRESENT; rows * 2],
+//!     ..TransitionBlock::default()
 //! });
 //! let statistics = learner.update(true)?;
 //! assert!(statistics.critic_loss.is_finite());

@@ -3,6 +3,7 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`ArenaSpec`], [`AgentSpec`] | the agents of an arena and their sizes, slot by slot |
+//! | [`ActionSpace`] | what an agent can do: numbers, and choices in branches |
 //! | [`Network`], [`NetworkShape`] | a multi-layer perceptron: its parameters and its sizes |
 //! | [`Normalizer`] | the scaling of observations |
 //! | [`Policy`] | one behavior's normalizer and network |
@@ -10,6 +11,8 @@
 //! | [`LatestPolicy`] | the newest snapshot, shared between learner and game without blocking |
 //! | [`PolicySnapshot::save`], [`PolicySnapshot::load`] | writing and reading policy files |
 
+mod action_space;
+pub(crate) mod choices;
 mod file;
 mod forward;
 mod latest;
@@ -18,6 +21,7 @@ mod normalizer;
 mod snapshot;
 mod spec;
 
+pub use action_space::{ActionSpace, Branch};
 pub use file::PolicyError;
 #[cfg(any(feature = "gpu", test))]
 pub(crate) use forward::NORM_EPSILON;

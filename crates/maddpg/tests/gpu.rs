@@ -23,10 +23,8 @@ fn gpu() -> Device {
 
 /// Two agents that share a behavior, and one with other sizes.
 fn spec() -> ArenaSpec {
-    let agent = |behavior: &str, observation_size, action_size| AgentSpec {
-        behavior: behavior.into(),
-        observation_size,
-        action_size,
+    let agent = |behavior: &str, observation_size, action_size| {
+        AgentSpec::new(behavior, observation_size, action_size)
     };
     ArenaSpec::new(vec![agent("runner", 5, 2), agent("runner", 5, 2), agent("chaser", 7, 1)])
 }
@@ -42,6 +40,7 @@ fn learner(preset: Preset, device: Device) -> Learner {
         next_observations: draw(ROWS * spec.joint_observation_size()),
         discounts: (0..ROWS).map(|row| if row % 20 == 0 { 0.0 } else { 1.0 }).collect(),
         slots: vec![SlotState::PRESENT; ROWS * 3],
+        ..TransitionBlock::default()
     };
     let mut learner = Learner::new(preset.config().learner, spec, device, 1).unwrap();
     learner.remember(&block);

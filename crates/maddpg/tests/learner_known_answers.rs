@@ -9,7 +9,7 @@ use maddpg::{
 use rand::RngExt;
 
 fn arena(agents: usize, observation_size: usize) -> ArenaSpec {
-    let agent = AgentSpec { behavior: "agent".into(), observation_size, action_size: 1 };
+    let agent = AgentSpec::new("agent", observation_size, 1);
     ArenaSpec::new(vec![agent; agents])
 }
 
@@ -51,6 +51,7 @@ fn one_step_game(rows: usize, random: &mut Random, target: impl Fn(&[f32], usize
         slots: vec![SlotState::PRESENT; rows * 2],
         observations,
         actions,
+        ..TransitionBlock::default()
     }
 }
 
@@ -62,7 +63,7 @@ fn worst_error(learner: &Learner, target: impl Fn(&[f32], usize) -> f32) -> f32 
         for step in -8..=8 {
             let observation = [step as f32 / 10.0];
             let mut action = [0.0];
-            policy.act(&observation, &mut action, 1, &mut Scratch::default());
+            policy.act(&observation, &[], &mut action, 1, &mut Scratch::default());
             for &slot in &policy.group().slots {
                 worst = worst.max((action[0] - target(&[observation[0]; 2], slot)).abs());
             }
@@ -119,6 +120,7 @@ fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
             slots: vec![SlotState::PRESENT; 4_000],
             actions,
             rewards,
+            ..TransitionBlock::default()
         });
         update(&mut learner, 400);
         losses.push(learner.update(true).unwrap().critic_loss);
@@ -146,6 +148,7 @@ fn values_go_through_time_limits_and_stop_at_terminal_states() {
             next_observations: uniform(&mut random, 500),
             discounts: vec![discount; 500],
             slots: vec![SlotState::PRESENT; 500],
+            ..TransitionBlock::default()
         });
         update(&mut learner, 800);
         let learned = learner.update(true).unwrap().q_mean;
@@ -169,6 +172,7 @@ fn one_dies(episodes: usize) -> TransitionBlock {
         next_observations: [f32::NAN, 0.5, f32::NAN, 0.5].repeat(episodes),
         discounts: [1.0, 0.0].repeat(episodes),
         slots: slots.repeat(episodes),
+        ..TransitionBlock::default()
     }
 }
 
@@ -217,7 +221,7 @@ fn observations_of_any_scale_are_learned_from() {
     let policy = &snapshot.policies()[0];
     for observation in [420.0f32, 500.0, 580.0] {
         let mut action = [0.0];
-        policy.act(&[observation], &mut action, 1, &mut Scratch::default());
+        policy.act(&[observation], &[], &mut action, 1, &mut Scratch::default());
         assert!((action[0] - target(&[observation; 2], 0)).abs() < 0.1, "at {observation}: {}", action[0]);
     }
 }

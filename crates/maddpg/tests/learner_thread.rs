@@ -11,7 +11,7 @@ use maddpg::{
 use rand::RngExt;
 
 fn learner(seed: u64) -> Learner {
-    let agent = AgentSpec { behavior: "agent".into(), observation_size: 3, action_size: 2 };
+    let agent = AgentSpec::new("agent", 3, 2);
     let spec = ArenaSpec::new(vec![agent; 2]);
     let config = LearnerConfig {
         batch_size: 32,
@@ -33,6 +33,7 @@ fn block(number: u64, rows: usize) -> TransitionBlock {
         next_observations: draw(rows * 6),
         discounts: (0..rows).map(|row| if row % 5 == 0 { 0.0 } else { 1.0 }).collect(),
         slots: vec![SlotState::PRESENT; rows * 2],
+        ..TransitionBlock::default()
     }
 }
 

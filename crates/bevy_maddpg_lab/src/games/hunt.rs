@@ -135,11 +135,7 @@ impl Plugin for HuntPlugin {
 
 /// The agents of an arena, by slot: the hunters, then the prey.
 pub fn spec() -> ArenaSpec {
-    let agent = |behavior: &str, observation_size| AgentSpec {
-        behavior: behavior.into(),
-        observation_size,
-        action_size: 2,
-    };
+    let agent = |behavior: &str, observation_size| AgentSpec::new(behavior, observation_size, 2);
     let mut slots = vec![agent("hunter", sight::HUNTER_OBSERVATION); HUNTERS];
     slots.resize(AGENTS, agent("prey", sight::PREY_OBSERVATION));
     ArenaSpec::new(slots)

@@ -75,11 +75,7 @@ impl Plugin for PendulumPlugin {
 
 /// The agent of a pendulum's arena.
 pub fn spec() -> ArenaSpec {
-    let agent = AgentSpec {
-        behavior: play::BEHAVIOR.into(),
-        observation_size: play::OBSERVATION_SIZE,
-        action_size: play::ACTION_SIZE,
-    };
+    let agent = AgentSpec::new(play::BEHAVIOR, play::OBSERVATION_SIZE, play::ACTION_SIZE);
     ArenaSpec::new(vec![agent])
 }
 

@@ -116,11 +116,7 @@ impl Plugin for TennisPlugin {
 
 /// The agents of a tennis arena.
 pub fn spec() -> ArenaSpec {
-    let player = AgentSpec {
-        behavior: "player".into(),
-        observation_size: play::OBSERVATION_SIZE * FRAMES,
-        action_size: play::ACTION_SIZE,
-    };
+    let player = AgentSpec::new("player", play::OBSERVATION_SIZE * FRAMES, play::ACTION_SIZE);
     ArenaSpec::new(vec![player.clone(), player])
 }
 

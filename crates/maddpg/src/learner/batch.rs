@@ -2,10 +2,11 @@ use std::ops::Range;
 
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{config::LearnerConfig, fate::Fate, replay::ReplayBuffer, values::ValueScale};
+use super::{choices::gumbel, config::LearnerConfig, fate::Fate, replay::ReplayBuffer, values::ValueScale};
 use crate::{
     policy::{ArenaSpec, Normalizer},
     random::Random,
+    transition::SlotState,
 };
 
 /// The transitions drawn for a minibatch, and how to scale them when they are gathered.
@@ -19,7 +20,8 @@ pub(super) struct Draw<'a> {
     pub(super) values: &'a [ValueScale],
     /// The discount factor.
     pub(super) gamma: f32,
-    /// Clipped noise on the target actions, `[rows, joint_action_size]`.
+    /// Clipped noise on the numbers of the target actions, and Gumbel noise on the logits of their choices, `[rows,
+    /// joint_action_size]`.
     pub(super) noise: &'a [f32],
     /// The agents of the arena, and what follows the end of each.
     pub(super) spec: &'a ArenaSpec,
@@ -48,8 +50,11 @@ pub(super) struct Batch {
     next_observations: Vec<f32>,
     /// `[rows, joint_action_size]`.
     actions: Vec<f32>,
-    /// Clipped noise on the target actions, `[rows, joint_action_size]`.
+    /// Noise on the target actions, `[rows, joint_action_size]`.
     pub(super) noise: Vec<f32>,
+    /// Which choices are possible, now and next, `[rows, joint_choices]`.
+    masks: Vec<f32>,
+    next_masks: Vec<f32>,
     /// `[rows, agents]`, in the scale of each agent's values.
     pub(super) rewards: Vec<f32>,
     /// Factor on the next value, `[rows, agents]`: gamma, or 0 if nothing follows for the agent.
@@ -57,11 +62,12 @@ pub(super) struct Batch {
     /// Whether the critics of each slot's policy, and its actor, learn from the row: 1 or 0, `[rows, agents]`.
     pub(super) critic_weights: Vec<f32>,
     pub(super) actor_weights: Vec<f32>,
-    /// Whether each slot has an agent, now and next: 1 or 0, `[rows, agents]`. Empty if no slot is ever empty.
+    /// Whether each slot has an agent, now and next, `[rows, agents]`: 1 if it decides, less the longer it keeps an earlier
+    /// action, 0 if there is none. Empty if all slots always decide.
     present: Vec<f32>,
     present_next: Vec<f32>,
-    /// Whether each slot's next action is the one of its policy: 1 or 0, `[rows, agents]`. Empty if all are.
-    acts_next: Vec<f32>,
+    /// What each slot's next action is, as in [`NextAction`], `[rows, agents]`. Empty if all are those of the policies.
+    acts_next: Vec<NextAction>,
 }
 
 /// The agents that one agent's critic sees, and the layout of the critic's input row: all their observations, then all
@@ -76,6 +82,8 @@ pub(super) struct View {
     pub(super) slot: usize,
     pub(super) own_observation: Range<usize>,
     pub(super) own_action: Range<usize>,
+    /// Where the slot's choices are in the joint mask.
+    pub(super) own_choices: Range<usize>,
     /// Columns of the input row with the own action.
     pub(super) action_columns: Range<usize>,
     /// The seen slots, in the order of the input row.
@@ -86,7 +94,7 @@ impl View {
     /// The view of the critic of `slot`, which sees `slots` in this order. `slots` contains `slot`.
     pub(super) fn new(spec: &ArenaSpec, slot: usize, slots: Vec<usize>) -> Self {
         let observation = |&slot: &usize| (spec.observation_offset(slot), spec.slots[slot].observation_size);
-        let action = |&slot: &usize| (spec.action_offset(slot), spec.slots[slot].action_size);
+        let action = |&slot: &usize| (spec.action_offset(slot), spec.slots[slot].action_size());
         let before = slots.iter().take_while(|&&seen| seen != slot);
         let start = slots.iter().map(|seen| observation(seen).1).sum::<usize>()
             + before.map(|seen| action(seen).1).sum::<usize>();
@@ -96,6 +104,7 @@ impl View {
             slot,
             own_observation: range(observation(&slot)),
             own_action: range(action(&slot)),
+            own_choices: range((spec.choice_offset(slot), spec.slots[slot].action.choices())),
             action_columns: range((start, action(&slot).1)),
             slots,
         }
@@ -155,6 +164,15 @@ impl View {
         }
     }
 
+    /// Appends the own masks from `rows` joint masks to `out`.
+    pub(super) fn gather_masks(&self, masks: &[f32], rows: usize, out: &mut Vec<f32>) {
+        if !self.own_choices.is_empty() {
+            for mask in masks.chunks_exact(masks.len() / rows) {
+                out.extend_from_slice(&mask[self.own_choices.clone()]);
+            }
+        }
+    }
+
     /// Appends the own observations from `rows` joint observations to `out`.
     pub(super) fn gather_own(&self, observations: &[f32], rows: usize, out: &mut Vec<f32>) {
         for observation in observations.chunks_exact(observations.len() / rows) {
@@ -205,12 +223,22 @@ impl Batch {
         self.part(&self.present_next, rows)
     }
 
-    /// Which slots act by their policies at the end of these rows, flat; empty if all do.
-    pub(super) fn acts_next(&self, rows: Range<usize>) -> &[f32] {
+    /// Joint masks of these rows, flat; empty if there are no branches.
+    pub(super) fn masks(&self, rows: Range<usize>) -> &[f32] {
+        self.part(&self.masks, rows)
+    }
+
+    /// Joint masks at the end of these rows, flat; empty if there are no branches.
+    pub(super) fn next_masks(&self, rows: Range<usize>) -> &[f32] {
+        self.part(&self.next_masks, rows)
+    }
+
+    /// What the slots do at the end of these rows, flat; empty if all do what their policies say.
+    pub(super) fn acts_next(&self, rows: Range<usize>) -> &[NextAction] {
         self.part(&self.acts_next, rows)
     }
 
-    fn part<'a>(&self, all: &'a [f32], rows: Range<usize>) -> &'a [f32] {
+    fn part<'a, T>(&self, all: &'a [T], rows: Range<usize>) -> &'a [T] {
         let width = all.len() / self.rows;
         &all[rows.start * width..rows.end * width]
     }
@@ -236,15 +264,19 @@ impl Batch {
             &mut self.actor_weights,
             &mut self.present,
             &mut self.present_next,
-            &mut self.acts_next,
+            &mut self.masks,
+            &mut self.next_masks,
         ] {
             numbers.clear();
         }
+        self.acts_next.clear();
         for &index in indices {
             let transition = replay.transition(index);
             self.observations.extend_from_slice(transition.observation);
             self.next_observations.extend_from_slice(transition.next_observation);
             self.actions.extend_from_slice(transition.action);
+            self.masks.extend_from_slice(transition.mask);
+            self.next_masks.extend_from_slice(transition.next_mask);
             for (slot, (scale, fate)) in values.iter().zip(fates).enumerate() {
                 let outcome = fate.outcome(&transition, slot);
                 let discount = if outcome.continues { gamma * transition.discount } else { 0.0 };
@@ -270,13 +302,18 @@ impl Batch {
             for (slot, agent) in spec.slots.iter().enumerate() {
                 let state = transition.slot(slot);
                 let observation = start..start + agent.observation_size;
-                let action = action_start..action_start + agent.action_size;
+                let action = action_start..action_start + agent.action_size();
                 (start, action_start) = (observation.end, action.end);
-                self.present.push(flag(state.present));
-                self.present_next.push(flag(state.present_next));
+                self.present.push(presence(state.present, state.age));
+                self.present_next.push(presence(state.present_next, state.age_next));
                 // What newcomers will do is what their policies say; what those do who do not learn is a part of the
                 // world.
-                self.acts_next.push(flag(state.present_next && (state.learns || !state.present)));
+                self.acts_next.push(match state {
+                    SlotState { present_next: true, age_next: 1.., .. } => NextAction::Kept,
+                    SlotState { present_next: true, learns: true, .. }
+                    | SlotState { present_next: true, present: false, .. } => NextAction::Chosen,
+                    _ => NextAction::None,
+                });
                 if !state.present {
                     self.observations[observation.clone()].fill(0.0);
                 }
@@ -291,26 +328,49 @@ impl Batch {
     }
 }
 
+/// What an agent does at the end of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NextAction {
+    /// What its policy says.
+    Chosen,
+    /// What it has done in the row.
+    Kept,
+    /// Nothing, or nothing that the critics should know of.
+    None,
+}
+
+/// How critics are told whether an agent is there, and how long ago it decided.
+fn presence(is_present: bool, age: u8) -> f32 {
+    if is_present { 1.0 / (1.0 + f32::from(age)) } else { 0.0 }
+}
+
 fn flag(is: bool) -> f32 {
     f32::from(u8::from(is))
 }
 
-/// Draws the clipped noise on the target actions: `rows` joint actions of `width` numbers each.
+/// Draws the noise on the target actions of `rows` joint actions: clipped normal noise on the numbers, Gumbel noise on the
+/// choices. `is_choice` tells them apart, by column.
 pub(super) fn draw_noise(
     noise: &mut Vec<f32>,
     rows: usize,
-    width: usize,
+    is_choice: &[bool],
     config: &LearnerConfig,
     random: &mut Random,
 ) {
     noise.clear();
-    noise.resize(rows * width, 0.0);
-    if config.target_noise == 0.0 {
+    noise.resize(rows * is_choice.len(), 0.0);
+    if config.target_noise == 0.0 && !is_choice.contains(&true) {
         return;
     }
     let clip = config.target_noise_clip;
-    for noise in noise {
-        let normal: f32 = StandardNormal.sample(random);
-        *noise = (config.target_noise * normal).clamp(-clip, clip);
+    for row in noise.chunks_exact_mut(is_choice.len()) {
+        for (noise, is_choice) in row.iter_mut().zip(is_choice) {
+            *noise = if *is_choice {
+                gumbel(random)
+            } else {
+                let normal: f32 = StandardNormal.sample(random);
+                (config.target_noise * normal).clamp(-clip, clip)
+            };
+        }
     }
 }

@@ -93,6 +93,14 @@ pub struct LearnerConfig {
     /// Weight of a penalty in the actors' loss: the mean square of their outputs before tanh. Keeps actions from
     /// saturating. 0 or more.
     pub action_penalty: f32,
+    /// Weight of the entropy of the choices in the actors' loss, in the critics' scale. Keeps choices from becoming certain
+    /// too early. 0 or more.
+    #[serde(default = "choice_entropy")]
+    pub choice_entropy: f32,
+    /// Branches with at most this many choices are learned by the exact expectation over the choices, which evaluates the
+    /// critic once per choice; branches with more by the gapped straight-through estimator, which evaluates it once.
+    #[serde(default = "exact_choices")]
+    pub exact_choices: usize,
     /// Whether observations are scaled to mean 0 and standard deviation 1 by their running statistics.
     pub normalize_observations: bool,
     /// Updates per joint decision (one decision of one arena); more than 0.
@@ -127,6 +135,16 @@ pub enum ConfigError {
     UnknownPreset(String),
 }
 
+/// The default; also for checkpoints from before there were choices.
+fn choice_entropy() -> f32 {
+    1e-3
+}
+
+/// As [`choice_entropy`].
+fn exact_choices() -> usize {
+    16
+}
+
 impl Default for LearnerConfig {
     fn default() -> Self {
         Self {
@@ -154,6 +172,8 @@ impl Default for LearnerConfig {
             normalize_values: true,
             reward_scale: 1.0,
             action_penalty: 3e-3,
+            choice_entropy: choice_entropy(),
+            exact_choices: exact_choices(),
             normalize_observations: true,
             updates_per_decision: 0.0625,
             max_updates_per_decision: 1.0,
@@ -276,6 +296,12 @@ impl LearnerConfig {
                 not_negative(self.action_penalty),
             ),
             rule(
+                "learner.choice_entropy",
+                self.choice_entropy,
+                "0 or more",
+                not_negative(self.choice_entropy),
+            ),
+            rule(
                 "learner.last_layer_scale",
                 self.last_layer_scale,
                 "0 or more",
@@ -355,6 +381,7 @@ mod tests {
             ("[learner]\ntarget_noise = inf", "learner.target_noise"),
             ("[learner]\naction_penalty = inf", "learner.action_penalty"),
             ("[learner]\nlast_layer_scale = nan", "learner.last_layer_scale"),
+            ("[learner]\nchoice_entropy = -0.1", "learner.choice_entropy"),
             ("[exploration]\nfinal_factor = -1.0", "exploration.final_factor"),
             ("[exploration]\nscale = [0.1, inf]", "exploration.scale"),
         ] {

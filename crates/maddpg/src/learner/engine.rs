@@ -11,6 +11,7 @@ use std::{error::Error, fmt, sync::Arc};
 
 use super::{
     batch::{Draw, View},
+    choices::Choices,
     config::LearnerConfig,
     device::{Backend, Device},
     fate::Fate,
@@ -101,7 +102,7 @@ pub struct UpdateStatistics {
     pub(super) target_mean: f32,
     /// Mean square of the critics' regression targets, in the critics' scale.
     pub(super) target_square: f32,
-    /// Fraction of the actors' action components with `|a| > 0.95`; 0 if the policy delay skipped the actors.
+    /// Fraction of the numbers of the actors' actions with `|a| > 0.95`; 0 if the policy delay skipped the actors.
     pub saturation: f32,
     /// Norm of the critics' gradient before clipping.
     pub critic_gradient_norm: f32,
@@ -121,6 +122,8 @@ pub(super) struct Setup {
     pub(super) fates: Vec<Fate>,
     /// Whether slots can be empty, so that the critics are told which ones are.
     pub(super) has_absences: bool,
+    /// For each column of the joint action, whether it is a choice.
+    pub(super) is_choice: Vec<bool>,
 }
 
 impl Setup {
@@ -133,8 +136,13 @@ impl Setup {
         named.into_iter().try_for_each(|behavior| spec.check_behavior(behavior))?;
         let groups = spec.groups(config.share_policies)?;
         let groups = groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec, has_absences));
+        let is_choice = spec.slots.iter().flat_map(|agent| {
+            let numbers = agent.action.numbers();
+            (0..agent.action_size()).map(move |column| column >= numbers)
+        });
         Ok(Self {
             groups: groups.collect(),
+            is_choice: is_choice.collect(),
             fates: (0..spec.agents()).map(|slot| Fate::of(&spec, &config, slot)).collect(),
             config,
             spec,
@@ -153,6 +161,8 @@ pub(super) struct GroupSetup {
     pub(super) critic: NetworkShape,
     /// Number of critics of this shape: 2 with twin critics, otherwise 1.
     pub(super) critics: usize,
+    /// The branches of the actions, and how each is learned.
+    pub(super) choices: Choices,
 }
 
 impl GroupSetup {
@@ -173,11 +183,12 @@ impl GroupSetup {
             actor: NetworkShape::new(
                 group.agent.observation_size,
                 &config.actor_hidden,
-                group.agent.action_size,
+                group.agent.action_size(),
                 false,
             ),
             critic: NetworkShape::new(inputs, &config.critic_hidden, 1, config.critic_layer_norm),
             critics: if config.twin_critics { 2 } else { 1 },
+            choices: Choices::new(&group.agent.action, config.exact_choices),
             views,
             group,
         }
@@ -325,8 +336,7 @@ mod tests {
 
     #[test]
     fn a_shared_critic_sees_itself_then_its_team_then_the_others() {
-        let agent =
-            |behavior: &str| AgentSpec { behavior: behavior.into(), observation_size: 1, action_size: 1 };
+        let agent = |behavior: &str| AgentSpec::new(behavior, 1, 1);
         let mut spec = ArenaSpec::new(["wolf", "sheep", "wolf", "wolf"].map(agent).to_vec());
         assert_eq!(from_own_side(&spec, 0), [0, 2, 3, 1]);
         assert_eq!(from_own_side(&spec, 3), [3, 0, 2, 1]);

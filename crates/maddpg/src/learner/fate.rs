@@ -44,7 +44,7 @@ impl Fate {
                     reward: transition.rewards[slot],
                     continues: !own.ended,
                     is_known,
-                    is_known_to_actor: is_known,
+                    is_known_to_actor: is_known && own.age == 0,
                 }
             }
             Self::Team(mates) => {
@@ -57,7 +57,7 @@ impl Fate {
                     reward: mates().map(|(mate, _)| transition.rewards[mate]).sum(),
                     continues,
                     is_known,
-                    is_known_to_actor: is_known && own.present && own.learns,
+                    is_known_to_actor: is_known && own.present && own.learns && own.age == 0,
                 }
             }
         }
@@ -77,11 +77,12 @@ mod tests {
     const DIES: SlotState = SlotState { present_next: false, ended: true, ..PLAYS };
     const LEAVES: SlotState = SlotState { present_next: false, ..PLAYS };
     const JOINS: SlotState = SlotState { present_next: true, ..EMPTY };
+    const KEEPS: SlotState = SlotState { age: 2, ..PLAYS };
     const SCRIPTED: SlotState = SlotState { learns: false, ..PLAYS };
 
     /// The outcome for the first of two agents, of which the first earns 1 and the second 2.
     fn outcome(fate: &Fate, slots: [SlotState; 2], discount: f32) -> (f32, bool, bool, bool) {
-        let mut replay = ReplayBuffer::new(RowSizes { observation: 2, action: 2, agents: 2 }, 1);
+        let mut replay = ReplayBuffer::new(RowSizes { observation: 2, action: 2, agents: 2, choices: 0 }, 1);
         replay.push(&TransitionBlock {
             observations: vec![0.0; 2],
             actions: vec![0.0; 2],
@@ -89,6 +90,7 @@ mod tests {
             next_observations: vec![0.0; 2],
             discounts: vec![discount],
             slots: slots.to_vec(),
+            ..TransitionBlock::default()
         });
         let Outcome { reward, continues, is_known, is_known_to_actor } =
             fate.outcome(&replay.transition(0), 0);
@@ -105,6 +107,7 @@ mod tests {
         assert!(!own([EMPTY, PLAYS], 1.0).2);
         assert!(!own([JOINS, PLAYS], 1.0).2, "a newcomer has not decided yet");
         assert!(!own([SCRIPTED, PLAYS], 1.0).2);
+        assert_eq!(own([KEEPS, PLAYS], 1.0), (1.0, true, true, false), "its actor has not decided");
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub struct ReplayBuffer {
     sizes: RowSizes,
     capacity: usize,
     next: usize,
-    /// Row by row: observation, action, rewards, next observation, the codes of the slots' states, and the discount.
+    /// Row by row: observation, action, rewards, next observation, the codes of the slots' states, the discount, and the
+    /// masks now and next.
     numbers: Vec<f32>,
     /// Whether some slot of some stored transition was not [`SlotState::PRESENT`].
     has_absences: bool,
@@ -28,6 +29,8 @@ pub struct RowSizes {
     pub action: usize,
     /// Number of agents, which is the size of the rewards.
     pub agents: usize,
+    /// Number of choices of all agents, which is the size of the masks.
+    pub choices: usize,
 }
 
 /// One stored transition, with the fields of [`TransitionBlock`].
@@ -45,6 +48,10 @@ pub struct Transition<'a> {
     pub discount: f32,
     /// The codes of the slots' states.
     slots: &'a [f32],
+    /// Which choices were possible: 1 or 0.
+    pub mask: &'a [f32],
+    /// Which choices were possible at the end of the decision.
+    pub next_mask: &'a [f32],
 }
 
 impl Transition<'_> {
@@ -64,12 +71,13 @@ impl RowSizes {
             observation: spec.joint_observation_size(),
             action: spec.joint_action_size(),
             agents: spec.agents(),
+            choices: spec.joint_choices(),
         }
     }
 
     /// How many numbers a whole transition has.
     fn row(&self) -> usize {
-        2 * self.observation + self.action + 2 * self.agents + 1
+        2 * self.observation + self.action + 2 * self.agents + 1 + 2 * self.choices
     }
 }
 
@@ -105,8 +113,11 @@ impl ReplayBuffer {
         let (action, rest) = rest.split_at(self.sizes.action);
         let (rewards, rest) = rest.split_at(self.sizes.agents);
         let (next_observation, rest) = rest.split_at(self.sizes.observation);
-        let (slots, discount) = rest.split_at(self.sizes.agents);
-        Transition { observation, action, rewards, next_observation, discount: discount[0], slots }
+        let (slots, rest) = rest.split_at(self.sizes.agents);
+        let (discount, masks) = rest.split_at(1);
+        let (mask, next_mask) = masks.split_at(self.sizes.choices);
+        let discount = discount[0];
+        Transition { observation, action, rewards, next_observation, discount, slots, mask, next_mask }
     }
 
     /// A copy of all stored transitions, in index order.
@@ -119,6 +130,8 @@ impl ReplayBuffer {
             block.next_observations.extend_from_slice(transition.next_observation);
             block.discounts.push(transition.discount);
             block.slots.extend(transition.slots.iter().map(|code| SlotState::from_code(*code)));
+            block.masks.extend_from_slice(transition.mask);
+            block.next_masks.extend_from_slice(transition.next_mask);
         }
         block
     }
@@ -160,13 +173,15 @@ impl ReplayBuffer {
     /// # Panics
     /// If the sizes of the block's rows differ from the buffer's.
     pub fn push(&mut self, block: &TransitionBlock) {
-        let RowSizes { observation, action, agents } = self.sizes;
+        let RowSizes { observation, action, agents, choices } = self.sizes;
         let count = block.rows();
         assert_eq!(block.observations.len(), count * observation, "wrong length of `observations`");
         assert_eq!(block.actions.len(), count * action, "wrong length of `actions`");
         assert_eq!(block.rewards.len(), count * agents, "wrong length of `rewards`");
         assert_eq!(block.next_observations.len(), count * observation, "wrong length of `next_observations`");
         assert_eq!(block.slots.len(), count * agents, "wrong length of `slots`");
+        assert_eq!(block.masks.len(), count * choices, "wrong length of `masks`");
+        assert_eq!(block.next_masks.len(), count * choices, "wrong length of `next_masks`");
         self.has_absences |= block.slots.iter().any(|slot| *slot != SlotState::PRESENT);
         let size = self.sizes.row();
         for row in 0..count {
@@ -189,6 +204,9 @@ impl ReplayBuffer {
                 *code = state.code();
             }
             slot[agents] = block.discounts[row];
+            let (mask, next_mask) = slot[agents + 1..].split_at_mut(choices);
+            mask.copy_from_slice(&block.masks[row * choices..(row + 1) * choices]);
+            next_mask.copy_from_slice(&block.next_masks[row * choices..(row + 1) * choices]);
             self.next = (self.next + 1) % self.capacity;
         }
     }
@@ -205,7 +223,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SIZES: RowSizes = RowSizes { observation: 2, action: 1, agents: 1 };
+    const SIZES: RowSizes = RowSizes { observation: 2, action: 1, agents: 1, choices: 2 };
 
     fn block(values: std::ops::Range<usize>) -> TransitionBlock {
         TransitionBlock {
@@ -214,7 +232,12 @@ mod tests {
             rewards: values.clone().map(|v| v as f32).collect(),
             next_observations: values.clone().flat_map(|v| [v as f32 + 1.0, 0.0]).collect(),
             discounts: values.clone().map(|v| if v % 3 == 0 { 0.0 } else { 1.0 }).collect(),
-            slots: values.map(|v| if v % 5 == 0 { SlotState::EMPTY } else { SlotState::PRESENT }).collect(),
+            slots: values
+                .clone()
+                .map(|v| if v % 5 == 0 { SlotState::EMPTY } else { SlotState::PRESENT })
+                .collect(),
+            masks: values.clone().flat_map(|v| [1.0, (v % 2) as f32]).collect(),
+            next_masks: values.flat_map(|v| [(v % 3) as f32, 1.0]).collect(),
         }
     }
 
@@ -235,6 +258,8 @@ mod tests {
                     prop_assert_eq!(transition.next_observation, &expected.next_observations[..]);
                     prop_assert_eq!(transition.discount, expected.discounts[0]);
                     prop_assert_eq!(transition.slot(0), expected.slots[0]);
+                    prop_assert_eq!(transition.mask, &expected.masks[..]);
+                    prop_assert_eq!(transition.next_mask, &expected.next_masks[..]);
                     kept.push(value);
                 }
                 prop_assert_eq!(ring.to_block().rows(), ring.len());

@@ -24,6 +24,9 @@ use crate::{
 ///    alone if the game ended the episode (a time limit does not count as an end).
 /// 3. Every `policy_delay` updates, each actor maximizes the first critic's value of its own action, smoothed by the
 ///    same noise, with the other agents' actions as replayed. Then all targets follow by Polyak averaging.
+///
+/// Choices are drawn from the target policies in step 1. In step 3, a branch with few choices follows the exact gradient of
+/// the expected value over its choices; one with many follows the gapped straight-through estimator.
 #[derive(Debug)]
 pub struct Learner {
     pub(super) setup: Arc<Setup>,
@@ -225,7 +228,7 @@ impl Learner {
         if self.replay.has_absences() && !self.setup.has_absences {
             self.show_absences()?;
         }
-        let Setup { config, spec, groups, fates, has_absences } = &*self.setup;
+        let Setup { config, spec, groups, fates, has_absences, is_choice } = &*self.setup;
         if config.normalize_values && self.updates == 0 {
             for (values, group) in self.values.iter_mut().zip(groups) {
                 *values = ValueScale::guess(&self.replay, &group.group.slots, config.gamma);
@@ -235,8 +238,7 @@ impl Learner {
             group.group.slots.iter().for_each(|&slot| self.slot_values[slot] = *values);
         }
         self.replay.sample(config.batch_size, &mut self.sampling, &mut self.indices);
-        let width = spec.joint_action_size();
-        draw_noise(&mut self.noise, config.batch_size, width, config, &mut self.smoothing);
+        draw_noise(&mut self.noise, config.batch_size, is_choice, config, &mut self.smoothing);
         count_decisions(&self.setup, &self.replay, &self.indices, &mut self.totals);
         self.updates += 1;
         let actors_too = self.updates.is_multiple_of(u64::from(config.policy_delay));

@@ -128,8 +128,9 @@ mod tests {
             next_observations: vec![0.0; 80],
             discounts: vec![1.0; 40],
             slots: vec![SlotState::PRESENT; 80],
+            ..TransitionBlock::default()
         };
-        let mut replay = ReplayBuffer::new(RowSizes { observation: 2, action: 2, agents: 2 }, 40);
+        let mut replay = ReplayBuffer::new(RowSizes { observation: 2, action: 2, agents: 2, choices: 0 }, 40);
         replay.push(&block);
         let scale = ValueScale::guess(&replay, &[0, 1], 0.9);
         assert!((scale.mean + 10.0).abs() < 1e-5, "{scale:?}");

@@ -155,7 +155,7 @@ fn read_snapshot(header: Header, mut tensors: Tensors) -> Result<PolicySnapshot,
 fn check_sizes(header: &PolicyHeader, tensors: &Tensors) -> Result<(), String> {
     let PolicyHeader { name, agent, hidden, .. } = header;
     let sizes: Vec<usize> =
-        [agent.observation_size].iter().chain(hidden).chain(&[agent.action_size]).copied().collect();
+        [agent.observation_size].iter().chain(hidden).chain(&[agent.action_size()]).copied().collect();
     for (index, size) in sizes.windows(2).enumerate() {
         let key = format!("{name}.{index}.weights");
         match tensors.get(&key) {
@@ -182,7 +182,7 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
         Ok(tensor.data)
     };
     let shape =
-        NetworkShape::new(agent.observation_size, &header.hidden, agent.action_size, header.layer_norm);
+        NetworkShape::new(agent.observation_size, &header.hidden, agent.action_size(), header.layer_norm);
     let mut parameters = vec![0.0; shape.parameters()];
     for (index, layer) in shape.layers().iter().enumerate() {
         let outputs = layer.outputs;
@@ -208,8 +208,7 @@ mod tests {
     use super::*;
 
     fn snapshot() -> PolicySnapshot {
-        let agent =
-            |behavior: &str| AgentSpec { behavior: behavior.into(), observation_size: 3, action_size: 2 };
+        let agent = |behavior: &str| AgentSpec::new(behavior, 3, 2);
         let spec = ArenaSpec::new(vec![agent("a"), agent("b"), agent("a")]);
         let policies = spec.groups(true).unwrap().into_iter().enumerate().map(|(index, group)| {
             let shape = NetworkShape::new(3, &[4], 2, index == 1);

@@ -1,10 +1,11 @@
 use super::{
     AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, PolicyError, PolicyGroup,
+    choices::softmax,
     forward::{Activations, PackedNetwork, forward},
 };
 use crate::kernels::tanh;
 
-/// The policy of one behavior: it maps an observation to an action in -1 to 1. Immutable.
+/// The policy of one behavior: it maps an observation to an action. Immutable.
 #[derive(Debug, Clone)]
 pub struct Policy {
     group: PolicyGroup,
@@ -29,12 +30,13 @@ impl PartialEq for Policy {
 }
 
 impl Policy {
-    /// A policy for the agents of `group`. Its actions are the tanh of the outputs of `network`.
+    /// A policy for the agents of `group`. The tanh of the first outputs of `network` are the numbers of its actions; the
+    /// other outputs are the logits of the choices.
     ///
     /// # Errors
     /// [`PolicyError::Invalid`] if a size does not match the agents or a number is not finite.
     pub fn new(group: PolicyGroup, normalizer: Normalizer, network: Network) -> Result<Self, PolicyError> {
-        let AgentSpec { observation_size, action_size, .. } = group.agent;
+        let (observation_size, action_size) = (group.agent.observation_size, group.agent.action_size());
         let Network { shape, parameters } = &network;
         let sizes = [
             ("inputs of the network", shape.inputs(), observation_size),
@@ -67,20 +69,50 @@ impl Policy {
         &self.normalizer
     }
 
-    /// The network. Actions are the tanh of its outputs.
+    /// The network. Its outputs are the numbers of the action before the tanh, then the logits of the choices.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Computes the noise-free actions for `rows` observations. `observations` is `[rows, observation_size]`, `actions`
-    /// is `[rows, action_size]`, both row-major.
+    /// Computes the actions for `rows` observations, without exploration: in each branch, the most likely choice that is
+    /// possible. `observations` is `[rows, observation_size]`; `masks` is `[rows, choices]`, 1 for each choice that is
+    /// possible and 0 for the others, or empty if all are; `actions` is `[rows, action_size]`. All are row-major.
     ///
     /// # Panics
     /// If a slice has a different length.
-    pub fn act(&self, observations: &[f32], actions: &mut [f32], rows: usize, scratch: &mut Scratch) {
-        let AgentSpec { observation_size, action_size, .. } = self.group.agent;
+    pub fn act(
+        &self,
+        observations: &[f32],
+        masks: &[f32],
+        actions: &mut [f32],
+        rows: usize,
+        scratch: &mut Scratch,
+    ) {
+        self.distribution(observations, masks, actions, rows, scratch);
+        let space = &self.group.agent.action;
+        if !space.branches().is_empty() {
+            actions.chunks_exact_mut(space.size()).for_each(|action| space.choose_best(action));
+        }
+    }
+
+    /// As [`act`](Self::act), but with the probability of each choice instead of the choice made. A choice that is not
+    /// possible has the probability 0. [`ActionSpace::sample`] and [`ActionSpace::choose_best`] turn a row into an action.
+    ///
+    /// # Panics
+    /// If a slice has a different length.
+    pub fn distribution(
+        &self,
+        observations: &[f32],
+        masks: &[f32],
+        actions: &mut [f32],
+        rows: usize,
+        scratch: &mut Scratch,
+    ) {
+        let AgentSpec { observation_size, action: space, .. } = &self.group.agent;
+        let choices = space.choices();
         assert_eq!(observations.len(), rows * observation_size, "`observations` must hold `rows` rows");
-        assert_eq!(actions.len(), rows * action_size, "`actions` must hold `rows` rows");
+        assert_eq!(actions.len(), rows * space.size(), "`actions` must hold `rows` rows");
+        assert!(masks.is_empty() || masks.len() == rows * choices, "`masks` must hold `rows` rows");
         let Scratch { normalized, activations } = scratch;
         normalized.clear();
         normalized.extend_from_slice(observations);
@@ -88,6 +120,20 @@ impl Policy {
         let Network { shape, parameters } = &self.network;
         forward(shape, parameters, &self.packed, normalized, rows, activations);
         tanh(actions, activations.outputs());
+        if choices == 0 {
+            return;
+        }
+        let outputs = activations.outputs().chunks_exact(space.size());
+        for (row, (action, output)) in actions.chunks_exact_mut(space.size()).zip(outputs).enumerate() {
+            let mask = masks.get(row * choices..(row + 1) * choices);
+            for branch in 0..space.branches().len() {
+                let columns = space.columns(branch);
+                let mask =
+                    mask.map(|mask| &mask[columns.start - space.numbers()..columns.end - space.numbers()]);
+                action[columns.clone()].copy_from_slice(&output[columns.clone()]);
+                softmax(&mut action[columns], mask.unwrap_or(&[]));
+            }
+        }
     }
 }
 
@@ -139,14 +185,15 @@ impl PolicySnapshot {
         &self.policies
     }
 
-    /// Policies whose actions are always zero, for example to start a game before anything has been trained.
+    /// Policies whose numbers are always zero and whose choices are all as likely, for example to start a game before
+    /// anything has been trained.
     ///
     /// # Errors
     /// [`PolicyError::Slots`] unless the groups contain each slot from 0 up exactly once.
     pub fn zeros(groups: &[PolicyGroup]) -> Result<Self, PolicyError> {
         let policies = groups.iter().map(|group| {
-            let AgentSpec { observation_size, action_size, .. } = group.agent;
-            let shape = NetworkShape::new(observation_size, &[], action_size, false);
+            let observation_size = group.agent.observation_size;
+            let shape = NetworkShape::new(observation_size, &[], group.agent.action_size(), false);
             let network = Network { parameters: vec![0.0; shape.parameters()], shape };
             Policy::new(group.clone(), Normalizer::identity(observation_size), network)
         });
@@ -190,11 +237,11 @@ impl PolicySnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::ActionSpace;
 
     /// Policies for one adversary and two agents of one behavior. Every agent always acts `action`.
     fn constant(action: f32, share: bool) -> PolicySnapshot {
-        let agent =
-            |behavior: &str| AgentSpec { behavior: behavior.into(), observation_size: 2, action_size: 1 };
+        let agent = |behavior: &str| AgentSpec::new(behavior, 2, 1);
         let spec = ArenaSpec::new(vec![agent("adversary"), agent("agent"), agent("agent")]);
         let groups = spec.groups(share).unwrap();
         let policies = groups.into_iter().map(|group| {
@@ -209,7 +256,7 @@ mod tests {
         let mut actions = vec![0.0; 3];
         for policy in &snapshot.policies {
             let mut action = [0.0];
-            policy.act(&[0.3, 0.4], &mut action, 1, &mut Scratch::default());
+            policy.act(&[0.3, 0.4], &[], &mut action, 1, &mut Scratch::default());
             policy.group.slots.iter().for_each(|&slot| actions[slot] = action[0]);
         }
         actions
@@ -229,6 +276,32 @@ mod tests {
         let means = error(Normalizer::identity(1), network(2, 0.0));
         assert!(means.contains("1 means of the normalizer, expected 2"), "{means}");
         assert!(error(Normalizer::identity(2), network(2, f32::NAN)).contains("not finite"));
+    }
+
+    #[test]
+    fn a_policy_chooses_the_most_likely_choice_that_is_possible() {
+        let action = ActionSpace::default()
+            .with_number("aim")
+            .with_choices("move", 3)
+            .with_choices("throw", 2)
+            .only_with("aim", "throw", "1");
+        let agent = AgentSpec::new("a", 1, 0).with_action(action);
+        let group = ArenaSpec::new(vec![agent]).groups(true).unwrap().remove(0);
+        // Without an observation, the outputs are the biases.
+        let parameters = [vec![0.0; 6], vec![0.5, 1.0, 3.0, 2.0, 0.0, 1.0]].concat();
+        let network = Network { shape: NetworkShape::new(1, &[], 6, false), parameters };
+        let policy = Policy::new(group, Normalizer::identity(1), network).unwrap();
+        let (mut actions, mut scratch) = ([0.0; 12], Scratch::default());
+        policy.act(&[0.0; 2], &[], &mut actions, 2, &mut scratch);
+        assert!((actions[0] - 0.5f32.tanh()).abs() < 1e-6);
+        assert_eq!(actions[1..6], [0.0, 1.0, 0.0, 0.0, 1.0]);
+        let masks = [1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0];
+        policy.act(&[0.0; 2], &masks, &mut actions, 2, &mut scratch);
+        assert_eq!(actions[1..6], [0.0, 0.0, 1.0, 0.0, 1.0]);
+        assert_eq!(actions[6..], [0.0, 0.0, 1.0, 0.0, 1.0, 0.0], "who does not throw does not aim");
+        policy.distribution(&[0.0; 2], &masks, &mut actions, 2, &mut scratch);
+        assert_eq!((actions[2], actions[11]), (0.0, 0.0));
+        assert!((actions[1] - 1.0 / (1.0 + 1f32.exp())).abs() < 1e-6);
     }
 
     #[test]

@@ -2,15 +2,108 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Sizes of one agent's observations and actions: the contract between a game and its policies.
+use super::ActionSpace;
+
+/// What one agent observes and what it can do: the contract between a game and its policies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Record", into = "Record")]
 pub struct AgentSpec {
     /// Name of the behavior. Agents of the same behavior share one policy, unless sharing is turned off.
     pub behavior: String,
     /// Numbers in an observation, including stacked frames.
     pub observation_size: usize,
-    /// Numbers in an action, each from -1 to 1.
-    pub action_size: usize,
+    /// The names of the numbers of one frame, oldest frame first; empty if the game gave none.
+    pub observation_names: Vec<String>,
+    /// What it can do.
+    pub action: ActionSpace,
+}
+
+/// An [`AgentSpec`] in a file. The action space is left out if it has only numbers, without names.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    behavior: String,
+    observation_size: usize,
+    action_size: usize,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    observation_names: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    action: Option<ActionSpace>,
+}
+
+impl From<AgentSpec> for Record {
+    fn from(spec: AgentSpec) -> Self {
+        let AgentSpec { behavior, observation_size, observation_names, action } = spec;
+        let action_size = action.size();
+        let action = (!action.is_plain()).then_some(action);
+        Self { behavior, observation_size, action_size, observation_names, action }
+    }
+}
+
+impl TryFrom<Record> for AgentSpec {
+    type Error = String;
+
+    fn try_from(record: Record) -> Result<Self, String> {
+        let Record { behavior, observation_size, action_size, observation_names, action } = record;
+        let action = action.unwrap_or_else(|| ActionSpace::of_numbers(action_size));
+        let wrong = |what: String| format!("the behavior `{behavior}` cannot be read: {what}");
+        action.check().map_err(wrong)?;
+        let size = action.numbers().checked_add(action.choices());
+        if size != Some(action_size) {
+            return Err(wrong(format!(
+                "its action has {action_size} numbers, but its parts have another size"
+            )));
+        }
+        let names = observation_names.len();
+        if names > 0 && !observation_size.is_multiple_of(names) {
+            return Err(wrong(format!("it has {names} names for {observation_size} observed numbers")));
+        }
+        Ok(Self { behavior, observation_size, observation_names, action })
+    }
+}
+
+impl AgentSpec {
+    /// An agent that observes `observation_size` numbers and acts with `numbers` numbers.
+    pub fn new(behavior: impl Into<String>, observation_size: usize, numbers: usize) -> Self {
+        Self {
+            behavior: behavior.into(),
+            observation_size,
+            observation_names: Vec::new(),
+            action: ActionSpace::of_numbers(numbers),
+        }
+    }
+
+    /// Replaces what the agent can do.
+    #[must_use]
+    pub fn with_action(mut self, action: ActionSpace) -> Self {
+        self.action = action;
+        self
+    }
+
+    /// Length of its action as a vector.
+    pub fn action_size(&self) -> usize {
+        self.action.size()
+    }
+
+    /// How it differs from `other`: for example "4 observed numbers instead of 3". `None` if a policy for one can act for
+    /// the other. Names are compared only if both have them.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        if self.observation_size != other.observation_size {
+            let (ours, theirs) = (self.observation_size, other.observation_size);
+            return Some(format!("{ours} observed numbers instead of {theirs}"));
+        }
+        let (ours, theirs) = (&self.observation_names, &other.observation_names);
+        if !ours.is_empty() && !theirs.is_empty() {
+            if ours.len() != theirs.len() {
+                return Some(format!("{} observed names instead of {}", ours.len(), theirs.len()));
+            }
+            if let Some((index, (ours, theirs))) =
+                ours.iter().zip(theirs).enumerate().find(|(_, (ours, theirs))| ours != theirs)
+            {
+                return Some(format!("`{ours}` instead of `{theirs}` as observed number {index}"));
+            }
+        }
+        Some(format!("an action of {}", self.action.difference(&other.action)?))
+    }
 }
 
 /// The agents of an arena, by slot.
@@ -40,21 +133,20 @@ pub struct PolicyGroup {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
-    /// Two slots of the same behavior with different sizes.
+    /// Two slots of the same behavior that observe or act differently.
     #[error(
-        "agents of behavior `{behavior}` have different sizes: slot {first} observes {} numbers and acts with {}, \
-         slot {second} observes {} and acts with {}; give them the same sizes or different behavior names",
-        .sizes[0].0, .sizes[0].1, .sizes[1].0, .sizes[1].1
+        "agents of behavior `{behavior}` differ: slot {second} has {difference} of slot {first}; give them the same \
+         observation and action, or different behavior names"
     )]
-    DifferentSizes {
+    Different {
         /// The behavior of both slots.
         behavior: String,
         /// The lower slot.
         first: usize,
         /// The higher slot.
         second: usize,
-        /// Observation size and action size of each of the two slots.
-        sizes: [(usize, usize); 2],
+        /// What the higher slot has, and what the lower one has instead.
+        difference: String,
     },
     /// A behavior that no agent has.
     #[error("no agent has the behavior `{behavior}`; the behaviors are {}", .known.join(", "))]
@@ -76,8 +168,8 @@ pub enum SpecError {
 
 impl fmt::Display for AgentSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { behavior, observation_size, action_size } = self;
-        write!(f, "{behavior} (observes {observation_size} numbers, acts with {action_size})")
+        let Self { behavior, observation_size, action, .. } = self;
+        write!(f, "{behavior} (observes {observation_size} numbers, acts with {action})")
     }
 }
 
@@ -116,7 +208,17 @@ impl ArenaSpec {
 
     /// Where the action of `slot` starts in the joint action.
     pub fn action_offset(&self, slot: usize) -> usize {
-        self.slots[..slot].iter().map(|agent| agent.action_size).sum()
+        self.slots[..slot].iter().map(AgentSpec::action_size).sum()
+    }
+
+    /// Number of choices of all agents together.
+    pub fn joint_choices(&self) -> usize {
+        self.choice_offset(self.slots.len())
+    }
+
+    /// Where the choices of `slot` start among those of all agents.
+    pub fn choice_offset(&self, slot: usize) -> usize {
+        self.slots[..slot].iter().map(|agent| agent.action.choices()).sum()
     }
 
     /// The name of the team that the agent at `slot` belongs to.
@@ -154,7 +256,8 @@ impl ArenaSpec {
         }
         let mut groups: Vec<PolicyGroup> = Vec::new();
         for (slot, agent) in self.slots.iter().enumerate() {
-            for (size, missing) in [(agent.observation_size, "observation"), (agent.action_size, "action")] {
+            for (size, missing) in [(agent.observation_size, "observation"), (agent.action_size(), "action")]
+            {
                 if size == 0 {
                     return Err(SpecError::Empty { slot, missing });
                 }
@@ -162,11 +265,12 @@ impl ArenaSpec {
             let twin = groups.iter_mut().find(|group| group.agent.behavior == agent.behavior);
             match twin {
                 Some(group) if group.agent != *agent => {
-                    return Err(SpecError::DifferentSizes {
+                    let difference = agent.difference(&group.agent);
+                    return Err(SpecError::Different {
                         behavior: agent.behavior.clone(),
                         first: group.slots[0],
                         second: slot,
-                        sizes: [&group.agent, agent].map(|a| (a.observation_size, a.action_size)),
+                        difference: difference.unwrap_or_else(|| "other names than those".into()),
                     });
                 }
                 Some(group) if share => group.slots.push(slot),
@@ -186,7 +290,7 @@ mod tests {
     use super::*;
 
     fn agent(behavior: &str, observation_size: usize) -> AgentSpec {
-        AgentSpec { behavior: behavior.into(), observation_size, action_size: 2 }
+        AgentSpec::new(behavior, observation_size, 2)
     }
 
     #[test]
@@ -203,7 +307,31 @@ mod tests {
     fn different_sizes_under_one_name_are_named() {
         let spec = ArenaSpec::new(vec![agent("a", 3), agent("a", 4)]);
         let error = spec.groups(true).unwrap_err().to_string();
-        assert!(error.contains("slot 0 observes 3") && error.contains("slot 1 observes 4"), "{error}");
+        assert!(error.contains("slot 1 has 4 observed numbers instead of 3 of slot 0"), "{error}");
         assert!(ArenaSpec::default().groups(true).is_err());
+    }
+
+    #[test]
+    fn a_policy_is_compared_by_name_where_both_have_names() {
+        let named = |names: &[&str]| AgentSpec {
+            observation_names: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..agent("a", 2)
+        };
+        let (ours, theirs) = (named(&["speed", "angle"]), named(&["speed", "distance"]));
+        assert_eq!(ours.difference(&agent("a", 2)), None);
+        assert_eq!(ours.difference(&theirs).unwrap(), "`angle` instead of `distance` as observed number 1");
+    }
+
+    #[test]
+    fn specs_survive_their_file_and_plain_ones_look_as_before() {
+        let plain = agent("a", 3);
+        let text = serde_json::to_string(&plain).unwrap();
+        assert_eq!(text, r#"{"behavior":"a","observation_size":3,"action_size":2}"#);
+        assert_eq!(serde_json::from_str::<AgentSpec>(&text).unwrap(), plain);
+        let rich = plain.with_action(ActionSpace::of_numbers(1).with_branch("move", ["left", "right"]));
+        let text = serde_json::to_string(&rich).unwrap();
+        assert_eq!(serde_json::from_str::<AgentSpec>(&text).unwrap(), rich);
+        let wrong = text.replace("\"action_size\":3", "\"action_size\":4");
+        assert!(serde_json::from_str::<AgentSpec>(&wrong).is_err());
     }
 }

@@ -48,7 +48,7 @@ pub fn spawn(commands: &mut Commands, index: usize, plugin: &HuntPlugin) {
     let spec = spec();
     let agents = array::from_fn(|slot| {
         let role = &spec.slots[slot];
-        let agent = Agent::new(&role.behavior, role.observation_size, role.action_size);
+        let agent = Agent::new(&role.behavior, role.observation_size, role.action_size());
         let mut agent = commands.spawn((agent, InArena::slot(arena, slot)));
         let player = if slot < HUNTERS { plugin.hunters } else { plugin.prey };
         if player == Player::Scripted {

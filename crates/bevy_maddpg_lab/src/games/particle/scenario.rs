@@ -75,11 +75,7 @@ impl Scenario {
 
     /// Behaviors and sizes of the agents, by slot.
     pub fn spec(self) -> ArenaSpec {
-        let spec = |role: &Role| AgentSpec {
-            behavior: role.behavior.into(),
-            observation_size: role.observation_size,
-            action_size: role.action_size,
-        };
+        let spec = |role: &Role| AgentSpec::new(role.behavior, role.observation_size, role.action_size);
         ArenaSpec::new(self.roles().iter().map(spec).collect())
     }
 

@@ -49,6 +49,7 @@ fn random_transitions(rows: usize, spec: &ArenaSpec) -> TransitionBlock {
         next_observations: draw(rows * spec.joint_observation_size()),
         discounts: vec![1.0; rows],
         slots: vec![SlotState::PRESENT; rows * spec.agents()],
+        ..TransitionBlock::default()
     }
 }
 
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn every_preset_can_be_timed() {
-        let agent = AgentSpec { behavior: "agent".into(), observation_size: 8, action_size: 2 };
+        let agent = AgentSpec::new("agent", 8, 2);
         let spec = ArenaSpec::new(vec![agent; 2]);
         for preset in Preset::ALL {
             let time = update_time(&Device::cpu(), &preset.config().learner, &spec).unwrap();

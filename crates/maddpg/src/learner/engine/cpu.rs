@@ -197,7 +197,7 @@ impl Engine for CpuEngine {
                 let (a, b) = (&a.sums[index], &b.sums[index]);
                 let group = &setup.groups[index];
                 let rows = draw.totals[index].actor;
-                let outputs = rows * group.group.agent.action_size as f32;
+                let outputs = rows * group.choices.numbers.max(1) as f32;
                 let penalty = setup.config.action_penalty * (a.squared_output + b.squared_output) / outputs;
                 measures[index].actor_loss = penalty - (a.climbed_value + b.climbed_value) / rows;
                 measures[index].saturation = (a.saturated + b.saturated) / outputs;

@@ -9,6 +9,7 @@
 //! - Parameters of each kind are one flat tensor, for Adam and for the targets.
 
 mod adam;
+mod choices;
 mod network;
 
 use std::sync::Arc;
@@ -17,11 +18,12 @@ use candle_core::{Device, Result, Tensor};
 
 use self::{
     adam::Adam,
+    choices::Parts,
     network::{Wanted, backward, forward},
 };
 use super::{Engine, GroupSetup, Moments, Setup, UpdateStatistics, Weights};
 use crate::learner::{
-    batch::{Batch, Draw},
+    batch::{Batch, Draw, NextAction},
     values::Rescaling,
 };
 
@@ -63,7 +65,7 @@ impl GpuEngine {
     }
 
     /// Smoothed target actions of each slot at the next observations, `[rows, action_size]` each; zeros for slots that do
-    /// not act.
+    /// not act, and the same actions as before for those that keep them.
     fn next_actions(&self, batch: &Batch) -> Result<Vec<Tensor>> {
         let mut actions: Vec<Option<Tensor>> = vec![None; self.setup.spec.agents()];
         for (index, (setup, networks)) in self.setup.groups.iter().zip(&self.groups).enumerate() {
@@ -73,16 +75,26 @@ impl GpuEngine {
             }
             let own = self.upload(own, setup.actor.inputs())?;
             let outputs = forward(&setup.actor, &networks.actor_target, &own)?.0;
-            let mut clamped = self.smoothed(index, &outputs.tanh()?, batch)?;
+            let masks = self.masks(index, batch, batch.next_masks(0..batch.rows))?;
+            let mut clamped = self.played(index, &outputs, batch, masks.as_ref())?.join(&setup.choices)?;
             if self.setup.has_absences {
                 let agents = self.setup.spec.agents();
                 let acts = batch.acts_next(0..batch.rows);
-                let mut mask = Vec::new();
+                let size = setup.actor.outputs();
+                // `chosen * actions + kept`
+                let (mut chosen, mut kept) = (Vec::new(), Vec::new());
                 for view in &setup.views {
                     let of_slot = acts.iter().skip(view.slot).step_by(agents);
-                    mask.extend(of_slot.flat_map(|acts| std::iter::repeat_n(*acts, setup.actor.outputs())));
+                    let before =
+                        batch.actions(0..batch.rows).chunks_exact(self.setup.spec.joint_action_size());
+                    for (next, before) in of_slot.zip(before) {
+                        let is = |other| f32::from(u8::from(*next == other));
+                        chosen.extend(std::iter::repeat_n(is(NextAction::Chosen), size));
+                        let factor = is(NextAction::Kept);
+                        kept.extend(before[view.own_action.clone()].iter().map(|before| factor * before));
+                    }
                 }
-                clamped = (clamped * self.upload(mask, setup.actor.outputs())?)?;
+                clamped = ((clamped * self.upload(chosen, size)?)? + self.upload(kept, size)?)?;
             }
             for (member, view) in setup.views.iter().enumerate() {
                 actions[view.slot] = Some(clamped.narrow(0, member * batch.rows, batch.rows)?);
@@ -91,16 +103,32 @@ impl GpuEngine {
         Ok(actions.into_iter().map(|action| action.expect("each slot is in one group")).collect())
     }
 
-    /// The actions of a group plus the batch's noise, clamped to -1 to 1.
-    fn smoothed(&self, index: usize, actions: &Tensor, batch: &Batch) -> Result<Tensor> {
+    /// The actions of a group with the batch's noise: numbers are clamped to -1 to 1, and choices are drawn.
+    fn played(&self, index: usize, outputs: &Tensor, batch: &Batch, masks: Option<&Tensor>) -> Result<Parts> {
         let (setup, width) = (&self.setup.groups[index], self.setup.spec.joint_action_size());
         let mut noise = Vec::new();
         for view in &setup.views {
             noise.extend(batch.noise.chunks_exact(width).flat_map(|row| &row[view.own_action.clone()]));
         }
-        let smoothed = (actions + self.upload(noise, setup.actor.outputs())?)?;
-        // clamp(x, -1, 1) with contiguous operands only.
-        ((&smoothed + 1.0)?.relu()? - (smoothed - 1.0)?.relu()?)? - 1.0
+        let noise = self.upload(noise, setup.actor.outputs())?;
+        let numbers = setup.choices.numbers;
+        let numbers = (numbers > 0).then(|| {
+            let smoothed = (columns(outputs, 0..numbers)?.tanh()? + columns(&noise, 0..numbers)?)?;
+            // clamp(x, -1, 1) with contiguous operands only.
+            ((&smoothed + 1.0)?.relu()? - (smoothed - 1.0)?.relu()?)? - 1.0
+        });
+        let branches = setup.choices.branches.iter().zip(masks.into_iter().cycle());
+        let drawn = branches.map(|(branch, masks)| choices::draw(branch, outputs, &noise, masks));
+        Ok(Parts { numbers: numbers.transpose()?, drawn: drawn.collect::<Result<_>>()? })
+    }
+
+    /// The own masks of a group, `[members * rows, choices]`, from the joint masks; `None` without branches.
+    fn masks(&self, index: usize, batch: &Batch, joint: &[f32]) -> Result<Option<Tensor>> {
+        let setup = &self.setup.groups[index];
+        let mut masks = Vec::new();
+        setup.views.iter().for_each(|view| view.gather_masks(joint, batch.rows, &mut masks));
+        let choices = setup.group.agent.action.choices();
+        (choices > 0).then(|| self.upload(masks, choices)).transpose()
     }
 
     /// The regression targets of a group's critics, `[members * rows, 1]`.
@@ -216,30 +244,75 @@ impl GpuEngine {
         }
         let own = self.upload(own, setup.actor.inputs())?;
         let (outputs, kept) = forward(&setup.actor, &self.groups[index].actor, &own)?;
-        let actions = outputs.tanh()?;
-        let columns = setup.action_columns();
-        let mut parts =
-            vec![critic_inputs.narrow(1, 0, columns.start)?, self.smoothed(index, &actions, batch)?];
+        let masks = self.masks(index, batch, batch.masks(0..batch.rows))?;
+        let played = self.played(index, &outputs, batch, masks.as_ref())?;
         let total = batch.totals[index].actor;
         let weights = self.weights_of(index, &batch.actor_weights)?;
-        let others = setup.critic.inputs() - columns.end;
-        if others > 0 {
-            parts.push(critic_inputs.narrow(1, columns.end, others)?);
-        }
-        let inputs = Tensor::cat(&parts, 1)?;
+        let around = setup.action_columns();
         let critic = setup.critic_part(&self.groups[index].critics, 0)?;
-        let (values, critic_kept) = forward(&setup.critic, &critic, &inputs)?;
-        let climb = (&weights * f64::from(-1.0 / total))?;
-        let action_gradient =
-            backward(&setup.critic, &critic, &critic_kept, climb, Wanted::Columns { columns })?;
+        let critic_inputs = |parts: &Parts| {
+            let action = parts.join(&setup.choices)?;
+            let mut parts = vec![columns(critic_inputs, 0..around.start)?, action];
+            if around.end < setup.critic.inputs() {
+                parts.push(columns(critic_inputs, around.end..setup.critic.inputs())?);
+            }
+            Tensor::cat(&parts, 1)
+        };
         let config = &self.setup.config;
-        let numbers = f64::from(total) * setup.actor.outputs() as f64;
-        let penalty = f64::from(config.action_penalty) / numbers;
-        let slope = actions.sqr()?.affine(-1.0, 1.0)?;
-        let wide =
-            weights.matmul(&Tensor::ones((1, setup.actor.outputs()), weights.dtype(), &self.device)?)?;
-        let output_gradient =
-            ((action_gradient * slope)? + (&outputs * &wide)?.affine(2.0 * penalty, 0.0)?)?;
+        // What the actor climbs, `[rows, 1]`, for the measures.
+        let mut climbed = Vec::new();
+        let mut action_gradient = None;
+        if setup.choices.needs_action_gradient() {
+            let (values, critic_kept) = forward(&setup.critic, &critic, &critic_inputs(&played)?)?;
+            let climb = (&weights * f64::from(-1.0 / total))?;
+            let wanted = Wanted::Columns { columns: around.clone() };
+            action_gradient = Some(backward(&setup.critic, &critic, &critic_kept, climb, wanted)?);
+            climbed.push(values);
+        }
+        let numbers = setup.choices.numbers;
+        let count = f64::from(total) * numbers.max(1) as f64;
+        let penalty = f64::from(config.action_penalty) / count;
+        let mut output_gradient = Vec::new();
+        // Penalty and saturation of the numbers, summed.
+        let mut of_numbers = None;
+        if let Some(gradient) = action_gradient.as_ref().filter(|_| numbers > 0) {
+            let outputs = columns(&outputs, 0..numbers)?;
+            let actions = outputs.tanh()?;
+            let wide = weights.matmul(&Tensor::ones((1, numbers), weights.dtype(), &self.device)?)?;
+            let slope = actions.sqr()?.affine(-1.0, 1.0)?;
+            let gradient = played.through_gates(columns(gradient, 0..numbers)?, &setup.choices)?;
+            let of_penalty = (&outputs * &wide)?.affine(2.0 * penalty, 0.0)?;
+            output_gradient.push(((gradient * slope)? + of_penalty)?);
+            let saturated = actions.abs()?.gt(0.95)?.to_dtype(candle_core::DType::F32)?;
+            of_numbers = Some([(&wide * outputs.sqr()?)?, (wide * saturated)?]);
+        }
+        let scaled = (&weights / f64::from(total))?;
+        for (number, branch) in setup.choices.branches.iter().enumerate() {
+            let masks = masks.as_ref().expect("branches have masks");
+            let alpha = f64::from(config.choice_entropy);
+            let gradient = match action_gradient.as_ref().filter(|_| !branch.is_exact) {
+                Some(gradient) => {
+                    let slopes = columns(gradient, branch.columns.clone())?;
+                    let drawn = &played.drawn[number];
+                    choices::straight_through(branch, &outputs, masks, drawn, &slopes, &scaled, alpha)?
+                }
+                None => {
+                    let values = (0..branch.columns.len()).map(|choice| {
+                        let rows = weights.dim(0)?;
+                        let mut one_hot = vec![0.0; rows * branch.columns.len()];
+                        one_hot.iter_mut().skip(choice).step_by(branch.columns.len()).for_each(|x| *x = 1.0);
+                        let parts = played.with(number, self.upload(one_hot, branch.columns.len())?);
+                        Ok(forward(&setup.critic, &critic, &critic_inputs(&parts)?)?.0)
+                    });
+                    let values = Tensor::cat(&values.collect::<Result<Vec<_>>>()?, 1)?;
+                    choices::exact(branch, &outputs, masks, &values, &scaled, alpha)?
+                }
+            };
+            climbed.extend(gradient.value.filter(|_| climbed.is_empty()));
+            output_gradient.push(gradient.logits);
+            climbed.push(gradient.entropy);
+        }
+        let output_gradient = Tensor::cat(&output_gradient, 1)?;
         let wanted = Wanted::Parameters { inputs: &own };
         let gradient = backward(&setup.actor, &self.groups[index].actor, &kept, output_gradient, wanted)?;
         let Networks { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
@@ -252,14 +325,22 @@ impl GpuEngine {
         polyak(critics_target, critics, config.tau)?;
         if let Some(measures) = measures {
             let sum = |numbers: Tensor| numbers.sum_all()?.to_scalar::<f32>();
-            let squares = sum((&wide * outputs.sqr()?)?)?;
-            measures.actor_loss = penalty as f32 * squares - sum((&weights * values)?)? / total;
-            let saturated = actions.abs()?.gt(0.95)?.to_dtype(candle_core::DType::F32)?;
-            measures.saturation = sum((wide * saturated)?)? / numbers as f32;
+            if let Some([squares, saturated]) = of_numbers {
+                measures.actor_loss = penalty as f32 * sum(squares)?;
+                measures.saturation = sum(saturated)? / count as f32;
+            }
+            for climbed in climbed {
+                measures.actor_loss -= sum((&weights * climbed)?)? / total;
+            }
             measures.actor_gradient_norm = norm.sum_all()?.to_scalar()?;
         }
         Ok(())
     }
+}
+
+/// Some columns of a matrix, contiguous.
+fn columns(matrix: &Tensor, range: std::ops::Range<usize>) -> Result<Tensor> {
+    matrix.narrow(1, range.start, range.len())?.contiguous()
 }
 
 impl Engine for GpuEngine {

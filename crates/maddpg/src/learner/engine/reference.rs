@@ -9,12 +9,13 @@ use super::{BETA1, CpuEngine, Engine, GpuEngine, GroupSetup, Setup, UpdateStatis
 use crate::{
     learner::{
         LearnerConfig, Preset,
-        batch::{Batch, Draw, Total, draw_noise},
+        batch::{Batch, Draw, NextAction, Total, draw_noise},
+        choices::{Branch, GAP, TEMPERATURE},
         replay::{ReplayBuffer, RowSizes},
         update::count_decisions,
         values::{Rescaling, ValueScale},
     },
-    policy::{AgentSpec, ArenaSpec, NetworkShape, Normalizer},
+    policy::{ActionSpace, AgentSpec, ArenaSpec, NetworkShape, Normalizer},
     random::{Random, stream},
     transition::{SlotState, TransitionBlock},
 };
@@ -60,7 +61,7 @@ impl Reference<'_> {
 
     fn action(&self, slot: usize, all: &[f32]) -> Tensor {
         let spec = &self.setup.spec;
-        let (start, size) = (spec.action_offset(slot), spec.slots[slot].action_size);
+        let (start, size) = (spec.action_offset(slot), spec.slots[slot].action_size());
         tensor(all, spec.joint_action_size()).narrow(1, start, size).unwrap()
     }
 
@@ -103,14 +104,94 @@ impl Reference<'_> {
         let owner = self.setup.groups.iter().position(|group| group.group.slots.contains(&slot)).unwrap();
         let observations = self.observations(slot, self.batch.next_observations(all));
         let target = flat(&self.weights[owner].actor_target);
-        let action =
-            network(&self.setup.groups[owner].actor, &target, &observations).unwrap().tanh().unwrap();
-        let action = (action + self.action(slot, &self.batch.noise)).unwrap().clamp(-1f32, 1f32).unwrap();
+        let group = &self.setup.groups[owner];
+        let outputs = network(&group.actor, &target, &observations).unwrap();
+        let drawn = self.draw(group, slot, &outputs, self.batch.next_masks(0..self.batch.rows));
+        let action = self.played(group, slot, &outputs, &drawn, None);
         if self.setup.has_absences {
-            let acts = self.of_slot(slot, self.batch.acts_next(0..self.batch.rows));
-            return action.broadcast_mul(&acts).unwrap();
+            let acts = self.batch.acts_next(0..self.batch.rows);
+            let is = |wanted| {
+                let flags: Vec<f32> = acts.iter().map(|next| f32::from(u8::from(*next == wanted))).collect();
+                self.of_slot(slot, &flags)
+            };
+            let kept = self.action(slot, self.batch.actions(0..self.batch.rows));
+            let kept = kept.broadcast_mul(&is(NextAction::Kept)).unwrap();
+            return (action.broadcast_mul(&is(NextAction::Chosen)).unwrap() + kept).unwrap();
         }
         action
+    }
+
+    /// The mask of a branch of this slot, `[rows, choices]`.
+    fn mask(&self, slot: usize, branch: &Branch, masks: &[f32]) -> Tensor {
+        let spec = &self.setup.spec;
+        let start = spec.choice_offset(slot) + branch.mask.start;
+        tensor(masks, spec.joint_choices()).narrow(1, start, branch.mask.len()).unwrap()
+    }
+
+    /// The one-hot vectors of the choices that the noise draws, by branch.
+    fn draw(&self, group: &GroupSetup, slot: usize, outputs: &Tensor, masks: &[f32]) -> Vec<Tensor> {
+        let noise = self.action(slot, &self.batch.noise);
+        let branches = group.choices.branches.iter().map(|branch| {
+            let of_branch = |tensor: &Tensor| part(tensor, branch).to_vec2::<f32>().unwrap();
+            let (logits, noise) = (of_branch(outputs), of_branch(&noise));
+            let masks = self.mask(slot, branch, masks).to_vec2::<f32>().unwrap();
+            let rows = logits.iter().zip(noise).zip(masks).flat_map(|((logits, noise), mask)| {
+                let numbers: Vec<f32> = logits
+                    .iter()
+                    .zip(noise)
+                    .zip(mask)
+                    .map(|((l, n), m)| if m == 0.0 { f32::NEG_INFINITY } else { l + n })
+                    .collect();
+                let largest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                numbers.into_iter().map(move |number| f32::from(u8::from(number == largest)))
+            });
+            tensor(&rows.collect::<Vec<_>>(), branch.columns.len())
+        });
+        branches.collect()
+    }
+
+    /// The action of a slot: its numbers with noise, clamped, and the drawn choices. The gradient passes through the clamp
+    /// unchanged. With masks, it also passes to the logits of branches that are not exact.
+    fn played(
+        &self,
+        group: &GroupSetup,
+        slot: usize,
+        outputs: &Tensor,
+        drawn: &[Tensor],
+        masks: Option<&[f32]>,
+    ) -> Tensor {
+        let numbers = group.choices.numbers;
+        let mut parts = Vec::new();
+        for number in 0..numbers {
+            let action = outputs.narrow(1, number, 1).unwrap().tanh().unwrap();
+            let noise = self.action(slot, &self.batch.noise).narrow(1, number, 1).unwrap();
+            let clamped = (&action + noise).unwrap().clamp(-1f32, 1f32).unwrap();
+            let mut action = (&action + (clamped - &action).unwrap().detach()).unwrap();
+            for (_, choice) in group.choices.gates.iter().filter(|(gated, _)| *gated == number) {
+                let all = Tensor::cat(drawn, 1).unwrap();
+                action = (action * all.narrow(1, choice - numbers, 1).unwrap()).unwrap();
+            }
+            parts.push(action);
+        }
+        for (branch, drawn) in group.choices.branches.iter().zip(drawn) {
+            let Some(masks) = masks.filter(|_| !branch.is_exact) else {
+                parts.push(drawn.clone());
+                continue;
+            };
+            let (mask, logits) = (self.mask(slot, branch, masks), part(outputs, branch));
+            let impossible = mask.affine(1e30, -1e30).unwrap();
+            let masked = (&logits + &impossible).unwrap();
+            let largest = masked.max_keepdim(1).unwrap();
+            let raise = (drawn * largest.broadcast_sub(&logits).unwrap()).unwrap();
+            let excess =
+                ((&logits + f64::from(GAP)).unwrap().broadcast_sub(&largest).unwrap()).relu().unwrap();
+            let lower = (excess * drawn.affine(-1.0, 1.0).unwrap()).unwrap();
+            let gapped =
+                ((&logits + (raise - lower).unwrap().detach()).unwrap() / f64::from(TEMPERATURE)).unwrap();
+            let soft = candle_nn::ops::softmax(&(gapped + impossible).unwrap(), 1).unwrap();
+            parts.push((drawn + (&soft - soft.detach()).unwrap()).unwrap());
+        }
+        Tensor::cat(&parts, 1).unwrap()
     }
 
     /// The gradient of the critics of policy `index`.
@@ -152,22 +233,49 @@ impl Reference<'_> {
             let own = self.observations(view.slot, batch.observations(all.clone()));
             let output = network(&group.actor, &actor, &own).unwrap();
             let present = batch.present(all.clone());
-            let now = self.joint(&view.slots, batch.observations(all.clone()), present, |slot| {
-                if slot == view.slot {
-                    // The gradient passes through the clamp unchanged.
-                    let action = output.tanh().unwrap();
-                    let noisy = (&action + self.action(slot, &batch.noise)).unwrap();
-                    let clamped = noisy.clamp(-1f32, 1f32).unwrap();
-                    (&action + (clamped - &action).unwrap().detach()).unwrap()
-                } else {
-                    self.action(slot, batch.actions(all.clone()))
+            let value_of = |own: Tensor| {
+                let now = self.joint(&view.slots, batch.observations(all.clone()), present, |slot| {
+                    if slot == view.slot {
+                        own.clone()
+                    } else {
+                        self.action(slot, batch.actions(all.clone()))
+                    }
+                });
+                self.critics(group, &flat(&self.weights[index].critics), &now).remove(0)
+            };
+            let masks = batch.masks(all.clone());
+            let drawn = self.draw(group, view.slot, &output, masks);
+            let own = self.played(group, view.slot, &output, &drawn, Some(masks));
+            let mut loss = value_of(own).neg().unwrap();
+            let numbers = group.choices.numbers;
+            if numbers > 0 {
+                let squares = output.narrow(1, 0, numbers).unwrap().sqr().unwrap();
+                let penalty =
+                    squares.mean_keepdim(D::Minus1).unwrap() * f64::from(self.setup.config.action_penalty);
+                loss = (loss + penalty).unwrap();
+            }
+            for (number, branch) in group.choices.branches.iter().enumerate() {
+                let impossible = self.mask(view.slot, branch, masks).affine(1e30, -1e30).unwrap();
+                let logits = (part(&output, branch) + impossible).unwrap();
+                let logarithms = candle_nn::ops::log_softmax(&logits, 1).unwrap();
+                let probabilities = logarithms.exp().unwrap();
+                let entropy = (&probabilities * logarithms.clamp(-1e4f32, 0f32).unwrap()).unwrap();
+                let entropy = entropy.sum_keepdim(1).unwrap() * f64::from(self.setup.config.choice_entropy);
+                loss = (loss + entropy).unwrap();
+                if branch.is_exact {
+                    let count = branch.columns.len();
+                    let values = (0..count).map(|choice| {
+                        let row = (0..count).map(|other| f32::from(u8::from(other == choice)));
+                        let one_hot = row.cycle().take(batch.rows * count).collect::<Vec<_>>();
+                        let mut drawn = drawn.clone();
+                        drawn[number] = tensor(&one_hot, count);
+                        value_of(self.played(group, view.slot, &output, &drawn, None)).detach()
+                    });
+                    let values = Tensor::cat(&values.collect::<Vec<_>>(), 1).unwrap();
+                    let expected = (probabilities * values).unwrap().sum_keepdim(1).unwrap();
+                    loss = (loss - expected).unwrap();
                 }
-            });
-            let value = &self.critics(group, &flat(&self.weights[index].critics), &now)[0];
-            let penalty = (output.sqr().unwrap().mean_keepdim(D::Minus1).unwrap()
-                * f64::from(self.setup.config.action_penalty))
-            .unwrap();
-            let loss = (penalty - value).unwrap();
+            }
             losses.push(self.weighted(&loss, view.slot, &batch.actor_weights, batch.totals[index].actor));
         }
         let loss = Tensor::stack(&losses, 0).unwrap().sum_all().unwrap();
@@ -175,12 +283,28 @@ impl Reference<'_> {
     }
 }
 
+/// The columns of a branch.
+fn part(actions: &Tensor, branch: &Branch) -> Tensor {
+    actions.narrow(1, branch.columns.start, branch.columns.len()).unwrap()
+}
+
+/// Three agents of two behaviors: the runners act with numbers and choices, the chaser only chooses.
+fn choosing() -> ArenaSpec {
+    let runner = ActionSpace::default()
+        .with_number("turn")
+        .with_number("aim")
+        .with_choices("move", 3)
+        .with_branch("throw", ["no", "yes"])
+        .only_with("aim", "throw", "yes");
+    let runner = AgentSpec::new("runner", 7, 0).with_action(runner);
+    let chaser = AgentSpec::new("chaser", 5, 0).with_action(ActionSpace::default().with_choices("move", 4));
+    ArenaSpec::new(vec![runner.clone(), chaser, runner])
+}
+
 /// Three agents, of two behaviors with different sizes.
 fn spec() -> ArenaSpec {
-    let agent = |behavior: &str, observation_size, action_size| AgentSpec {
-        behavior: behavior.into(),
-        observation_size,
-        action_size,
+    let agent = |behavior: &str, observation_size, action_size| {
+        AgentSpec::new(behavior, observation_size, action_size)
     };
     ArenaSpec::new(vec![agent("runner", 7, 2), agent("chaser", 5, 3), agent("runner", 7, 2)])
 }
@@ -202,6 +326,18 @@ impl Whole {
         let Setup { config, spec, .. } = &**setup;
         let rows = 70;
         let slots = if setup.has_absences { absences(rows) } else { vec![SlotState::PRESENT; rows * 3] };
+        // At least the first choice of each branch is possible.
+        let firsts: Vec<bool> = spec
+            .slots
+            .iter()
+            .flat_map(|agent| agent.action.branches())
+            .flat_map(|branch| (0..branch.choices.len()).map(|choice| choice == 0))
+            .collect();
+        let mut masks = || {
+            let possible = firsts.iter().cycle().take(rows * firsts.len());
+            possible.map(|first| f32::from(u8::from(*first || random.random::<bool>()))).collect::<Vec<_>>()
+        };
+        let (masks, next_masks) = (masks(), masks());
         let mut draw =
             |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
         let block = TransitionBlock {
@@ -211,12 +347,14 @@ impl Whole {
             next_observations: draw(rows * spec.joint_observation_size()),
             discounts: (0..rows).map(|row| if row % 5 == 0 { 0.0 } else { 1.0 }).collect(),
             slots,
+            masks,
+            next_masks,
         };
         let sizes = RowSizes::of(spec);
         let mut replay = ReplayBuffer::new(sizes, rows);
         replay.push(&block);
         let mut noise = Vec::new();
-        draw_noise(&mut noise, rows, sizes.action, config, random);
+        draw_noise(&mut noise, rows, &setup.is_choice, config, random);
         let normalizer = Normalizer::identity(sizes.observation);
         let values = vec![ValueScale::guess(&replay, &[0], config.gamma); sizes.agents];
         let indices: Vec<usize> = (0..rows).collect();
@@ -261,19 +399,31 @@ fn absences(rows: usize) -> Vec<SlotState> {
         SlotState { present_next: false, ..plays },
         SlotState { present_next: true, ..SlotState::EMPTY },
         SlotState { learns: false, ..plays },
+        SlotState { age_next: 1, ..plays },
+        SlotState { age: 1, age_next: 2, ..plays },
+        SlotState { age: 3, ..plays },
     ];
     (0..rows * 3).map(|place| states[(place + place / 7) % states.len()]).collect()
 }
 
-/// What the gradients are tested with: a name, settings, and whether slots can be empty.
-fn cases() -> Vec<(String, LearnerConfig, bool)> {
+/// What the gradients are tested with: a name, settings, the agents, and whether slots can be empty.
+fn cases() -> Vec<(String, LearnerConfig, ArenaSpec, bool)> {
     let configs = configs();
     let of = |name: &str| configs.iter().find(|(other, _)| other == name).unwrap().1.clone();
     let team = LearnerConfig { team_fate: vec!["runner".into()], ..of("matd3") };
     let absent = ["matd3", "maddpg_2017", "ddpg", "layer norm"];
     let absent = absent.map(|name| (format!("{name} with absences"), of(name), true));
     let full = configs.clone().into_iter().map(|(name, config)| (name, config, false));
-    full.chain(absent).chain([("team fate".into(), team, true)]).collect()
+    let numbers = full.chain(absent).chain([("team fate".into(), team, true)]);
+    let numbers = numbers.map(|(name, config, has_absences)| (name, config, spec(), has_absences));
+    // All branches are exact, only some are, or none is.
+    let choices = [("matd3", 16, false), ("matd3", 3, false), ("maddpg", 0, false), ("matd3", 3, true)];
+    let choices = choices.map(|(name, exact_choices, has_absences)| {
+        let config = LearnerConfig { exact_choices, choice_entropy: 0.1, ..of(name) };
+        let name = format!("{name} with choices, exact up to {exact_choices}");
+        (name, config, choosing(), has_absences)
+    });
+    numbers.chain(choices).collect()
 }
 
 /// Every preset, and MATD3 with layer normalization.
@@ -296,8 +446,13 @@ fn engines(setup: &Arc<Setup>, weights: &[Weights]) -> [(&'static str, Box<dyn E
     [("host", Box::new(CpuEngine::new(setup.clone(), weights.to_vec()))), ("device", Box::new(device))]
 }
 
-fn setup(config: LearnerConfig, has_absences: bool, random: &mut Random) -> (Arc<Setup>, Vec<Weights>) {
-    let setup = Setup::new(config, spec(), has_absences).unwrap();
+fn setup(
+    config: LearnerConfig,
+    spec: ArenaSpec,
+    has_absences: bool,
+    random: &mut Random,
+) -> (Arc<Setup>, Vec<Weights>) {
+    let setup = Setup::new(config, spec, has_absences).unwrap();
     let new = |group| Weights::new(group, &setup.config, random);
     let mut weights: Vec<Weights> = setup.groups.iter().map(new).collect();
     for weights in &mut weights {
@@ -324,10 +479,10 @@ fn assert_gradient(name: &str, first_moment: &[f32], expected: &[f32]) {
 
 #[test]
 fn gradients_of_every_preset_match_candles_autograd() {
-    for (name, config, has_absences) in cases() {
+    for (name, config, spec, has_absences) in cases() {
         let config = LearnerConfig { policy_delay: 1, ..config };
         let mut random = stream(7, "reference", 0);
-        let (setup, before) = setup(config.clone(), has_absences, &mut random);
+        let (setup, before) = setup(config.clone(), spec, has_absences, &mut random);
         let whole = Whole::new(&setup, &mut random);
         let batch = whole.batch();
         for (engine_name, mut engine) in engines(&setup, &before) {
@@ -354,10 +509,10 @@ fn gradients_of_every_preset_match_candles_autograd() {
 
 #[test]
 fn both_engines_learn_the_same() {
-    for (name, config, has_absences) in cases() {
+    for (name, config, spec, has_absences) in cases() {
         let config = LearnerConfig { gradient_clip: 0.5, ..config };
         let mut random = stream(8, "reference", 0);
-        let (setup, before) = setup(config.clone(), has_absences, &mut random);
+        let (setup, before) = setup(config.clone(), spec, has_absences, &mut random);
         let whole = Whole::new(&setup, &mut random);
         let [(_, mut host), (_, mut device)] = engines(&setup, &before);
         let mut measures = [0; 2].map(|_| vec![UpdateStatistics::default(); setup.groups.len()]);
@@ -399,9 +554,9 @@ fn both_engines_learn_the_same() {
 #[test]
 fn two_threads_compute_the_same_bits() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    for (name, config, has_absences) in cases() {
+    for (name, config, spec, has_absences) in cases() {
         let mut random = stream(9, "reference", 0);
-        let (setup, before) = setup(config.clone(), has_absences, &mut random);
+        let (setup, before) = setup(config.clone(), spec, has_absences, &mut random);
         let whole = Whole::new(&setup, &mut random);
         let [mut alone, mut shared] = [0; 2].map(|_| CpuEngine::new(setup.clone(), before.clone()));
         shared.share_work();

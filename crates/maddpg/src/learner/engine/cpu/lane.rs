@@ -7,7 +7,8 @@ use super::{
 use crate::{
     kernels::tanh,
     learner::{
-        batch::Batch,
+        batch::{Batch, NextAction},
+        choices::{Branch, Branched},
         engine::{GroupSetup, Setup},
     },
     policy::{Activations, NetworkShape, PackedNetwork, forward},
@@ -34,6 +35,13 @@ pub(super) struct Lane {
     targets: Vec<f32>,
     /// The weight of each row of inputs.
     weights: Vec<f32>,
+    /// The masks of the own choices, `[rows, choices]`.
+    masks: Vec<f32>,
+    /// The smoothed numbers of the own actions before gates are closed, `[rows, numbers]`.
+    open_numbers: Vec<f32>,
+    /// The critic's values of one branch, `[choices, rows]`.
+    choice_values: Vec<f32>,
+    spare: Vec<f32>,
     output_gradient: Vec<f32>,
     action_gradient: Vec<f32>,
 }
@@ -77,31 +85,51 @@ impl Lane {
     }
 
     /// Computes the smoothed target actions of all slots at the next observations, `[rows, joint_action_size]`; zeros for
-    /// slots that do not act.
+    /// slots that do not act, and the same actions as before for those that keep them.
     fn next_actions(&mut self, setup: &Setup, networks: &[Networks], batch: &Batch, rows: Range<usize>) {
         let width = setup.spec.joint_action_size();
         let noise = &batch.noise[rows.start * width..rows.end * width];
         let (acts, agents) = (batch.acts_next(rows.clone()), setup.spec.agents());
         self.next_actions.resize(rows.len() * width, 0.0);
         for (setup, networks) in setup.groups.iter().zip(networks) {
-            let size = setup.group.agent.action_size;
+            let (size, choices) = (setup.actor.outputs(), &setup.choices);
             self.own.clear();
             for view in &setup.views {
                 view.gather_own(batch.next_observations(rows.clone()), rows.len(), &mut self.own);
             }
             self.act(&setup.actor, &networks.weights.actor_target, &networks.actor_target);
-            for (view, actions) in setup.views.iter().zip(self.actions.chunks_exact(rows.len() * size)) {
+            let outputs = self.actor_activations.outputs();
+            let masks = batch.next_masks(rows.clone());
+            let choices_width = masks.len() / rows.len();
+            for (member, (view, actions)) in
+                setup.views.iter().zip(self.actions.chunks_exact(rows.len() * size)).enumerate()
+            {
                 let offset = view.own_action.start;
                 for (row, action) in actions.chunks_exact(size).enumerate() {
                     let at = row * width + offset;
-                    if acts.get(row * agents + view.slot) == Some(&0.0) {
-                        self.next_actions[at..at + size].fill(0.0);
-                        continue;
+                    let next_action = &mut self.next_actions[at..at + size];
+                    match acts.get(row * agents + view.slot) {
+                        None | Some(NextAction::Chosen) => {}
+                        Some(NextAction::Kept) => {
+                            next_action.copy_from_slice(&batch.actions(rows.clone())[at..at + size]);
+                            continue;
+                        }
+                        Some(NextAction::None) => {
+                            next_action.fill(0.0);
+                            continue;
+                        }
                     }
+                    let noise = &noise[at..at + size];
                     for ((next, action), noise) in
-                        self.next_actions[at..at + size].iter_mut().zip(action).zip(&noise[at..at + size])
+                        next_action.iter_mut().zip(&action[..choices.numbers]).zip(noise)
                     {
                         *next = (action + noise).clamp(-1.0, 1.0);
+                    }
+                    if !choices.branches.is_empty() {
+                        let mask = &masks[row * choices_width..][view.own_choices.clone()];
+                        let outputs = &outputs[(member * rows.len() + row) * size..][..size];
+                        choices.draw(outputs, noise, mask, next_action);
+                        choices.close_gates(next_action);
                     }
                 }
             }
@@ -211,7 +239,7 @@ impl Lane {
     }
 
     /// Computes the gradients of all actors' losses over this lane's rows. Each actor maximizes its first critic's
-    /// value for its own action and the other agents' replayed actions. A penalty keeps its outputs before tanh small.
+    /// value for its own action and the other agents' replayed actions. A penalty keeps its numbers before tanh small.
     pub(super) fn actor_gradients(&mut self, setup: &Setup, networks: &[Networks], batch: &Batch) {
         for (number, rows) in chunks(setup, batch.rows).enumerate() {
             for (index, (group, networks)) in setup.groups.iter().zip(networks).enumerate() {
@@ -236,13 +264,15 @@ impl Lane {
         self.own.clear();
         self.inputs.clear();
         self.weights.clear();
+        self.masks.clear();
         for view in &group.views {
+            view.gather_masks(batch.masks(rows.clone()), rows.len(), &mut self.masks);
             view.gather_own(observations, rows.len(), &mut self.own);
             view.gather(observations, actions, present, rows.len(), &mut self.inputs);
             self.weights.extend(rows.clone().map(|row| batch.actor_weights[row * agents + view.slot]));
         }
         let count = rows.len() * group.views.len();
-        let size = group.group.agent.action_size;
+        let (size, choices) = (group.actor.outputs(), &group.choices);
         self.act(&group.actor, &networks.weights.actor, &networks.actor);
         let outputs = self.actor_activations.outputs();
         let columns = group.action_columns();
@@ -254,40 +284,69 @@ impl Lane {
             .iter()
             .flat_map(|view| noise.chunks_exact(width).map(|row| &row[view.own_action.clone()]));
         let inputs = self.inputs.chunks_exact_mut(group.critic.inputs());
-        for ((row, action), noise) in inputs.zip(self.actions.chunks_exact(size)).zip(noise) {
-            for ((input, action), noise) in row[columns.clone()].iter_mut().zip(action).zip(noise) {
+        for ((row, action), noise) in inputs.zip(self.actions.chunks_exact(size)).zip(noise.clone()) {
+            for ((input, action), noise) in
+                row[columns.clone()].iter_mut().zip(&action[..choices.numbers]).zip(noise)
+            {
                 *input = (action + noise).clamp(-1.0, 1.0);
             }
         }
+        if !choices.branches.is_empty() {
+            self.open_numbers.clear();
+            let inputs = self.inputs.chunks_exact_mut(group.critic.inputs());
+            let masks = self.masks.chunks_exact(group.group.agent.action.choices());
+            for (((row, outputs), mask), noise) in
+                inputs.zip(outputs.chunks_exact(size)).zip(masks).zip(noise)
+            {
+                let action = &mut row[columns.clone()];
+                self.open_numbers.extend_from_slice(&action[..choices.numbers]);
+                choices.draw(outputs, noise, mask, action);
+                choices.close_gates(action);
+            }
+        }
         let critic = &networks.weights.critics[..group.critic.parameters()];
-        forward(&group.critic, critic, &networks.critics[0], &self.inputs, count, &mut self.activations);
-        let values = self.activations.outputs();
         let total = batch.totals[index].actor;
-        self.output_gradient.clear();
-        self.output_gradient.extend(self.weights.iter().map(|weight| weight * (-1.0 / total)));
         self.action_gradient.resize(outputs.len(), 0.0);
-        let wanted = Wanted::Columns { gradient: &mut self.action_gradient };
-        backward(
-            &group.critic,
-            critic,
-            &networks.critics_backward[0],
-            &self.activations,
-            &self.output_gradient,
-            wanted,
-            &mut self.deltas,
-        );
-        let penalty = 2.0 * setup.config.action_penalty / (total * size as f32);
+        if choices.needs_action_gradient() {
+            forward(&group.critic, critic, &networks.critics[0], &self.inputs, count, &mut self.activations);
+            self.output_gradient.clear();
+            self.output_gradient.extend(self.weights.iter().map(|weight| weight * (-1.0 / total)));
+            let wanted = Wanted::Columns { gradient: &mut self.action_gradient };
+            backward(
+                &group.critic,
+                critic,
+                &networks.critics_backward[0],
+                &self.activations,
+                &self.output_gradient,
+                wanted,
+                &mut self.deltas,
+            );
+            let values = self.activations.outputs();
+            self.sums[index].climbed_value +=
+                values.iter().zip(&self.weights).map(|(value, weight)| weight * value).sum::<f32>();
+        }
+        let penalty = 2.0 * setup.config.action_penalty / (total * choices.numbers.max(1) as f32);
         let sums = &mut self.sums[index];
-        sums.climbed_value +=
-            values.iter().zip(&self.weights).map(|(value, weight)| weight * value).sum::<f32>();
         let gradients = self.action_gradient.chunks_exact_mut(size).zip(&self.weights);
         let acted = self.actions.chunks_exact(size).zip(outputs.chunks_exact(size));
-        for ((gradients, weight), (actions, outputs)) in gradients.zip(acted) {
-            for ((gradient, action), output) in gradients.iter_mut().zip(actions).zip(outputs) {
+        let inputs = self.inputs.chunks_exact(group.critic.inputs());
+        for (((gradients, weight), (actions, outputs)), input) in gradients.zip(acted).zip(inputs) {
+            for &(number, choice) in &choices.gates {
+                gradients[number] *= input[columns.start + choice];
+            }
+            for ((gradient, action), output) in
+                gradients.iter_mut().zip(actions).zip(outputs).take(choices.numbers)
+            {
                 *gradient = *gradient * (1.0 - action * action) + weight * penalty * output;
                 sums.squared_output += weight * output * output;
                 sums.saturated += if action.abs() > 0.95 { *weight } else { 0.0 };
             }
+        }
+        for branch in &choices.branches {
+            if branch.is_exact {
+                self.evaluate_choices(group, networks, branch);
+            }
+            self.branch_gradient(index, setup, group, branch, total);
         }
         let wanted =
             Wanted::Parameters { inputs: &self.own, gradient: &mut self.actor_gradients[index], add };
@@ -300,6 +359,69 @@ impl Lane {
             wanted,
             &mut self.deltas,
         );
+    }
+}
+
+impl Lane {
+    /// Evaluates the first critic at each choice of a branch, with everything else of the inputs held fixed.
+    fn evaluate_choices(&mut self, group: &GroupSetup, networks: &Networks, branch: &Branch) {
+        let (choices, start) = (&group.choices, group.action_columns().start);
+        let critic = &networks.weights.critics[..group.critic.parameters()];
+        let (width, count) = (group.critic.inputs(), self.weights.len());
+        self.choice_values.clear();
+        self.spare.clear();
+        self.spare.extend_from_slice(&self.inputs);
+        for choice in branch.columns.clone() {
+            for (row, input) in self.spare.chunks_exact_mut(width).enumerate() {
+                let action = &mut input[start..start + group.actor.outputs()];
+                action[branch.columns.clone()].fill(0.0);
+                action[choice] = 1.0;
+                if !choices.gates.is_empty() {
+                    let numbers = row * choices.numbers..(row + 1) * choices.numbers;
+                    action[..choices.numbers].copy_from_slice(&self.open_numbers[numbers]);
+                    choices.close_gates(action);
+                }
+            }
+            forward(&group.critic, critic, &networks.critics[0], &self.spare, count, &mut self.activations);
+            self.choice_values.extend_from_slice(self.activations.outputs());
+        }
+    }
+
+    /// Computes the gradient of the actor's loss with respect to the logits of one branch. For an exact branch, the values
+    /// of its choices are in `choice_values`; for another, the gradient with respect to the action in `action_gradient`.
+    fn branch_gradient(
+        &mut self,
+        index: usize,
+        setup: &Setup,
+        group: &GroupSetup,
+        branch: &Branch,
+        total: f32,
+    ) {
+        let (size, count) = (group.actor.outputs(), self.weights.len());
+        let (width, start) = (group.critic.inputs(), group.action_columns().start);
+        let masks = group.group.agent.action.choices();
+        let is_climbed =
+            !group.choices.needs_action_gradient() && group.choices.branches.first() == Some(branch);
+        let sums = &mut self.sums[index];
+        for (row, weight) in self.weights.iter().enumerate() {
+            let own = row * size + branch.columns.start..row * size + branch.columns.end;
+            let gradient = &mut self.action_gradient[own.clone()];
+            let branched = Branched {
+                logits: &self.actor_activations.outputs()[own],
+                mask: &self.masks[row * masks + branch.mask.start..row * masks + branch.mask.end],
+                entropy: setup.config.choice_entropy,
+            };
+            let entropy = if branch.is_exact {
+                let values = self.choice_values.iter().skip(row).step_by(count).copied();
+                let (value, entropy) = branched.exact(values, weight / total, gradient);
+                sums.climbed_value += if is_climbed { weight * value } else { 0.0 };
+                entropy
+            } else {
+                let drawn = &self.inputs[row * width + start..][branch.columns.clone()];
+                branched.straight_through(drawn, weight / total, gradient, &mut self.spare)
+            };
+            sums.climbed_value += weight * entropy;
+        }
     }
 }
 

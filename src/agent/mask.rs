@@ -1,0 +1,125 @@
+use bevy::prelude::*;
+
+use crate::policy::ActionSpace;
+
+/// Which choices an agent can make at the next decision. Every agent whose [`ActionSpace`] has a branch has one.
+///
+/// Before each run of the schedule [`Observe`](crate::rollout::Observe), all choices are possible; there, the game forbids
+/// those that are not. A forbidden choice is never made by the policy, and the learner knows that.
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// #[derive(Component)]
+/// struct Ammunition(u32);
+///
+/// /// Who has no ammunition cannot shoot.
+/// fn forbid_shooting(mut guards: Query<(&Ammunition, &mut ActionMask)>) {
+///     for (ammunition, mut mask) in &mut guards {
+///         if ammunition.0 == 0 {
+///             mask.forbid("shoot", "yes");
+///         }
+///     }
+/// }
+/// # let mut app = App::new();
+/// # app.add_plugins(RolloutPlugin::default()).add_systems(Observe, forbid_shooting);
+/// ```
+#[derive(Component, Reflect, Debug, Clone)]
+#[reflect(Component, from_reflect = false)]
+pub struct ActionMask {
+    #[reflect(ignore)]
+    space: ActionSpace,
+    /// For each choice of each branch, 1 if it is possible and 0 if not.
+    possible: Vec<f32>,
+    /// Why a call was refused.
+    #[reflect(ignore)]
+    refused: Option<String>,
+}
+
+impl ActionMask {
+    pub(super) fn new(space: ActionSpace) -> Self {
+        Self { possible: vec![1.0; space.choices()], space, refused: None }
+    }
+
+    /// Forbids a choice of a branch, both by name. An unknown name is reported in
+    /// [`Problems`](crate::problems::Problems).
+    pub fn forbid(&mut self, branch: &str, choice: &str) {
+        match self.space.find(branch, choice) {
+            Ok((branch, choice)) => self.set(branch, choice, false),
+            Err(reason) => self.refused = Some(reason),
+        }
+    }
+
+    /// Sets whether a choice is possible, both by their place. A place that does not exist is reported in
+    /// [`Problems`](crate::problems::Problems).
+    pub fn set(&mut self, branch: usize, choice: usize, is_possible: bool) {
+        let choices = |branch: usize| self.space.branches()[branch].choices.len();
+        if branch < self.space.branches().len() && choice < choices(branch) {
+            let place = self.space.columns(branch).start - self.space.numbers() + choice;
+            self.possible[place] = f32::from(u8::from(is_possible));
+        } else {
+            self.refused =
+                Some(format!("there is no choice {choice} of the branch {branch} in {}", self.space));
+        }
+    }
+
+    /// Whether a choice is possible.
+    pub fn is_possible(&self, branch: usize, choice: usize) -> bool {
+        branch < self.space.branches().len() && {
+            let columns = self.space.columns(branch);
+            choice < columns.len() && self.possible[columns.start - self.space.numbers() + choice] != 0.0
+        }
+    }
+
+    /// For each choice of each branch, 1 if it is possible and 0 if not.
+    pub(crate) fn possible(&self) -> &[f32] {
+        &self.possible
+    }
+
+    /// Makes all choices possible.
+    pub(crate) fn clear(&mut self) {
+        self.possible.fill(1.0);
+    }
+
+    /// Makes all choices of branches possible in which none is. Returns what was wrong with the mask, if anything.
+    pub(crate) fn mend(&mut self) -> Option<String> {
+        let mut reason = self.refused.take();
+        for (index, branch) in self.space.branches().iter().enumerate() {
+            let columns = self.space.columns(index);
+            let start = columns.start - self.space.numbers();
+            let possible = &mut self.possible[start..start + columns.len()];
+            if possible.iter().all(|possible| *possible == 0.0) {
+                possible.fill(1.0);
+                reason = Some(format!(
+                    "every choice of the branch `{}` is forbidden, so all are allowed",
+                    branch.name
+                ));
+            }
+        }
+        reason
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_forbidden_by_name_or_place_until_the_next_observation() {
+        let space = ActionSpace::of_numbers(2).with_choices("move", 3).with_branch("throw", ["no", "yes"]);
+        let mut mask = ActionMask::new(space);
+        mask.forbid("throw", "yes");
+        mask.set(0, 1, false);
+        assert_eq!(mask.possible(), [1.0, 0.0, 1.0, 1.0, 0.0]);
+        assert!(!mask.is_possible(1, 1) && mask.is_possible(1, 0) && !mask.is_possible(2, 0));
+        assert_eq!(mask.mend(), None);
+        mask.forbid("trow", "yes");
+        assert!(mask.mend().is_some_and(|reason| reason.contains("`trow`, only `move`, `throw`")));
+        mask.forbid("throw", "no");
+        assert!(mask.mend().is_some_and(|reason| reason.contains("`throw` is forbidden")));
+        assert_eq!(mask.possible(), [1.0, 0.0, 1.0, 1.0, 1.0]);
+        mask.clear();
+        assert_eq!(mask.possible(), [1.0; 5]);
+    }
+}
