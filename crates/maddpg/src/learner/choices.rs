@@ -25,8 +25,18 @@ pub(super) struct Choices {
     /// Number of numbers in the action, which come before the choices.
     pub(super) numbers: usize,
     pub(super) branches: Vec<Branch>,
-    /// The numbers that count only with a choice: the columns of the number and of the choice in the action.
-    pub(super) gates: Vec<(usize, usize)>,
+    pub(super) gates: Vec<Gate>,
+}
+
+/// A number that counts only with a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gate {
+    /// Its column in the action, and that of the choice.
+    pub(super) number: usize,
+    pub(super) choice: usize,
+    /// Whether the branch of the choice is exact. The number is then learned where the choice is evaluated, however unlikely
+    /// the choice is (P-DQN, Xiong et al. 2018, arXiv 1810.06394); otherwise, where the choice is drawn.
+    pub(super) is_exact: bool,
 }
 
 /// One branch.
@@ -52,16 +62,27 @@ impl Choices {
                 columns,
             }
         };
-        Self {
-            numbers,
-            branches: (0..space.branches().len()).map(branch).collect(),
-            gates: space.gates().collect(),
-        }
+        let branches: Vec<Branch> = (0..space.branches().len()).map(branch).collect();
+        let gates = space.gates().map(|(number, choice)| {
+            let of_choice = |branch: &&Branch| branch.columns.contains(&choice);
+            Gate {
+                number,
+                choice,
+                is_exact: branches.iter().find(of_choice).is_some_and(|branch| branch.is_exact),
+            }
+        });
+        Self { numbers, gates: gates.collect(), branches }
     }
 
-    /// Whether the actor needs the gradient of the value with respect to the action.
+    /// Whether the actor needs the gradient of the value with respect to the drawn action.
     pub(super) fn needs_action_gradient(&self) -> bool {
-        self.numbers > 0 || self.branches.iter().any(|branch| !branch.is_exact)
+        let learned_elsewhere = self.gates.iter().filter(|gate| gate.is_exact).count();
+        self.numbers > learned_elsewhere || self.branches.iter().any(|branch| !branch.is_exact)
+    }
+
+    /// Whether numbers are learned where this choice, a column of the action, is evaluated.
+    pub(super) fn has_numbers_of(&self, choice: usize) -> bool {
+        self.gates.iter().any(|gate| gate.is_exact && gate.choice == choice)
     }
 
     /// Draws a choice in each branch and writes it to `action`: the most likely one after `noise`, which is drawn from a
@@ -77,8 +98,8 @@ impl Choices {
 
     /// Sets the numbers to 0 whose choice was not made.
     pub(super) fn close_gates(&self, action: &mut [f32]) {
-        for &(number, choice) in &self.gates {
-            action[number] *= action[choice];
+        for gate in &self.gates {
+            action[gate.number] *= action[gate.choice];
         }
     }
 }

@@ -97,6 +97,10 @@ pub struct LearnerConfig {
     /// too early. 0 or more.
     #[serde(default = "choice_entropy")]
     pub choice_entropy: f32,
+    /// Weight of a penalty in the actors' loss: the sum of the squares of the logits. Keeps choices from becoming so
+    /// unlikely that they are not learned again. 0 or more.
+    #[serde(default = "logit_penalty")]
+    pub logit_penalty: f32,
     /// Branches with at most this many choices are learned by the exact expectation over the choices, which evaluates the
     /// critic once per choice; branches with more by the gapped straight-through estimator, which evaluates it once.
     #[serde(default = "exact_choices")]
@@ -137,12 +141,17 @@ pub enum ConfigError {
 
 /// The default; also for checkpoints from before there were choices.
 fn choice_entropy() -> f32 {
+    1e-2
+}
+
+/// As [`choice_entropy`].
+fn logit_penalty() -> f32 {
     1e-3
 }
 
 /// As [`choice_entropy`].
 fn exact_choices() -> usize {
-    16
+    32
 }
 
 impl Default for LearnerConfig {
@@ -173,6 +182,7 @@ impl Default for LearnerConfig {
             reward_scale: 1.0,
             action_penalty: 3e-3,
             choice_entropy: choice_entropy(),
+            logit_penalty: logit_penalty(),
             exact_choices: exact_choices(),
             normalize_observations: true,
             updates_per_decision: 0.0625,
@@ -301,6 +311,7 @@ impl LearnerConfig {
                 "0 or more",
                 not_negative(self.choice_entropy),
             ),
+            rule("learner.logit_penalty", self.logit_penalty, "0 or more", not_negative(self.logit_penalty)),
             rule(
                 "learner.last_layer_scale",
                 self.last_layer_scale,
@@ -382,6 +393,7 @@ mod tests {
             ("[learner]\naction_penalty = inf", "learner.action_penalty"),
             ("[learner]\nlast_layer_scale = nan", "learner.last_layer_scale"),
             ("[learner]\nchoice_entropy = -0.1", "learner.choice_entropy"),
+            ("[learner]\nlogit_penalty = nan", "learner.logit_penalty"),
             ("[exploration]\nfinal_factor = -1.0", "exploration.final_factor"),
             ("[exploration]\nscale = [0.1, inf]", "exploration.scale"),
         ] {

@@ -90,11 +90,12 @@ impl ActionSpace {
     /// Lets a number count only if this choice is made in this branch. Otherwise it is 0, and nothing is learned for it.
     ///
     /// # Panics
-    /// If there is no such number, branch or choice.
+    /// If there is no such number, branch or choice, or if the number already belongs to a choice.
     #[must_use]
     pub fn only_with(mut self, number: &str, branch: &str, choice: &str) -> Self {
         let number = self.names.iter().position(|name| name == number).expect("a number of the space");
         let (branch, choice) = self.find(branch, choice).expect("a branch and a choice of the space");
+        assert!(self.gates.iter().all(|gate| gate.number != number), "a number belongs to one choice");
         self.gates.push(Gate { number, branch, choice });
         self
     }
@@ -191,8 +192,13 @@ impl ActionSpace {
             gate.number >= *numbers
                 || branches.get(gate.branch).is_none_or(|branch| gate.choice >= branch.choices.len())
         };
-        match gates.iter().find(is_wrong) {
-            Some(gate) => Err(format!("its number {} belongs to a choice that does not exist", gate.number)),
+        if let Some(gate) = gates.iter().find(is_wrong) {
+            return Err(format!("its number {} belongs to a choice that does not exist", gate.number));
+        }
+        let mut gated: Vec<usize> = gates.iter().map(|gate| gate.number).collect();
+        gated.sort_unstable();
+        match gated.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(format!("its number {} belongs to two choices", pair[0])),
             None => Ok(()),
         }
     }

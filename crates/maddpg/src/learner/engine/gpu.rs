@@ -272,24 +272,13 @@ impl GpuEngine {
         let numbers = setup.choices.numbers;
         let count = f64::from(total) * numbers.max(1) as f64;
         let penalty = f64::from(config.action_penalty) / count;
-        let mut output_gradient = Vec::new();
-        // Penalty and saturation of the numbers, summed.
-        let mut of_numbers = None;
-        if let Some(gradient) = action_gradient.as_ref().filter(|_| numbers > 0) {
-            let outputs = columns(&outputs, 0..numbers)?;
-            let actions = outputs.tanh()?;
-            let wide = weights.matmul(&Tensor::ones((1, numbers), weights.dtype(), &self.device)?)?;
-            let slope = actions.sqr()?.affine(-1.0, 1.0)?;
-            let gradient = played.through_gates(columns(gradient, 0..numbers)?, &setup.choices)?;
-            let of_penalty = (&outputs * &wide)?.affine(2.0 * penalty, 0.0)?;
-            output_gradient.push(((gradient * slope)? + of_penalty)?);
-            let saturated = actions.abs()?.gt(0.95)?.to_dtype(candle_core::DType::F32)?;
-            of_numbers = Some([(&wide * outputs.sqr()?)?, (wide * saturated)?]);
-        }
         let scaled = (&weights / f64::from(total))?;
+        let alpha = f64::from(config.choice_entropy);
+        let mut of_branches = Vec::new();
+        // For each choice with numbers: its column, its mask, and the gradient there.
+        let mut of_choices = Vec::new();
         for (number, branch) in setup.choices.branches.iter().enumerate() {
             let masks = masks.as_ref().expect("branches have masks");
-            let alpha = f64::from(config.choice_entropy);
             let gradient = match action_gradient.as_ref().filter(|_| !branch.is_exact) {
                 Some(gradient) => {
                     let slopes = columns(gradient, branch.columns.clone())?;
@@ -297,21 +286,52 @@ impl GpuEngine {
                     choices::straight_through(branch, &outputs, masks, drawn, &slopes, &scaled, alpha)?
                 }
                 None => {
-                    let values = (0..branch.columns.len()).map(|choice| {
-                        let rows = weights.dim(0)?;
-                        let mut one_hot = vec![0.0; rows * branch.columns.len()];
-                        one_hot.iter_mut().skip(choice).step_by(branch.columns.len()).for_each(|x| *x = 1.0);
-                        let parts = played.with(number, self.upload(one_hot, branch.columns.len())?);
-                        Ok(forward(&setup.critic, &critic, &critic_inputs(&parts)?)?.0)
-                    });
-                    let values = Tensor::cat(&values.collect::<Result<Vec<_>>>()?, 1)?;
-                    choices::exact(branch, &outputs, masks, &values, &scaled, alpha)?
+                    let mut values = Vec::new();
+                    for (place, choice) in branch.columns.clone().enumerate() {
+                        let size = branch.columns.len();
+                        let mut one_hot = vec![0.0; weights.dim(0)? * size];
+                        one_hot.iter_mut().skip(place).step_by(size).for_each(|x| *x = 1.0);
+                        let parts = played.with(number, self.upload(one_hot, size)?);
+                        let (value, kept) = forward(&setup.critic, &critic, &critic_inputs(&parts)?)?;
+                        values.push(value);
+                        if setup.choices.has_numbers_of(choice) {
+                            let wanted = Wanted::Columns { columns: around.clone() };
+                            let gradient = backward(&setup.critic, &critic, &kept, scaled.neg()?, wanted)?;
+                            of_choices.push((
+                                choice,
+                                choices::mask_of(&setup.choices, choice, masks)?,
+                                gradient,
+                            ));
+                        }
+                    }
+                    choices::exact(branch, &outputs, masks, &Tensor::cat(&values, 1)?, &scaled, alpha)?
                 }
             };
             climbed.extend(gradient.value.filter(|_| climbed.is_empty()));
-            output_gradient.push(gradient.logits);
             climbed.push(gradient.entropy);
+            let logits = columns(&outputs, branch.columns.clone())?;
+            let penalty = f64::from(config.logit_penalty);
+            climbed.push((logits.sqr()?.sum_keepdim(1)? * -penalty)?);
+            of_branches.push((gradient.logits + (logits * (2.0 * penalty))?.broadcast_mul(&scaled)?)?);
         }
+        let mut output_gradient = Vec::new();
+        // Penalty and saturation of the numbers, summed.
+        let mut of_numbers = None;
+        if numbers > 0 {
+            let outputs = columns(&outputs, 0..numbers)?;
+            let actions = outputs.tanh()?;
+            let wide = weights.matmul(&Tensor::ones((1, numbers), weights.dtype(), &self.device)?)?;
+            let slope = actions.sqr()?.affine(-1.0, 1.0)?;
+            let gradient = match &action_gradient {
+                Some(gradient) if setup.choices.gates.is_empty() => columns(gradient, 0..numbers)?,
+                gradient => played.through_gates(gradient.as_ref(), &of_choices, &setup.choices)?,
+            };
+            let of_penalty = (&outputs * &wide)?.affine(2.0 * penalty, 0.0)?;
+            output_gradient.push(((gradient * slope)? + of_penalty)?);
+            let saturated = actions.abs()?.gt(0.95)?.to_dtype(candle_core::DType::F32)?;
+            of_numbers = Some([(&wide * outputs.sqr()?)?, (wide * saturated)?]);
+        }
+        output_gradient.extend(of_branches);
         let output_gradient = Tensor::cat(&output_gradient, 1)?;
         let wanted = Wanted::Parameters { inputs: &own };
         let gradient = backward(&setup.actor, &self.groups[index].actor, &kept, output_gradient, wanted)?;

@@ -107,7 +107,7 @@ impl Reference<'_> {
         let group = &self.setup.groups[owner];
         let outputs = network(&group.actor, &target, &observations).unwrap();
         let drawn = self.draw(group, slot, &outputs, self.batch.next_masks(0..self.batch.rows));
-        let action = self.played(group, slot, &outputs, &drawn, None);
+        let action = self.played(group, slot, &outputs, &drawn, None, Learned::Drawn);
         if self.setup.has_absences {
             let acts = self.batch.acts_next(0..self.batch.rows);
             let is = |wanted| {
@@ -159,6 +159,7 @@ impl Reference<'_> {
         outputs: &Tensor,
         drawn: &[Tensor],
         masks: Option<&[f32]>,
+        learned: Learned,
     ) -> Tensor {
         let numbers = group.choices.numbers;
         let mut parts = Vec::new();
@@ -167,11 +168,16 @@ impl Reference<'_> {
             let noise = self.action(slot, &self.batch.noise).narrow(1, number, 1).unwrap();
             let clamped = (&action + noise).unwrap().clamp(-1f32, 1f32).unwrap();
             let mut action = (&action + (clamped - &action).unwrap().detach()).unwrap();
-            for (_, choice) in group.choices.gates.iter().filter(|(gated, _)| *gated == number) {
+            let gate = group.choices.gates.iter().find(|gate| gate.number == number);
+            if let Some(gate) = gate {
                 let all = Tensor::cat(drawn, 1).unwrap();
-                action = (action * all.narrow(1, choice - numbers, 1).unwrap()).unwrap();
+                action = (action * all.narrow(1, gate.choice - numbers, 1).unwrap()).unwrap();
             }
-            parts.push(action);
+            let is_learned = match learned {
+                Learned::Drawn => gate.is_none_or(|gate| !gate.is_exact),
+                Learned::OfChoice(choice) => gate.is_some_and(|gate| gate.is_exact && gate.choice == choice),
+            };
+            parts.push(if is_learned { action } else { action.detach() });
         }
         for (branch, drawn) in group.choices.branches.iter().zip(drawn) {
             let Some(masks) = masks.filter(|_| !branch.is_exact) else {
@@ -245,7 +251,7 @@ impl Reference<'_> {
             };
             let masks = batch.masks(all.clone());
             let drawn = self.draw(group, view.slot, &output, masks);
-            let own = self.played(group, view.slot, &output, &drawn, Some(masks));
+            let own = self.played(group, view.slot, &output, &drawn, Some(masks), Learned::Drawn);
             let mut loss = value_of(own).neg().unwrap();
             let numbers = group.choices.numbers;
             if numbers > 0 {
@@ -262,6 +268,8 @@ impl Reference<'_> {
                 let entropy = (&probabilities * logarithms.clamp(-1e4f32, 0f32).unwrap()).unwrap();
                 let entropy = entropy.sum_keepdim(1).unwrap() * f64::from(self.setup.config.choice_entropy);
                 loss = (loss + entropy).unwrap();
+                let squares = part(&output, branch).sqr().unwrap().sum_keepdim(D::Minus1).unwrap();
+                loss = (loss + squares * f64::from(self.setup.config.logit_penalty)).unwrap();
                 if branch.is_exact {
                     let count = branch.columns.len();
                     let values = (0..count).map(|choice| {
@@ -269,10 +277,15 @@ impl Reference<'_> {
                         let one_hot = row.cycle().take(batch.rows * count).collect::<Vec<_>>();
                         let mut drawn = drawn.clone();
                         drawn[number] = tensor(&one_hot, count);
-                        value_of(self.played(group, view.slot, &output, &drawn, None)).detach()
+                        let learned = Learned::OfChoice(branch.columns.start + choice);
+                        value_of(self.played(group, view.slot, &output, &drawn, None, learned))
                     });
                     let values = Tensor::cat(&values.collect::<Vec<_>>(), 1).unwrap();
-                    let expected = (probabilities * values).unwrap().sum_keepdim(1).unwrap();
+                    // The numbers of each choice that is possible are learned there.
+                    let of_numbers =
+                        (&values * self.mask(view.slot, branch, masks)).unwrap().sum_keepdim(1).unwrap();
+                    loss = (loss - of_numbers).unwrap();
+                    let expected = (probabilities * values.detach()).unwrap().sum_keepdim(1).unwrap();
                     loss = (loss - expected).unwrap();
                 }
             }
@@ -281,6 +294,15 @@ impl Reference<'_> {
         let loss = Tensor::stack(&losses, 0).unwrap().sum_all().unwrap();
         loss.backward().unwrap().get(&actor).unwrap().to_vec1().unwrap()
     }
+}
+
+/// Which numbers the gradient passes to.
+#[derive(Clone, Copy)]
+enum Learned {
+    /// Those that are learned where actions are drawn.
+    Drawn,
+    /// Those that belong to this choice, a column of the action.
+    OfChoice(usize),
 }
 
 /// The columns of a branch.
@@ -419,7 +441,7 @@ fn cases() -> Vec<(String, LearnerConfig, ArenaSpec, bool)> {
     // All branches are exact, only some are, or none is.
     let choices = [("matd3", 16, false), ("matd3", 3, false), ("maddpg", 0, false), ("matd3", 3, true)];
     let choices = choices.map(|(name, exact_choices, has_absences)| {
-        let config = LearnerConfig { exact_choices, choice_entropy: 0.1, ..of(name) };
+        let config = LearnerConfig { exact_choices, choice_entropy: 0.1, logit_penalty: 0.05, ..of(name) };
         let name = format!("{name} with choices, exact up to {exact_choices}");
         (name, config, choosing(), has_absences)
     });

@@ -39,8 +39,10 @@ pub(super) struct Lane {
     masks: Vec<f32>,
     /// The smoothed numbers of the own actions before gates are closed, `[rows, numbers]`.
     open_numbers: Vec<f32>,
-    /// The critic's values of one branch, `[choices, rows]`.
+    /// The critic's values of all choices, `[choices, rows]`.
     choice_values: Vec<f32>,
+    /// The gradient with respect to the action where a choice with numbers is evaluated, `[rows, action_size]`.
+    gate_gradient: Vec<f32>,
     spare: Vec<f32>,
     output_gradient: Vec<f32>,
     action_gradient: Vec<f32>,
@@ -306,11 +308,11 @@ impl Lane {
         }
         let critic = &networks.weights.critics[..group.critic.parameters()];
         let total = batch.totals[index].actor;
+        self.output_gradient.clear();
+        self.output_gradient.extend(self.weights.iter().map(|weight| weight * (-1.0 / total)));
         self.action_gradient.resize(outputs.len(), 0.0);
         if choices.needs_action_gradient() {
             forward(&group.critic, critic, &networks.critics[0], &self.inputs, count, &mut self.activations);
-            self.output_gradient.clear();
-            self.output_gradient.extend(self.weights.iter().map(|weight| weight * (-1.0 / total)));
             let wanted = Wanted::Columns { gradient: &mut self.action_gradient };
             backward(
                 &group.critic,
@@ -325,14 +327,19 @@ impl Lane {
             self.sums[index].climbed_value +=
                 values.iter().zip(&self.weights).map(|(value, weight)| weight * value).sum::<f32>();
         }
+        self.choice_values.resize(count * group.group.agent.action.choices(), 0.0);
+        for branch in choices.branches.iter().filter(|branch| branch.is_exact) {
+            self.evaluate_choices(group, networks, branch);
+        }
+        let outputs = self.actor_activations.outputs();
         let penalty = 2.0 * setup.config.action_penalty / (total * choices.numbers.max(1) as f32);
         let sums = &mut self.sums[index];
         let gradients = self.action_gradient.chunks_exact_mut(size).zip(&self.weights);
         let acted = self.actions.chunks_exact(size).zip(outputs.chunks_exact(size));
         let inputs = self.inputs.chunks_exact(group.critic.inputs());
         for (((gradients, weight), (actions, outputs)), input) in gradients.zip(acted).zip(inputs) {
-            for &(number, choice) in &choices.gates {
-                gradients[number] *= input[columns.start + choice];
+            for gate in choices.gates.iter().filter(|gate| !gate.is_exact) {
+                gradients[gate.number] *= input[columns.start + gate.choice];
             }
             for ((gradient, action), output) in
                 gradients.iter_mut().zip(actions).zip(outputs).take(choices.numbers)
@@ -343,9 +350,6 @@ impl Lane {
             }
         }
         for branch in &choices.branches {
-            if branch.is_exact {
-                self.evaluate_choices(group, networks, branch);
-            }
             self.branch_gradient(index, setup, group, branch, total);
         }
         let wanted =
@@ -363,17 +367,19 @@ impl Lane {
 }
 
 impl Lane {
-    /// Evaluates the first critic at each choice of a branch, with everything else of the inputs held fixed.
+    /// Evaluates the first critic at each choice of a branch, with everything else of the inputs held fixed. For the numbers
+    /// that belong to a choice, writes the gradient there to `action_gradient`.
     fn evaluate_choices(&mut self, group: &GroupSetup, networks: &Networks, branch: &Branch) {
         let (choices, start) = (&group.choices, group.action_columns().start);
         let critic = &networks.weights.critics[..group.critic.parameters()];
         let (width, count) = (group.critic.inputs(), self.weights.len());
-        self.choice_values.clear();
+        let size = group.actor.outputs();
+        let masks = group.group.agent.action.choices();
         self.spare.clear();
         self.spare.extend_from_slice(&self.inputs);
         for choice in branch.columns.clone() {
             for (row, input) in self.spare.chunks_exact_mut(width).enumerate() {
-                let action = &mut input[start..start + group.actor.outputs()];
+                let action = &mut input[start..start + size];
                 action[branch.columns.clone()].fill(0.0);
                 action[choice] = 1.0;
                 if !choices.gates.is_empty() {
@@ -383,7 +389,31 @@ impl Lane {
                 }
             }
             forward(&group.critic, critic, &networks.critics[0], &self.spare, count, &mut self.activations);
-            self.choice_values.extend_from_slice(self.activations.outputs());
+            let place = choice - choices.numbers;
+            self.choice_values[place * count..(place + 1) * count]
+                .copy_from_slice(self.activations.outputs());
+            if !choices.has_numbers_of(choice) {
+                continue;
+            }
+            self.gate_gradient.resize(count * size, 0.0);
+            let wanted = Wanted::Columns { gradient: &mut self.gate_gradient };
+            backward(
+                &group.critic,
+                critic,
+                &networks.critics_backward[0],
+                &self.activations,
+                &self.output_gradient,
+                wanted,
+                &mut self.deltas,
+            );
+            for gate in choices.gates.iter().filter(|gate| gate.choice == choice) {
+                let numbers = (gate.number..count * size).step_by(size);
+                for (row, number) in numbers.enumerate() {
+                    // What a number would be worth with a choice that is not possible is not known.
+                    let is_possible = self.masks[row * masks + place] != 0.0;
+                    self.action_gradient[number] = if is_possible { self.gate_gradient[number] } else { 0.0 };
+                }
+            }
         }
     }
 
@@ -411,8 +441,10 @@ impl Lane {
                 mask: &self.masks[row * masks + branch.mask.start..row * masks + branch.mask.end],
                 entropy: setup.config.choice_entropy,
             };
+            let penalty = setup.config.logit_penalty;
             let entropy = if branch.is_exact {
-                let values = self.choice_values.iter().skip(row).step_by(count).copied();
+                let values = &self.choice_values[branch.mask.start * count..branch.mask.end * count];
+                let values = values.iter().skip(row).step_by(count).copied();
                 let (value, entropy) = branched.exact(values, weight / total, gradient);
                 sums.climbed_value += if is_climbed { weight * value } else { 0.0 };
                 entropy
@@ -420,7 +452,12 @@ impl Lane {
                 let drawn = &self.inputs[row * width + start..][branch.columns.clone()];
                 branched.straight_through(drawn, weight / total, gradient, &mut self.spare)
             };
-            sums.climbed_value += weight * entropy;
+            let mut squares = 0.0;
+            for (slope, logit) in gradient.iter_mut().zip(branched.logits) {
+                *slope += weight / total * 2.0 * penalty * logit;
+                squares += logit * logit;
+            }
+            sums.climbed_value += weight * (entropy - penalty * squares);
         }
     }
 }

@@ -2,7 +2,12 @@
 
 use candle_core::{D, Result, Tensor};
 
-use crate::learner::choices::{Branch, Choices, GAP, TEMPERATURE};
+use crate::learner::choices::{Branch, Choices, GAP, Gate, TEMPERATURE};
+
+/// The mask of one choice, a column of the action, `[rows, 1]`.
+pub(super) fn mask_of(choices: &Choices, choice: usize, masks: &Tensor) -> Result<Tensor> {
+    masks.narrow(1, choice - choices.numbers, 1)
+}
 
 /// Added to the logits of choices that are not possible.
 const IMPOSSIBLE: f64 = 1e30;
@@ -19,11 +24,11 @@ impl Parts {
         let numbers = match &self.numbers {
             Some(numbers) if !choices.gates.is_empty() => {
                 let columns = (0..choices.numbers).map(|number| {
-                    let mut column = numbers.narrow(1, number, 1)?;
-                    for gate in self.gates(choices, number) {
-                        column = (column * gate?)?;
+                    let column = numbers.narrow(1, number, 1)?;
+                    match choices.gates.iter().find(|gate| gate.number == number) {
+                        Some(gate) => column * self.gate(choices, gate)?,
+                        None => Ok(column),
                     }
-                    Ok(column)
                 });
                 Some(Tensor::cat(&columns.collect::<Result<Vec<_>>>()?, 1)?)
             }
@@ -33,28 +38,38 @@ impl Parts {
         Tensor::cat(&parts, 1)
     }
 
-    /// Multiplies the gradient of the numbers by their gates, `[rows, numbers]`.
-    pub(super) fn through_gates(&self, gradient: Tensor, choices: &Choices) -> Result<Tensor> {
-        if choices.gates.is_empty() {
-            return Ok(gradient);
-        }
+    /// The gradient of the numbers, `[rows, numbers]`: that of the drawn action, times the gates, or, for the numbers of an
+    /// exact choice, that of the choice. `of_choices` has one entry for each such choice: its column, its mask and the
+    /// gradient there.
+    pub(super) fn through_gates(
+        &self,
+        gradient: Option<&Tensor>,
+        of_choices: &[(usize, Tensor, Tensor)],
+        choices: &Choices,
+    ) -> Result<Tensor> {
         let columns = (0..choices.numbers).map(|number| {
-            let mut column = gradient.narrow(1, number, 1)?;
-            for gate in self.gates(choices, number) {
-                column = (column * gate?)?;
+            let gate = choices.gates.iter().find(|gate| gate.number == number);
+            let exact = gate.filter(|gate| gate.is_exact);
+            let of_choice =
+                exact.and_then(|gate| of_choices.iter().find(|(choice, ..)| *choice == gate.choice));
+            if let Some((_, mask, gradient)) = of_choice {
+                return gradient.narrow(1, number, 1)? * mask;
             }
-            Ok(column)
+            let column =
+                gradient.expect("these numbers are learned where they are drawn").narrow(1, number, 1)?;
+            match gate {
+                Some(gate) => column * self.gate(choices, gate)?,
+                None => Ok(column),
+            }
         });
         Tensor::cat(&columns.collect::<Result<Vec<_>>>()?, 1)
     }
 
-    /// For each choice that the number needs: whether it was made, `[rows, 1]`.
-    fn gates(&self, choices: &Choices, number: usize) -> impl Iterator<Item = Result<Tensor>> {
-        choices.gates.iter().filter(move |(gated, _)| *gated == number).map(|(_, choice)| {
-            let of_branch = |branch: &Branch| branch.columns.contains(choice);
-            let branch = choices.branches.iter().position(of_branch).expect("a gate belongs to a branch");
-            self.drawn[branch].narrow(1, choice - choices.branches[branch].columns.start, 1)
-        })
+    /// Whether the choice that a number needs was made, `[rows, 1]`.
+    fn gate(&self, choices: &Choices, gate: &Gate) -> Result<Tensor> {
+        let of_branch = |branch: &Branch| branch.columns.contains(&gate.choice);
+        let branch = choices.branches.iter().position(of_branch).expect("a gate belongs to a branch");
+        self.drawn[branch].narrow(1, gate.choice - choices.branches[branch].columns.start, 1)
     }
 
     /// The same actions with another one-hot vector in one branch.
