@@ -198,6 +198,17 @@ impl Observation {
         }
     }
 
+    /// Writes an observation of `size` numbers, which `write` appends to an empty vector.
+    pub(crate) fn write_with(&mut self, size: usize, write: impl FnOnce(&mut Vec<f32>)) {
+        self.is_written = true;
+        if size == self.frame.len() {
+            self.frame.clear();
+            write(&mut self.frame);
+        } else {
+            self.refused = Some(size);
+        }
+    }
+
     /// The observation last written.
     pub fn frame(&self) -> &[f32] {
         &self.frame

@@ -13,6 +13,7 @@ pub use crate::{
         StepStart, StepTiming,
     },
     score::ScoreWindow,
+    typed::{AgentAction, AgentObservation, Chosen},
 };
 #[cfg(feature = "learner")]
 pub use crate::{

@@ -51,6 +51,7 @@ use crate::{
     arena::{Arena, ArenaAgents, Episode, EpisodeEnded, InArena, Measures},
     exploration::{ExplorationConfig, Noise},
     problems::Problems,
+    typed,
 };
 
 /// Runs the agents' step.
@@ -116,7 +117,7 @@ impl Plugin for RolloutPlugin {
                         .in_set(DecideSystems::Record)
                         .run_if(clock::decision_is_due),
                     policy::swap.in_set(DecideSystems::Swap).run_if(clock::decision_is_due),
-                    (plan::make, others::decide_others, decide::decide)
+                    (plan::make, others::decide_others, decide::decide, typed::run_decode)
                         .chain()
                         .in_set(DecideSystems::Decide)
                         .run_if(clock::decision_is_due),
@@ -134,6 +135,7 @@ impl Plugin for RolloutPlugin {
                     .chain()
                     .in_set(AgentSystems::End),
             );
+        typed::add(app);
         arenas::watch(app);
         departed::watch(app);
     }

@@ -1,6 +1,6 @@
 use bevy::prelude::*;
 
-use crate::policy::ActionSpace;
+use crate::{policy::ActionSpace, typed::Choice};
 
 /// Which choices an agent can make at the next decision. Every agent whose [`ActionSpace`] has a branch has one.
 ///
@@ -42,12 +42,18 @@ impl ActionMask {
         Self { possible: vec![1.0; space.choices()], space, refused: None }
     }
 
-    /// Forbids a choice of a branch, both by name. An unknown name is reported in
+    /// Forbids a choice of the branch with this name: by its name, by a value of the enum for which
+    /// [`AgentAction`](crate::typed::AgentAction) is derived, or by its index. An unknown branch or choice is reported in
     /// [`Problems`](crate::problems::Problems).
-    pub fn forbid(&mut self, branch: &str, choice: &str) {
-        match self.space.find(branch, choice) {
-            Ok((branch, choice)) => self.set(branch, choice, false),
-            Err(reason) => self.refused = Some(reason),
+    pub fn forbid(&mut self, branch: &str, choice: impl Choice) {
+        let index = self.space.branches().iter().position(|known| known.name == branch);
+        let place = index.and_then(|index| choice.place(&self.space.branches()[index]));
+        match (index, place) {
+            (Some(index), Some(place)) => self.set(index, place, false),
+            (Some(_), None) => {
+                self.refused = Some(format!("the branch `{branch}` has no such choice in {}", self.space))
+            }
+            (None, _) => self.refused = Some(format!("there is no branch `{branch}` in {}", self.space)),
         }
     }
 
@@ -114,8 +120,10 @@ mod tests {
         assert_eq!(mask.possible(), [1.0, 0.0, 1.0, 1.0, 0.0]);
         assert!(!mask.is_possible(1, 1) && mask.is_possible(1, 0) && !mask.is_possible(2, 0));
         assert_eq!(mask.mend(), None);
+        mask.forbid("throw", "maybe");
+        assert!(mask.mend().is_some_and(|reason| reason.contains("`throw` (no, yes)")));
         mask.forbid("trow", "yes");
-        assert!(mask.mend().is_some_and(|reason| reason.contains("`trow`, only `move`, `throw`")));
+        assert!(mask.mend().is_some_and(|reason| reason.contains("no branch `trow`")));
         mask.forbid("throw", "no");
         assert!(mask.mend().is_some_and(|reason| reason.contains("`throw` is forbidden")));
         assert_eq!(mask.possible(), [1.0, 0.0, 1.0, 1.0, 1.0]);

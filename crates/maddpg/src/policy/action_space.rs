@@ -63,10 +63,15 @@ impl ActionSpace {
     /// If the space has numbers without names.
     #[must_use]
     pub fn with_number(mut self, name: impl Into<String>) -> Self {
+        self.push_number(name);
+        self
+    }
+
+    /// As [`with_number`](Self::with_number).
+    pub fn push_number(&mut self, name: impl Into<String>) {
         assert_eq!(self.names.len(), self.numbers, "all numbers of an action space have names, or none");
         self.numbers += 1;
         self.names.push(name.into());
-        self
     }
 
     /// Adds a branch with these choices, at least 1.
@@ -76,9 +81,24 @@ impl ActionSpace {
         name: impl Into<String>,
         choices: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
+        self.push_branch(name, choices);
+        self
+    }
+
+    /// As [`with_branch`](Self::with_branch). Returns the index of the branch.
+    pub fn push_branch(
+        &mut self,
+        name: impl Into<String>,
+        choices: impl IntoIterator<Item = impl Into<String>>,
+    ) -> usize {
         let choices = choices.into_iter().map(Into::into).collect();
         self.branches.push(Branch { name: name.into(), choices });
-        self
+        self.branches.len() - 1
+    }
+
+    /// Lets these numbers count only if this choice is made in this branch, as [`only_with`](Self::only_with) does by name.
+    pub fn give_numbers(&mut self, numbers: Range<usize>, branch: usize, choice: usize) {
+        self.gates.extend(numbers.map(|number| Gate { number, branch, choice }));
     }
 
     /// Adds a branch whose `count` choices are called 0, 1, 2 and so on.

@@ -1,0 +1,122 @@
+//! The game's own types as observations and actions.
+//!
+//! Derive [`AgentObservation`] for what an agent senses and [`AgentAction`] for what it can do. Sizes and names follow from the
+//! types; the names are in the policy file, and a policy is compared with an agent by them.
+//!
+//! ```
+//! use bevy::prelude::*;
+//! use bevy_maddpg::{headless, prelude::*};
+//!
+//! #[derive(AgentAction, Debug, PartialEq)]
+//! enum Step {
+//!     Left,
+//!     Right,
+//! }
+//!
+//! #[derive(AgentAction)]
+//! struct Hunt {
+//!     step: Step,
+//!     throw: bool,
+//!     #[action(range = 0.0..=90.0)]
+//!     angle: f32,
+//! }
+//!
+//! #[derive(AgentObservation)]
+//! struct View {
+//!     cell: f32,
+//!     #[observation(range = 0.0..=100.0)]
+//!     health: f32,
+//! }
+//!
+//! #[derive(Component, Default)]
+//! struct Cell(i32);
+//!
+//! fn spawn(mut commands: Commands) {
+//!     let arena = commands.spawn(Arena::with_time_limit(50)).id();
+//!     commands.spawn((Agent::of::<View, Hunt>("hunter"), InArena::new(arena), Cell::default()));
+//! }
+//!
+//! /// Who stands at the left end cannot go left.
+//! fn sense(mut hunters: Query<(&Cell, &mut Observation, &mut ActionMask)>) {
+//!     for (cell, mut observation, mut mask) in &mut hunters {
+//!         observation.write_view(&View { cell: cell.0 as f32, health: 80.0 });
+//!         if cell.0 == 0 {
+//!             mask.forbid("step", Step::Left);
+//!         }
+//!     }
+//! }
+//!
+//! fn act(mut hunters: Query<(&Chosen<Hunt>, &mut Cell)>) {
+//!     for (chosen, mut cell) in &mut hunters {
+//!         // A step is made once, not as long as the action is kept.
+//!         let Some(action) = chosen.get().filter(|_| chosen.is_new()) else { continue };
+//!         cell.0 += if action.step == Step::Right { 1 } else { -1 };
+//!         if action.throw {
+//!             // The angle is from 0 to 90.
+//!             assert!((0.0..=90.0).contains(&action.angle));
+//!         }
+//!     }
+//! }
+//!
+//! let mut app = headless::app(5);
+//! app.add_plugins(MaddpgPlugins::train(TrainingConfig::default()))
+//!     .add_systems(Startup, spawn)
+//!     .add_systems(Observe, sense)
+//!     .add_systems(FixedUpdate, act);
+//! headless::start(&mut app);
+//! app.update();
+//! let cell = app.world_mut().query::<&Cell>().single(app.world()).unwrap();
+//! assert_eq!(cell.0, 1);
+//! ```
+//!
+//! | Rust type | as an action | as an observation |
+//! |---|---|---|
+//! | `f32` | a number from -1 to 1, or in the `range` of its field | the number, or from its `range` to -1 to 1 |
+//! | `bool` | a branch with the choices `no` and `yes` | 0 or 1 |
+//! | `Vec2`, `Vec3` | two or three numbers | two or three numbers |
+//! | `[T; N]` | `N` times what `T` is | `N` times what `T` is |
+//! | `Option<T>` | | whether there is one, 0 or 1, then what `T` is, or zeros |
+//! | an enum with a derive | a branch with one choice per variant; the fields of a variant are numbers that count only with it | one number per variant, 1 for the one it is |
+//! | a struct with a derive | its fields, in order | its fields, in order |
+
+mod action;
+mod chosen;
+mod observation;
+
+pub use action::{ActionReader, ActionWriter, AgentAction, Choice};
+pub use bevy_maddpg_derive::{AgentAction, AgentObservation};
+pub use chosen::{Chosen, Decode, TypedAgent};
+pub(crate) use chosen::{add, run_decode};
+pub use observation::AgentObservation;
+
+/// The name of a part: `name.part`, or `part` alone if `name` is empty. For implementations of the traits.
+pub fn join(name: &str, part: &str) -> String {
+    if name.is_empty() { part.into() } else { format!("{name}.{part}") }
+}
+
+/// A number from -1 to 1, scaled to `from..=to`. For implementations of the traits.
+pub fn to_range(number: f32, from: f32, to: f32) -> f32 {
+    let share = 0.5 * (number.clamp(-1.0, 1.0) + 1.0);
+    from + share * (to - from)
+}
+
+/// A number in `from..=to`, scaled to -1 to 1 and clamped: a rare large number then does not push the others of its kind
+/// together when observations are normalized. For implementations of the traits.
+pub fn from_range(number: f32, from: f32, to: f32) -> f32 {
+    (2.0 * (number - from) / (to - from) - 1.0).clamp(-1.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_scaled_to_their_range_and_back() {
+        assert_eq!([-1.0, 0.0, 1.0].map(|number| to_range(number, 10.0, 30.0)), [10.0, 20.0, 30.0]);
+        assert_eq!(
+            [10.0, 20.0, 30.0, 99.0].map(|number| from_range(number, 10.0, 30.0)),
+            [-1.0, 0.0, 1.0, 1.0]
+        );
+        assert_eq!((join("", "a"), join("a", "b")), ("a".into(), "a.b".into()));
+    }
+}

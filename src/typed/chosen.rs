@@ -1,0 +1,206 @@
+use std::marker::PhantomData;
+
+use bevy::{
+    ecs::{
+        change_detection::Tick,
+        lifecycle::HookContext,
+        schedule::{ScheduleLabel, SingleThreadedExecutor},
+        world::DeferredWorld,
+    },
+    prelude::*,
+};
+
+use super::{AgentAction, AgentObservation};
+use crate::{
+    agent::{Action, ActionOverride, Agent},
+    rollout::{AgentSystems, DecideSystems, StepEnd, StepStart},
+};
+
+/// What an agent does until its next decision, as the game's own type.
+///
+/// It follows the agent's [`Action`], also while a person or a script decides.
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// #[derive(AgentAction)]
+/// struct Run {
+///     speed: f32,
+///     jump: bool,
+/// }
+///
+/// fn run(mut hares: Query<(&Chosen<Run>, &mut Transform)>) {
+///     for (chosen, mut hare) in &mut hares {
+///         let Some(action) = chosen.get() else { continue };
+///         hare.translation.x += action.speed;
+///         // It runs at every step of the game, and jumps once per decision.
+///         if action.jump && chosen.is_new() {
+///             hare.translation.y += 1.0;
+///         }
+///     }
+/// }
+/// # bevy::ecs::system::assert_is_system(run);
+/// ```
+#[derive(Component, Debug, Clone)]
+#[component(on_add = register::<A>)]
+pub struct Chosen<A: AgentAction> {
+    action: Option<A>,
+    is_new: bool,
+    /// When the [`Action`] was written that was last turned into `action`.
+    written: Option<Tick>,
+}
+
+impl<A: AgentAction> Default for Chosen<A> {
+    fn default() -> Self {
+        Self { action: None, is_new: false, written: None }
+    }
+}
+
+impl<A: AgentAction> Chosen<A> {
+    /// The action. `None` before the agent's first decision in an episode, from the first decision after its part is over,
+    /// and if it has no policy.
+    pub fn get(&self) -> Option<&A> {
+        self.action.as_ref()
+    }
+
+    /// Whether the agent has decided before this step of the game. It is false in the steps in which the agent keeps the
+    /// action. Use it for what should happen once, such as a jump.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+}
+
+/// Here actions are turned into the game's own types. Runs at the end of each decision, on one thread.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Decode;
+
+/// Runs [`Decode`], if any agent has a type of its own.
+pub(crate) fn run_decode(world: &mut World) {
+    let _ = world.try_run_schedule(Decode);
+}
+
+/// Says that the systems for actions of type `A` have been added.
+#[derive(Resource)]
+struct Registered<A>(PhantomData<fn() -> A>);
+
+/// Adds the systems for actions of type `A` when the first agent with such an action is spawned.
+fn register<A: AgentAction>(mut world: DeferredWorld, _: HookContext) {
+    if world.contains_resource::<Registered<A>>() {
+        return;
+    }
+    world.commands().queue(|world: &mut World| {
+        if world.contains_resource::<Registered<A>>() {
+            return;
+        }
+        world.insert_resource(Registered::<A>(PhantomData));
+        let mut schedules = world.get_resource_or_init::<Schedules>();
+        schedules.add_systems(Decode, decode::<A>).add_systems(Expire, expire::<A>);
+        for label in [Decode.intern(), Expire.intern()] {
+            if let Some(schedule) = schedules.get_mut(label) {
+                schedule.set_executor(SingleThreadedExecutor::new());
+            }
+        }
+    });
+}
+
+/// Here actions that are no longer new, or no longer valid, are marked. Runs after each step of the game, and before each
+/// decision.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+struct Expire;
+
+/// Adds what runs around each step of the game.
+pub(crate) fn add(app: &mut App) {
+    let run = |world: &mut World| _ = world.try_run_schedule(Expire);
+    // Arenas are reset in both schedules.
+    app.add_systems(StepStart, run.after(DecideSystems::Prepare).before(DecideSystems::Record))
+        .add_systems(StepEnd, run.after(AgentSystems::End));
+}
+
+/// Turns the actions into values that were written since the last call: not those that agents keep between decisions of their
+/// own.
+fn decode<A: AgentAction>(mut agents: Query<(Ref<Action>, Has<ActionOverride>, &mut Chosen<A>)>) {
+    for (action, is_taken_over, mut chosen) in &mut agents {
+        if chosen.written == Some(action.last_changed()) {
+            continue;
+        }
+        // An action of numbers alone makes no choice by which to tell that it is one. Policies do not give zeros.
+        let is_made = A::BRANCHES > 0 || is_taken_over || action.iter().any(|number| *number != 0.0);
+        chosen.action = if is_made { A::from_action(&action) } else { None };
+        chosen.is_new = chosen.action.is_some();
+        chosen.written = Some(action.last_changed());
+    }
+}
+
+/// Ends what was new in this step. An action that was written after the decision belongs to an episode that has been reset: then
+/// nothing is chosen until the next decision.
+fn expire<A: AgentAction>(mut agents: Query<(Ref<Action>, &mut Chosen<A>)>) {
+    for (action, mut chosen) in &mut agents {
+        if chosen.is_new {
+            chosen.is_new = false;
+        }
+        if chosen.action.is_some() && chosen.written != Some(action.last_changed()) {
+            chosen.action = None;
+        }
+    }
+}
+
+/// An [`Agent`] that senses `V` and does `A`, with its [`Chosen`] action. Made by [`Agent::of`].
+#[derive(Bundle)]
+pub struct TypedAgent<V: AgentObservation, A: AgentAction> {
+    agent: Agent,
+    chosen: Chosen<A>,
+    #[bundle(ignore)]
+    view: PhantomData<fn() -> V>,
+}
+
+impl Agent {
+    /// An agent that observes a `V` and acts with an `A`. Sizes and names follow from the types.
+    ///
+    /// ```
+    /// use bevy::prelude::*;
+    /// use bevy_maddpg::prelude::*;
+    ///
+    /// #[derive(AgentObservation)]
+    /// struct View {
+    ///     distance: f32,
+    /// }
+    ///
+    /// #[derive(AgentAction)]
+    /// struct Jump {
+    ///     jump: bool,
+    /// }
+    ///
+    /// fn spawn(mut commands: Commands) {
+    ///     commands.spawn(Agent::of::<View, Jump>("hare").with_frames(2).map(|agent| agent.every(3)));
+    /// }
+    /// # let mut app = App::new();
+    /// # app.add_systems(Startup, spawn).update();
+    /// ```
+    pub fn of<V: AgentObservation, A: AgentAction>(behavior: impl Into<String>) -> TypedAgent<V, A> {
+        let mut agent = Self::new(behavior, V::SIZE, 0).with_action(A::space());
+        V::names("", &mut agent.observation_names);
+        TypedAgent { agent, chosen: Chosen::default(), view: PhantomData }
+    }
+}
+
+impl<V: AgentObservation, A: AgentAction> TypedAgent<V, A> {
+    /// As [`Agent::with_frames`].
+    #[must_use]
+    pub fn with_frames(self, frames: usize) -> Self {
+        self.map(|agent| agent.with_frames(frames))
+    }
+
+    /// As [`Agent::in_team`].
+    #[must_use]
+    pub fn in_team(self, team: impl Into<String>) -> Self {
+        self.map(|agent| agent.in_team(team))
+    }
+
+    /// Changes the agent with other methods of [`Agent`].
+    #[must_use]
+    pub fn map(mut self, change: impl FnOnce(Agent) -> Agent) -> Self {
+        self.agent = change(self.agent);
+        self
+    }
+}
