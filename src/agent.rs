@@ -129,8 +129,8 @@ impl Agent {
 }
 
 impl Agent {
-    /// Its behavior and the sizes of what its policy sees and does.
-    pub(crate) fn spec(&self) -> AgentSpec {
+    /// What its policy sees and what it can do.
+    pub fn spec(&self) -> AgentSpec {
         AgentSpec {
             behavior: self.behavior.clone(),
             observation_size: self.observation_size * self.frames,

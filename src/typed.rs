@@ -106,6 +106,60 @@ pub fn from_range(number: f32, from: f32, to: f32) -> f32 {
     (2.0 * (number - from) / (to - from) - 1.0).clamp(-1.0, 1.0)
 }
 
+/// What does not compile; each of these has one mistake.
+///
+/// A range of an action that starts with its larger number:
+/// ```compile_fail,E0080
+/// #[derive(bevy_maddpg::prelude::AgentAction)]
+/// struct Aim {
+///     #[action(range = 90.0..=0.0)]
+///     angle: f32,
+/// }
+/// ```
+///
+/// And one of an observation:
+/// ```compile_fail,E0080
+/// #[derive(bevy_maddpg::prelude::AgentObservation)]
+/// struct View {
+///     #[observation(range = 1.0..=1.0)]
+///     health: f32,
+/// }
+/// ```
+///
+/// A field of a type that is not an action:
+/// ```compile_fail,E0277
+/// #[derive(bevy_maddpg::prelude::AgentAction)]
+/// struct Say {
+///     text: String,
+/// }
+/// ```
+///
+/// A field of a type that is not an observation:
+/// ```compile_fail,E0277
+/// #[derive(bevy_maddpg::prelude::AgentObservation)]
+/// struct View {
+///     ammunition: u64,
+/// }
+/// ```
+///
+/// An unknown key:
+/// ```compile_fail
+/// #[derive(bevy_maddpg::prelude::AgentAction)]
+/// struct Aim {
+///     #[action(rnage = 0.0..=90.0)]
+///     angle: f32,
+/// }
+/// ```
+///
+/// A choice that is not one of the types that can name one:
+/// ```compile_fail,E0277
+/// fn forbid(mask: &mut bevy_maddpg::prelude::ActionMask) {
+///     mask.forbid("step", 1.5);
+/// }
+/// ```
+#[cfg(doctest)]
+struct DoesNotCompile;
+
 #[cfg(test)]
 mod tests {
     use super::*;

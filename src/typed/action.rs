@@ -29,7 +29,7 @@ use crate::policy::{ActionSpace, Branch};
 ///
 /// The fields of a variant are numbers; a choice cannot depend on another one:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// use bevy_maddpg::prelude::*;
 ///
 /// #[derive(AgentAction)]
@@ -80,6 +80,44 @@ pub trait AgentAction: Sized + Send + Sync + 'static {
 }
 
 /// Reads an action: its numbers and its choices, in the order in which [`AgentAction::describe`] adds them.
+///
+/// A type that cannot be derived implements the trait itself:
+///
+/// ```
+/// use bevy::math::Dir2;
+/// use bevy_maddpg::{
+///     policy::ActionSpace,
+///     prelude::*,
+///     typed::{ActionReader, ActionWriter, join},
+/// };
+///
+/// /// A direction, as two numbers of which only the ratio counts.
+/// #[derive(Debug, PartialEq)]
+/// struct Aim(Dir2);
+///
+/// impl AgentAction for Aim {
+///     const NUMBERS: usize = 2;
+///     const BRANCHES: usize = 0;
+///
+///     fn describe(name: &str, space: &mut ActionSpace) {
+///         space.push_number(join(name, "x"));
+///         space.push_number(join(name, "y"));
+///     }
+///
+///     fn read(reader: &mut ActionReader) -> Option<Self> {
+///         let direction = Dir2::from_xy(reader.number(), reader.number());
+///         Some(Self(direction.unwrap_or(Dir2::X)))
+///     }
+///
+///     fn write(&self, writer: &mut ActionWriter) {
+///         writer.number(self.0.x);
+///         writer.number(self.0.y);
+///     }
+/// }
+///
+/// assert_eq!(Aim::from_action(&[0.0, -0.3]), Some(Aim(Dir2::NEG_Y)));
+/// assert_eq!(Aim(Dir2::NEG_Y).to_action(), [0.0, -1.0]);
+/// ```
 #[derive(Debug)]
 pub struct ActionReader<'a> {
     numbers: &'a [f32],
@@ -102,7 +140,8 @@ impl ActionReader<'_> {
     }
 }
 
-/// Writes an action: its numbers and its choices, in the order in which [`AgentAction::describe`] adds them.
+/// Writes an action: its numbers and its choices, in the order in which [`AgentAction::describe`] adds them. See
+/// [`ActionReader`].
 #[derive(Debug, Default)]
 pub struct ActionWriter {
     numbers: Vec<f32>,

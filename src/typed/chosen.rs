@@ -13,6 +13,7 @@ use bevy::{
 use super::{AgentAction, AgentObservation};
 use crate::{
     agent::{Action, ActionOverride, Agent},
+    policy::AgentSpec,
     rollout::{AgentSystems, DecideSystems, StepEnd, StepStart},
 };
 
@@ -195,6 +196,11 @@ impl<V: AgentObservation, A: AgentAction> TypedAgent<V, A> {
     #[must_use]
     pub fn in_team(self, team: impl Into<String>) -> Self {
         self.map(|agent| agent.in_team(team))
+    }
+
+    /// What the agent observes and what it can do.
+    pub fn spec(&self) -> AgentSpec {
+        self.agent.spec()
     }
 
     /// Changes the agent with other methods of [`Agent`].

@@ -185,6 +185,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_derived_is_rust() {
+        for input in [
+            parse_quote!(
+                enum Step {
+                    Up,
+                    Down,
+                }
+            ),
+            parse_quote!(
+                enum Spell {
+                    Wait,
+                    Heal(f32),
+                    Fireball {
+                        #[action(range = -1.0..=2.0)]
+                        r#in: f32,
+                    },
+                }
+            ),
+            parse_quote!(
+                struct Steer(f32, #[action(range = 0.0..=LIMIT)] f32);
+            ),
+            parse_quote!(
+                struct Arm {
+                    aim: Vec2,
+                    grip: bool,
+                }
+            ),
+        ] {
+            let derived = derive(&input).expect("an action");
+            syn::parse2::<syn::File>(derived).expect("items");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_an_action_is_refused_with_a_reason() {
         assert!(
             error(parse_quote!(
@@ -214,6 +248,20 @@ mod tests {
             }
         ));
         assert!(misspelt.contains("expected `range`"), "{misspelt}");
+        let foreign = error(parse_quote!(
+            struct Aim {
+                #[action(skip)]
+                angle: f32,
+            }
+        ));
+        assert!(foreign.contains("expected `range`"), "{foreign}");
+        let half_open = error(parse_quote!(
+            struct Aim {
+                #[action(range = 0.0..9.0)]
+                angle: f32,
+            }
+        ));
+        assert!(half_open.contains("two ends"), "{half_open}");
         let open = error(parse_quote!(
             struct Aim {
                 #[action(range = 0.0..)]

@@ -98,7 +98,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_derived_is_rust() {
+        for input in [
+            parse_quote!(
+                enum Mood {
+                    Calm,
+                    Angry,
+                }
+            ),
+            parse_quote!(
+                struct View(f32, #[observation(skip)] String, #[observation(range = 0.0..=LIMIT)] f32);
+            ),
+        ] {
+            let derived = derive(&input).expect("an observation");
+            syn::parse2::<syn::File>(derived).expect("items");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_an_observation_is_refused_with_a_reason() {
+        assert!(
+            error(parse_quote!(
+                enum Empty {}
+            ))
+            .contains("at least one variant")
+        );
+        assert!(
+            error(parse_quote!(
+                struct Wide<T> {
+                    value: T,
+                }
+            ))
+            .contains("parameters")
+        );
+        assert!(error(parse_quote!(union Both { a: f32, b: f32 })).contains("not a union"));
         assert!(
             error(parse_quote!(
                 struct Nothing;

@@ -1,10 +1,12 @@
 //! The descriptions of the ready games.
 
+mod cartpole;
 mod hunt;
 mod particle;
 mod pendulum;
 mod tennis;
 
+pub use cartpole::CartPole;
 pub use hunt::Hunt;
 pub use particle::Particle;
 pub use pendulum::Pendulum;

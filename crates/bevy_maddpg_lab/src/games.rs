@@ -1,5 +1,6 @@
 //! Ready-made games, built only on the public API of [`bevy_maddpg`], as a user's own game would be.
 
+pub mod cartpole;
 pub mod hunt;
 pub mod particle;
 pub mod pendulum;

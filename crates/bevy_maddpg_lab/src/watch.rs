@@ -21,6 +21,7 @@
 mod axis;
 mod board;
 mod canvas;
+pub mod cartpole;
 mod control;
 mod dashboard;
 mod follow;
