@@ -148,6 +148,8 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `learner` | yes | training; without it, agents can only use trained policies |
+//! | `asset` | no | policies as Bevy [assets](asset), which reload when their file changes |
+//! | `onnx` | no | policies as ONNX models for other engines |
 //! | `cuda`, `metal` | no | training on the GPU; [`DeviceChoice`](learner::DeviceChoice) sets when it is used |
 //!
 //! The crate `bevy_maddpg_lab` contains ready-made games, a training window and a training program.
@@ -178,6 +180,9 @@
 
 pub mod agent;
 pub mod arena;
+#[cfg(feature = "asset")]
+#[cfg_attr(docsrs, doc(cfg(feature = "asset")))]
+pub mod asset;
 pub mod diagnostics;
 #[doc = include_str!("../docs/adding-agents.md")]
 pub mod guide {}

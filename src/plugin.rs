@@ -42,6 +42,8 @@ pub struct MaddpgPlugins {
 #[derive(Debug, Clone)]
 pub(crate) enum PolicySource {
     Trained(PlayPlugin),
+    #[cfg(feature = "asset")]
+    Asset(crate::asset::PolicyAssetPlugin),
     #[cfg(feature = "learner")]
     Learner(TrainingPlugin),
 }
@@ -83,6 +85,8 @@ impl PluginGroup for MaddpgPlugins {
         let group = PluginGroupBuilder::start::<Self>().add(self.rollout).add(DiagnosticsPlugin);
         match self.policy {
             PolicySource::Trained(play) => group.add(play),
+            #[cfg(feature = "asset")]
+            PolicySource::Asset(asset) => group.add(asset),
             #[cfg(feature = "learner")]
             PolicySource::Learner(training) => group.add(training),
         }

@@ -63,7 +63,7 @@ impl ActingPolicy {
     ///
     /// A snapshot whose policies do not fit the sizes of the agents is refused and reported in
     /// [`Problems`]; the policies before it stay in use.
-    pub fn set(&mut self, snapshot: PolicySnapshot) {
+    pub fn set(&mut self, snapshot: impl Into<Arc<PolicySnapshot>>) {
         self.follow(LatestPolicy::new(snapshot));
     }
 
@@ -76,7 +76,7 @@ impl ActingPolicy {
     }
 
     /// Uses this snapshot for its behaviors, in addition to the policies in use.
-    pub fn add(&mut self, snapshot: PolicySnapshot) {
+    pub fn add(&mut self, snapshot: impl Into<Arc<PolicySnapshot>>) {
         self.sources.insert(0, Source::new(None, LatestPolicy::new(snapshot)));
         self.swaps += 1;
     }

@@ -11,8 +11,8 @@ pub struct LatestPolicy(Arc<ArcSwap<PolicySnapshot>>);
 
 impl LatestPolicy {
     /// Starts with `snapshot`.
-    pub fn new(snapshot: PolicySnapshot) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(snapshot)))
+    pub fn new(snapshot: impl Into<Arc<PolicySnapshot>>) -> Self {
+        Self(Arc::new(ArcSwap::new(snapshot.into())))
     }
 
     /// Replaces the snapshot. Readers that still hold the old one keep it unchanged.
