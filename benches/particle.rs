@@ -26,7 +26,7 @@ fn world(scenario: Scenario) -> App {
     exploration.random_decisions = 0;
     let mut plugins = MaddpgPlugins::play(policy);
     plugins.rollout.exploration = exploration;
-    let mut app = headless_app(&Particle(scenario), plugins, &Setup { arenas: ARENAS, ..default() });
+    let mut app = headless_app(&Particle::new(scenario), plugins, &Setup { arenas: ARENAS, ..default() });
     headless::start(&mut app);
     (0..particle::TIME_LIMIT).for_each(|_| app.update());
     app

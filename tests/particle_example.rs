@@ -75,7 +75,7 @@ fn a_game_without_a_solved_score_cannot_run_until_it_is_solved() {
 
 #[test]
 fn random_play_scores_the_same_as_in_mpe2() {
-    let game = Particle(Scenario::Spread);
+    let game = Particle::new(Scenario::Spread);
     // In mpe2, random play has a mean return of -25.4 per agent.
     let random = evaluate_random(&game, 1_000, 3, || false).unwrap();
     assert!((random.mean + 25.4).abs() < 1.0, "{}", random.mean);

@@ -224,7 +224,7 @@ fn arenas_replay_recorded_episodes_through_the_rollout() {
     replay_all(|scenario, recorded, judge| {
         let policy = PolicySnapshot::zeros(&scenario.spec().groups(true).unwrap()).unwrap();
         let setup = Setup { arenas: 1, ..default() };
-        let mut app = headless_app(&Particle(scenario), MaddpgPlugins::play(policy), &setup);
+        let mut app = headless_app(&Particle::new(scenario), MaddpgPlugins::play(policy), &setup);
         headless::start(&mut app);
         // Replay in the second episode, whose start can be replaced before its first decision.
         (0..TIME_LIMIT).for_each(|_| app.update());

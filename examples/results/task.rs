@@ -17,7 +17,7 @@ pub(crate) enum Task {
 impl Task {
     pub(crate) fn game(self) -> Box<dyn Game> {
         match self {
-            Self::Particle(scenario) => Box::new(Particle(scenario)),
+            Self::Particle(scenario) => Box::new(Particle::new(scenario)),
             Self::Pendulum => Box::new(Pendulum),
             Self::Tennis => Box::new(Tennis),
         }

@@ -9,15 +9,27 @@ use crate::{
 
 /// A [particle world](particle) of the MADDPG paper.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Particle(pub Scenario);
+pub struct Particle {
+    /// The scenario. Default: [`Scenario::Spread`].
+    pub scenario: Scenario,
+    /// Whether the agents choose one of mpe2's discrete actions instead of acting by numbers. Default: false.
+    pub discrete: bool,
+}
+
+impl Particle {
+    /// The scenario with continuous actions.
+    pub fn new(scenario: Scenario) -> Self {
+        Self { scenario, discrete: false }
+    }
+}
 
 impl Game for Particle {
     fn name(&self) -> &str {
-        self.0.name()
+        self.scenario.name()
     }
 
     fn title(&self) -> String {
-        let title = match self.0 {
+        let title = match self.scenario {
             Scenario::Spread => "Three agents cover three landmarks",
             Scenario::Tag => "Predators and prey",
             Scenario::Adversary => "Two agents hide their goal",
@@ -29,11 +41,16 @@ impl Game for Particle {
     }
 
     fn spec(&self) -> ArenaSpec {
-        self.0.spec()
+        if self.discrete { self.scenario.discrete_spec() } else { self.scenario.spec() }
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {
-        app.add_plugins(ParticlePlugin { scenario: self.0, arenas: setup.arenas, seed: setup.seed });
+        app.add_plugins(ParticlePlugin {
+            scenario: self.scenario,
+            discrete: self.discrete,
+            arenas: setup.arenas,
+            seed: setup.seed,
+        });
     }
 
     fn add_scene(&self, app: &mut App, setup: &Setup) {
@@ -41,7 +58,7 @@ impl Game for Particle {
     }
 
     fn score(&self, returns: &[f32]) -> f32 {
-        self.0.score(returns)
+        self.scenario.score(returns)
     }
 
     fn decision_period(&self) -> u32 {
@@ -49,10 +66,10 @@ impl Game for Particle {
     }
 
     fn adapt(&self, config: &mut TrainingConfig) {
-        self.0.adapt(config);
+        self.scenario.adapt(config);
     }
 
     fn sides(&self) -> Vec<String> {
-        self.0.teams().iter().map(|team| team.name.into()).collect()
+        self.scenario.teams().iter().map(|team| team.name.into()).collect()
     }
 }

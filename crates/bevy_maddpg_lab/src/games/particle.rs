@@ -23,6 +23,9 @@
 //! Agents move by 2 numbers here, but by 5 in mpe2, each 0 to 1: nothing, left, right, down, up. Only right minus left
 //! and up minus down have an effect, and these are the 2 numbers used here. [`ParticleWorld::act_as_mpe2`] takes all 5.
 //!
+//! With mpe2's discrete actions (its default), agents that move choose one of these five moves, and agents that speak say one
+//! word.
+//!
 //! The quantities by which the paper judges the scenarios (mpe2 calls them benchmark data) are the arenas'
 //! [`Measures`](bevy_maddpg::arena::Measures). In scenarios with two teams, the mean return of each team comes first,
 //! for example `predators_return`.
@@ -70,6 +73,8 @@ pub const TIME_LIMIT: u32 = 25;
 pub struct ParticlePlugin {
     /// The scenario. Default: [`Scenario::Spread`].
     pub scenario: Scenario,
+    /// Whether the agents choose one of mpe2's discrete actions instead of acting by numbers. Default: false.
+    pub discrete: bool,
     /// Number of arenas to spawn. Default: 64.
     pub arenas: usize,
     /// Seed for the random starts. Default: 0.
@@ -78,17 +83,17 @@ pub struct ParticlePlugin {
 
 impl Default for ParticlePlugin {
     fn default() -> Self {
-        Self { scenario: Scenario::default(), arenas: 64, seed: 0 }
+        Self { scenario: Scenario::default(), discrete: false, arenas: 64, seed: 0 }
     }
 }
 
 impl Plugin for ParticlePlugin {
     fn build(&self, app: &mut App) {
-        let Self { scenario, arenas, seed } = *self;
+        let Self { scenario, discrete, arenas, seed } = *self;
         app.insert_resource(Time::<Fixed>::from_seconds(STEP_SECONDS))
             .add_systems(Startup, move |mut commands: Commands| {
                 for index in 0..arenas {
-                    play::spawn(&mut commands, scenario, index, seed);
+                    play::spawn(&mut commands, scenario, discrete, index, seed);
                 }
             })
             .add_systems(Observe, play::sense)

@@ -93,10 +93,17 @@ fn offer_agent(mut commands: Commands, arena: &ParticleArena, human: Option<usiz
     commands.insert_resource(KeyboardControl {
         agent: arena.agents[slot],
         active: human.is_some(),
-        map: arrows,
+        map: if arena.discrete { moves_by_arrows } else { arrows },
         name: name(arena.scenario, slot),
         keys: "arrows".into(),
     });
+}
+
+/// The move to choose for the arrow keys.
+fn moves_by_arrows(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
+    let arrows = [KeyCode::ArrowLeft, KeyCode::ArrowRight, KeyCode::ArrowDown, KeyCode::ArrowUp];
+    let pressed = arrows.iter().position(|key| keys.pressed(*key)).map_or(0, |index| index + 1);
+    (0..5).map(|choice| f32::from(u8::from(choice == pressed))).collect()
 }
 
 /// An agent's name: its behavior, numbered if several agents share it.

@@ -16,6 +16,8 @@ pub struct ParticleArena {
     pub world: ParticleWorld,
     /// The agents, by slot.
     pub agents: Vec<Entity>,
+    /// Whether the agents choose one of mpe2's discrete actions.
+    pub discrete: bool,
     /// The teams whose returns are measured; empty if all agents form one team.
     teams: Vec<Team>,
     /// The scenario's measures: sums over the episode, or values of the last step for [`Over::Last`].
@@ -26,14 +28,15 @@ pub struct ParticleArena {
 }
 
 /// Spawns arena number `index`, with starts seeded by `seed`. [`ParticlePlugin`](super::ParticlePlugin) does this.
-pub fn spawn(commands: &mut Commands, scenario: Scenario, index: usize, seed: u64) {
+pub fn spawn(commands: &mut Commands, scenario: Scenario, discrete: bool, index: usize, seed: u64) {
     let arena = commands.spawn(Arena::with_time_limit(TIME_LIMIT)).id();
-    let agents: Vec<_> = scenario
-        .roles()
-        .iter()
+    let spec = if discrete { scenario.discrete_spec() } else { scenario.spec() };
+    let agents: Vec<_> = spec
+        .slots
+        .into_iter()
         .enumerate()
-        .map(|(slot, role)| {
-            let agent = Agent::new(role.behavior, role.observation_size, role.action_size);
+        .map(|(slot, spec)| {
+            let agent = Agent::new(spec.behavior, spec.observation_size, 0).with_action(spec.action);
             commands.spawn((agent, InArena::slot(arena, slot))).id()
         })
         .collect();
@@ -44,6 +47,7 @@ pub fn spawn(commands: &mut Commands, scenario: Scenario, index: usize, seed: u6
         Measures::new(returns.chain(measures)),
         ParticleArena {
             scenario,
+            discrete,
             world: scenario.world(),
             teams,
             sums: vec![0.0; scenario.measures().len()],
@@ -83,9 +87,10 @@ pub(super) fn sense(
 /// Turns actions into forces and words.
 pub(super) fn act(mut arenas: Query<&mut ParticleArena>, actions: Query<&Action>) {
     for mut arena in &mut arenas {
-        let ParticleArena { world, agents, .. } = &mut *arena;
+        let ParticleArena { world, agents, discrete, .. } = &mut *arena;
         for (slot, action) in actions.iter_many(&*agents).enumerate() {
-            world.act(slot, action);
+            // As vectors, choices are what mpe2 makes of its discrete actions.
+            if *discrete { world.act_as_mpe2(slot, action) } else { world.act(slot, action) }
         }
     }
 }

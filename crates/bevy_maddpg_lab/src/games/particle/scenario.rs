@@ -12,7 +12,7 @@ use super::{
 };
 use bevy_maddpg::{
     learner::TrainingConfig,
-    policy::{AgentSpec, ArenaSpec},
+    policy::{ActionSpace, AgentSpec, ArenaSpec},
     random::Random,
 };
 
@@ -33,6 +33,9 @@ pub enum Scenario {
     /// Covert communication: Alice and Bob share a key, Eve listens.
     Crypto,
 }
+
+/// The discrete moves of mpe2, in its order.
+const MOVES: [&str; 5] = ["nothing", "left", "right", "down", "up"];
 
 /// Agents that win and lose together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +80,20 @@ impl Scenario {
     pub fn spec(self) -> ArenaSpec {
         let spec = |role: &Role| AgentSpec::new(role.behavior, role.observation_size, role.action_size);
         ArenaSpec::new(self.roles().iter().map(spec).collect())
+    }
+
+    /// The agents with the discrete actions of mpe2, by slot: agents that move choose one of five moves, agents that speak one
+    /// word.
+    pub fn discrete_spec(self) -> ArenaSpec {
+        let world = self.world();
+        let slots = self.roles().iter().zip(world.agents()).map(|(role, body)| {
+            let action = match body.movable {
+                true => ActionSpace::default().with_branch("move", MOVES),
+                false => ActionSpace::default().with_choices("say", role.action_size),
+            };
+            AgentSpec::new(role.behavior, role.observation_size, 0).with_action(action)
+        });
+        ArenaSpec::new(slots.collect())
     }
 
     /// The teams, in the order of their first agents.

@@ -255,7 +255,7 @@ mod tests {
     fn arena(scenario: Scenario) -> ParticleArena {
         let mut world = World::new();
         let mut queue = bevy::ecs::world::CommandQueue::default();
-        crate::games::particle::spawn(&mut Commands::new(&mut queue, &world), scenario, 0, 0);
+        crate::games::particle::spawn(&mut Commands::new(&mut queue, &world), scenario, false, 0, 0);
         queue.apply(&mut world);
         world.query::<&ParticleArena>().single(&world).unwrap().clone()
     }
