@@ -5,6 +5,7 @@
 //! cargo run --example hunt -- --headless                   # train at full speed for a minute
 //! cargo run --example hunt -- --hunters greedy             # the prey learn against a script
 //! cargo run --example hunt -- --policy runs/hunt-001/policy.safetensors --prey fleeing --evaluate 100
+//! cargo run --example hunt -- --gear choices               # hunters also dash and throw nets
 //! cargo run --example hunt -- --help
 //! ```
 
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use bevy_maddpg_lab::{
     catalog::Hunt,
     experiment::{Experiment, Options},
-    games::hunt::Player,
+    games::hunt::{Gear, Player},
 };
 use clap::{Parser, ValueEnum};
 
@@ -27,6 +28,9 @@ struct Arguments {
     /// Who plays the prey.
     #[arg(long, value_name = "PLAYER", default_value = "learned")]
     prey: Prey,
+    /// What the hunters can do besides running: dash and throw nets, decided by choices or, for comparison, by numbers.
+    #[arg(long, value_name = "GEAR", default_value = "none")]
+    gear: Equipment,
     #[command(flatten)]
     run: Options,
 }
@@ -47,8 +51,18 @@ enum Prey {
     Fleeing,
 }
 
+#[derive(Clone, ValueEnum)]
+enum Equipment {
+    /// Only run.
+    None,
+    /// Choose between running, a dash and a net.
+    Choices,
+    /// Use a dash or a net where a number is above 0.
+    Numbers,
+}
+
 fn main() -> ExitCode {
-    let Arguments { hunters, prey, run } = Arguments::parse();
+    let Arguments { hunters, prey, gear, run } = Arguments::parse();
     let hunters = match hunters {
         Hunters::Learned => Player::Learned,
         Hunters::Greedy => Player::Scripted,
@@ -57,5 +71,10 @@ fn main() -> ExitCode {
         Prey::Learned => Player::Learned,
         Prey::Fleeing => Player::Scripted,
     };
-    Experiment::new(Hunt { hunters, prey }).run_by(run)
+    let gear = match gear {
+        Equipment::None => Gear::None,
+        Equipment::Choices => Gear::Choices,
+        Equipment::Numbers => Gear::Numbers,
+    };
+    Experiment::new(Hunt { hunters, prey, gear }).run_by(run)
 }

@@ -204,6 +204,10 @@ impl Observation {
         if size == self.frame.len() {
             self.frame.clear();
             write(&mut self.frame);
+            if self.frame.len() != size {
+                self.refused = Some(self.frame.len());
+                self.frame.resize(size, 0.0);
+            }
         } else {
             self.refused = Some(size);
         }

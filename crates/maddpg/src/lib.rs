@@ -50,6 +50,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `learner` | yes | training on the CPU |
+//! | `onnx` | no | writing policies as ONNX models for other engines |
 //! | `cuda` | no | training on an NVIDIA GPU, through [candle](https://github.com/huggingface/candle) |
 //! | `metal` | no | training on the GPU of a Mac, through candle; never tested |
 //!

@@ -10,6 +10,7 @@
 //! | [`PolicySnapshot`] | the policies of all slots at one moment of training: immutable, with a version |
 //! | [`LatestPolicy`] | the newest snapshot, shared between learner and game without blocking |
 //! | [`PolicySnapshot::save`], [`PolicySnapshot::load`] | writing and reading policy files |
+//! | `Policy::to_onnx`, `OnnxFlavor` | writing ONNX models for other engines, with the feature `onnx` |
 
 mod action_space;
 pub(crate) mod choices;
@@ -18,6 +19,8 @@ mod forward;
 mod latest;
 mod network;
 mod normalizer;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod snapshot;
 mod spec;
 
@@ -29,5 +32,8 @@ pub(crate) use forward::{Activations, PackedNetwork, forward};
 pub use latest::LatestPolicy;
 pub use network::{Layer, Network, NetworkShape};
 pub use normalizer::Normalizer;
+#[cfg(feature = "onnx")]
+#[cfg_attr(docsrs, doc(cfg(feature = "onnx")))]
+pub use onnx::{OnnxFlavor, OnnxTensor, UnknownFlavor};
 pub use snapshot::{Policy, PolicySnapshot, Scratch};
 pub use spec::{AgentSpec, ArenaSpec, PolicyGroup, SpecError};

@@ -11,9 +11,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorView},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A tensor: its shape and its numbers, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,10 +30,34 @@ const ENVELOPE: &str = "bevy_maddpg";
 
 /// The content of the metadata entry.
 #[derive(Serialize, Deserialize)]
-struct Envelope {
+struct Envelope<'a> {
     format: String,
     crc32: String,
-    header: Value,
+    /// The checksum is over this text, so it is kept as it is in the file.
+    #[serde(borrow)]
+    header: &'a RawValue,
+}
+
+/// A kind of files.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    /// What errors call such a file.
+    pub(crate) name: &'static str,
+    /// The formats that can be read.
+    pub(crate) formats: &'static [&'static str],
+    /// Large files consist of names and sizes to at most this part: 3 for a third.
+    pub(crate) header_part: usize,
+}
+
+/// The content of a file. The header is still text, so that it is parsed when the bytes of the file are gone.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// One of the formats that were expected.
+    pub(crate) format: &'static str,
+    header: String,
+    pub(crate) tensors: Tensors,
+    /// Size of the file in bytes.
+    pub(crate) size: usize,
 }
 
 /// Tensors by name.
@@ -76,7 +103,8 @@ pub(crate) fn write(
     tensors: &Tensors,
 ) -> Result<(), FileError> {
     let io_error = |source| FileError::Io { action: "write", path: path.into(), source };
-    let header = serde_json::to_value(header).map_err(|error| io_error(error.into()))?;
+    // By way of a `Value`, whose keys are sorted, so that the same content gives the same bytes.
+    let header = serde_json::to_value(header).map_err(|error| io_error(error.into()))?.to_string();
     let bytes: BTreeMap<&str, Vec<u8>> = tensors
         .iter()
         .map(|(name, tensor)| (name.as_str(), tensor.data.iter().flat_map(|x| x.to_le_bytes()).collect()))
@@ -87,7 +115,9 @@ pub(crate) fn write(
             .map_err(|error| io_error(io::Error::other(error)))?;
         views.push((name.as_str(), view));
     }
-    let envelope = Envelope { format: format.into(), crc32: checksum(format, &header, &views), header };
+    let crc32 = checksum(format, &header, &views);
+    let header = serde_json::from_str(&header).map_err(|error| io_error(error.into()))?;
+    let envelope = Envelope { format: format.into(), crc32, header };
     let envelope = serde_json::to_string(&envelope).map_err(|error| io_error(error.into()))?;
     let metadata = HashMap::from([(ENVELOPE.to_owned(), envelope)]);
     let content =
@@ -95,37 +125,61 @@ pub(crate) fn write(
     write_atomically(path, &content).map_err(io_error)
 }
 
-/// Reads a file that [`write`] wrote. For any other file, the error says what is wrong with it.
-pub(crate) fn read<H: DeserializeOwned>(
-    path: &Path,
-    format: &'static str,
-) -> Result<(H, Tensors), FileError> {
-    let content =
+/// Reads a file of this kind that [`write`] wrote. For any other file, the error says what is wrong with it.
+pub(crate) fn read(path: &Path, kind: &Kind) -> Result<Content, FileError> {
+    let bytes =
         fs::read(path).map_err(|source| FileError::Io { action: "read", path: path.into(), source })?;
-    parse(&content, format).map_err(|reason| FileError::damaged(path, format, reason))
+    parse(&bytes, kind).map_err(|reason| FileError::damaged(path, kind.name, reason))
 }
 
-/// Reads the bytes of a file that [`write`] wrote; the error says what is wrong with them.
-pub(crate) fn parse<H: DeserializeOwned>(content: &[u8], format: &str) -> Result<(H, Tensors), String> {
-    let unreadable = |error: safetensors::SafeTensorError| {
-        format!(
-            "its {} bytes are not a complete safetensors file ({error}); use an undamaged copy",
-            content.len()
-        )
+/// Reads the bytes of a file of this kind that [`write`] wrote; the error says what is wrong with them.
+///
+/// Nothing is allocated for sizes that the file only claims: JSON is not parsed before [`check_entries`] allows it, and
+/// tensors are copied from bytes that are there.
+pub(crate) fn parse(bytes: &[u8], kind: &Kind) -> Result<Content, String> {
+    let size = bytes.len();
+    let incomplete = |reason: String| {
+        format!("its {size} bytes are not a complete safetensors file ({reason}); use an undamaged copy")
     };
-    let (_, metadata) = SafeTensors::read_metadata(content).map_err(unreadable)?;
-    let file = SafeTensors::deserialize(content).map_err(unreadable)?;
-    let metadata = metadata.metadata().clone().unwrap_or_default();
-    let envelope = metadata.get(ENVELOPE).ok_or_else(|| format!("its metadata has no entry `{ENVELOPE}`"))?;
-    let envelope: Envelope =
-        serde_json::from_str(envelope).map_err(|error| format!("its metadata cannot be parsed: {error}"))?;
-    if envelope.format != format {
-        return Err(format!("its metadata names the format `{}`, expected `{format}`", envelope.format));
+    let (length, rest) = bytes
+        .split_first_chunk()
+        .ok_or_else(|| incomplete("it has no length of the safetensors header".into()))?;
+    let length = u64::from_le_bytes(*length);
+    let (text, data) = usize::try_from(length)
+        .ok()
+        .and_then(|length| rest.split_at_checked(length))
+        .ok_or_else(|| incomplete(format!("its safetensors header has {length} bytes")))?;
+    let (found, most) = (text.len(), size / kind.header_part + SLACK / 4);
+    if found > most {
+        return Err(format!("its safetensors header has {found} of {size} bytes, expected at most {most}"));
     }
-    let mut views = file.tensors();
-    views.sort_by(|a, b| a.0.cmp(&b.0));
-    let views: Vec<_> = views.iter().map(|(name, view)| (name.as_str(), view.clone())).collect();
-    let (found, expected) = (&envelope.crc32, checksum(format, &envelope.header, &views));
+    check_entries("safetensors header", text, TENSOR_ENTRY, size)?;
+    let metadata: Metadata = serde_json::from_slice(text).map_err(|error| incomplete(shortened(&error)))?;
+    if metadata.data_len() != data.len() {
+        let (found, expected) = (data.len(), metadata.data_len());
+        return Err(incomplete(format!("its tensors have {found} bytes, expected {expected}")));
+    }
+    let envelope = metadata.metadata().as_ref().and_then(|entries| entries.get(ENVELOPE));
+    let envelope = envelope.ok_or_else(|| format!("its metadata has no entry `{ENVELOPE}`"))?;
+    let envelope: Envelope = serde_json::from_str(envelope)
+        .map_err(|error| format!("its metadata cannot be parsed: {}", shortened(&error)))?;
+    let Some(&format) = kind.formats.iter().find(|format| **format == envelope.format) else {
+        let (found, expected) = (&envelope.format, kind.formats.join("` or `"));
+        return Err(format!("its metadata names the format `{found}`, expected `{expected}`"));
+    };
+    let infos: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
+    let mut views = Vec::with_capacity(infos.len());
+    for (name, info) in &infos {
+        let (start, end) = info.data_offsets;
+        let bytes = data.get(start..end).unwrap_or_default();
+        let view = TensorView::new(info.dtype, info.shape.clone(), bytes)
+            .map_err(|error| format!("its tensor `{name}` cannot be read: {error}"))?;
+        if view.dtype() != Dtype::F32 {
+            return Err(format!("its tensor `{name}` has numbers of type {}, expected F32", view.dtype()));
+        }
+        views.push((name.as_str(), view));
+    }
+    let (found, expected) = (&envelope.crc32, checksum(format, envelope.header.get(), &views));
     if *found != expected {
         return Err(format!(
             "its checksum is {found}, but its content gives {expected}: it was damaged after it was written; use an \
@@ -137,9 +191,73 @@ pub(crate) fn parse<H: DeserializeOwned>(content: &[u8], format: &str) -> Result
         let tensor = Tensor { shape: view.shape().to_vec(), data: data.collect() };
         (name.to_owned(), tensor)
     });
-    let header = serde_json::from_value(envelope.header)
-        .map_err(|error| format!("its header cannot be parsed: {error}"))?;
-    Ok((header, tensors.collect()))
+    Ok(Content { format, tensors: tensors.collect(), header: envelope.header.get().into(), size })
+}
+
+impl Content {
+    /// Parses the header.
+    pub(crate) fn header<H: DeserializeOwned>(&self) -> Result<H, String> {
+        check_entries("header", self.header.as_bytes(), HEADER_ENTRY, self.size)?;
+        serde_json::from_str(&self.header)
+            .map_err(|error| format!("its header cannot be parsed: {}", shortened(&error)))
+    }
+
+    /// Number of entries of the header's lists and objects.
+    pub(crate) fn header_entries(&self) -> usize {
+        entries(self.header.as_bytes())
+    }
+}
+
+/// The message of a parser, without most of a long text that it quotes.
+fn shortened(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// Bytes that one entry of a list or an object takes at most when a safetensors header is parsed: the safetensors library
+/// first keeps every entry in a general form, in vectors that double when they are full.
+const TENSOR_ENTRY: usize = 128;
+
+/// The same for a header, which is parsed into its types.
+const HEADER_ENTRY: usize = 72;
+
+/// Bytes that one byte of a text takes at most where a parser's error quotes it: what is not printable is escaped, in a
+/// string that doubles when it is full.
+const ESCAPED: usize = 12;
+
+/// What a file of a few bytes may take in memory, in addition to what is proportional to its size.
+pub(crate) const SLACK: usize = 512 * 1024;
+
+/// Refuses JSON that could take much more memory than the file, of `size` bytes, has.
+fn check_entries(what: &str, json: &[u8], entry: usize, size: usize) -> Result<(), String> {
+    let escaped = json.iter().filter(|byte| !(b' '..=b'~').contains(*byte)).count();
+    for (found, unit, most) in [
+        (entries(json), "entries", (2 * size + SLACK) / entry),
+        (escaped, "bytes that are not ASCII", (size - json.len() + SLACK) / ESCAPED),
+    ] {
+        if found > most {
+            return Err(format!("its {what} has {found} {unit}, expected at most {most} in {size} bytes"));
+        }
+    }
+    Ok(())
+}
+
+/// Number of entries of all lists and objects in a JSON text, or a few more.
+fn entries(json: &[u8]) -> usize {
+    let (mut count, mut is_text, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b',' | b'[' | b'{' if !is_text => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Writes a file atomically: to a temporary file in the same folder, which is synced, then renamed.
@@ -161,10 +279,10 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// CRC-32 over the format, the header and the tensors in the order of their names.
-fn checksum(format: &str, header: &Value, views: &[(&str, TensorView)]) -> String {
+fn checksum(format: &str, header: &str, views: &[(&str, TensorView)]) -> String {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(format.as_bytes());
-    hasher.update(header.to_string().as_bytes());
+    hasher.update(header.as_bytes());
     for (name, view) in views {
         hasher.update(name.as_bytes());
         hasher.update(format!("{:?}{:?}", view.dtype(), view.shape()).as_bytes());

@@ -73,7 +73,7 @@ fn a_bandit_with_entropy_reaches_its_known_distribution() {
         learner.remember(&bandit(&values, 400));
         update(&mut learner, 3_000);
         // The maximum of `sum pi Q + entropy H(pi)` is at `pi = softmax(Q / entropy)`.
-        let weights = values.map(|value| (value / entropy).exp());
+        let weights = values.map(|value| f64::exp(f64::from(value / entropy)) as f32);
         let found = distribution(&learner, &[0.5], &[]);
         for (found, weight) in found.iter().zip(weights) {
             let expected = weight / weights.iter().sum::<f32>();

@@ -3,7 +3,7 @@ use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
 
 use crate::{
     game::{Game, Setup},
-    games::hunt::{self, HuntPlugin, Player},
+    games::hunt::{self, Gear, HuntPlugin, Player},
     watch::hunt::HuntScenePlugin,
 };
 
@@ -14,6 +14,8 @@ pub struct Hunt {
     pub hunters: Player,
     /// Who plays the prey. Default: their policies.
     pub prey: Player,
+    /// The hunters' gear. Default: none.
+    pub gear: Gear,
 }
 
 impl Game for Hunt {
@@ -26,12 +28,12 @@ impl Game for Hunt {
     }
 
     fn spec(&self) -> ArenaSpec {
-        hunt::spec()
+        hunt::spec_with(self.gear)
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {
-        let Self { hunters, prey } = *self;
-        app.add_plugins(HuntPlugin { arenas: setup.arenas, seed: setup.seed, hunters, prey });
+        let Self { hunters, prey, gear } = *self;
+        app.add_plugins(HuntPlugin { arenas: setup.arenas, seed: setup.seed, hunters, prey, gear });
     }
 
     fn add_scene(&self, app: &mut App, setup: &Setup) {

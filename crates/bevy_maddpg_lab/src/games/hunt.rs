@@ -40,10 +40,14 @@
 //! | `catch_all_seconds` | seconds until the last prey was caught; the time limit if some survive |
 //! | `survivors` | prey that were not caught |
 //!
+//! With [`Gear`], hunters can also dash and throw nets. They then observe 2 numbers more: how much of the waiting time for a dash
+//! and for a net is left.
+//!
 //! The scripts [`greedy`] and [`fleeing`] can play a team in place of its policies.
 
 mod body;
 mod contact;
+mod gear;
 mod latecomer;
 mod play;
 mod player;
@@ -54,7 +58,8 @@ mod start;
 mod world;
 
 pub use body::{Body, Build, DAMPING, HUNTER, PREY};
-pub use play::{HuntArena, PreyCaught, spawn};
+pub use gear::{Deed, Gear, HunterAction};
+pub use play::{HuntArena, NetThrown, PreyCaught, spawn};
 pub use player::Player;
 pub use script::{fleeing, greedy};
 pub use world::{Catch, HuntWorld};
@@ -106,11 +111,13 @@ pub struct HuntPlugin {
     pub hunters: Player,
     /// Who plays the prey. Default: their policies.
     pub prey: Player,
+    /// The hunters' gear. Default: none.
+    pub gear: Gear,
 }
 
 impl Default for HuntPlugin {
     fn default() -> Self {
-        Self { arenas: 64, seed: 0, hunters: Player::Learned, prey: Player::Learned }
+        Self { arenas: 64, seed: 0, hunters: Player::Learned, prey: Player::Learned, gear: Gear::None }
     }
 }
 
@@ -119,12 +126,13 @@ impl Plugin for HuntPlugin {
         let plugin = self.clone();
         app.insert_resource(Time::<Fixed>::from_seconds(STEP_SECONDS))
             .add_message::<PreyCaught>()
+            .add_message::<NetThrown>()
             .add_systems(Startup, move |mut commands: Commands| {
                 for index in 0..plugin.arenas {
                     play::spawn(&mut commands, index, &plugin);
                 }
             })
-            .add_systems(Observe, (play::sense, player::play_scripts))
+            .add_systems(Observe, (play::sense, play::mask, player::play_scripts))
             .add_systems(Reset, play::place)
             .add_systems(
                 FixedUpdate,
@@ -133,12 +141,18 @@ impl Plugin for HuntPlugin {
     }
 }
 
-/// The agents of an arena, by slot: the hunters, then the prey.
+/// The agents of an arena, by slot: the hunters without gear, then the prey.
 pub fn spec() -> ArenaSpec {
-    let agent = |behavior: &str, observation_size| AgentSpec::new(behavior, observation_size, 2);
-    let mut slots = vec![agent("hunter", sight::HUNTER_OBSERVATION); HUNTERS];
-    slots.resize(AGENTS, agent("prey", sight::PREY_OBSERVATION));
-    ArenaSpec::new(slots)
+    spec_with(Gear::None)
+}
+
+/// The agents of an arena, by slot: the hunters with this gear, then the prey.
+pub fn spec_with(gear: Gear) -> ArenaSpec {
+    let agent = |slot| {
+        let (behavior, gear) = if slot < HUNTERS { ("hunter", gear) } else { ("prey", Gear::None) };
+        AgentSpec::new(behavior, sight::size(slot, gear), 0).with_action(gear.space())
+    };
+    ArenaSpec::new((0..AGENTS).map(agent).collect())
 }
 
 /// The score of an episode: the mean return of the hunters.

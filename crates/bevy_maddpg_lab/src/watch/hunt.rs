@@ -14,7 +14,7 @@ use super::{
     control::arrows,
     stage::{FrontArena, Place, SceneSystems, StagePlugin, in_rows, lay_out},
 };
-use crate::games::hunt::{HUNTERS, HuntArena};
+use crate::games::hunt::{Deed, Gear, HUNTERS, HuntArena};
 
 /// Draws the arenas of [`HuntPlugin`](crate::games::hunt::HuntPlugin). Add it after
 /// [`WatchPlugin`](super::WatchPlugin).
@@ -90,10 +90,27 @@ fn offer_agent(mut commands: Commands, arena: &HuntArena, human: Option<usize>) 
     commands.insert_resource(KeyboardControl {
         agent: arena.agents[slot],
         active: human.is_some(),
-        map: arrows,
+        map: match (slot, arena.gear) {
+            (0, Gear::Choices) => |keys| Gear::Choices.action(direction(keys), deed(keys)),
+            (0, Gear::Numbers) => |keys| Gear::Numbers.action(direction(keys), deed(keys)),
+            _ => arrows,
+        },
         name: name.into(),
-        keys: "arrows".into(),
+        keys: if slot == 0 && arena.gear != Gear::None { "arrows, X dash, Z net" } else { "arrows" }.into(),
     });
+}
+
+fn direction(keys: &ButtonInput<KeyCode>) -> Vec2 {
+    let [x, y] = arrows(keys)[..] else { return Vec2::ZERO };
+    Vec2::new(x, y)
+}
+
+fn deed(keys: &ButtonInput<KeyCode>) -> Deed {
+    match (keys.pressed(KeyCode::KeyZ), keys.pressed(KeyCode::KeyX)) {
+        (true, _) => Deed::Net,
+        (false, true) => Deed::Dash,
+        (false, false) => Deed::Run,
+    }
 }
 
 #[cfg(test)]

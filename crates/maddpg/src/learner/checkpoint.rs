@@ -8,15 +8,24 @@ use super::{
     values::ValueScale,
 };
 use crate::{
-    policy::ArenaSpec,
-    tensor_file::{self, FileError, Tensor, Tensors},
+    policy::{ArenaSpec, PolicyGroup},
+    tensor_file::{self, FileError, Kind, Tensor, Tensors},
 };
 
 /// The `format` of a checkpoint.
 const FORMAT: &str = "bevy_maddpg checkpoint v4";
 
+/// Checkpoints. With many slots, they consist mostly of names.
+const KIND: Kind = Kind { name: FORMAT, formats: &[FORMAT], header_part: 1 };
+
 /// Name of the tensor with the replay buffer's numbers.
 const REPLAY: &str = "replay";
+
+/// The parts of the weights that are as long as an actor, and those as long as all critics of a policy.
+const ACTOR_PARTS: [&str; 5] =
+    ["actor", "actor_target", "policy", "actor_first_moment", "actor_second_moment"];
+const CRITIC_PARTS: [&str; 4] =
+    ["critics", "critics_target", "critics_first_moment", "critics_second_moment"];
 
 /// A learner resumed without its replay buffer first collects this many transitions, so that a trained policy is not
 /// skewed by a few recent samples.
@@ -120,52 +129,43 @@ impl Learner {
     /// # Errors
     /// If the file is missing, damaged, or was made with other agents, or if the device fails.
     pub fn load(path: &Path, spec: &ArenaSpec, device: Device) -> Result<Self, CheckpointError> {
-        let (header, mut tensors): (Header, Tensors) = tensor_file::read(path, FORMAT)?;
+        let damaged = |reason: String| FileError::damaged(path, FORMAT, reason);
+        let content = tensor_file::read(path, &KIND)?;
+        let header: Header = content.header().map_err(damaged)?;
         if header.spec != *spec {
             return Err(CheckpointError::Mismatch {
                 path: path.into(),
                 reason: format!("it was made with the agents {}; but this training has {spec}", header.spec),
             });
         }
-        let damaged = |reason: String| FileError::damaged(path, FORMAT, reason);
-        let mut take = |name: &str, length: Option<usize>| {
+        header.config.check().map_err(LearnerError::from)?;
+        let groups = header.spec.groups(header.config.share_policies).map_err(LearnerError::from)?;
+        header.check(&groups, &content.tensors).map_err(damaged)?;
+        let mut tensors = content.tensors;
+        let mut take = |name: &str| {
             let tensor = tensors.remove(name).ok_or_else(|| damaged(format!("it has no tensor `{name}`")))?;
-            match length {
-                Some(length) if tensor.data.len() != length => {
-                    let found = tensor.data.len();
-                    Err(damaged(format!("its tensor `{name}` has {found} numbers, expected {length}")))
-                }
-                _ => Ok(tensor.data),
-            }
+            Ok::<_, FileError>(tensor.data)
         };
         let mut learner = Self::new(header.config, header.spec, device, header.seed)?;
         if header.has_absences {
             learner.show_absences()?;
         }
         let mut weights = learner.engine.weights().map_err(LearnerError::from)?;
-        if weights.len() != header.groups.len() {
-            let (found, expected) = (header.groups.len(), weights.len());
-            return Err(damaged(format!("it has {found} policies, expected {expected}")).into());
-        }
         let policies = learner.scaling.iter_mut().zip(&mut learner.values);
         for ((weights, (scaling, values)), saved) in weights.iter_mut().zip(policies).zip(header.groups) {
             for (part, numbers) in weights.parts() {
-                *numbers = take(&format!("{}.{part}", saved.name), Some(numbers.len()))?;
+                *numbers = take(&format!("{}.{part}", saved.name))?;
             }
             weights.actor_adam.steps = saved.actor_steps;
             weights.critics_adam.steps = saved.critic_steps;
             *values = saved.values;
-            let GroupHeader { name, count, mean, squares, .. } = saved;
-            let size = scaling.statistics.mean.len();
-            if mean.len() != size || squares.len() != size {
-                return Err(damaged(format!("its statistics of `{name}` have the wrong size")).into());
-            }
+            let GroupHeader { count, mean, squares, .. } = saved;
             *scaling = Scaling::new(RunningStatistics { count, mean, squares });
         }
         learner.engine.set_weights(weights).map_err(LearnerError::from)?;
         learner.refresh_joint_normalizer();
         if let Some(next) = header.replay_next {
-            learner.replay.restore(next, take(REPLAY, None)?).map_err(damaged)?;
+            learner.replay.restore(next, take(REPLAY)?).map_err(damaged)?;
         } else {
             let wanted = usize::try_from(header.transitions).unwrap_or(usize::MAX).min(REFILL);
             learner.ready_at = learner.ready_at.max(wanted).min(learner.setup.config.replay_capacity);
@@ -176,4 +176,123 @@ impl Learner {
         learner.smoothing = header.smoothing;
         Ok(learner)
     }
+}
+
+/// Counters in a checkpoint are at most this, so that they never overflow.
+const MOST: u64 = 1 << 53;
+
+/// Minibatches of a checkpoint have at most this many rows, since memory for one is allocated at the first update.
+const MOST_ROWS: usize = 1 << 20;
+
+impl Header {
+    /// Compares everything in the file with what a learner for these policies needs, so that nothing is allocated for sizes
+    /// that a damaged or crafted header only claims. The settings were checked.
+    fn check(&self, groups: &[PolicyGroup], tensors: &Tensors) -> Result<(), String> {
+        at_most("batch_size", self.config.batch_size as u64, MOST_ROWS as u64)?;
+        at_most("updates", self.updates, MOST)?;
+        at_most("transitions", self.transitions, MOST)?;
+        let (found, expected) = (self.groups.len(), groups.len());
+        if found != expected {
+            return Err(format!("it has {found} policies, expected {expected}"));
+        }
+        let mut known = 0;
+        for (saved, group) in self.groups.iter().zip(groups) {
+            saved.check(group)?;
+            let [actor, critics] = self.parameters(group);
+            let parts = ACTOR_PARTS.map(|part| (part, actor)).into_iter();
+            for (part, expected) in parts.chain(CRITIC_PARTS.map(|part| (part, critics))) {
+                let name = format!("{}.{part}", saved.name);
+                let found = numbers(tensors, &name)?.len();
+                if Some(found) != expected {
+                    let expected = expected.map_or("fewer".into(), |expected| expected.to_string());
+                    return Err(format!("its tensor `{name}` has {found} numbers, expected {expected}"));
+                }
+                known += 1;
+            }
+        }
+        if self.replay_next.is_some() {
+            // Empty slots may hold any numbers.
+            tensors.get(REPLAY).ok_or_else(|| format!("it has no tensor `{REPLAY}`"))?;
+            known += 1;
+        }
+        match tensors.len() {
+            found if found != known => Err(format!("it has {found} tensors, expected {known}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Number of parameters of a policy's actor and of its critics together; `None` if there are too many to count.
+    fn parameters(&self, group: &PolicyGroup) -> [Option<usize>; 2] {
+        let (config, agent) = (&self.config, &group.agent);
+        let sees_all = config.central_critic && !config.independent.contains(&agent.behavior);
+        let seen = if sees_all { &self.spec.slots[..] } else { std::slice::from_ref(agent) };
+        let presence = usize::from(self.has_absences);
+        let inputs =
+            seen.iter().map(|agent| agent.observation_size + agent.action_size() + presence).sum::<usize>();
+        let critic = parameters(inputs, &config.critic_hidden, 1, config.critic_layer_norm);
+        let critics = if config.twin_critics { 2 } else { 1 };
+        [
+            parameters(agent.observation_size, &config.actor_hidden, agent.action_size(), false),
+            critic.and_then(|critic| critic.checked_mul(critics)),
+        ]
+    }
+}
+
+impl GroupHeader {
+    fn check(&self, group: &PolicyGroup) -> Result<(), String> {
+        let Self { name, values, count, mean, squares, .. } = self;
+        if *name != group.name {
+            return Err(format!("it has a policy `{name}`, expected `{}`", group.name));
+        }
+        at_most("actor_steps", self.actor_steps, MOST)?;
+        at_most("critic_steps", self.critic_steps, MOST)?;
+        let size = group.agent.observation_size;
+        if mean.len() != size || squares.len() != size {
+            let (means, squares) = (mean.len(), squares.len());
+            return Err(format!(
+                "its statistics of `{name}` have {means} means and {squares} squares, expected {size} of each"
+            ));
+        }
+        let is_small = |number: &f64| (*number as f32).is_finite();
+        let is_square = |number: &f64| number.is_finite() && *number >= 0.0;
+        if !is_square(count) || !mean.iter().all(is_small) || !squares.iter().all(is_square) {
+            return Err(format!(
+                "its statistics of `{name}` have a number that is out of range, expected finite means, and 0 or more for \
+                 their number and their squares"
+            ));
+        }
+        if !values.mean.is_finite() || !values.deviation.is_finite() || values.deviation <= 0.0 {
+            let ValueScale { mean, deviation, .. } = values;
+            return Err(format!(
+                "the values of `{name}` have the mean {mean} and the deviation {deviation}, expected finite numbers and \
+                 a deviation of more than 0"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn at_most(what: &str, found: u64, most: u64) -> Result<(), String> {
+    if found > most { Err(format!("its `{what}` is {found}, expected at most {most}")) } else { Ok(()) }
+}
+
+/// The numbers of a tensor, all finite.
+fn numbers<'a>(tensors: &'a Tensors, name: &str) -> Result<&'a [f32], String> {
+    let data = &tensors.get(name).ok_or_else(|| format!("it has no tensor `{name}`"))?.data;
+    match data.iter().find(|number| !number.is_finite()) {
+        Some(number) => Err(format!("its tensor `{name}` has the number {number}, expected finite numbers")),
+        None => Ok(data),
+    }
+}
+
+/// Number of parameters of a [`NetworkShape`](crate::policy::NetworkShape) with these sizes; `None` if too many to count.
+fn parameters(inputs: usize, hidden: &[usize], outputs: usize, layer_norm: bool) -> Option<usize> {
+    let vectors = if layer_norm { 3 } else { 1 };
+    let mut below = inputs;
+    let mut total = 0usize;
+    for size in hidden {
+        total = total.checked_add(below.checked_add(vectors)?.checked_mul(*size)?)?;
+        below = *size;
+    }
+    total.checked_add(below.checked_add(1)?.checked_mul(outputs)?)
 }

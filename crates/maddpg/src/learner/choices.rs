@@ -107,7 +107,7 @@ impl Choices {
 /// A number of the Gumbel distribution.
 pub(super) fn gumbel(random: &mut impl Rng) -> f32 {
     let uniform = random.random::<f32>().max(1e-9);
-    -(-uniform.ln()).max(1e-9).ln()
+    -libm::logf((-libm::logf(uniform)).max(1e-9))
 }
 
 /// What one branch of one decision contributes to the actor's loss, and the gradient with respect to its logits.
@@ -136,7 +136,7 @@ impl Branched<'_> {
         let entropy = entropy(gradient);
         for (p, value) in gradient.iter_mut().zip(values) {
             if *p > 0.0 {
-                *p *= weight * (expected - value + self.entropy * (p.ln() + entropy));
+                *p *= weight * (expected - value + self.entropy * (libm::logf(*p) + entropy));
             }
         }
         (expected, self.entropy * entropy)
@@ -165,7 +165,8 @@ impl Branched<'_> {
             logit / TEMPERATURE
         };
         // The gradient of the entropy's loss needs the probabilities without the gap.
-        let of_entropy = |p: f32| if p > 0.0 { weight * self.entropy * p * (p.ln() + entropy) } else { 0.0 };
+        let of_entropy =
+            |p: f32| if p > 0.0 { weight * self.entropy * p * (libm::logf(p) + entropy) } else { 0.0 };
         surrogate.iter_mut().zip(drawn).for_each(|(logit, drawn)| *logit = gapped(*logit, *drawn));
         softmax(surrogate, self.mask);
         let mean = surrogate.iter().zip(&*gradient).map(|(p, slope)| *p * slope).sum::<f32>();
@@ -178,7 +179,7 @@ impl Branched<'_> {
 
 /// The entropy of a distribution, in nats.
 fn entropy(probabilities: &[f32]) -> f32 {
-    -probabilities.iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f32>()
+    -probabilities.iter().filter(|p| **p > 0.0).map(|p| *p * libm::logf(*p)).sum::<f32>()
 }
 
 #[cfg(test)]

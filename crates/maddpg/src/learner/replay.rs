@@ -151,14 +151,16 @@ impl ReplayBuffer {
         &self.numbers
     }
 
-    /// Replaces the contents, if `numbers` consists of whole rows and fits the capacity.
+    /// Replaces the contents, if `numbers` consists of whole rows, fits the capacity and can be continued at `next`.
     pub(crate) fn restore(&mut self, next: usize, numbers: Vec<f32>) -> Result<(), String> {
         let (size, found) = (self.sizes.row(), numbers.len());
         let rows = found / size;
-        if !found.is_multiple_of(size) || rows > self.capacity || next > rows {
+        let is_next = if rows < self.capacity { next == rows } else { next < rows };
+        if !found.is_multiple_of(size) || rows > self.capacity || !is_next {
             let capacity = self.capacity;
             return Err(format!(
-                "its replay buffer has {found} numbers and writes at {next}; expected up to {capacity} rows of {size}"
+                "its replay buffer has {found} numbers and writes at row {next}; expected up to {capacity} rows of {size}, \
+                 written at the end until it is full"
             ));
         }
         (self.next, self.numbers) = (next, numbers);

@@ -229,10 +229,9 @@ impl ActionSpace {
         if self.numbers != other.numbers {
             return Some(format!("{} numbers instead of {}", self.numbers, other.numbers));
         }
-        if !self.names.is_empty() && !other.names.is_empty() {
-            if let Some((ours, theirs)) = self.names.iter().zip(&other.names).find(|(a, b)| a != b) {
-                return Some(format!("the number `{ours}` instead of `{theirs}`"));
-            }
+        // Without names on one side, there is nothing to compare.
+        if let Some((ours, theirs)) = self.names.iter().zip(&other.names).find(|(a, b)| a != b) {
+            return Some(format!("the number `{ours}` instead of `{theirs}`"));
         }
         if self.branches.len() != other.branches.len() {
             return Some(format!("{} branches instead of {}", self.branches.len(), other.branches.len()));

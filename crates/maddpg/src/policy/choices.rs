@@ -12,7 +12,7 @@ pub(crate) fn softmax(logits: &mut [f32], mask: &[f32]) {
     let largest = largest.map(|(_, logit)| *logit).fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     for (index, logit) in logits.iter_mut().enumerate() {
-        *logit = if allowed(index) { (*logit - largest).exp() } else { 0.0 };
+        *logit = if allowed(index) { libm::expf(*logit - largest) } else { 0.0 };
         sum += *logit;
     }
     logits.iter_mut().for_each(|probability| *probability /= sum);

@@ -1,12 +1,18 @@
-use std::path::Path;
+use std::{iter, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use super::{AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, Policy, PolicyGroup, PolicySnapshot};
-use crate::tensor_file::{self, FileError, Tensor, Tensors};
+use crate::tensor_file::{self, Content, FileError, Kind, SLACK, Tensor, Tensors};
 
-/// The `format` of a policy file.
-const FORMAT: &str = "bevy_maddpg policy v1";
+/// Policy files. Those of policies that also choose have a format of their own, which versions that know only numbers refuse
+/// instead of misreading it.
+const KIND: Kind = Kind { name: "bevy_maddpg policy", formats: &[NUMBERS, CHOICES], header_part: 3 };
+const NUMBERS: &str = "bevy_maddpg policy v1";
+const CHOICES: &str = "bevy_maddpg policy v2";
+
+/// Bytes that one entry of the header takes at most, beside the policies.
+const ENTRY: usize = 96;
 
 /// A policy that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -88,13 +94,14 @@ impl PolicySnapshot {
                 clip: clip.is_finite().then_some(clip),
             }
         });
+        let chooses = self.policies().iter().any(|policy| chooses(&policy.group().agent));
         let header = Header {
             version: self.version(),
             updates: self.updates(),
             seed: self.seed(),
             policies: policies.collect(),
         };
-        Ok(tensor_file::write(path.as_ref(), FORMAT, &header, &tensors)?)
+        Ok(tensor_file::write(path.as_ref(), format(chooses), &header, &tensors)?)
     }
 
     /// Reads a policy file.
@@ -103,8 +110,8 @@ impl PolicySnapshot {
     /// If the file is missing, truncated, damaged or not a policy file; the message says which.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, PolicyError> {
         let path = path.as_ref();
-        let (header, tensors) = tensor_file::read(path, FORMAT)?;
-        Ok(read_snapshot(header, tensors).map_err(|reason| FileError::damaged(path, FORMAT, reason))?)
+        let content = tensor_file::read(path, &KIND)?;
+        Ok(read_snapshot(content).map_err(|reason| FileError::damaged(path, KIND.name, reason))?)
     }
 
     /// Reads a policy file from memory, for example from [`include_bytes!`].
@@ -112,10 +119,18 @@ impl PolicySnapshot {
     /// # Errors
     /// If the content is truncated, damaged or not a policy file.
     pub fn from_bytes(content: &[u8]) -> Result<Self, PolicyError> {
-        let snapshot =
-            tensor_file::parse(content, FORMAT).and_then(|(header, tensors)| read_snapshot(header, tensors));
-        Ok(snapshot.map_err(|reason| FileError::damaged(Path::new("<bytes>"), FORMAT, reason))?)
+        let snapshot = tensor_file::parse(content, &KIND).and_then(read_snapshot);
+        Ok(snapshot.map_err(|reason| FileError::damaged(Path::new("<bytes>"), KIND.name, reason))?)
     }
+}
+
+fn chooses(agent: &AgentSpec) -> bool {
+    !agent.action.branches().is_empty()
+}
+
+/// The format of policies of which some, or none, choose.
+fn format(chooses: bool) -> &'static str {
+    if chooses { CHOICES } else { NUMBERS }
 }
 
 fn write_policy(policy: &Policy, tensors: &mut Tensors) {
@@ -139,7 +154,22 @@ fn write_policy(policy: &Policy, tensors: &mut Tensors) {
     put("normalizer.scale", &[scale.len()], scale);
 }
 
-fn read_snapshot(header: Header, mut tensors: Tensors) -> Result<PolicySnapshot, String> {
+fn read_snapshot(content: Content) -> Result<PolicySnapshot, String> {
+    let (found, most) = (content.header_entries(), (content.size / 2 + SLACK / 2) / ENTRY);
+    if found > most {
+        let size = content.size;
+        return Err(format!("its header has {found} entries, expected at most {most} in {size} bytes"));
+    }
+    let header: Header = content.header()?;
+    let Content { format, mut tensors, size, .. } = content;
+    if let Some(policy) = header.policies.iter().find(|policy| format == NUMBERS && chooses(&policy.agent)) {
+        let name = &policy.name;
+        return Err(format!(
+            "its format is `{format}`, expected `{CHOICES}` as its policy `{name}` has choices"
+        ));
+    }
+    header.policies.iter().try_for_each(|policy| check_sizes(policy, &tensors))?;
+    check_memory(&header.policies, size)?;
     let policies = header.policies.into_iter().map(|policy| read_policy(policy, &mut tensors));
     let policies = policies.collect::<Result<Vec<_>, _>>()?;
     let snapshot = PolicySnapshot::new(header.version, header.updates, header.seed, policies)
@@ -150,55 +180,108 @@ fn read_snapshot(header: Header, mut tensors: Tensors) -> Result<PolicySnapshot,
     Ok(snapshot)
 }
 
-/// Compares the sizes in the header with the tensors that are there, so that nothing is allocated for sizes that a damaged
-/// or crafted header only claims.
-fn check_sizes(header: &PolicyHeader, tensors: &Tensors) -> Result<(), String> {
-    let PolicyHeader { name, agent, hidden, .. } = header;
-    let sizes: Vec<usize> =
-        [agent.observation_size].iter().chain(hidden).chain(&[agent.action_size()]).copied().collect();
-    for (index, size) in sizes.windows(2).enumerate() {
-        let key = format!("{name}.{index}.weights");
-        match tensors.get(&key) {
-            None => return Err(format!("it has no tensor `{key}`")),
-            Some(tensor) if tensor.shape != size => {
-                let found = &tensor.shape;
-                return Err(format!("its tensor `{key}` has the shape {found:?}, expected {size:?}"));
-            }
-            Some(_) => {}
+/// Columns to which the widest vector registers pad the weights of a layer.
+const PADDING: usize = 32;
+
+/// Refuses policies that would take much more memory than their file, of `size` bytes, has: because many slots have copies
+/// of many names, or because layers with many inputs have so few outputs that their weights are mostly padding.
+fn check_memory(policies: &[PolicyHeader], size: usize) -> Result<(), String> {
+    let most = size / 2 + 3 * SLACK / 2;
+    let mut total = 0usize;
+    for policy in policies {
+        let copy = memory(&policy.agent);
+        let copies = policy.slots.len().saturating_mul(copy);
+        let sizes = sizes(policy);
+        let padding = sizes.windows(2).map(|size| {
+            let padded = size[1].checked_next_multiple_of(PADDING).unwrap_or(size[1]);
+            size[0].saturating_mul(padded - size[1]).saturating_mul(size_of::<f32>())
+        });
+        total = padding.fold(total.saturating_add(copies), usize::saturating_add);
+        if total > most {
+            let (name, slots) = (&policy.name, policy.slots.len());
+            return Err(format!(
+                "up to its policy `{name}`, whose names need {copy} bytes in each of {slots} slots, it needs {total} \
+                 bytes for names and for padding layers to {PADDING} outputs, expected at most {most}"
+            ));
         }
     }
     Ok(())
 }
 
-fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, String> {
-    check_sizes(&header, tensors)?;
-    let PolicyHeader { name, agent, .. } = &header;
-    let mut take = |suffix: &str, shape: &[usize]| {
-        let key = format!("{name}.{suffix}");
-        let tensor = tensors.remove(&key).ok_or_else(|| format!("it has no tensor `{key}`"))?;
-        if tensor.shape != shape {
-            return Err(format!("its tensor `{key}` has the shape {:?}, expected {shape:?}", tensor.shape));
-        }
-        Ok(tensor.data)
-    };
-    let shape =
-        NetworkShape::new(agent.observation_size, &header.hidden, agent.action_size(), header.layer_norm);
-    let mut parameters = vec![0.0; shape.parameters()];
-    for (index, layer) in shape.layers().iter().enumerate() {
-        let outputs = layer.outputs;
-        let weights = take(&format!("{index}.weights"), &[layer.inputs, outputs])?;
-        parameters[layer.weights.clone()].copy_from_slice(&weights);
-        parameters[layer.bias.clone()].copy_from_slice(&take(&format!("{index}.bias"), &[outputs])?);
-        if let Some([gain, shift]) = &layer.norm {
-            parameters[gain.clone()].copy_from_slice(&take(&format!("{index}.gain"), &[outputs])?);
-            parameters[shift.clone()].copy_from_slice(&take(&format!("{index}.shift"), &[outputs])?);
+/// Bytes that a copy of `agent` takes.
+fn memory(agent: &AgentSpec) -> usize {
+    let AgentSpec { behavior, observation_names, action, .. } = agent;
+    let choices = action.branches().iter().flat_map(|branch| iter::once(&branch.name).chain(&branch.choices));
+    let names = iter::once(behavior).chain(observation_names).chain(action.number_names()).chain(choices);
+    let names = names.map(|name| size_of::<String>() + name.len()).sum::<usize>();
+    let lists = (action.branches().len() + action.gates().count()) * size_of::<Vec<String>>();
+    size_of::<AgentSpec>() + names + lists
+}
+
+/// Sizes of a policy's observation, hidden layers and action.
+fn sizes(header: &PolicyHeader) -> Vec<usize> {
+    let PolicyHeader { agent, hidden, .. } = header;
+    [agent.observation_size].iter().chain(hidden).chain(&[agent.action_size()]).copied().collect()
+}
+
+/// Compares the sizes in the header with the tensors that are there, so that nothing is allocated for sizes that a damaged
+/// or crafted header only claims.
+fn check_sizes(header: &PolicyHeader, tensors: &Tensors) -> Result<(), String> {
+    if let Some(index) = sizes(header).iter().position(|size| *size == 0) {
+        let name = &header.name;
+        return Err(format!("layer {index} of its policy `{name}` has 0 inputs, expected 1 or more"));
+    }
+    for (key, shape) in layer_tensors(header).chain(normalizer_tensors(header)) {
+        match tensors.get(&key) {
+            None => return Err(format!("it has no tensor `{key}`")),
+            Some(tensor) if tensor.shape != shape => {
+                let found = &tensor.shape;
+                return Err(format!("its tensor `{key}` has the shape {found:?}, expected {shape:?}"));
+            }
+            Some(_) => {}
         }
     }
-    let normalizer = Normalizer {
-        mean: take("normalizer.mean", &[agent.observation_size])?,
-        scale: take("normalizer.scale", &[agent.observation_size])?,
-        clip: header.clip.unwrap_or(f32::INFINITY),
+    if let Some(clip) = header.clip.filter(|clip| *clip <= 0.0) {
+        return Err(format!("the clip of its policy `{}` is {clip}, expected more than 0", header.name));
+    }
+    Ok(())
+}
+
+/// The keys and shapes of the tensors of a policy's layers, in the order of the network's parameters.
+fn layer_tensors(header: &PolicyHeader) -> impl Iterator<Item = (String, Vec<usize>)> {
+    let sizes = sizes(header);
+    let last = sizes.len() - 2;
+    (0..=last).flat_map(move |index| {
+        let (inputs, outputs) = (sizes[index], sizes[index + 1]);
+        let is_normalized = header.layer_norm && index < last;
+        let parts: &[&str] = if is_normalized { &["bias", "gain", "shift"] } else { &["bias"] };
+        let vectors = parts.iter().map(move |part| (*part, vec![outputs]));
+        let tensors = iter::once(("weights", vec![inputs, outputs])).chain(vectors);
+        tensors.map(move |(part, shape)| (format!("{}.{index}.{part}", header.name), shape))
+    })
+}
+
+/// The keys and shapes of the tensors of a policy's normalizer: mean, then scale.
+fn normalizer_tensors(header: &PolicyHeader) -> [(String, Vec<usize>); 2] {
+    let PolicyHeader { name, agent, .. } = header;
+    ["mean", "scale"].map(|part| (format!("{name}.normalizer.{part}"), vec![agent.observation_size]))
+}
+
+/// Makes a policy of its tensors, whose sizes were checked.
+fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, String> {
+    let mut take = |(key, _)| match tensors.remove(&key) {
+        Some(tensor) => Ok(tensor.data),
+        None => Err(format!("two of its policies have the tensor `{key}`")),
     };
+    let agent = &header.agent;
+    let shape =
+        NetworkShape::new(agent.observation_size, &header.hidden, agent.action_size(), header.layer_norm);
+    let mut parameters = Vec::with_capacity(shape.parameters());
+    for tensor in layer_tensors(&header) {
+        parameters.extend(take(tensor)?);
+    }
+    let [mean, scale] = normalizer_tensors(&header).map(take);
+    let normalizer = Normalizer { mean: mean?, scale: scale?, clip: header.clip.unwrap_or(f32::INFINITY) };
     let group = PolicyGroup { name: header.name, slots: header.slots, agent: header.agent };
     Policy::new(group, normalizer, Network { shape, parameters }).map_err(|error| error.to_string())
 }
@@ -206,6 +289,7 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::ActionSpace;
 
     fn snapshot() -> PolicySnapshot {
         let agent = |behavior: &str| AgentSpec::new(behavior, 3, 2);
@@ -250,16 +334,46 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.safetensors");
         snapshot().save(&path).unwrap();
-        let (header, tensors): (serde_json::Value, Tensors) = tensor_file::read(&path, FORMAT).unwrap();
+        let content = tensor_file::read(&path, &KIND).unwrap();
+        let header: serde_json::Value = content.header().unwrap();
         for size in [0u64, 5, 1 << 31, 1 << 62, u64::MAX] {
             for place in ["/agent/observation_size", "/agent/action_size", "/hidden/0"] {
                 let mut crafted = header.clone();
                 *crafted.pointer_mut(&format!("/policies/0{place}")).unwrap() = size.into();
-                tensor_file::write(&path, FORMAT, &crafted, &tensors).unwrap();
+                tensor_file::write(&path, NUMBERS, &crafted, &content.tensors).unwrap();
                 let error = PolicySnapshot::load(&path).unwrap_err().to_string();
                 assert!(error.contains("expected"), "{place} {size}: {error}");
             }
         }
+    }
+
+    #[test]
+    fn a_shipped_policy_is_saved_as_it_is() {
+        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/policies/tennis.safetensors");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.safetensors");
+        PolicySnapshot::load(shipped).unwrap().save(&path).unwrap();
+        assert!(std::fs::read(&path).unwrap() == std::fs::read(shipped).unwrap());
+    }
+
+    #[test]
+    fn policies_with_choices_have_a_format_of_their_own() {
+        let action = ActionSpace::of_numbers(1).with_branch("move", ["left", "right"]);
+        let agent = AgentSpec::new("a", 2, 0).with_action(action);
+        let snapshot = PolicySnapshot::zeros(&ArenaSpec::new(vec![agent]).groups(true).unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.safetensors");
+        snapshot.save(&path).unwrap();
+        let content = tensor_file::read(&path, &KIND).unwrap();
+        assert_eq!(content.format, CHOICES);
+        assert_eq!(PolicySnapshot::load(&path).unwrap(), snapshot);
+        let header: serde_json::Value = content.header().unwrap();
+        tensor_file::write(&path, NUMBERS, &header, &content.tensors).unwrap();
+        let error = PolicySnapshot::load(&path).unwrap_err().to_string();
+        assert!(error.contains("policy v1`, expected `bevy_maddpg policy v2` as its policy `a`"), "{error}");
+        let next = Kind { formats: &["bevy_maddpg policy v3"], ..KIND };
+        let plain = tensor_file::read(&path, &next).unwrap_err().to_string();
+        assert!(plain.contains("policy v1`, expected `bevy_maddpg policy v3`"), "{plain}");
     }
 
     #[test]

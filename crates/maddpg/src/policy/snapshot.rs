@@ -96,7 +96,7 @@ impl Policy {
     }
 
     /// As [`act`](Self::act), but with the probability of each choice instead of the choice made. A choice that is not
-    /// possible has the probability 0. [`ActionSpace::sample`] and [`ActionSpace::choose_best`] turn a row into an action.
+    /// possible has the probability 0. [`ActionSpace::sample`](super::ActionSpace::sample) and [`ActionSpace::choose_best`](super::ActionSpace::choose_best) turn a row into an action.
     ///
     /// # Panics
     /// If a slice has a different length.
@@ -293,7 +293,7 @@ mod tests {
         let policy = Policy::new(group, Normalizer::identity(1), network).unwrap();
         let (mut actions, mut scratch) = ([0.0; 12], Scratch::default());
         policy.act(&[0.0; 2], &[], &mut actions, 2, &mut scratch);
-        assert!((actions[0] - 0.5f32.tanh()).abs() < 1e-6);
+        assert!((actions[0] - libm::tanhf(0.5)).abs() < 1e-6);
         assert_eq!(actions[1..6], [0.0, 1.0, 0.0, 0.0, 1.0]);
         let masks = [1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0];
         policy.act(&[0.0; 2], &masks, &mut actions, 2, &mut scratch);
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(actions[6..], [0.0, 0.0, 1.0, 0.0, 1.0, 0.0], "who does not throw does not aim");
         policy.distribution(&[0.0; 2], &masks, &mut actions, 2, &mut scratch);
         assert_eq!((actions[2], actions[11]), (0.0, 0.0));
-        assert!((actions[1] - 1.0 / (1.0 + 1f32.exp())).abs() < 1e-6);
+        assert!((actions[1] - 1.0 / (1.0 + libm::expf(1.0))).abs() < 1e-6);
     }
 
     #[test]

@@ -48,10 +48,11 @@ impl Body {
     }
 
     /// Moves for one step under an action: acceleration along x and y as a share of the full one, at most 1 in length.
-    pub(super) fn step(&mut self, action: Vec2) {
-        let acceleration = action.clamp_length_max(1.0) * self.build.acceleration;
+    /// `factors` are on the acceleration and on the top speed.
+    pub(super) fn step(&mut self, action: Vec2, factors: (f32, f32)) {
+        let acceleration = action.clamp_length_max(1.0) * (self.build.acceleration * factors.0);
         let velocity = self.velocity * (1.0 - DAMPING * STEP) + acceleration * STEP;
-        self.velocity = velocity.clamp_length_max(self.build.top_speed);
+        self.velocity = velocity.clamp_length_max(self.build.top_speed * factors.1);
         self.position += self.velocity * STEP;
     }
 }
@@ -63,17 +64,17 @@ mod tests {
     #[test]
     fn a_full_action_accelerates_up_to_the_top_speed() {
         let mut body = Body::new(PREY);
-        body.step(Vec2::X);
+        body.step(Vec2::X, (1.0, 1.0));
         assert!((body.velocity.x - PREY.acceleration * STEP).abs() < 1e-6);
         assert!((body.position.x - body.velocity.x * STEP).abs() < 1e-6);
-        (0..100).for_each(|_| body.step(Vec2::ONE));
+        (0..100).for_each(|_| body.step(Vec2::ONE, (1.0, 1.0)));
         assert!((body.velocity.length() - PREY.top_speed).abs() < 1e-5, "{}", body.velocity);
     }
 
     #[test]
     fn a_body_without_an_action_comes_to_rest() {
         let mut body = Body { velocity: Vec2::X, ..Body::new(HUNTER) };
-        (0..200).for_each(|_| body.step(Vec2::ZERO));
+        (0..200).for_each(|_| body.step(Vec2::ZERO, (1.0, 1.0)));
         assert!(body.velocity.length() < 1e-4, "{}", body.velocity);
     }
 }

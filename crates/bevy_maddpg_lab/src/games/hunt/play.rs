@@ -3,11 +3,12 @@ use std::array;
 use bevy::prelude::*;
 
 use super::{
-    AGENTS, HUNTERS, HuntPlugin, HuntWorld, Player, STEP, TIME_LIMIT, latecomer, reward, sight, spec,
+    AGENTS, Deed, Gear, HUNTERS, HuntPlugin, HuntWorld, Player, STEP, TIME_LIMIT, latecomer, reward, sight,
+    spec_with,
 };
 use crate::game::Scripted;
 use bevy_maddpg::{
-    agent::{Action, Agent, Life, Observation, Reward, Untrained},
+    agent::{Action, ActionMask, Agent, Life, Observation, Reward, Untrained},
     arena::{Arena, Episode, InArena, Measures},
     random::{Random, stream},
 };
@@ -22,6 +23,8 @@ pub struct HuntArena {
     pub world: HuntWorld,
     /// The agents, by slot: the hunters, then the prey.
     pub agents: [Entity; AGENTS],
+    /// The hunters' gear.
+    pub gear: Gear,
     /// Decisions after which the hunter that is still missing joins; `None` if nobody is missing.
     pub(super) joins_after: Option<u32>,
     pub(super) random: Random,
@@ -42,13 +45,22 @@ pub struct PreyCaught {
     pub position: Vec2,
 }
 
+/// A hunter has thrown a net at a prey.
+#[derive(Message, Debug, Clone, Copy, PartialEq)]
+pub struct NetThrown {
+    /// The entity with the [`HuntArena`].
+    pub arena: Entity,
+    /// Where the prey was, m from the middle of the field.
+    pub position: Vec2,
+}
+
 /// Spawns arena number `index`. [`HuntPlugin`] does this for as many arenas as it is asked for.
 pub fn spawn(commands: &mut Commands, index: usize, plugin: &HuntPlugin) {
     let arena = commands.spawn(Arena::with_time_limit(TIME_LIMIT)).id();
-    let spec = spec();
+    let spec = spec_with(plugin.gear);
     let agents = array::from_fn(|slot| {
         let role = &spec.slots[slot];
-        let agent = Agent::new(&role.behavior, role.observation_size, role.action_size());
+        let agent = Agent::new(&role.behavior, role.observation_size, 0).with_action(role.action.clone());
         let mut agent = commands.spawn((agent, InArena::slot(arena, slot)));
         let player = if slot < HUNTERS { plugin.hunters } else { plugin.prey };
         if player == Player::Scripted {
@@ -61,6 +73,7 @@ pub fn spawn(commands: &mut Commands, index: usize, plugin: &HuntPlugin) {
         HuntArena {
             world: HuntWorld::default(),
             agents,
+            gear: plugin.gear,
             joins_after: None,
             random: stream(plugin.seed, "hunt", index as u64),
             steps: 0,
@@ -87,20 +100,41 @@ pub(super) fn sense(
     for arena in &arenas {
         for (slot, agent) in arena.agents.iter().enumerate() {
             if let Ok(mut observation) = agents.get_mut(*agent) {
-                sight::observe(&arena.world, slot, &mut frame);
+                sight::observe(&arena.world, slot, arena.gear, &mut frame);
                 observation.write(&frame);
             }
         }
     }
 }
 
-/// Turns actions into accelerations.
-pub(super) fn act(mut arenas: Query<&mut HuntArena>, actions: Query<&Action>) {
-    for mut arena in &mut arenas {
-        let HuntArena { world, agents, .. } = &mut *arena;
+/// Forbids what hunters cannot do now.
+pub(super) fn mask(arenas: Query<&HuntArena>, mut masks: Query<&mut ActionMask>) {
+    for arena in arenas.iter().filter(|arena| arena.gear == Gear::Choices) {
+        for (slot, hunter) in arena.agents[..HUNTERS].iter().enumerate() {
+            let Ok(mut mask) = masks.get_mut(*hunter) else { continue };
+            for deed in [Deed::Dash, Deed::Net].into_iter().filter(|deed| !arena.world.can(slot, *deed)) {
+                mask.forbid("deed", deed);
+            }
+        }
+    }
+}
+
+/// Turns actions into accelerations and deeds.
+pub(super) fn act(
+    mut arenas: Query<(Entity, &mut HuntArena)>,
+    actions: Query<&Action>,
+    mut thrown: MessageWriter<NetThrown>,
+) {
+    for (entity, mut arena) in &mut arenas {
+        let HuntArena { world, agents, gear, .. } = &mut *arena;
         for (slot, agent) in agents.iter().enumerate() {
-            if let Ok(action) = actions.get(*agent) {
-                world.act(slot, Vec2::new(action[0], action[1]));
+            let Ok(action) = actions.get(*agent) else { continue };
+            world.act(slot, Vec2::new(action[0], action[1]));
+            if slot < HUNTERS {
+                let deed = gear.deed(action, |deed| world.can(slot, deed));
+                if let Some(prey) = world.perform(slot, deed) {
+                    thrown.write(NetThrown { arena: entity, position: world.bodies()[prey].position });
+                }
             }
         }
     }
@@ -176,7 +210,7 @@ mod tests {
 
     /// An app with one arena in which nobody moves by itself. Each update is one decision.
     fn app(game: Hunt) -> App {
-        let policy = PolicySnapshot::zeros(&spec().groups(true).unwrap()).unwrap();
+        let policy = PolicySnapshot::zeros(&spec_with(Gear::None).groups(true).unwrap()).unwrap();
         let setup = Setup { arenas: 1, ..Setup::default() };
         let mut app = headless_app(&game, MaddpgPlugins::play(policy), &setup);
         headless::start(&mut app);

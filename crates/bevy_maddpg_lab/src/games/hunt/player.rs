@@ -1,6 +1,6 @@
 use bevy::prelude::*;
 
-use super::{AGENTS, HUNTERS, HuntArena, script};
+use super::{AGENTS, Deed, Gear, HUNTERS, HuntArena, script};
 use crate::game::Scripted;
 use bevy_maddpg::agent::ActionOverride;
 
@@ -24,11 +24,13 @@ pub(super) fn play_scripts(
         for slot in 0..AGENTS {
             let Ok(present) = scripted.get_mut(arena.agents[slot]) else { continue };
             let script = if slot < HUNTERS { script::greedy } else { script::fleeing };
-            let action = script(&arena.world, slot).to_array();
+            let run = script(&arena.world, slot);
+            let gear = if slot < HUNTERS { arena.gear } else { Gear::None };
+            let action = gear.action(run, Deed::Run);
             match present {
                 Some(mut present) => present.0.copy_from_slice(&action),
                 None => {
-                    commands.entity(arena.agents[slot]).try_insert(ActionOverride(action.into()));
+                    commands.entity(arena.agents[slot]).try_insert(ActionOverride(action));
                 }
             }
         }

@@ -2,7 +2,8 @@
 
 use bevy::math::Vec2;
 
-use super::{Body, HUNTERS, HuntWorld};
+use super::{Body, Gear, HUNTERS, HuntWorld};
+use bevy_maddpg::typed::AgentObservation;
 
 /// Numbers that a hunter observes.
 pub(super) const HUNTER_OBSERVATION: usize = 4 + 5 * OPPONENTS_SEEN + 3 * (HUNTERS - 1) + 2 * OBSTACLES_SEEN;
@@ -14,13 +15,18 @@ const OPPONENTS_SEEN: usize = 3;
 /// Obstacles that an agent sees, nearest first.
 const OBSTACLES_SEEN: usize = 2;
 
+/// Numbers that the agent at `slot` observes.
+pub(super) fn size(slot: usize, gear: Gear) -> usize {
+    if slot < HUNTERS { HUNTER_OBSERVATION + gear.observation_size() } else { PREY_OBSERVATION }
+}
+
 /// Writes the observation of the agent at `slot`: only zeros if it is not in play.
-pub(super) fn observe(world: &HuntWorld, slot: usize, observation: &mut Vec<f32>) {
+pub(super) fn observe(world: &HuntWorld, slot: usize, gear: Gear, observation: &mut Vec<f32>) {
     observation.clear();
     let own = &world.bodies()[slot];
     let is_hunter = slot < HUNTERS;
     if !own.in_play {
-        observation.resize(if is_hunter { HUNTER_OBSERVATION } else { PREY_OBSERVATION }, 0.0);
+        observation.resize(size(slot, gear), 0.0);
         return;
     }
     let mut see = |vector: Vec2| observation.extend(vector.to_array());
@@ -42,6 +48,9 @@ pub(super) fn observe(world: &HuntWorld, slot: usize, observation: &mut Vec<f32>
             if other != slot {
                 see_mate(own, Some(body).filter(|body| body.in_play), observation);
             }
+        }
+        if gear != Gear::None {
+            world.gear(slot).view().write(observation);
         }
     } else {
         let others = world.bodies().iter().enumerate().skip(HUNTERS);
@@ -94,7 +103,7 @@ mod tests {
 
     fn observed(world: &HuntWorld, slot: usize) -> Vec<f32> {
         let mut observation = Vec::new();
-        observe(world, slot, &mut observation);
+        observe(world, slot, Gear::None, &mut observation);
         observation
     }
 

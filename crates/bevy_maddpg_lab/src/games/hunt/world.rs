@@ -6,6 +6,7 @@ use bevy_maddpg::random::Random;
 use super::{
     AGENTS, Body, HUNTER, HUNTERS, OBSTACLES, PREY,
     contact::{keep_in_field, push_apart},
+    gear::{Deed, NET_RANGE, State},
     start,
 };
 
@@ -26,6 +27,8 @@ pub struct HuntWorld {
     obstacles: [Vec2; OBSTACLES],
     /// By slot, for the next step.
     actions: [Vec2; AGENTS],
+    /// By slot: the hunters' gear, and whether prey are in nets.
+    gear: [State; AGENTS],
     /// What was caught in the last step.
     catches: Vec<Catch>,
     /// How much nearer each hunter came in the last step to the prey that was nearest before it, m.
@@ -39,6 +42,7 @@ impl Default for HuntWorld {
             bodies: array::from_fn(|slot| Body::new(if slot < HUNTERS { HUNTER } else { PREY })),
             obstacles: [Vec2::ZERO; OBSTACLES],
             actions: [Vec2::ZERO; AGENTS],
+            gear: [State::default(); AGENTS],
             catches: Vec::with_capacity(AGENTS - HUNTERS),
             gains: [0.0; HUNTERS],
         }
@@ -55,6 +59,7 @@ impl HuntWorld {
         }
         self.catches.clear();
         self.gains = [0.0; HUNTERS];
+        self.gear = [State::default(); AGENTS];
     }
 
     /// Puts the agent at `slot` into play, at rest at a random free place.
@@ -118,6 +123,46 @@ impl HuntWorld {
         self.actions[slot] = action.clamp(Vec2::NEG_ONE, Vec2::ONE);
     }
 
+    /// The gear of the agent at `slot`.
+    pub(super) fn gear(&self, slot: usize) -> &State {
+        &self.gear[slot]
+    }
+
+    /// Whether the hunter at `slot` can do this now.
+    pub fn can(&self, slot: usize, deed: Deed) -> bool {
+        let is_in_reach = || self.nearest_prey(slot).is_some_and(|(_, gap)| gap <= NET_RANGE);
+        match deed {
+            Deed::Run => true,
+            Deed::Dash => self.gear[slot].can_dash(),
+            Deed::Net => self.gear[slot].can_throw() && is_in_reach(),
+        }
+    }
+
+    /// Lets the hunter at `slot` do this, if it can. Returns the slot of the prey that a net was thrown at.
+    pub fn perform(&mut self, slot: usize, deed: Deed) -> Option<usize> {
+        if !self.bodies[slot].in_play || !self.can(slot, deed) {
+            return None;
+        }
+        match deed {
+            Deed::Run => None,
+            Deed::Dash => {
+                self.gear[slot].dash();
+                None
+            }
+            Deed::Net => {
+                let (prey, _) = self.nearest_prey(slot)?;
+                self.gear[slot].throw();
+                self.gear[prey].catch_in_net();
+                Some(prey)
+            }
+        }
+    }
+
+    /// Whether the prey at `slot` is in a net.
+    pub fn is_netted(&self, slot: usize) -> bool {
+        self.gear[slot].is_netted()
+    }
+
     /// What was caught in the last step.
     pub fn catches(&self) -> &[Catch] {
         &self.catches
@@ -131,8 +176,9 @@ impl HuntWorld {
     /// Advances the world by one step: bodies move, contacts push, and prey that a hunter touches are caught.
     pub fn step(&mut self) {
         let chased: [Option<(usize, f32)>; HUNTERS] = array::from_fn(|hunter| self.nearest_prey(hunter));
-        for (body, action) in self.bodies.iter_mut().zip(&self.actions).filter(|(body, _)| body.in_play) {
-            body.step(*action);
+        let moved = self.bodies.iter_mut().zip(&self.actions).zip(&mut self.gear);
+        for ((body, action), gear) in moved.filter(|((body, _), _)| body.in_play) {
+            body.step(*action, gear.factors());
         }
         self.push();
         for (hunter, chased) in chased.into_iter().enumerate() {
@@ -214,6 +260,23 @@ mod tests {
         assert!(world.catches().is_empty(), "it is caught only once");
         assert_eq!(world.bodies[4].position, place, "it does not move any more");
         assert!(world.bodies[5].velocity.x > 0.0);
+    }
+
+    #[test]
+    fn a_net_slows_the_nearest_prey_and_a_dash_makes_a_hunter_fast() {
+        let mut world = spread_out();
+        assert!(!world.can(0, Deed::Net), "no prey is in reach");
+        world.bodies[5].position = world.bodies[0].position - Vec2::Y * 0.3;
+        assert_eq!(world.perform(0, Deed::Net), Some(5));
+        assert!(world.is_netted(5) && !world.can(0, Deed::Net) && world.perform(0, Deed::Net).is_none());
+        world.act(5, Vec2::X);
+        world.act(6, Vec2::X);
+        (0..6).for_each(|_| world.step());
+        assert!(world.bodies[5].velocity.x < 0.31 && world.bodies[6].velocity.x > 0.5);
+        world.perform(1, Deed::Dash);
+        world.act(1, Vec2::X);
+        (0..6).for_each(|_| world.step());
+        assert!(world.bodies[1].velocity.x > HUNTER.top_speed, "{}", world.bodies[1].velocity);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bevy::{
 };
 
 use super::{Field, paint::Stock};
-use crate::games::hunt::{PREY, PreyCaught};
+use crate::games::hunt::{NetThrown, PREY, PreyCaught};
 
 /// Seconds of the game in which a mark spreads and fades.
 const LIFETIME: f32 = 1.5;
@@ -13,7 +13,7 @@ const SMALL: f32 = PREY.radius;
 /// Radius of a mark that has faded, m.
 const LARGE: f32 = 0.17;
 
-/// The ring at a place where a prey was caught.
+/// The ring at a place where a prey was caught, or where a net has hit one.
 #[derive(Component, Debug)]
 struct Mark {
     /// Seconds of the game since the catch.
@@ -27,16 +27,18 @@ pub(super) fn plugin(app: &mut App) {
 fn spawn(
     mut commands: Commands,
     mut caught: MessageReader<PreyCaught>,
+    mut nets: MessageReader<NetThrown>,
     fields: Query<&Field>,
     stock: Res<Stock>,
 ) {
-    for catch in caught.read() {
-        let Ok(field) = fields.get(catch.arena) else { continue };
+    let caught = caught.read().map(|catch| (catch.arena, catch.position));
+    for (arena, position) in caught.chain(nets.read().map(|net| (net.arena, net.position))) {
+        let Ok(field) = fields.get(arena) else { continue };
         commands.spawn((
             Mark { age: 0.0 },
             Mesh3d(stock.ring.clone()),
             stock.mark(0.0),
-            Transform::from_translation(field.at(catch.position, 0.015)).with_scale(Vec3::splat(SMALL)),
+            Transform::from_translation(field.at(position, 0.015)).with_scale(Vec3::splat(SMALL)),
             NotShadowCaster,
             NotShadowReceiver,
         ));
