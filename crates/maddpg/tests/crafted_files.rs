@@ -489,8 +489,11 @@ fn crafted_policy_files_are_refused_or_harmless() {
     })
     .into();
     let load = |path: &Path, bytes: &[u8]| {
-        let snapshot =
-            if bytes.len() % 2 == 0 { PolicySnapshot::load(path) } else { PolicySnapshot::from_bytes(bytes) };
+        let snapshot = if bytes.len().is_multiple_of(2) {
+            PolicySnapshot::load(path)
+        } else {
+            PolicySnapshot::from_bytes(bytes)
+        };
         snapshot.map_err(|error| error.to_string())
     };
     run("policies", &bases, true, load, |snapshot| {
@@ -550,5 +553,38 @@ fn files_that_were_not_changed_are_loaded() {
         let file = saved(|path| learner.snapshot().unwrap().save(path).unwrap());
         let bytes = file.bytes(&file.header.to_string(), "");
         assert_eq!(PolicySnapshot::from_bytes(&bytes).unwrap(), learner.snapshot().unwrap());
+    }
+}
+
+/// What is wrong is named, before networks of the sizes that a checkpoint only claims are made.
+#[test]
+fn errors_of_checkpoints_name_what_was_found_and_expected() {
+    let learner = learner(two_behaviors(), small(), 16, SlotState::PRESENT);
+    let file = saved(|path| learner.save(path, true).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.safetensors");
+    for (place, value, expected) in [
+        ("/config/actor_hidden/0", json!(1u64 << 40), "`a.actor` has 50 numbers, expected 6597069766658"),
+        ("/config/critic_hidden/0", json!(1u64 << 62), "`a.critics` has 290 numbers, expected fewer"),
+        ("/config/critic_hidden/0", json!(0), "`learner.critic_hidden` is [0], expected sizes of 1 or more"),
+        (
+            "/config/batch_size",
+            json!(1 << 30),
+            "`learner.replay_capacity` is 32, expected at least batch_size",
+        ),
+        ("/has_absences", json!(true), "`a.critics` has 290 numbers, expected 338"),
+        ("/updates", json!(u64::MAX), "`updates` is 18446744073709551615, expected at most 9007199254740992"),
+        ("/groups/0/name", json!("c"), "a policy `c`, expected `a`"),
+        ("/groups/0/mean", json!([0.0]), "1 means and 3 squares, expected 3 of each"),
+        ("/groups/0/values/deviation", json!(0.0), "the deviation 0, expected"),
+        ("/groups/1/squares/0", json!(-1.0), "0 or more for their number and their squares"),
+        ("/replay_next", json!(3), "writes at row 3; expected up to 32 rows of"),
+        ("/replay_next", json!(null), "it has 19 tensors, expected 18"),
+    ] {
+        let mut crafted = file.clone();
+        *crafted.header.pointer_mut(place).unwrap() = value;
+        fs::write(&path, crafted.bytes(&crafted.header.to_string(), "")).unwrap();
+        let error = Learner::load(&path, &two_behaviors(), Device::cpu()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{place}: {error}");
     }
 }

@@ -67,6 +67,10 @@ impl Game for Particle {
 
     fn adapt(&self, config: &mut TrainingConfig) {
         self.scenario.adapt(config);
+        if self.discrete && self.scenario == Scenario::SpeakerListener {
+            // A word changes only what the listener does next, so a single choice is worth little in a short horizon.
+            config.learner.gamma = 0.8;
+        }
     }
 
     fn sides(&self) -> Vec<String> {

@@ -74,11 +74,13 @@ pub fn spec() -> ArenaSpec {
 }
 
 /// Settings for the cart. A push pays off only when the pole would have fallen, so `gamma` is high. Its choices are drawn, which
-/// already explores, so few of them are drawn uniformly. `docs/experiments.md` has the trials.
+/// already explores, so few of them are drawn uniformly, and they are kept from becoming certain. `docs/experiments.md` has the trials.
 pub fn adapt(config: &mut TrainingConfig) {
     let learner = &mut config.learner;
     learner.gamma = 0.99;
     learner.updates_per_decision = 0.25;
+    learner.choice_entropy = 1e-2;
+    learner.logit_penalty = 1e-3;
     config.exploration.scale = [0.02, 0.1];
 }
 

@@ -125,6 +125,7 @@ impl Learner {
     }
 
     /// Loads a checkpoint of a training with the agents of `spec`. The settings and the seed come from the checkpoint.
+    /// It may come from a stranger: sizes are checked against the bytes that are there before memory is allocated for them.
     ///
     /// # Errors
     /// If the file is missing, damaged, or was made with other agents, or if the device fails.

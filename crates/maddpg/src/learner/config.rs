@@ -141,12 +141,12 @@ pub enum ConfigError {
 
 /// The default; also for checkpoints from before there were choices.
 fn choice_entropy() -> f32 {
-    1e-2
+    1e-3
 }
 
 /// As [`choice_entropy`].
 fn logit_penalty() -> f32 {
-    1e-3
+    1e-4
 }
 
 /// As [`choice_entropy`].

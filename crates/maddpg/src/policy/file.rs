@@ -11,7 +11,7 @@ const KIND: Kind = Kind { name: "bevy_maddpg policy", formats: &[NUMBERS, CHOICE
 const NUMBERS: &str = "bevy_maddpg policy v1";
 const CHOICES: &str = "bevy_maddpg policy v2";
 
-/// Bytes that one entry of the header takes at most, beside the policies.
+/// Bytes that one entry of the header takes at most, including those of a list that is being moved because it is full.
 const ENTRY: usize = 96;
 
 /// A policy that cannot be used.
@@ -104,7 +104,8 @@ impl PolicySnapshot {
         Ok(tensor_file::write(path.as_ref(), format(chooses), &header, &tensors)?)
     }
 
-    /// Reads a policy file.
+    /// Reads a policy file. It may come from a stranger: sizes are checked against the bytes that are there before memory is
+    /// allocated for them.
     ///
     /// # Errors
     /// If the file is missing, truncated, damaged or not a policy file; the message says which.
