@@ -56,7 +56,8 @@ fn app(decision_period: u32) -> App {
     ))
     .add_systems(Observe, |mut agents: Query<&mut Observation>, clock: Res<RolloutClock>| {
         for mut observation in &mut agents {
-            observation.write_view(&View { cell: (clock.step % 7) as f32, near: clock.step % 2 == 0 });
+            observation
+                .write_view(&View { cell: (clock.step % 7) as f32, near: clock.step.is_multiple_of(2) });
         }
     })
     .add_systems(Reset, || {})
@@ -154,7 +155,7 @@ fn a_forbidden_choice_is_never_made_and_the_learner_is_told() {
     let agent = spawn(&mut app, |agent| agent);
     app.add_systems(Observe, |mut masks: Query<&mut ActionMask>, clock: Res<RolloutClock>| {
         for mut mask in &mut masks {
-            mask.forbid("step", if clock.step % 2 == 0 { Step::Left } else { Step::Right });
+            mask.forbid("step", if clock.step.is_multiple_of(2) { Step::Left } else { Step::Right });
             mask.forbid("throw", true);
         }
     });

@@ -132,6 +132,9 @@ fn script() -> f32 {
     total / episodes as f32
 }
 
+/// A fight and what its agent does.
+type Shooter<'a> = (&'a mut Fight, Option<&'a Chosen<Shot>>, Option<&'a Chosen<Relaxed>>, &'a mut Reward);
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Variant {
     Masked,
@@ -160,21 +163,18 @@ fn train(variant: Variant, seed: u64, decisions: u64) -> f32 {
     .add_systems(Observe, |mut fights: Query<(&Fight, &mut Observation)>| {
         fights.iter_mut().for_each(|(fight, mut observation)| observation.write_view(&fight.view()));
     })
-    .add_systems(
-        FixedUpdate,
-        |mut fights: Query<(&mut Fight, Option<&Chosen<Shot>>, Option<&Chosen<Relaxed>>, &mut Reward)>| {
-            for (mut fight, shot, relaxed, mut reward) in &mut fights {
-                let relaxed = relaxed.and_then(Chosen::get).map(|relaxed| {
-                    let largest = |a: &usize, b: &usize| relaxed.weapons[*a].total_cmp(&relaxed.weapons[*b]);
-                    (Weapon::ALL[(0..4).max_by(largest).unwrap()], relaxed.angle)
-                });
-                let shot = shot.and_then(Chosen::get).map(|shot| (shot.weapon, shot.angle));
-                if let Some((weapon, angle)) = shot.or(relaxed) {
-                    reward.add(fight.shoot(weapon, angle));
-                }
+    .add_systems(FixedUpdate, |mut fights: Query<Shooter>| {
+        for (mut fight, shot, relaxed, mut reward) in &mut fights {
+            let relaxed = relaxed.and_then(Chosen::get).map(|relaxed| {
+                let largest = |a: &usize, b: &usize| relaxed.weapons[*a].total_cmp(&relaxed.weapons[*b]);
+                (Weapon::ALL[(0..4).max_by(largest).unwrap()], relaxed.angle)
+            });
+            let shot = shot.and_then(Chosen::get).map(|shot| (shot.weapon, shot.angle));
+            if let Some((weapon, angle)) = shot.or(relaxed) {
+                reward.add(fight.shoot(weapon, angle));
             }
-        },
-    );
+        }
+    });
     if variant == Variant::Masked {
         app.add_systems(Observe, |mut fights: Query<(&Fight, &mut ActionMask)>| {
             for (fight, mut mask) in &mut fights {
