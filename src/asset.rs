@@ -95,6 +95,7 @@ impl Plugin for PolicyAssetPlugin {
             .add_systems(PreUpdate, (follow, report).chain());
         if let Some(path) = &self.acting {
             let handle = app.world().resource::<AssetServer>().load(path.clone());
+            app.world_mut().get_resource_or_init::<ActingPolicy>().is_loading = true;
             app.insert_resource(ActingPolicyHandle(handle));
         }
     }
@@ -123,7 +124,7 @@ fn follow(
 fn report(mut failures: MessageReader<AssetLoadFailedEvent<PolicyAsset>>, mut problems: ResMut<Problems>) {
     for failure in failures.read() {
         let path = failure.path.to_string();
-        let reason = &failure.error;
+        let reason = failure.error.to_string().replace('\n', " ");
         problems.tell("policy asset", &format!("{path}: {reason}"), || {
             format!("the policy `{path}` cannot be loaded: {reason}. The policy before it, if there is one, stays in use")
         });

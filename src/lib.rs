@@ -88,8 +88,9 @@
 //! the learner normalizes them. With [`Agent::with_frames`](agent::Agent::with_frames) the policy sees the last few
 //! observations at once.
 //!
-//! **Action.** Numbers from -1 to 1: the policy's output plus [exploration noise](exploration). The game reads and
-//! applies them in its own step.
+//! **Action.** Numbers from -1 to 1, and choices in branches, of which an [`ActionMask`](agent::ActionMask) forbids those that
+//! are not possible: the policy's output plus [exploration](exploration). The game reads and applies it in its own step, as a
+//! vector or, with the module [`typed`], as its own type.
 //!
 //! **Reward and episode.** The game adds rewards and ends episodes in its own step.
 //! [`Episode::terminate`](arena::Episode::terminate) means that no reward can follow.
@@ -113,8 +114,8 @@
 //! | Bevy's schedules, such as [`FixedUpdate`](bevy::app::FixedUpdate) | game and physics | actions are applied, the world moves on, rewards are added, episodes end |
 //! | [`StepEnd`](rollout::StepEnd) | this crate | time limits apply; if episodes have ended, [`Observe`](rollout::Observe) runs, their ends are recorded, and [`Reset`](rollout::Reset) runs |
 //!
-//! This crate adds four schedules (`StepStart`, `StepEnd`, `Observe` and `Reset`) and runs them on one thread. It does
-//! not change the executor of any other schedule.
+//! This crate adds four schedules (`StepStart`, `StepEnd`, `Observe` and `Reset`) and runs them on one thread, and, for agents
+//! with types of their own, [`Decode`](typed::Decode) at the end of a decision. It does not change the executor of any other schedule.
 //!
 //! The page [Adding agents to an existing game](guide) shows how to add agents to games that run in
 //! [`Update`](bevy::app::Update), use bevy_rapier or avian, or have menus, deaths or turns.
@@ -123,8 +124,11 @@
 //!
 //! | item | on or in | purpose |
 //! |---|---|---|
-//! | [`Agent`](agent::Agent) | agent | behavior, sizes, frames, team; requires the next four |
+//! | [`Agent`](agent::Agent) | agent | behavior, sizes, frames, team, clock; requires observation, action, reward, clock and life |
 //! | [`Observation`](agent::Observation), [`Action`](agent::Action), [`Reward`](agent::Reward) | agent | what it senses, does and earns |
+//! | [`ActionMask`](agent::ActionMask) | agent with branches | which choices are possible |
+//! | [`Chosen`](typed::Chosen) | agent made by [`Agent::of`](agent::Agent::of) | what it does, as the game's own type |
+//! | [`DecisionClock`](agent::DecisionClock) | agent | when it decides |
 //! | [`Life`](agent::Life) | agent | whether it takes part in the episode |
 //! | [`Untrained`](agent::Untrained) | agent | its policy does not learn from it |
 //! | [`ActionOverride`](agent::ActionOverride) | agent | a person or a script decides instead of the policy |

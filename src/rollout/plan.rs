@@ -101,6 +101,7 @@ fn slots(kind: usize, arenas: &Arenas, acting: &ActingPolicy, problems: &mut Pro
             }
             // A learner that cannot start says so itself.
             Err(_) if arenas.has_learner && acting.is_empty() => {}
+            Err(_) if acting.is_awaited() => {}
             Err(reason) => {
                 let entity = arenas.of_kind(kind).find_map(|entry| entry.agents[slot]);
                 if let Some(entity) = entity {
@@ -140,7 +141,9 @@ fn others(
                 }
             }
             Err(reason) => {
-                tell_idle(other.entity, &spec.behavior, &reason, problems);
+                if !acting.is_awaited() {
+                    tell_idle(other.entity, &spec.behavior, &reason, problems);
+                }
                 idle.push(other.entity);
             }
         }

@@ -39,6 +39,9 @@ pub struct ActingPolicy {
     replaced: Vec<Source>,
     /// Whether the policies set last have yet to be compared with the agents.
     is_new: bool,
+    /// Whether the first policies are still being loaded.
+    #[cfg(feature = "asset")]
+    pub(crate) is_loading: bool,
     pub(super) scratch: Scratch,
     swaps: u64,
 }
@@ -109,6 +112,15 @@ impl ActingPolicy {
     /// Whether there is no policy at all.
     pub(super) fn is_empty(&self) -> bool {
         self.sources.is_empty()
+    }
+
+    /// Whether there is no policy yet, but one is being loaded.
+    pub(super) fn is_awaited(&self) -> bool {
+        #[cfg(feature = "asset")]
+        let is_loading = self.is_loading;
+        #[cfg(not(feature = "asset"))]
+        let is_loading = false;
+        is_loading && self.is_empty()
     }
 
     /// The policy of this source at this index, and memory for its forward pass.
