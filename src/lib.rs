@@ -89,7 +89,7 @@
 //! observations at once.
 //!
 //! **Action.** Numbers from -1 to 1, and choices in branches, of which an [`ActionMask`](agent::ActionMask) forbids those that
-//! are not possible: the policy's output plus [exploration](exploration). The game reads and applies it in its own step, as a
+//! are not possible: the policy's output plus [`exploration`]. The game reads and applies it in its own step, as a
 //! vector or, with the module [`typed`], as its own type.
 //!
 //! **Reward and episode.** The game adds rewards and ends episodes in its own step.
