@@ -1,11 +1,15 @@
 //! The components of an agent.
 
 mod clock;
+mod life;
 mod mask;
+mod observation;
 
 pub(crate) use clock::Stagger;
 pub use clock::{Clock, DecisionClock};
+pub use life::{Life, LifeEnd};
 pub use mask::ActionMask;
+pub use observation::Observation;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -145,11 +149,10 @@ fn fit_to_agent(mut world: DeferredWorld, context: HookContext) {
         return;
     };
     if let Some(mut observation) = world.get_mut::<Observation>(context.entity) {
-        observation.frame = vec![0.0; agent.observation_size];
-        observation.stack = vec![0.0; agent.observation_size * agent.frames];
+        observation.fit(agent.observation_size, agent.frames);
     }
     if let Some(mut action) = world.get_mut::<Action>(context.entity) {
-        action.0 = vec![0.0; agent.action.size()];
+        action.fit(agent.action.size());
     }
     let phase = match agent.clock {
         Clock::Every { phase: None, .. } => {
@@ -170,94 +173,6 @@ fn fit_to_agent(mut world: DeferredWorld, context: HookContext) {
     }
 }
 
-/// What the agent senses. The game writes it in the schedule [`Observe`](crate::rollout::Observe).
-#[derive(Component, Reflect, Debug, Clone, Default)]
-#[reflect(Component)]
-pub struct Observation {
-    frame: Vec<f32>,
-    stack: Vec<f32>,
-    /// The length of the last write that was refused.
-    refused: Option<usize>,
-    is_written: bool,
-    /// The frame of the last decision, and the number of decisions for which it has been the same.
-    last: Vec<f32>,
-    unchanged: u32,
-}
-
-impl Observation {
-    /// Writes the current observation: as many finite numbers as the agent's `observation_size`, in any unit. The
-    /// learner normalizes them.
-    ///
-    /// An observation of another length is refused and reported in [`Problems`](crate::problems::Problems).
-    pub fn write(&mut self, frame: &[f32]) {
-        self.is_written = true;
-        if frame.len() == self.frame.len() {
-            self.frame.copy_from_slice(frame);
-        } else {
-            self.refused = Some(frame.len());
-        }
-    }
-
-    /// Writes an observation of `size` numbers, which `write` appends to an empty vector.
-    pub(crate) fn write_with(&mut self, size: usize, write: impl FnOnce(&mut Vec<f32>)) {
-        self.is_written = true;
-        if size == self.frame.len() {
-            self.frame.clear();
-            write(&mut self.frame);
-            if self.frame.len() != size {
-                self.refused = Some(self.frame.len());
-                self.frame.resize(size, 0.0);
-            }
-        } else {
-            self.refused = Some(size);
-        }
-    }
-
-    /// The observation last written.
-    pub fn frame(&self) -> &[f32] {
-        &self.frame
-    }
-
-    /// What the policy saw at the last decision: the last `frames` observations, oldest first.
-    pub fn stacked(&self) -> &[f32] {
-        &self.stack
-    }
-
-    /// The length of a write that was refused since the last call.
-    pub(crate) fn take_refused(&mut self) -> Option<usize> {
-        self.refused.take()
-    }
-
-    /// Whether the game has written an observation.
-    pub(crate) fn is_written(&self) -> bool {
-        self.is_written
-    }
-
-    /// Number of decisions for which the observation has been the same.
-    pub(crate) fn unchanged(&self) -> u32 {
-        self.unchanged
-    }
-
-    /// Appends the current observation to the stack and drops the oldest.
-    pub(crate) fn push_frame(&mut self) {
-        let size = self.frame.len();
-        if self.last == self.frame {
-            self.unchanged = self.unchanged.saturating_add(1);
-        } else {
-            self.unchanged = 0;
-            self.last.clone_from(&self.frame);
-        }
-        self.stack.copy_within(size.., 0);
-        let start = self.stack.len() - size;
-        self.stack[start..].copy_from_slice(&self.frame);
-    }
-
-    /// Sets all stacked observations to zero.
-    pub(crate) fn clear(&mut self) {
-        self.stack.fill(0.0);
-    }
-}
-
 /// What the agent does until the next decision. The game reads and applies it in its own step.
 ///
 /// It is a vector, laid out as its [`ActionSpace`] says: numbers from -1 to 1, then, for each branch, one number per choice,
@@ -265,13 +180,41 @@ impl Observation {
 /// agent that does nothing, for example because its part is over, is all zeros: no choice is made.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
 #[reflect(Component)]
-pub struct Action(pub(crate) Vec<f32>);
+pub struct Action {
+    numbers: Vec<f32>,
+    is_made: bool,
+}
+
+impl Action {
+    /// Whether this is what the agent decided, or what replaces it. If not, because the agent has yet to decide in this
+    /// episode, because its part is over or because it has no policy, the action is all zeros.
+    pub fn is_made(&self) -> bool {
+        self.is_made
+    }
+
+    /// Replaces the action with one that was decided.
+    pub(crate) fn set(&mut self, numbers: &[f32]) {
+        self.numbers.copy_from_slice(numbers);
+        self.is_made = true;
+    }
+
+    /// Undoes what was decided.
+    pub(crate) fn clear(&mut self) {
+        self.numbers.fill(0.0);
+        self.is_made = false;
+    }
+
+    /// Makes room for an action of `size` numbers.
+    fn fit(&mut self, size: usize) {
+        *self = Self { numbers: vec![0.0; size], is_made: false };
+    }
+}
 
 impl Deref for Action {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.numbers
     }
 }
 
@@ -325,91 +268,6 @@ impl Reward {
     }
 }
 
-/// Whether the agent takes part in the episode. The game ends an agent's own part with [`terminate`](Self::terminate) or
-/// [`truncate`](Self::truncate), while the others in its arena play on:
-///
-/// ```
-/// use bevy::prelude::*;
-/// use bevy_maddpg::prelude::*;
-///
-/// #[derive(Component)]
-/// struct Health(f32);
-///
-/// /// A guard without health is out until its arena is reset.
-/// fn die(mut guards: Query<(&Health, &mut Life, &mut Reward), Changed<Health>>) {
-///     for (health, mut life, mut reward) in &mut guards {
-///         if health.0 <= 0.0 && !life.is_over() {
-///             reward.add(-1.0);
-///             life.terminate();
-///         }
-///     }
-/// }
-/// # bevy::ecs::system::assert_is_system(die);
-/// ```
-///
-/// From the next decision on, the agent does nothing, and nothing that happens is learned from as its own. It may also be
-/// despawned: without a call of `terminate` before, the learner takes it as cut off. When the arena is reset, all its
-/// agents take part again. When the parts of all agents of an arena are over, the episode ends by itself.
-#[derive(Component, Reflect, Debug, Clone, Default, PartialEq, Eq)]
-#[reflect(Component)]
-pub struct Life {
-    end: Option<LifeEnd>,
-    /// The first end since the last decision, kept until it is recorded, even if the agent is back by then.
-    unrecorded: Option<LifeEnd>,
-}
-
-/// How an agent's part in an episode ended.
-#[derive(Reflect, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LifeEnd {
-    /// By the rules of the game. Nothing follows for the agent, unless its behavior shares the fate of its team.
-    Terminated,
-    /// For a reason that is not part of the game. What would have followed is not known.
-    Truncated,
-}
-
-impl Life {
-    /// Ends the agent's part by the rules of the game: it died, or it reached its goal.
-    pub fn terminate(&mut self) {
-        self.finish(LifeEnd::Terminated);
-    }
-
-    /// Ends the agent's part for a reason that is not part of the game, for example because its player left.
-    pub fn truncate(&mut self) {
-        self.finish(LifeEnd::Truncated);
-    }
-
-    fn finish(&mut self, end: LifeEnd) {
-        if self.end.is_none() {
-            self.end = Some(end);
-            self.unrecorded.get_or_insert(end);
-        }
-    }
-
-    /// Lets the agent take part again, in an episode that is still running.
-    pub fn revive(&mut self) {
-        self.end = None;
-    }
-
-    /// How the agent's part ended, if it did.
-    pub fn end(&self) -> Option<LifeEnd> {
-        self.end
-    }
-
-    /// Whether the agent's part is over.
-    pub fn is_over(&self) -> bool {
-        self.end.is_some()
-    }
-
-    /// The end since the last decision, if there was one.
-    pub(crate) fn unrecorded(&self) -> Option<LifeEnd> {
-        self.unrecorded
-    }
-
-    pub(crate) fn set_recorded(&mut self) {
-        self.unrecorded = None;
-    }
-}
-
 /// Marks an agent from whose experience its policy does not learn, for example because a script or an old policy always
 /// decides for it. The other agents of its arena still learn, and take what it does as a part of the world.
 #[derive(Component, Reflect, Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -450,37 +308,3 @@ pub struct ActionOverride(pub Vec<f32>);
 #[derive(Component, Debug, Clone)]
 #[component(immutable)]
 pub struct PolicyOverride(pub Arc<PolicySnapshot>);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_end_of_a_part_is_recorded_even_if_the_agent_is_back() {
-        let mut life = Life::default();
-        life.terminate();
-        life.truncate();
-        assert_eq!(life.end(), Some(LifeEnd::Terminated));
-        life.revive();
-        life.truncate();
-        assert_eq!((life.end(), life.unrecorded()), (Some(LifeEnd::Truncated), Some(LifeEnd::Terminated)));
-        life.set_recorded();
-        assert!(life.is_over() && life.unrecorded().is_none());
-    }
-
-    #[test]
-    fn frames_are_stacked_oldest_first_over_zeros() {
-        let mut world = World::new();
-        let entity = world.spawn(Agent::new("a", 2, 1).with_frames(3)).id();
-        let mut agent = world.entity_mut(entity);
-        let mut observation = agent.get_mut::<Observation>().expect("required");
-        for frame in [[1.0, 2.0], [3.0, 4.0]] {
-            observation.write(&frame);
-            observation.push_frame();
-        }
-        assert_eq!(observation.stacked(), [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]);
-        observation.clear();
-        assert_eq!(observation.stacked(), [0.0; 6]);
-        assert_eq!(agent.get::<Action>().expect("required").len(), 1);
-    }
-}

@@ -21,6 +21,7 @@ mod decide;
 mod departed;
 mod episodes;
 mod experience;
+mod frames;
 mod kind;
 mod others;
 mod plan;
@@ -112,7 +113,7 @@ impl Plugin for RolloutPlugin {
                     )
                         .chain()
                         .in_set(DecideSystems::Prepare),
-                    (clock::advance_agents, observe(), experience::push_frames, experience::close_decisions)
+                    (clock::advance_agents, observe(), frames::push_frames, experience::close_decisions)
                         .chain()
                         .in_set(DecideSystems::Record)
                         .run_if(clock::decision_is_due),

@@ -6,7 +6,7 @@ use bevy_maddpg::{
     exploration::ExplorationConfig,
     headless,
     learner::LearnerConfig,
-    policy::PolicyGroup,
+    policy::{ArenaSpec, Network, NetworkShape, Normalizer, Policy, PolicyGroup},
     prelude::*,
     problems::Problems,
     random::{Random, stream},
@@ -250,11 +250,13 @@ fn app<A: AgentAction>() -> App {
     let mut app = headless::app(1);
     app.add_plugins(training().with_decision_period(3))
         .init_resource::<Steps>()
-        .add_systems(Observe, |mut agents: Query<&mut Observation>| {
-            agents.iter_mut().for_each(|mut observation| observation.write_view(&view(60.0)));
-        })
+        .add_systems(Observe, observe)
         .add_systems(FixedUpdate, note::<A>);
     app
+}
+
+fn observe(mut agents: Query<&mut Observation>) {
+    agents.iter_mut().for_each(|mut observation| observation.write_view(&view(60.0)));
 }
 
 /// The next steps of the game.
@@ -367,6 +369,27 @@ fn an_agent_without_a_policy_chooses_nothing_unless_a_script_decides() {
     app.world_mut().entity_mut(driver).insert(ActionOverride(still.to_action()));
     app.update();
     assert_eq!(chosen::<Steer>(&app, driver), Some(still));
+}
+
+/// A number that is exactly zero is a decision as well.
+#[test]
+fn a_policy_may_decide_to_do_nothing() {
+    #[derive(AgentAction, Debug, Clone, PartialEq)]
+    struct Push(f32);
+    let mut app = headless::app(1);
+    let agent = Agent::of::<View, Push>("guard").spec();
+    let size = agent.observation_size;
+    let shape = NetworkShape::new(size, &[], 1, false);
+    let network = Network { shape, parameters: vec![0.0; size + 1] };
+    let group = ArenaSpec::new(vec![agent]).groups(true).unwrap().remove(0);
+    let policy = Policy::new(group, Normalizer::identity(size), network).unwrap();
+    let snapshot = PolicySnapshot::new(1, 1, 0, vec![policy]).unwrap();
+    app.add_plugins(MaddpgPlugins::play(snapshot).with_decision_period(1)).add_systems(Observe, observe);
+    let agent = app.world_mut().spawn(Agent::of::<View, Push>("guard")).id();
+    headless::start(&mut app);
+    assert_eq!(chosen::<Push>(&app, agent), None);
+    app.update();
+    assert_eq!(chosen::<Push>(&app, agent), Some(Push(0.0)));
 }
 
 #[test]

@@ -222,18 +222,18 @@ pub(super) fn decide(
                     continue;
                 };
                 if life.is_over() {
-                    action.0.fill(0.0);
+                    action.clear();
                     continue;
                 }
                 if *age > 0 {
-                    own.copy_from_slice(&action.0);
+                    own.copy_from_slice(&action);
                     continue;
                 }
                 if is_decided {
-                    own.copy_from_slice(&action.0);
+                    own.copy_from_slice(&action);
                 }
                 take_over(&slot.action, own, taken_over, agent, &mut problems);
-                action.0.copy_from_slice(own);
+                action.set(own);
             }
             let observed = &observations[row * observation_size..][..observation_size];
             open[row] = all_finite || observed.iter().all(|number| number.is_finite());
@@ -248,19 +248,20 @@ pub(super) fn replace_not_finite(numbers: &mut [f32]) {
     numbers.iter_mut().filter(|number| !number.is_finite()).for_each(|number| *number = 0.0);
 }
 
-/// Replaces an agent's action with its override, if it has a valid one.
+/// Replaces an agent's action with its override, if it has a valid one. Returns whether it has.
 pub(super) fn take_over(
     space: &ActionSpace,
     action: &mut [f32],
     taken_over: Option<&ActionOverride>,
     agent: Entity,
     problems: &mut Problems,
-) {
-    let Some(ActionOverride(numbers)) = taken_over else { return };
+) -> bool {
+    let Some(ActionOverride(numbers)) = taken_over else { return false };
     let makes_choices = || (0..space.branches().len()).all(|branch| space.choice(numbers, branch).is_some());
     if numbers.len() == action.len() && numbers.iter().all(|number| number.is_finite()) && makes_choices() {
         action.iter_mut().zip(numbers).for_each(|(own, number)| *own = number.clamp(-1.0, 1.0));
         space.choose_best(action);
+        true
     } else {
         problems.tell("override", "", || {
             let choices = if space.branches().is_empty() { "" } else { ", with a 1 for one choice of each branch" };
@@ -269,5 +270,6 @@ pub(super) fn take_over(
                 action.len()
             )
         });
+        false
     }
 }

@@ -2,7 +2,8 @@ use bevy::prelude::*;
 
 use super::{
     Arenas, Experience, Exploration, Reset, RolloutClock,
-    experience::{self, Earner, Observer},
+    experience::Earner,
+    frames::{self, Observer},
 };
 use crate::{
     agent::{Action, Agent, DecisionClock, Life, LifeEnd, Observation, Reward},
@@ -81,7 +82,7 @@ pub(super) fn finish(
         let mut observers = agents.p0();
         let mut members = observers.iter_many_mut(entry.present());
         while let Some(member) = members.fetch_next() {
-            experience::push_frame(member, &arenas, &mut problems);
+            frames::push_frame(member, &arenas, &mut problems);
         }
         let agents = agents.p1();
         experience.close(entry, if truncated { 1.0 } else { 0.0 }, true, &agents);
@@ -148,7 +149,7 @@ pub(super) fn reset(
                         members.fetch_next()
                     {
                         observation.clear();
-                        action.0.fill(0.0);
+                        action.clear();
                         reward.begin();
                         life.set_if_neq(Life::default());
                         clock.request();

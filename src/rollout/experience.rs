@@ -355,83 +355,11 @@ impl Rows {
 }
 
 /// Decisions after which an observation or a reward that never changes is reported.
-const CONSTANT: u32 = 1_000;
+pub(super) const CONSTANT: u32 = 1_000;
 
 /// What completing a decision reads and writes on each agent.
 pub(super) type Earner<'a> =
     (&'a Observation, &'a mut Reward, &'a mut Life, &'a DecisionClock, Option<&'a ActionMask>);
-
-/// What [`push_frames`] reads and writes on each agent.
-pub(super) type Observer<'a> = (Entity, &'a Agent, &'a mut Observation, &'a mut Reward, &'a Life);
-
-/// Appends the newest observation of every agent to its stacked observations, and reports what is wrong with it.
-pub(super) fn push_frames(arenas: Res<Arenas>, mut agents: Query<Observer>, mut problems: ResMut<Problems>) {
-    for agent in &mut agents {
-        push_frame(agent, &arenas, &mut problems);
-    }
-}
-
-/// Appends an agent's newest observation to its stacked observations, and reports observations and rewards that cannot be
-/// used.
-pub(super) fn push_frame(
-    (entity, agent, mut observation, mut reward, life): (
-        Entity,
-        &Agent,
-        Mut<Observation>,
-        Mut<Reward>,
-        &Life,
-    ),
-    arenas: &Arenas,
-    problems: &mut Problems,
-) {
-    let behavior = &agent.behavior;
-    if let Some(found) = observation.take_refused() {
-        problems.tell("length", behavior, || {
-            format!(
-                "agent {entity} of behavior `{behavior}` was given an observation of {found} numbers, expected {}: it \
-                 keeps its previous one; write as many numbers as the agent's `observation_size`",
-                agent.observation_size
-            )
-        });
-    }
-    if life.is_over() {
-        observation.push_frame();
-        return;
-    }
-    if !observation.is_written() {
-        problems.tell("unwritten", behavior, || {
-            format!(
-                "no system writes the observation of agent {entity} of behavior `{behavior}`, so it stays zero; write \
-                 it in the schedule `Observe`"
-            )
-        });
-    } else if arenas.has_learner && observation.unchanged() >= CONSTANT {
-        problems.tell("constant observation", behavior, || {
-            format!(
-                "the observation of agent {entity} of behavior `{behavior}` has been the same for {CONSTANT} \
-                 decisions, so its policy cannot react to anything; check the system that writes it"
-            )
-        });
-    }
-    if let Some(index) = observation.frame().iter().position(|number| !number.is_finite()) {
-        problems.tell("observation", behavior, || {
-            format!(
-                "agent {entity} of behavior `{behavior}` observes {} at index {index}: its policy sees 0 there, and \
-                 the transition is dropped; check for divisions by zero",
-                observation.frame()[index]
-            )
-        });
-    }
-    if let Some(refused) = reward.refused.take() {
-        problems.tell("reward", behavior, || {
-            format!(
-                "agent {entity} of behavior `{behavior}` was given the reward {refused}, which is ignored; rewards \
-                 must be finite, so check for divisions by zero"
-            )
-        });
-    }
-    observation.push_frame();
-}
 
 /// Completes the open decisions of all arenas. Their episodes go on.
 pub(super) fn close_decisions(

@@ -58,7 +58,7 @@ pub(super) fn decide_others(
                 continue;
             };
             if life.is_over() {
-                action.0.fill(0.0);
+                action.clear();
                 continue;
             }
             if clock.is_due() {
@@ -73,14 +73,19 @@ pub(super) fn decide_others(
         for (&member, decided) in due.iter().zip(actions.chunks_exact_mut(agent.action_size())) {
             let Ok((_, _, mut action, _, taken_over, ..)) = agents.get_mut(member) else { continue };
             exploration.choose(&agent.action, decided);
-            action.0.copy_from_slice(decided);
-            take_over(&agent.action, &mut action.0, taken_over, member, &mut problems);
+            take_over(&agent.action, decided, taken_over, member, &mut problems);
+            action.set(decided);
         }
     }
     for &idle in &plan.idle {
         if let Ok((agent, _, mut action, _, taken_over, ..)) = agents.get_mut(idle) {
-            action.0.fill(0.0);
-            take_over(&agent.action, &mut action.0, taken_over, idle, &mut problems);
+            actions.clear();
+            actions.resize(agent.action.size(), 0.0);
+            if take_over(&agent.action, actions, taken_over, idle, &mut problems) {
+                action.set(actions);
+            } else {
+                action.clear();
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use bevy::{
 
 use super::{AgentAction, AgentObservation};
 use crate::{
-    agent::{Action, ActionOverride, Agent},
+    agent::{Action, Agent},
     policy::AgentSpec,
     rollout::{AgentSystems, DecideSystems, StepEnd, StepStart},
 };
@@ -120,14 +120,12 @@ pub(crate) fn add(app: &mut App) {
 
 /// Turns the actions into values that were written since the last call: not those that agents keep between decisions of their
 /// own.
-fn decode<A: AgentAction>(mut agents: Query<(Ref<Action>, Has<ActionOverride>, &mut Chosen<A>)>) {
-    for (action, is_taken_over, mut chosen) in &mut agents {
+fn decode<A: AgentAction>(mut agents: Query<(Ref<Action>, &mut Chosen<A>)>) {
+    for (action, mut chosen) in &mut agents {
         if chosen.written == Some(action.last_changed()) {
             continue;
         }
-        // An action of numbers alone makes no choice by which to tell that it is one. Policies do not give zeros.
-        let is_made = A::BRANCHES > 0 || is_taken_over || action.iter().any(|number| *number != 0.0);
-        chosen.action = if is_made { A::from_action(&action) } else { None };
+        chosen.action = if action.is_made() { A::from_action(&action) } else { None };
         chosen.is_new = chosen.action.is_some();
         chosen.written = Some(action.last_changed());
     }

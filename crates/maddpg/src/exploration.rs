@@ -1,11 +1,16 @@
 //! Exploration: Gaussian or Ornstein-Uhlenbeck noise on numbers, random choices in branches, with a schedule and a separate
 //! scale for each arena, after an initial phase of random actions.
 
+use std::ops::Range;
+
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{AgentSpec, choices::set_one_hot};
+use crate::policy::{
+    ActionSpace, AgentSpec,
+    choices::{draw_possible, set_one_hot},
+};
 
 /// How agents explore while they are trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,12 +120,8 @@ impl Explorer {
             self.held.resize(action.len(), 0.0);
             self.hold_left = config.random_hold.max(1);
         }
-        let (mut start, mut mask_start) = (0, 0);
-        for agent in agents {
-            let space = &agent.action;
-            let held = &mut self.held[start..start + space.size()];
-            let mask = masks.get(mask_start..mask_start + space.choices()).unwrap_or(&[]);
-            (start, mask_start) = (start + space.size(), mask_start + space.choices());
+        for Part { space, columns, mask } in parts(agents, masks) {
+            let held = &mut self.held[columns];
             if is_new {
                 held[..space.numbers()]
                     .iter_mut()
@@ -128,22 +129,17 @@ impl Explorer {
             }
             for branch in 0..space.branches().len() {
                 let columns = space.columns(branch);
-                let mask =
-                    mask.get(columns.start - space.numbers()..columns.end - space.numbers()).unwrap_or(&[]);
-                let is_possible = |choice: &usize| mask.get(*choice) != Some(&0.0);
-                let held = &mut held[columns.clone()];
-                let is_kept =
-                    held.iter().position(|number| *number == 1.0).is_some_and(|held| is_possible(&held));
-                if is_new || !is_kept {
-                    let possible = (0..columns.len()).filter(is_possible).count().max(1);
-                    let drawn = random.random_range(0..possible);
-                    set_one_hot(held, (0..columns.len()).filter(is_possible).nth(drawn).unwrap_or(0));
+                let mask = mask.get(space.mask_columns(branch)).unwrap_or(&[]);
+                let held = &mut held[columns];
+                let kept = held.iter().position(|number| *number == 1.0);
+                if is_new || !kept.is_some_and(|choice| mask.get(choice) != Some(&0.0)) {
+                    set_one_hot(held, draw_possible(held.len(), mask, random));
                 }
             }
         }
         self.hold_left -= 1;
         action.copy_from_slice(&self.held);
-        close_gates(agents, action);
+        parts(agents, masks).for_each(|part| part.space.close_gates(&mut action[part.columns]));
     }
 
     /// Adds noise for one decision to the joint action of these agents: noise on numbers, which are clipped to -1 to 1,
@@ -158,11 +154,9 @@ impl Explorer {
         random: &mut impl Rng,
     ) {
         self.state.resize(action.len(), 0.0);
-        let (mut start, mut mask_start) = (0, 0);
-        for agent in agents {
-            let space = &agent.action;
-            let own = &mut action[start..start + space.size()];
-            for (action, state) in own[..space.numbers()].iter_mut().zip(&mut self.state[start..]) {
+        for Part { space, columns, mask } in parts(agents, masks) {
+            let (own, states) = (&mut action[columns.clone()], &mut self.state[columns]);
+            for (action, state) in own[..space.numbers()].iter_mut().zip(states) {
                 let normal: f32 = StandardNormal.sample(random);
                 let noise = match config.noise {
                     Noise::None => 0.0,
@@ -175,21 +169,30 @@ impl Explorer {
                 *action = (*action + self.scale * noise).clamp(-1.0, 1.0);
             }
             if !space.branches().is_empty() {
-                let mask = masks.get(mask_start..mask_start + space.choices()).unwrap_or(&[]);
                 space.sample(own, mask, (0.5 * self.scale).min(1.0), random);
             }
-            (start, mask_start) = (start + space.size(), mask_start + space.choices());
         }
     }
 }
 
-/// Sets the numbers to 0 whose choice was not made.
-fn close_gates(agents: &[AgentSpec], action: &mut [f32]) {
-    let mut start = 0;
-    for space in agents.iter().map(|agent| &agent.action) {
-        space.close_gates(&mut action[start..start + space.size()]);
-        start += space.size();
-    }
+/// One agent's part of a joint action.
+struct Part<'a> {
+    space: &'a ActionSpace,
+    /// Where it is in the joint action.
+    columns: Range<usize>,
+    /// Its part of the masks; empty if all choices are possible.
+    mask: &'a [f32],
+}
+
+/// The parts of a joint action, by agent.
+fn parts<'a>(agents: &'a [AgentSpec], masks: &'a [f32]) -> impl Iterator<Item = Part<'a>> {
+    agents.iter().scan((0, 0), move |(start, mask_start), agent| {
+        let space = &agent.action;
+        let columns = *start..*start + space.size();
+        let mask = masks.get(*mask_start..*mask_start + space.choices()).unwrap_or(&[]);
+        (*start, *mask_start) = (columns.end, *mask_start + space.choices());
+        Some(Part { space, columns, mask })
+    })
 }
 
 #[cfg(test)]

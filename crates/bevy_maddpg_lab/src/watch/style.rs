@@ -47,3 +47,21 @@ pub(super) fn write(text: &mut Mut<Text>, content: String) {
         text.0 = content;
     }
 }
+
+/// The color of a share from 0 to 1: from green through yellow to red.
+pub(super) fn grade(share: f32) -> Color {
+    if share < 0.5 { GOOD.mix(&NOTICE, 2.0 * share) } else { NOTICE.mix(&BAD, 2.0 * share - 1.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_graded_from_green_through_yellow_to_red() {
+        assert_eq!(
+            [0.0, 0.5, 1.0].map(grade),
+            [GOOD.mix(&NOTICE, 0.0), NOTICE.mix(&BAD, 0.0), NOTICE.mix(&BAD, 1.0)]
+        );
+    }
+}

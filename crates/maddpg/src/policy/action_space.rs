@@ -150,8 +150,16 @@ impl ActionSpace {
     /// # Panics
     /// If there is no such branch.
     pub fn columns(&self, branch: usize) -> Range<usize> {
-        let before = self.branches[..branch].iter().map(|branch| branch.choices.len()).sum::<usize>();
-        let start = self.numbers + before;
+        let mask = self.mask_columns(branch);
+        self.numbers + mask.start..self.numbers + mask.end
+    }
+
+    /// Where the choices of a branch are in a mask, which has one number per choice.
+    ///
+    /// # Panics
+    /// If there is no such branch.
+    pub fn mask_columns(&self, branch: usize) -> Range<usize> {
+        let start = self.branches[..branch].iter().map(|branch| branch.choices.len()).sum::<usize>();
         start..start + self.branches[branch].choices.len()
     }
 

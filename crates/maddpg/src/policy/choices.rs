@@ -35,6 +35,17 @@ pub(crate) fn set_one_hot(numbers: &mut [f32], index: usize) {
     numbers[index] = 1.0;
 }
 
+/// The choices of a branch with `count` choices that are possible. An empty mask allows all.
+fn possible(count: usize, mask: &[f32]) -> impl DoubleEndedIterator<Item = usize> {
+    (0..count).filter(|choice| mask.get(*choice) != Some(&0.0))
+}
+
+/// Draws uniformly among the choices of a branch that are possible.
+pub(crate) fn draw_possible(count: usize, mask: &[f32], random: &mut impl Rng) -> usize {
+    let drawn = random.random_range(0..possible(count, mask).count().max(1));
+    possible(count, mask).nth(drawn).unwrap_or(0)
+}
+
 impl ActionSpace {
     /// Makes the most likely choice in each branch. On entry, `action` holds the probabilities of the choices.
     pub fn choose_best(&self, action: &mut [f32]) {
@@ -49,12 +60,10 @@ impl ActionSpace {
         self.choose(action, |probabilities| {
             let of_branch = mask.get(start..start + probabilities.len()).unwrap_or(&[]);
             start += probabilities.len();
-            let allowed = |index: &usize| of_branch.get(*index) != Some(&0.0);
-            let choices = || (0..probabilities.len()).filter(allowed);
             if epsilon > 0.0 && random.random::<f32>() < epsilon {
-                let drawn = random.random_range(0..choices().count().max(1));
-                return choices().nth(drawn).unwrap_or(0);
+                return draw_possible(probabilities.len(), of_branch, random);
             }
+            let choices = || possible(probabilities.len(), of_branch);
             let mut rest = random.random::<f32>();
             let reached = choices().find(|index| {
                 rest -= probabilities[*index];

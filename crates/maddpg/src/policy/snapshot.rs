@@ -128,8 +128,7 @@ impl Policy {
             let mask = masks.get(row * choices..(row + 1) * choices);
             for branch in 0..space.branches().len() {
                 let columns = space.columns(branch);
-                let mask =
-                    mask.map(|mask| &mask[columns.start - space.numbers()..columns.end - space.numbers()]);
+                let mask = mask.map(|mask| &mask[space.mask_columns(branch)]);
                 action[columns.clone()].copy_from_slice(&output[columns.clone()]);
                 softmax(&mut action[columns], mask.unwrap_or(&[]));
             }

@@ -82,18 +82,8 @@ fn stock_up(
         body: material(Color::srgb(0.75, 0.80, 0.88), 0.0),
         dark: material(Color::srgb(0.20, 0.23, 0.29), 0.0),
         push: material(style::CURVE, 0.4),
-        poles: (0..=LEVELS).map(|level| material(color(level), 0.05)).collect(),
+        poles: (0..=LEVELS).map(|level| material(style::grade(level as f32 / LEVELS as f32), 0.05)).collect(),
     });
-}
-
-/// The color of a level: from green through yellow to red.
-fn color(level: usize) -> Color {
-    let share = 2.0 * level as f32 / LEVELS as f32;
-    if share < 1.0 {
-        style::GOOD.mix(&style::NOTICE, share)
-    } else {
-        style::NOTICE.mix(&style::BAD, share - 1.0)
-    }
 }
 
 /// Gives every new cart its visuals.

@@ -74,16 +74,6 @@ fn angle(level: usize) -> f32 {
     ARROW_ANGLE * level as f32 / LEVELS as f32
 }
 
-/// The color of a level's reward: from green through yellow to red.
-fn color(level: usize) -> Color {
-    let share = 2.0 * level as f32 / LEVELS as f32;
-    if share < 1.0 {
-        style::GOOD.mix(&style::NOTICE, share)
-    } else {
-        style::NOTICE.mix(&style::BAD, share - 1.0)
-    }
-}
-
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Startup, stock_up);
 }
@@ -110,7 +100,9 @@ fn stock_up(
         ball: meshes.add(Sphere::new(1.0).mesh().uv(32, 20)),
         head: meshes.add(Cone::new(3.2 * ARROW_LINE, 7.0 * ARROW_LINE).mesh().anchor(ConeAnchor::Base)),
         arrows: (1..=LEVELS).map(|level| meshes.add(arc(ARROW, ARROW_LINE, 0.0..=angle(level)))).collect(),
-        rewards: (0..=LEVELS).map(|level| material(color(level), 0.0)).collect(),
+        rewards: (0..=LEVELS)
+            .map(|level| material(style::grade(level as f32 / LEVELS as f32), 0.0))
+            .collect(),
         ground: material(Color::srgb(0.105, 0.14, 0.20), 0.0),
         line: material(Color::srgb(0.22, 0.28, 0.38), 0.0),
         goal: material(Color::srgb(0.45, 1.0, 0.62), 1.0),
@@ -124,10 +116,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_torque_and_reward_has_its_level() {
+    fn every_torque_has_its_level() {
         assert_eq!([0.0, 0.01, 0.5, 1.0, 1.3].map(level), [0, 0, 16, 32, 32]);
         assert_eq!(angle(LEVELS), ARROW_ANGLE);
-        assert_eq!(color(0), style::GOOD.mix(&style::NOTICE, 0.0));
-        assert_eq!(color(LEVELS), style::NOTICE.mix(&style::BAD, 1.0));
     }
 }

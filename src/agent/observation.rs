@@ -1,0 +1,117 @@
+use bevy::prelude::*;
+
+/// What the agent senses. The game writes it in the schedule [`Observe`](crate::rollout::Observe).
+#[derive(Component, Reflect, Debug, Clone, Default)]
+#[reflect(Component)]
+pub struct Observation {
+    frame: Vec<f32>,
+    stack: Vec<f32>,
+    /// The length of the last write that was refused.
+    refused: Option<usize>,
+    is_written: bool,
+    /// The frame of the last decision, and the number of decisions for which it has been the same.
+    last: Vec<f32>,
+    unchanged: u32,
+}
+
+impl Observation {
+    /// Makes room for frames of `size` numbers, of which the policy sees the last `frames`; all are zeros.
+    pub(super) fn fit(&mut self, size: usize, frames: usize) {
+        self.frame = vec![0.0; size];
+        self.stack = vec![0.0; size * frames];
+    }
+
+    /// Writes the current observation: as many finite numbers as the agent's `observation_size`, in any unit. The
+    /// learner normalizes them.
+    ///
+    /// An observation of another length is refused and reported in [`Problems`](crate::problems::Problems).
+    pub fn write(&mut self, frame: &[f32]) {
+        self.is_written = true;
+        if frame.len() == self.frame.len() {
+            self.frame.copy_from_slice(frame);
+        } else {
+            self.refused = Some(frame.len());
+        }
+    }
+
+    /// Writes an observation of `size` numbers, which `write` appends to an empty vector.
+    pub(crate) fn write_with(&mut self, size: usize, write: impl FnOnce(&mut Vec<f32>)) {
+        self.is_written = true;
+        if size == self.frame.len() {
+            self.frame.clear();
+            write(&mut self.frame);
+            if self.frame.len() != size {
+                self.refused = Some(self.frame.len());
+                self.frame.resize(size, 0.0);
+            }
+        } else {
+            self.refused = Some(size);
+        }
+    }
+
+    /// The observation last written.
+    pub fn frame(&self) -> &[f32] {
+        &self.frame
+    }
+
+    /// What the policy saw at the last decision: the last `frames` observations, oldest first.
+    pub fn stacked(&self) -> &[f32] {
+        &self.stack
+    }
+
+    /// The length of a write that was refused since the last call.
+    pub(crate) fn take_refused(&mut self) -> Option<usize> {
+        self.refused.take()
+    }
+
+    /// Whether the game has written an observation.
+    pub(crate) fn is_written(&self) -> bool {
+        self.is_written
+    }
+
+    /// Number of decisions for which the observation has been the same.
+    pub(crate) fn unchanged(&self) -> u32 {
+        self.unchanged
+    }
+
+    /// Appends the current observation to the stack and drops the oldest.
+    pub(crate) fn push_frame(&mut self) {
+        let size = self.frame.len();
+        if self.last == self.frame {
+            self.unchanged = self.unchanged.saturating_add(1);
+        } else {
+            self.unchanged = 0;
+            self.last.clone_from(&self.frame);
+        }
+        self.stack.copy_within(size.., 0);
+        let start = self.stack.len() - size;
+        self.stack[start..].copy_from_slice(&self.frame);
+    }
+
+    /// Sets all stacked observations to zero.
+    pub(crate) fn clear(&mut self) {
+        self.stack.fill(0.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{Action, Agent};
+
+    #[test]
+    fn frames_are_stacked_oldest_first_over_zeros() {
+        let mut world = World::new();
+        let entity = world.spawn(Agent::new("a", 2, 1).with_frames(3)).id();
+        let mut agent = world.entity_mut(entity);
+        let mut observation = agent.get_mut::<Observation>().expect("required");
+        for frame in [[1.0, 2.0], [3.0, 4.0]] {
+            observation.write(&frame);
+            observation.push_frame();
+        }
+        assert_eq!(observation.stacked(), [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]);
+        observation.clear();
+        assert_eq!(observation.stacked(), [0.0; 6]);
+        assert_eq!(agent.get::<Action>().expect("required").len(), 1);
+    }
+}
