@@ -124,7 +124,7 @@ fn follow(
 fn report(mut failures: MessageReader<AssetLoadFailedEvent<PolicyAsset>>, mut problems: ResMut<Problems>) {
     for failure in failures.read() {
         let path = failure.path.to_string();
-        let reason = failure.error.to_string().replace('\n', " ");
+        let reason = failure.error.to_string().trim_end().replace('\n', " ");
         problems.tell("policy asset", &format!("{path}: {reason}"), || {
             format!("the policy `{path}` cannot be loaded: {reason}. The policy before it, if there is one, stays in use")
         });

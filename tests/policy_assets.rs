@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bevy::{asset::AssetPlugin, prelude::*};
+use bevy::{
+    asset::{AssetPlugin, embedded_asset},
+    prelude::*,
+};
 use bevy_maddpg::{
     asset::{ActingPolicyHandle, PolicyAsset, PolicyAssetPlugin},
     headless,
@@ -114,6 +117,21 @@ fn levels_of_difficulty_are_handles() {
     let made = app.world_mut().resource_mut::<Assets<PolicyAsset>>().add(PolicyAsset::new(guards(-0.5, 1)));
     app.world_mut().resource_mut::<ActingPolicyHandle>().0 = made;
     wait(&mut app, "the level made by code acts", acts(guard, -0.5));
+}
+
+#[test]
+fn a_policy_in_the_executable_acts() {
+    let mut app = headless::app(1);
+    app.add_plugins(AssetPlugin::default());
+    // The file was written by `guards(0.3, 1).save(..)`.
+    embedded_asset!(app, "tests/", "fixtures/guard.safetensors");
+    app.add_plugins(
+        MaddpgPlugins::play_asset("embedded://policy_assets/fixtures/guard.safetensors")
+            .with_decision_period(1),
+    );
+    let guard = app.world_mut().spawn(Agent::new("guard", 1, 1)).id();
+    headless::start(&mut app);
+    wait(&mut app, "the policy loads", acts(guard, 0.3));
 }
 
 #[test]

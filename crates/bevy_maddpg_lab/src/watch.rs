@@ -11,6 +11,7 @@
 //! | C | show the next of the [`CameraViews`] |
 //! | N | turn exploration noise on or off |
 //! | T | take over the agent of [`KeyboardControl`], or hand it back |
+//! | I | inspect the agents of the first arena, one after the other: what each senses, does and earns |
 //! | S | write [`SaveRequested`], for the app to handle |
 //! | D | show or hide the dashboard |
 //! | Esc | quit |
@@ -27,6 +28,7 @@ mod dashboard;
 mod follow;
 mod help;
 pub mod hunt;
+mod inspect;
 mod keys;
 mod layout;
 pub mod particle;
@@ -41,6 +43,7 @@ mod toast;
 
 pub use control::KeyboardControl;
 pub use follow::Follow;
+pub use inspect::Inspected;
 pub use keys::{CameraViews, SPEEDS, SaveRequested};
 pub use layout::{SceneHud, SceneInset};
 pub use screenshots::PlannedScreenshot;
@@ -100,6 +103,7 @@ impl Plugin for WatchPlugin {
             dashboard::plugin,
             plot::plugin,
             tiles::plugin,
+            inspect::plugin,
             help::plugin,
             toast::plugin,
             screenshots::plugin,

@@ -16,6 +16,7 @@ enum Help {
     Speed,
     Camera,
     Noise,
+    Inspect,
     TakeOver,
     Save,
     Dashboard,
@@ -23,11 +24,12 @@ enum Help {
 }
 
 impl Help {
-    const ALL: [(Self, &str); 8] = [
+    const ALL: [(Self, &str); 9] = [
         (Self::Pause, "Space"),
         (Self::Speed, "1 2 3 4"),
         (Self::Camera, "C"),
         (Self::Noise, "N"),
+        (Self::Inspect, "I"),
         (Self::TakeOver, "T"),
         (Self::Save, "S"),
         (Self::Dashboard, "D"),
@@ -92,7 +94,7 @@ fn refresh(
             Help::Noise => has_noise,
             Help::TakeOver => control.is_some(),
             Help::Save => *statistics.learner() != LearnerStatus::Absent,
-            Help::Pause | Help::Speed | Help::Dashboard | Help::Quit => true,
+            Help::Pause | Help::Speed | Help::Inspect | Help::Dashboard | Help::Quit => true,
         };
         let display = if is_shown { Display::Flex } else { Display::None };
         if node.display != display {
@@ -107,6 +109,7 @@ fn refresh(
             Help::Camera => format!("camera: {}", views.name()),
             Help::Noise if exploration.enabled => "noise: on".into(),
             Help::Noise => "noise: off".into(),
+            Help::Inspect => "inspect".into(),
             Help::TakeOver => control.as_deref().map_or_else(String::new, control_words),
             Help::Save => "save".into(),
             Help::Dashboard => "dashboard".into(),
