@@ -257,8 +257,11 @@ impl Reward {
         self.unchanged
     }
 
-    /// Sets the rewards to zero for a new episode.
+    /// Sets the rewards to zero for a new episode. The reward of the last decision of the old one counts as a change.
     pub(crate) fn begin(&mut self) {
+        if self.decision != self.last {
+            self.unchanged = 0;
+        }
         (self.decision, self.episode) = (0.0, 0.0);
     }
 

@@ -654,6 +654,22 @@ fn what_makes_learning_impossible_is_told() {
     }
 }
 
+/// The result of a game is often its only reward.
+#[test]
+fn a_reward_at_the_end_of_each_episode_is_something_to_learn_from() {
+    let mut app = app(training());
+    app.add_systems(FixedLast, |mut arenas: Query<&mut Episode>, mut agents: Query<&mut Reward>| {
+        for mut episode in arenas.iter_mut().filter(|episode| episode.decisions() == 10) {
+            agents.iter_mut().for_each(|mut reward| reward.add(1.0));
+            episode.terminate();
+        }
+    });
+    spawn_arena(&mut app, 1);
+    headless::start(&mut app);
+    update(&mut app, 1_200);
+    assert!(told(&app).is_empty(), "{:?}", told(&app));
+}
+
 #[test]
 fn one_arena_in_real_time_is_updated_within_twenty_seconds() {
     let mut app = headless::app(1);

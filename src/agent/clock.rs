@@ -79,6 +79,8 @@ impl DecisionClock {
     /// Notes the decision of the world with this number.
     pub(crate) fn advance(&mut self, decision: u64) {
         let is_regular = match self.clock {
+            // The usual clock needs no division.
+            Clock::Every { decisions: 1, .. } => true,
             Clock::Every { decisions, .. } => {
                 (decision + u64::from(self.phase)).is_multiple_of(decisions.into())
             }

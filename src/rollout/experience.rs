@@ -194,23 +194,22 @@ impl Rows {
         let Sizes { observation, action, choices, slots } = self.sizes;
         self.decides.fill(false);
         for (row, entry) in entries.enumerate() {
-            let mut is_anybody_here = false;
-            let mut is_anybody_due = false;
             let at = row * slots;
-            for (slot, agent) in entry.agents.iter().enumerate() {
+            let here = |agent: &Option<Entity>| {
                 let here = agent.and_then(|agent| agents.get(agent).ok());
-                let Some((.., clock, _)) = here.filter(|(_, _, _, life, ..)| !life.is_over()) else {
+                here.filter(|(_, _, _, life, ..)| !life.is_over())
+            };
+            if self.open[row] {
+                // Everybody has kept its action so far.
+                let mut clocks = entry.agents.iter().filter_map(here).map(|(.., clock, _)| clock.is_due());
+                let first = clocks.next();
+                self.open[row] = first.is_some();
+                self.starts[row] = first == Some(true) || clocks.any(|is_due| is_due);
+                if !self.starts[row] {
                     continue;
-                };
-                is_anybody_here = true;
-                is_anybody_due |= clock.is_due();
-                self.decides[at + slot] = clock.is_due();
+                }
             }
-            self.starts[row] = is_anybody_here && (is_anybody_due || !self.open[row]);
-            self.open[row] &= is_anybody_here;
-            if !self.starts[row] {
-                continue;
-            }
+            self.starts[row] = false;
             self.lasted[row] = 0;
             self.earned[at..at + slots].fill(0.0);
             self.actions[row * action..(row + 1) * action].fill(0.0);
@@ -220,9 +219,9 @@ impl Rows {
                 let (own, rest) = observations.split_at_mut(self.observation_sizes[slot]);
                 let (own_mask, rest_of_masks) = masks.split_at_mut(self.choices[slot]);
                 (observations, masks) = (rest, rest_of_masks);
-                let here = agent.and_then(|agent| agents.get(agent).ok());
-                let here = here.filter(|(_, _, _, life, ..)| !life.is_over());
+                let here = here(agent);
                 self.present[at + slot] = here.is_some();
+                self.starts[row] |= here.is_some();
                 let Some((seen, .., is_untrained, clock, mask)) = here else {
                     self.learns[at + slot] = false;
                     self.ages[at + slot] = 0;
@@ -230,6 +229,7 @@ impl Rows {
                     own_mask.fill(1.0);
                     continue;
                 };
+                self.decides[at + slot] = clock.is_due();
                 self.learns[at + slot] = !is_untrained;
                 self.ages[at + slot] = clock.age();
                 own.copy_from_slice(seen.stacked());
