@@ -196,6 +196,7 @@ pub mod prelude;
 pub mod problems;
 pub mod rollout;
 pub mod score;
+pub mod self_play;
 #[cfg(feature = "learner")]
 #[cfg_attr(docsrs, doc(cfg(feature = "learner")))]
 pub mod training;

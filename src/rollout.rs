@@ -23,6 +23,7 @@ mod episodes;
 mod experience;
 mod frames;
 mod kind;
+mod n_step;
 mod others;
 mod plan;
 mod policy;

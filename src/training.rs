@@ -283,13 +283,13 @@ fn start(
             spare: TransitionBlock::default(),
             start_failure: None,
         };
-        let gamma = config.gamma;
+        let (gamma, n_step) = (config.gamma, config.n_step as usize);
         match training.plugin.open(kind, config, &training.cores) {
             Ok((thread, transitions)) => {
                 kind.decisions = transitions;
                 clock.decisions += transitions;
                 acting.learn(kind.name(), thread.latest_policy().clone());
-                experience.record(index, gamma);
+                experience.record(index, gamma, n_step);
                 learner.thread = Some(thread);
             }
             Err(error) => learner.start_failure = Some(format!("the learner cannot start: {error}")),

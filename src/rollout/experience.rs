@@ -1,6 +1,6 @@
 use bevy::prelude::*;
 
-use super::{ArenaEntry, Arenas, Kind, arenas::Place, decide::Member, departed::Departure};
+use super::{ArenaEntry, Arenas, Kind, arenas::Place, decide::Member, departed::Departure, n_step::NStep};
 use crate::{
     agent::{ActionMask, Agent, DecisionClock, Life, LifeEnd, Observation, Reward},
     problems::Problems,
@@ -37,13 +37,12 @@ pub(super) struct Rows {
     /// `[rows, slots]`, discounted.
     lasted: Vec<u32>,
     earned: Vec<f32>,
-    /// The learner's discount factor for one decision of the world.
-    gamma: f32,
     /// Agents that have left their slots since the last decision, `[rows, slots]`.
     left: Vec<Option<Departure>>,
     /// Returns of the agents that have left their slots in this episode, `[rows, slots]`.
     returns_left: Vec<f32>,
     completed: TransitionBlock,
+    n_step: NStep,
     /// Whether transitions are recorded for a learner.
     recording: bool,
     sizes: Sizes,
@@ -66,11 +65,13 @@ impl Experience {
         self.kinds.get(kind).map(|rows| &rows.completed)
     }
 
-    /// Starts to record the transitions of a kind, for a learner with this discount factor.
+    /// Starts to record the transitions of a kind, for a learner with this discount factor. Each transition covers `n_step`
+    /// decisions.
     #[cfg(feature = "learner")]
-    pub(crate) fn record(&mut self, kind: usize, gamma: f32) {
-        self.kinds[kind].recording = true;
-        self.kinds[kind].gamma = gamma;
+    pub(crate) fn record(&mut self, kind: usize, gamma: f32, n_step: usize) {
+        let rows = &mut self.kinds[kind];
+        rows.recording = true;
+        (rows.n_step.gamma, rows.n_step.steps) = (gamma, n_step);
     }
 
     /// Takes the completed transitions of a kind and leaves the block `empty` in their place, so that its memory is reused.
@@ -86,13 +87,13 @@ impl Experience {
             let mut rows = Rows::new(kind);
             for row in 0..kind.rows.len() {
                 if let Some(place) = kept(index, row) {
-                    rows.copy(row, &old[place.kind], place.row);
+                    rows.copy(row, &mut old[place.kind], place.row);
                 }
             }
             if kind.is_fixed {
                 // Kinds with a learner keep their places.
                 rows.recording = old[index].recording;
-                rows.gamma = old[index].gamma;
+                (rows.n_step.gamma, rows.n_step.steps) = (old[index].n_step.gamma, old[index].n_step.steps);
                 rows.completed = std::mem::take(&mut old[index].completed);
             }
             self.kinds.push(rows);
@@ -120,6 +121,7 @@ impl Experience {
         rows.left[slots.clone()].fill(None);
         rows.returns_left[slots].fill(0.0);
         rows.open[place.row] = false;
+        rows.n_step.forget(place.row);
     }
 
     /// Completes the open decision of an arena whose episode goes on, or lets it last until the next decision of the world if
@@ -148,6 +150,8 @@ impl Experience {
         let rows = &mut self.kinds[place.kind];
         if std::mem::take(&mut rows.open[place.row]) && rows.recording {
             rows.close(place.row, &entry.agents, discount, is_end, agents);
+        } else {
+            rows.n_step.forget(place.row);
         }
         rows.left[place.row * rows.sizes.slots..][..rows.sizes.slots].fill(None);
     }
@@ -179,6 +183,7 @@ impl Rows {
             returns_left: vec![0.0; count * slots],
             observation_sizes: spec.slots.iter().map(|slot| slot.observation_size).collect(),
             choices: spec.slots.iter().map(|slot| slot.action.choices()).collect(),
+            n_step: NStep::new(count),
             sizes,
             ..Self::default()
         }
@@ -242,7 +247,7 @@ impl Rows {
     }
 
     /// Copies an old row of the same sizes.
-    fn copy(&mut self, row: usize, old: &Self, old_row: usize) {
+    fn copy(&mut self, row: usize, old: &mut Self, old_row: usize) {
         let Sizes { observation, action, choices, slots } = self.sizes;
         let [from, to] = [old_row, row];
         self.observations[to * observation..][..observation]
@@ -251,6 +256,7 @@ impl Rows {
         self.actions[to * action..][..action].copy_from_slice(&old.actions[from * action..][..action]);
         self.open[to] = old.open[from];
         self.lasted[to] = old.lasted[from];
+        self.n_step.take(to, &mut old.n_step, from);
         let [from, to] = [from, to].map(|row| row * slots..(row + 1) * slots);
         self.present[to.clone()].copy_from_slice(&old.present[from.clone()]);
         self.learns[to.clone()].copy_from_slice(&old.learns[from.clone()]);
@@ -264,7 +270,7 @@ impl Rows {
     fn discount(&self, row: usize) -> f32 {
         match self.lasted[row] {
             0 => 1.0,
-            decisions => self.gamma.powi(decisions as i32),
+            decisions => self.n_step.gamma.powi(decisions as i32),
         }
     }
 
@@ -345,12 +351,14 @@ impl Rows {
             block.next_masks.truncate(next_masks);
             block.rewards.truncate(rewards);
             block.slots.truncate(states);
+            self.n_step.forget(row);
             return;
         }
         block.observations.extend_from_slice(&self.observations[row * observation..][..observation]);
         block.masks.extend_from_slice(&self.masks[row * choices..][..choices]);
         block.actions.extend_from_slice(&self.actions[row * action..][..action]);
         block.discounts.push(discount * of_length);
+        self.n_step.join(row, is_end, block, slots);
     }
 }
 

@@ -4,10 +4,12 @@ mod cartpole;
 mod hunt;
 mod particle;
 mod pendulum;
+mod soccer;
 mod tennis;
 
 pub use cartpole::CartPole;
 pub use hunt::Hunt;
 pub use particle::Particle;
 pub use pendulum::Pendulum;
+pub use soccer::Soccer;
 pub use tennis::Tennis;

@@ -51,7 +51,7 @@ pub use output_error::OutputError;
 pub use progress::{ProgressGoal, ProgressLine};
 pub use recorder::Recorder;
 pub use run_folder::RunFolder;
-pub use summary::{Evaluation, Summary};
+pub use summary::{Evaluation, GameResults, Summary};
 pub use tensorboard::TensorBoardWriter;
 
 use std::{

@@ -102,6 +102,12 @@ pub trait Game: Send + Sync {
         let _ = config;
     }
 
+    /// The game in which policies are evaluated, if it differs from the one in which they are trained, for example because a script
+    /// plays one of the teams. Default: none, it is the same.
+    fn in_evaluation(&self) -> Option<Box<dyn Game>> {
+        None
+    }
+
     /// The sides that a person can take in the window, by name. Default: none.
     fn sides(&self) -> Vec<String> {
         Vec::new()

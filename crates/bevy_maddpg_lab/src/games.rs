@@ -4,4 +4,6 @@ pub mod cartpole;
 pub mod hunt;
 pub mod particle;
 pub mod pendulum;
+mod rapier;
+pub mod soccer;
 pub mod tennis;

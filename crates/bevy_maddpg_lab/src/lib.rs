@@ -28,5 +28,6 @@ pub mod experiment;
 mod format;
 pub mod game;
 pub mod games;
+pub mod rating;
 pub mod statistics;
 pub mod watch;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use bevy::{ecs::message::MessageCursor, prelude::*};
 
-use super::Evaluation;
+use super::{Evaluation, GameResults};
 use bevy_maddpg::{
     arena::EpisodeEnded, exploration::ExplorationConfig, headless, plugin::MaddpgPlugins,
     policy::PolicySnapshot,
@@ -106,7 +106,8 @@ impl EpisodeScores {
     pub(super) fn evaluation(&self) -> Option<Evaluation> {
         let mean = |(name, sum): (&String, &f32)| (name.clone(), sum / self.scores.len() as f32);
         let measures = self.measures.iter().map(mean).collect();
-        Evaluation::of(&self.scores).map(|evaluation| Evaluation { measures, ..evaluation })
+        let results = GameResults::of(self.scores.len() as u64, &self.measures);
+        Evaluation::of(&self.scores).map(|evaluation| Evaluation { measures, results, ..evaluation })
     }
 
     pub(super) fn is_complete(&self) -> bool {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use bevy::prelude::*;
 
 use super::{
-    Evaluation, ExperimentError, ProgressGoal, ProgressLine, Recorder, Run, RunFolder, Summary,
+    Evaluation, ExperimentError, GameResults, ProgressGoal, ProgressLine, Recorder, Run, RunFolder, Summary,
     eprintln_line, evaluation::evaluate, println_line,
 };
 use bevy_maddpg::{
@@ -124,7 +124,13 @@ impl Run {
 
     fn evaluate(&self, policy: &PolicySnapshot, episodes: u32) -> Option<Evaluation> {
         eprintln_line(&format!("evaluating {episodes} noise-free episodes"));
-        evaluate(&*self.game, policy, episodes, self.options.seed, || self.is_interrupted())
+        evaluate(
+            self.game.in_evaluation().as_deref().unwrap_or(&*self.game),
+            policy,
+            episodes,
+            self.options.seed,
+            || self.is_interrupted(),
+        )
     }
 
     /// The summary of a run that plays with `policy` instead of training.
@@ -157,7 +163,15 @@ impl Run {
             eprintln_line(&format!("not solved: best mean score of 100 episodes {best}, needed {bar}"));
         }
         tell_measures("the last 100 training episodes", &summary.measures);
-        if let Some(Evaluation { episodes, mean, min, max, measures }) = &summary.evaluation {
+        if let Some(Evaluation { results: Some(results), .. }) = &summary.evaluation {
+            let GameResults { games, wins, draws, losses, goals_for, goals_against, .. } = results;
+            eprintln_line(&format!(
+                "{games} games without exploration: {wins} won ({:.1}%), {draws} drawn, {losses} lost, goals \
+                 {goals_for}:{goals_against}, {:.1} s a game",
+                100.0 * results.win_rate,
+                results.seconds_a_game
+            ));
+        } else if let Some(Evaluation { episodes, mean, min, max, measures, .. }) = &summary.evaluation {
             eprintln_line(&format!(
                 "{episodes} noise-free episodes: mean {mean:.3}, minimum {min:.3}, maximum {max:.3}"
             ));

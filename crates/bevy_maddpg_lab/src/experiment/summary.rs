@@ -69,6 +69,50 @@ pub struct Evaluation {
     /// Means of the game's measures, by name; omitted if it has none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, f32>,
+    /// Results of the games, if the episodes are games between two teams.
+    #[serde(flatten)]
+    pub results: Option<GameResults>,
+}
+
+/// Results of games between two teams, from the side of the evaluated policy.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GameResults {
+    /// Games played.
+    pub games: u64,
+    /// Games won.
+    pub wins: u64,
+    /// Games that nobody won.
+    pub draws: u64,
+    /// Games lost.
+    pub losses: u64,
+    /// Goals.
+    pub goals_for: u64,
+    /// Goals of the other team.
+    pub goals_against: u64,
+    /// Share of the games that were won.
+    pub win_rate: f32,
+    /// Mean length of a game, in seconds of the game.
+    pub seconds_a_game: f32,
+}
+
+impl GameResults {
+    /// The results of `games` episodes whose measures have these sums; `None` if they do not measure games.
+    pub fn of(games: u64, sums: &BTreeMap<String, f32>) -> Option<Self> {
+        let sum = |name: &str| sums.get(name).copied();
+        let count = |name: &str| sum(name).map(|sum| sum.round() as u64);
+        let wins = count("wins")?;
+        Some(Self {
+            games,
+            wins,
+            draws: count("draws")?,
+            losses: count("losses")?,
+            goals_for: count("goals_for")?,
+            goals_against: count("goals_against")?,
+            win_rate: wins as f32 / games.max(1) as f32,
+            seconds_a_game: sum("seconds")? / games.max(1) as f32,
+        })
+    }
 }
 
 impl Evaluation {
@@ -82,6 +126,7 @@ impl Evaluation {
             min: scores.iter().copied().fold(first, f32::min),
             max: scores.iter().copied().fold(first, f32::max),
             measures: BTreeMap::new(),
+            results: None,
         })
     }
 }

@@ -22,12 +22,8 @@ mod rules;
 pub use court::{Ball, Court, CourtPart, Side, dimensions};
 pub use rules::Rally;
 
-use bevy::{
-    ecs::message::MessageRegistry,
-    prelude::*,
-    transform::systems::{propagate_parent_transforms, sync_simple_transforms},
-};
-use bevy_rapier3d::{plugin::systems, prelude::*};
+use bevy::prelude::*;
+use bevy_rapier3d::{plugin::systems, prelude::PhysicsSet};
 
 use bevy_maddpg::{
     learner::TrainingConfig,
@@ -69,48 +65,25 @@ impl Default for TennisPlugin {
 impl Plugin for TennisPlugin {
     fn build(&self, app: &mut App) {
         let plugin = self.clone();
-        app.insert_resource(TimestepMode::Fixed { dt: STEP_SECONDS as f32, substeps: 1 })
-            .insert_resource(Time::<Fixed>::from_seconds(STEP_SECONDS))
-            // Of the systems that bevy_rapier runs around the physics step, add only those that this game needs. It has
-            // no joints, characters or changing colliders, and the other systems would take a fortieth of the total
-            // time (a tenth with one arena).
-            .add_plugins(
-                RapierPhysicsPlugin::<NoUserData>::default()
-                    .in_schedule(FixedUpdate)
-                    .with_physics_sets_systems([PhysicsSet::StepSimulation].into_iter().collect()),
-            )
-            .add_systems(
-                FixedUpdate,
-                (
-                    (
-                        (sync_simple_transforms, propagate_parent_transforms).chain(),
-                        (systems::init_rigid_bodies, systems::init_colliders).chain(),
-                        systems::apply_rigid_body_user_changes,
-                        court::tilt_rackets,
-                    )
-                        .chain()
-                        .in_set(PhysicsSet::SyncBackend),
-                    systems::writeback_rigid_bodies.in_set(PhysicsSet::Writeback),
-                ),
-            )
-            .add_systems(Startup, move |mut commands: Commands| {
-                court::spawn(&mut commands, plugin.arenas, plugin.seed);
-            })
-            .add_systems(Observe, play::sense)
-            .add_systems(Reset, play::serve)
-            .add_systems(
-                FixedUpdate,
-                (
-                    play::move_rackets.before(PhysicsSet::SyncBackend),
-                    (rules::clamp_ball, rules::judge_contacts, rules::judge_crossings)
-                        .chain()
-                        .after(PhysicsSet::Writeback),
-                ),
-            );
-        // Rapier inserts its message buffers without registering them, and Bevy clears only registered buffers.
-        MessageRegistry::register_message::<CollisionEvent>(app.world_mut());
-        MessageRegistry::register_message::<ContactForceEvent>(app.world_mut());
-        MessageRegistry::register_message::<bevy_rapier3d::prelude::MassModifiedEvent>(app.world_mut());
+        super::rapier::add(app, STEP_SECONDS);
+        app.add_systems(
+            FixedUpdate,
+            court::tilt_rackets.in_set(PhysicsSet::SyncBackend).after(systems::apply_rigid_body_user_changes),
+        )
+        .add_systems(Startup, move |mut commands: Commands| {
+            court::spawn(&mut commands, plugin.arenas, plugin.seed);
+        })
+        .add_systems(Observe, play::sense)
+        .add_systems(Reset, play::serve)
+        .add_systems(
+            FixedUpdate,
+            (
+                play::move_rackets.before(PhysicsSet::SyncBackend),
+                (rules::clamp_ball, rules::judge_contacts, rules::judge_crossings)
+                    .chain()
+                    .after(PhysicsSet::Writeback),
+            ),
+        );
     }
 }
 

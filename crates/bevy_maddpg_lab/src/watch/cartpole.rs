@@ -31,7 +31,7 @@ impl Plugin for CartPoleScenePlugin {
         let human = self.human;
         app.insert_resource(CameraViews::new(&camera::VIEWS, self.view))
             .add_plugins((
-                StagePlugin { light: Vec3::new(-3.0, 6.0, 8.0), air: [30.0, 90.0] },
+                StagePlugin { light: Vec3::new(-3.0, 6.0, 8.0), air: [30.0, 90.0], shadows: 14.0 },
                 track::plugin,
                 camera::plugin,
                 board::plugin,

@@ -49,15 +49,15 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, foot: Single<Entity, With
     let line = Node {
         flex_wrap: FlexWrap::Wrap,
         justify_content: JustifyContent::Center,
-        column_gap: px(12),
+        column_gap: px(9),
         row_gap: px(6),
-        padding: UiRect::axes(px(12), px(7)),
+        padding: UiRect::axes(px(10), px(7)),
         max_width: percent(100),
         ..default()
     };
-    let item = Node { align_items: AlignItems::Center, column_gap: px(6), ..default() };
+    let item = Node { align_items: AlignItems::Center, column_gap: px(5), ..default() };
     let cap = Node {
-        padding: UiRect::axes(px(6), px(1)),
+        padding: UiRect::axes(px(5), px(1)),
         border: px(1).all(),
         border_radius: BorderRadius::all(px(4)),
         ..default()

@@ -36,7 +36,7 @@ impl Plugin for HuntScenePlugin {
         let human = self.human;
         app.insert_resource(CameraViews::new(&camera::VIEWS, self.view))
             .add_plugins((
-                StagePlugin { light: Vec3::new(-4.0, 7.0, 3.5), air: [20.0, 90.0] },
+                StagePlugin { light: Vec3::new(-4.0, 7.0, 3.5), air: [20.0, 90.0], shadows: 14.0 },
                 paint::plugin,
                 field::plugin,
                 bodies::plugin,

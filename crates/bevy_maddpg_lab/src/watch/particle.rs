@@ -40,7 +40,7 @@ impl Plugin for ParticleScenePlugin {
         let human = self.human;
         app.insert_resource(CameraViews::new(&camera::VIEWS, self.view))
             .add_plugins((
-                StagePlugin { light: Vec3::new(-3.0, 8.0, 4.0), air: [20.0, 90.0] },
+                StagePlugin { light: Vec3::new(-3.0, 8.0, 4.0), air: [20.0, 90.0], shadows: 14.0 },
                 paint::plugin,
                 bodies::plugin,
                 tokens::plugin,

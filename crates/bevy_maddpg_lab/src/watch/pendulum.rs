@@ -32,7 +32,7 @@ impl Plugin for PendulumScenePlugin {
         let human = self.human;
         app.insert_resource(CameraViews::new(&camera::VIEWS, self.view))
             .add_plugins((
-                StagePlugin { light: Vec3::new(-3.0, 4.0, 8.0), air: [40.0, 200.0] },
+                StagePlugin { light: Vec3::new(-3.0, 4.0, 8.0), air: [40.0, 200.0], shadows: 14.0 },
                 paint::plugin,
                 dial::plugin,
                 camera::plugin,

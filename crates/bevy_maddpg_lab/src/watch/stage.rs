@@ -25,11 +25,13 @@ pub(super) struct StagePlugin {
     pub light: Vec3,
     /// Distances from the camera at which the fog begins, and at which it hides everything.
     pub air: [f32; 2],
+    /// Distance from the camera up to which there are shadows.
+    pub shadows: f32,
 }
 
 impl Plugin for StagePlugin {
     fn build(&self, app: &mut App) {
-        let Self { light, air: [start, end] } = *self;
+        let Self { light, air: [start, end], shadows } = *self;
         app.insert_resource(ClearColor(AIR))
             .insert_resource(GlobalAmbientLight {
                 color: Color::srgb(0.80, 0.88, 1.0),
@@ -54,7 +56,7 @@ impl Plugin for StagePlugin {
                     CascadeShadowConfigBuilder {
                         num_cascades: 1,
                         minimum_distance: 1.0,
-                        maximum_distance: 14.0,
+                        maximum_distance: shadows,
                         ..default()
                     }
                     .build(),

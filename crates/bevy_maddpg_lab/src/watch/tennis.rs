@@ -2,7 +2,6 @@
 
 mod camera;
 mod court_mesh;
-mod mesh_builder;
 mod scenery;
 mod score_board;
 mod trail;

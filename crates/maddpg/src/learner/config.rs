@@ -71,6 +71,11 @@ pub struct LearnerConfig {
     pub learning_starts: usize,
     /// Discount factor per decision, 0 to 1.
     pub gamma: f32,
+    /// Decisions whose rewards a transition sums up before the critics estimate the rest (n-step returns; arXiv 1804.08617).
+    /// More than 1 spreads rare rewards faster, but the rewards are those of the actions with exploration. 1 or more. The game
+    /// joins them, so a learner that gets its transitions from elsewhere does not use this.
+    #[serde(default = "n_step")]
+    pub n_step: u32,
     /// Fraction of the distance that the target networks move towards the trained networks at each update of the
     /// targets; more than 0, at most 1.
     pub tau: f32,
@@ -150,6 +155,11 @@ fn logit_penalty() -> f32 {
 }
 
 /// As [`choice_entropy`].
+fn n_step() -> u32 {
+    1
+}
+
+/// As [`choice_entropy`].
 fn exact_choices() -> usize {
     32
 }
@@ -173,6 +183,7 @@ impl Default for LearnerConfig {
             replay_capacity: 1_000_000,
             learning_starts: 2_000,
             gamma: 0.95,
+            n_step: n_step(),
             tau: 0.1,
             policy_average: 0.01,
             actor_learning_rate: 1e-3,
@@ -279,6 +290,7 @@ impl LearnerConfig {
             rule("learner.batch_size", batch as f64, "1 or more", batch >= 1),
             rule("learner.replay_capacity", replay as f64, "at least batch_size", replay >= batch),
             rule("learner.gamma", self.gamma, "0 to 1", (0.0..=1.0).contains(&self.gamma)),
+            rule("learner.n_step", self.n_step, "1 or more", self.n_step >= 1),
             rule(
                 "learner.policy_average",
                 self.policy_average,
@@ -392,6 +404,7 @@ mod tests {
             ("[learner]\ntarget_noise = inf", "learner.target_noise"),
             ("[learner]\naction_penalty = inf", "learner.action_penalty"),
             ("[learner]\nlast_layer_scale = nan", "learner.last_layer_scale"),
+            ("[learner]\nn_step = 0", "learner.n_step"),
             ("[learner]\nchoice_entropy = -0.1", "learner.choice_entropy"),
             ("[learner]\nlogit_penalty = nan", "learner.logit_penalty"),
             ("[exploration]\nfinal_factor = -1.0", "exploration.final_factor"),

@@ -1,7 +1,9 @@
 use bevy::prelude::*;
 
-use super::mesh_builder::MeshBuilder;
-use crate::games::tennis::{Side, dimensions::*};
+use crate::{
+    games::tennis::{Side, dimensions::*},
+    watch::mesh_builder::MeshBuilder,
+};
 
 const SURROUND: Color = Color::srgb(0.13, 0.25, 0.33);
 const COURT: Color = Color::srgb(0.17, 0.37, 0.47);

@@ -38,11 +38,15 @@ impl MeshBuilder {
     /// Adds an axis-aligned box.
     pub fn cuboid(&mut self, center: Vec3, size: Vec3, color: Color) {
         let half = size / 2.0;
-        for (out, u, v) in
-            [(Vec3::X, Vec3::Y, Vec3::Z), (Vec3::Y, Vec3::Z, Vec3::X), (Vec3::Z, Vec3::X, Vec3::Y)]
-        {
-            self.rectangle(center + out * half, u * half, v * half, color);
-            self.rectangle(center - out * half, v * half, u * half, color);
+        self.block(center, [Vec3::X * half, Vec3::Y * half, Vec3::Z * half], color);
+    }
+
+    /// Adds a box with these half edges, at right angles to each other.
+    pub fn block(&mut self, center: Vec3, [a, b, c]: [Vec3; 3], color: Color) {
+        let c = c * a.cross(b).dot(c).signum();
+        for (out, u, v) in [(a, b, c), (b, c, a), (c, a, b)] {
+            self.rectangle(center + out, u, v, color);
+            self.rectangle(center - out, v, u, color);
         }
     }
 

@@ -1,0 +1,145 @@
+use std::sync::Arc;
+
+use rand::{Rng, seq::IndexedRandom};
+
+use crate::policy::PolicySnapshot;
+
+/// The rivals: anchors, which stay, and past policies.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    rivals: Vec<Rival>,
+    snapshots: usize,
+    priority: f32,
+}
+
+/// Somebody to play against.
+#[derive(Debug, Clone)]
+pub struct Rival {
+    /// Its name: that of the anchor, or the joint decisions after which the snapshot was taken.
+    pub name: String,
+    /// Who it is.
+    pub kind: RivalKind,
+    /// The learner's score in the last games against it, from 0 (all lost) to 1 (all won); 0.5 before the first.
+    pub score: f32,
+    /// Games against it.
+    pub games: u64,
+    /// Joint decisions after which a snapshot was taken; `None` for anchors.
+    pub decisions: Option<u64>,
+}
+
+/// Who a rival is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RivalKind {
+    /// A policy that does not learn.
+    Policy(Arc<PolicySnapshot>),
+    /// A script of the game, for agents with [`PlayedBy`](super::PlayedBy).
+    Script,
+}
+
+/// The least weight of a rival in a draw, so that none is forgotten.
+const LEAST_WEIGHT: f32 = 0.02;
+
+/// How much the result of one game changes a score, after the first games.
+const MEMORY: f32 = 0.04;
+
+impl Pool {
+    pub(super) fn new(snapshots: usize, priority: f32, anchors: &[(String, RivalKind)]) -> Self {
+        let rivals = anchors.iter().map(|(name, kind)| Rival {
+            name: name.clone(),
+            kind: kind.clone(),
+            score: 0.5,
+            games: 0,
+            decisions: None,
+        });
+        Self { rivals: rivals.collect(), snapshots: snapshots.max(1), priority }
+    }
+
+    /// The rivals: the anchors, then the snapshots, oldest first.
+    pub fn rivals(&self) -> &[Rival] {
+        &self.rivals
+    }
+
+    /// The learner's worst score against its own past; `None` before the first game.
+    pub fn worst_score(&self) -> Option<f32> {
+        let past = self.rivals.iter().filter(|rival| rival.decisions.is_some() && rival.games > 0);
+        past.map(|rival| rival.score).min_by(f32::total_cmp)
+    }
+
+    /// Adds a snapshot. If there are too many, drops the one whose absence leaves the least gap, relative to its age.
+    pub(super) fn push(&mut self, policy: Arc<PolicySnapshot>, decisions: u64) {
+        let name = decisions.to_string();
+        let kind = RivalKind::Policy(policy);
+        self.rivals.push(Rival { name, kind, score: 0.5, games: 0, decisions: Some(decisions) });
+        let taken: Vec<(usize, u64)> = self
+            .rivals
+            .iter()
+            .enumerate()
+            .filter_map(|(index, rival)| Some((index, rival.decisions?)))
+            .collect();
+        if taken.len() > self.snapshots {
+            let gap = |window: &&[(usize, u64)]| {
+                let [(_, before), (_, own), (_, after)] = **window else { return f64::INFINITY };
+                (after - before) as f64 / (decisions - own) as f64
+            };
+            let dropped = taken
+                .windows(3)
+                .min_by(|a, b| gap(a).total_cmp(&gap(b)))
+                .map_or(taken[0].0, |window| window[1].0);
+            self.rivals.remove(dropped);
+        }
+    }
+
+    /// Draws a rival; those that are hard to beat more often (prioritized fictitious self-play; AlphaStar, Vinyals et al. 2019).
+    pub(super) fn draw(&self, random: &mut impl Rng) -> Option<&Rival> {
+        let weight = |rival: &Rival| (1.0 - rival.score).max(0.0).powf(self.priority).max(LEAST_WEIGHT);
+        self.rivals.choose_weighted(random, weight).ok()
+    }
+
+    /// Notes the learner's score in a game.
+    pub(super) fn record(&mut self, name: &str, score: f32) {
+        if let Some(rival) = self.rivals.iter_mut().find(|rival| rival.name == name) {
+            rival.games += 1;
+            // A mean over the first games, then a running mean.
+            let share = MEMORY.max(1.0 / (rival.games + 1) as f32);
+            rival.score += share * (score - rival.score);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::stream;
+
+    fn policy() -> Arc<PolicySnapshot> {
+        let groups = crate::policy::ArenaSpec::new(vec![crate::policy::AgentSpec::new("a", 1, 1)]);
+        Arc::new(PolicySnapshot::zeros(&groups.groups(true).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn snapshots_reach_back_to_the_beginning_and_are_denser_toward_the_present() {
+        let mut pool = Pool::new(6, 1.0, &[("script".into(), RivalKind::Script)]);
+        (1..=64).for_each(|number| pool.push(policy(), 10 * number));
+        let taken: Vec<u64> = pool.rivals().iter().filter_map(|rival| rival.decisions).collect();
+        assert_eq!(taken.len(), 6);
+        assert_eq!((taken[0], taken[5]), (10, 640));
+        let gaps: Vec<u64> = taken.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps[4] < gaps[1], "{taken:?}");
+        assert_eq!(pool.rivals()[0].name, "script", "anchors stay");
+    }
+
+    #[test]
+    fn rivals_that_are_hard_to_beat_are_drawn_more_often() {
+        let mut pool =
+            Pool::new(9, 1.0, &[("easy".into(), RivalKind::Script), ("hard".into(), RivalKind::Script)]);
+        for _ in 0..200 {
+            pool.record("easy", 1.0);
+            pool.record("hard", 0.0);
+        }
+        assert!(pool.rivals()[0].score > 0.95 && pool.rivals()[1].score < 0.05);
+        let mut random = stream(1, "draw", 0);
+        let hard =
+            (0..1_000).filter(|_| pool.draw(&mut random).is_some_and(|rival| rival.name == "hard")).count();
+        assert!((900..1_000).contains(&hard), "{hard}");
+    }
+}
