@@ -9,11 +9,14 @@
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 
-use bevy_maddpg::policy::PolicySnapshot;
+use bevy_maddpg::{
+    policy::PolicySnapshot,
+    self_play::{RivalKind, SelfPlayPlugin},
+};
 use bevy_maddpg_lab::{
     catalog::Soccer,
     experiment::{Experiment, Options},
-    games::soccer::{Opponent, Script},
+    games::soccer::{Opponent, Script, Sight},
 };
 use clap::Parser;
 
@@ -25,18 +28,43 @@ struct Arguments {
     /// alternate [default: the policy plays against itself].
     #[arg(long, value_name = "WHO", value_parser = opponent)]
     against: Option<Opponent>,
+    /// How players see the game: vector (numbers for everything on the field) or rays.
+    #[arg(long, value_name = "SIGHT", default_value = "vector", value_parser = sight)]
+    sight: Sight,
+    /// Scripts that also play in some games of the training, separated by commas: random, simple, chaser [default: none, only
+    /// the policy itself and its past].
+    #[arg(long, value_name = "SCRIPTS", value_delimiter = ',', value_parser = script)]
+    anchors: Vec<Script>,
+    /// The share of the games of the training in which a past policy or a script plays one of the teams.
+    #[arg(long, value_name = "SHARE", default_value_t = SelfPlayPlugin::default().share)]
+    rivals: f32,
     #[command(flatten)]
     run: Options,
 }
 
+/// Reads how players see.
+fn sight(text: &str) -> Result<Sight, String> {
+    let found = Sight::ALL.into_iter().find(|(name, _)| *name == text);
+    found.map(|(_, sight)| sight).ok_or_else(|| "expected `vector` or `rays`".into())
+}
+
+/// Reads a script's name.
+fn script(text: &str) -> Result<Script, String> {
+    Script::named(text).ok_or_else(|| format!("expected {}", script_names()))
+}
+
+/// The names of the scripts, for people.
+fn script_names() -> String {
+    Script::ALL.map(|(name, _)| format!("`{name}`")).join(", ")
+}
+
 /// Reads a script's name or a policy file.
 fn opponent(text: &str) -> Result<Opponent, String> {
-    if let Some((_, script)) = Script::ALL.into_iter().find(|(name, _)| *name == text) {
+    if let Some(script) = Script::named(text) {
         return Ok(Opponent::Script(script));
     }
     if !Path::new(text).exists() {
-        let names = Script::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
-        return Err(format!("it is neither a script ({names}) nor a policy file"));
+        return Err(format!("it is neither a script ({}) nor a policy file", script_names()));
     }
     PolicySnapshot::load(text)
         .map(|policy| Opponent::Policy(Arc::new(policy)))
@@ -44,10 +72,12 @@ fn opponent(text: &str) -> Result<Opponent, String> {
 }
 
 fn main() -> ExitCode {
-    let Arguments { against, run } = Arguments::parse();
+    let Arguments { against, sight, anchors, rivals, run } = Arguments::parse();
+    let anchors = anchors.into_iter().map(|script| (script.name().to_owned(), RivalKind::Script)).collect();
+    let self_play = SelfPlayPlugin { share: rivals, anchors, ..SelfPlayPlugin::default() };
     let game = match run.policy {
-        Some(_) => Soccer::played(against),
-        None => Soccer { against, ..Soccer::default() },
+        Some(_) => Soccer::played(sight, against),
+        None => Soccer { against, sight, self_play: Some(self_play), ..Soccer::default() },
     };
     Experiment::new(game).run_by(run)
 }

@@ -47,8 +47,10 @@ use crate::policy::{ActionSpace, AgentSpec, PolicySnapshot};
 pub struct Agent {
     /// Name of its behavior, which determines its policy.
     pub behavior: String,
-    /// Numbers in one observation: the length that [`Observation::write`] expects.
+    /// Numbers in one observation: the length that [`Observation::write`] expects, if no sensor writes some of them.
     pub observation_size: usize,
+    /// How many of these numbers, the last ones, [sensors](crate::rays) write instead of the game. They are not normalized.
+    pub sensed: usize,
     /// The names of these numbers; empty if they have none.
     pub observation_names: Vec<String>,
     /// What it can do: numbers, and branches in each of which it chooses.
@@ -70,6 +72,7 @@ impl Agent {
         Self {
             behavior: behavior.into(),
             observation_size,
+            sensed: 0,
             observation_names: Vec::new(),
             action: ActionSpace::of_numbers(numbers),
             frames: 1,
@@ -135,9 +138,13 @@ impl Agent {
 impl Agent {
     /// What its policy sees and what it can do.
     pub fn spec(&self) -> AgentSpec {
+        let size = self.observation_size;
+        let of_frame = |frame: usize| (frame + 1) * size - self.sensed..(frame + 1) * size;
+        let raw = if self.sensed > 0 { (0..self.frames).map(of_frame).collect() } else { Vec::new() };
         AgentSpec {
             behavior: self.behavior.clone(),
-            observation_size: self.observation_size * self.frames,
+            observation_size: size * self.frames,
+            raw,
             observation_names: self.observation_names.clone(),
             action: self.action.clone(),
         }
@@ -149,7 +156,7 @@ fn fit_to_agent(mut world: DeferredWorld, context: HookContext) {
         return;
     };
     if let Some(mut observation) = world.get_mut::<Observation>(context.entity) {
-        observation.fit(agent.observation_size, agent.frames);
+        observation.fit(agent.observation_size, agent.sensed, agent.frames);
     }
     if let Some(mut action) = world.get_mut::<Action>(context.entity) {
         action.fit(agent.action.size());

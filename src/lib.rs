@@ -136,6 +136,7 @@
 //! | [`InArena`](arena::InArena) | agent | its arena |
 //! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; the state of the episode |
 //! | [`Measures`](arena::Measures) | arena | what the game measures in addition to rewards |
+//! | [`Visitors`](self_play::Visitors) | arena | in [self-play](self_play), the rival that plays one of the teams |
 //! | [`ArenasToReset`](arena::ArenasToReset) | system parameter | the arenas that the game must set up |
 //! | [`ActingPolicy`](rollout::ActingPolicy) | resource | the policies in use |
 //! | [`Exploration`](rollout::Exploration) | resource | the exploration noise, on or off |
@@ -194,6 +195,7 @@ pub mod headless;
 pub mod plugin;
 pub mod prelude;
 pub mod problems;
+pub mod rays;
 pub mod rollout;
 pub mod score;
 pub mod self_play;

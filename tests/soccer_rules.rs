@@ -13,8 +13,8 @@ use bevy_maddpg_lab::{
     catalog::Soccer,
     game::{Game, Scripted, Setup, headless_app},
     games::soccer::{
-        DECISION_PERIOD, Field, Opponent, Player, STEP_SECONDS, Scatter, Script, Shaping, TIME_LIMIT, Team,
-        dimensions::*,
+        DECISION_PERIOD, Field, Opponent, Player, STEP_SECONDS, Scatter, Script, Shaping, Sight, TIME_LIMIT,
+        Team, dimensions::*,
     },
 };
 use bevy_rapier3d::prelude::*;
@@ -30,7 +30,7 @@ fn world(game: &Soccer, arenas: usize) -> App {
 }
 
 fn soccer() -> App {
-    world(&Soccer::played(None), 1)
+    world(&Soccer::played(Sight::Vector, None), 1)
 }
 
 fn field(app: &mut App) -> Field {
@@ -182,7 +182,7 @@ fn players_run_as_fast_as_in_the_original_and_turn_to_their_right() {
 
 #[test]
 fn games_start_as_specified() {
-    let mut app = world(&Soccer::played(None), 64);
+    let mut app = world(&Soccer::played(Sight::Vector, None), 64);
     let mut seen = Vec::new();
     for _ in 0..4 {
         let mut arenas = app.world_mut().query::<&mut Episode>();
@@ -248,12 +248,13 @@ fn an_opponent_plays_blue_and_purple_in_turn_and_does_not_learn() {
         (Opponent::Script(Script::Chaser), true),
         (
             Opponent::Policy(std::sync::Arc::new(
-                PolicySnapshot::zeros(&Soccer::played(None).spec().groups(true).unwrap()).unwrap(),
+                PolicySnapshot::zeros(&Soccer::played(Sight::Vector, None).spec().groups(true).unwrap())
+                    .unwrap(),
             )),
             false,
         ),
     ] {
-        let mut app = world(&Soccer::played(Some(opponent)), 4);
+        let mut app = world(&Soccer::played(Sight::Vector, Some(opponent)), 4);
         (0..10).for_each(|_| app.update());
         let fields: Vec<Field> = app.world_mut().query::<&Field>().iter(app.world()).cloned().collect();
         let homes: Vec<Team> = fields.iter().map(|field| field.home).collect();
@@ -275,7 +276,7 @@ fn an_opponent_plays_blue_and_purple_in_turn_and_does_not_learn() {
 #[test]
 fn the_scripts_are_as_strong_as_they_were() {
     let wins = |own: Script, other: Script| {
-        let mut app = world(&Soccer::played(Some(Opponent::Script(other))), 32);
+        let mut app = world(&Soccer::played(Sight::Vector, Some(Opponent::Script(other))), 32);
         app.insert_resource(TimeUpdateStrategy::FixedTimesteps(DECISION_PERIOD));
         let players: Vec<Entity> = app
             .world_mut()

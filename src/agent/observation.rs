@@ -6,6 +6,8 @@ use bevy::prelude::*;
 pub struct Observation {
     frame: Vec<f32>,
     stack: Vec<f32>,
+    /// How many numbers at the end of the frame sensors write.
+    sensed: usize,
     /// The length of the last write that was refused.
     refused: Option<usize>,
     is_written: bool,
@@ -15,9 +17,11 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Makes room for frames of `size` numbers, of which the policy sees the last `frames`; all are zeros.
-    pub(super) fn fit(&mut self, size: usize, frames: usize) {
+    /// Makes room for frames of `size` numbers, of which sensors write the last `sensed`; the policy sees the last `frames`. All
+    /// are zeros.
+    pub(super) fn fit(&mut self, size: usize, sensed: usize, frames: usize) {
         self.frame = vec![0.0; size];
+        self.sensed = sensed.min(size);
         self.stack = vec![0.0; size * frames];
     }
 
@@ -27,8 +31,9 @@ impl Observation {
     /// An observation of another length is refused and reported in [`Problems`](crate::problems::Problems).
     pub fn write(&mut self, frame: &[f32]) {
         self.is_written = true;
-        if frame.len() == self.frame.len() {
-            self.frame.copy_from_slice(frame);
+        let own = self.own();
+        if frame.len() == own {
+            self.frame[..own].copy_from_slice(frame);
         } else {
             self.refused = Some(frame.len());
         }
@@ -37,15 +42,34 @@ impl Observation {
     /// Writes an observation of `size` numbers, which `write` appends to an empty vector.
     pub(crate) fn write_with(&mut self, size: usize, write: impl FnOnce(&mut Vec<f32>)) {
         self.is_written = true;
-        if size == self.frame.len() {
-            self.frame.clear();
-            write(&mut self.frame);
-            if self.frame.len() != size {
-                self.refused = Some(self.frame.len());
-                self.frame.resize(size, 0.0);
-            }
-        } else {
+        if size != self.own() {
             self.refused = Some(size);
+            return;
+        }
+        // What sensors have written stays.
+        self.frame.drain(..size);
+        write(&mut self.frame);
+        let written = self.frame.len() - self.sensed;
+        if written != size {
+            self.refused = Some(written);
+            self.frame.resize(size + self.sensed, 0.0);
+        }
+        self.frame.rotate_left(self.sensed);
+    }
+
+    /// How many numbers the game writes.
+    fn own(&self) -> usize {
+        self.frame.len() - self.sensed
+    }
+
+    /// Writes the numbers of a sensor, behind those of the game.
+    pub(crate) fn write_sensed(&mut self, numbers: &[f32]) {
+        let own = self.own();
+        if numbers.len() == self.sensed {
+            self.is_written |= own == 0;
+            self.frame[own..].copy_from_slice(numbers);
+        } else {
+            self.refused = Some(own + numbers.len());
         }
     }
 

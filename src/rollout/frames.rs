@@ -35,7 +35,7 @@ pub(super) fn push_frame(
             format!(
                 "agent {entity} of behavior `{behavior}` was given an observation of {found} numbers, expected {}: it \
                  keeps its previous one; write as many numbers as the agent's `observation_size`",
-                agent.observation_size
+                agent.observation_size - agent.sensed
             )
         });
     }

@@ -18,6 +18,7 @@
 //! | `metrics.csv` | one row per episode and one per learner report |
 //! | `events.out.tfevents.*` | the same data for TensorBoard |
 //! | `curve.png` | the learning curve |
+//! | `ratings.csv`, `policy-last.safetensors` | in games with rivals: the ratings of the run's policies, of which the best is `policy.safetensors`, and the last policy |
 //! | `summary.json` | the summary, also the last line on standard output |
 //!
 //! The files stay small even in long runs. The first 20,000 episodes and the first 20,000 learner reports are all
@@ -37,6 +38,7 @@ mod output_error;
 mod progress;
 mod recorder;
 mod run_folder;
+mod selection;
 mod summary;
 mod tensorboard;
 mod window;

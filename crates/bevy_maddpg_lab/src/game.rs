@@ -1,7 +1,9 @@
 //! The description of a game.
 
 use bevy::{app::App, ecs::component::Component};
-use bevy_maddpg::{headless, learner::TrainingConfig, plugin::MaddpgPlugins, policy::ArenaSpec};
+use bevy_maddpg::{
+    headless, learner::TrainingConfig, plugin::MaddpgPlugins, policy::ArenaSpec, self_play::RivalKind,
+};
 
 /// A game that can be trained, evaluated and watched.
 ///
@@ -105,6 +107,19 @@ pub trait Game: Send + Sync {
     /// The game in which policies are evaluated, if it differs from the one in which they are trained, for example because a script
     /// plays one of the teams. Default: none, it is the same.
     fn in_evaluation(&self) -> Option<Box<dyn Game>> {
+        None
+    }
+
+    /// Fixed opponents by which policies are rated, weakest first. The rating of the first one is 1000. Default: none, then the result
+    /// of a run is its last policy.
+    fn rivals(&self) -> Vec<(String, RivalKind)> {
+        Vec::new()
+    }
+
+    /// The game as it is played against a rival: one of [`rivals`](Self::rivals) or a policy. The sides alternate. Its episodes must have the
+    /// measures that [`GameResults`](crate::experiment::GameResults) needs. Default: none.
+    fn against(&self, name: &str, rival: &RivalKind) -> Option<Box<dyn Game>> {
+        let _ = (name, rival);
         None
     }
 

@@ -3,6 +3,7 @@
 use std::{fmt, path::Path};
 
 use bevy_maddpg::write_atomically;
+use serde::{Deserialize, Serialize};
 
 /// The results of games between players, and their ratings: the Bradley-Terry model, in which a player with strength `p` beats
 /// one with strength `q` with probability `p / (p + q)`. A draw counts as half a win for each.
@@ -29,7 +30,7 @@ pub struct Tournament {
 }
 
 /// The rating of a player.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rating {
     /// The player's name.
     pub name: String,
@@ -104,9 +105,10 @@ impl Tournament {
                 })
                 .sum();
             let is_fixed = player == 0 || information == 0.0;
+            let above = if is_fixed { 0.0 } else { SCALE * (strengths[player] / strengths[0]).ln() };
             Rating {
                 name: self.names[player].clone(),
-                rating: FIXED + SCALE * (strengths[player] / strengths[0]).ln(),
+                rating: FIXED + above,
                 margin: if is_fixed { 0.0 } else { 1.96 * SCALE / information.sqrt() },
                 games: (0..size).map(|other| self.points(player, other) + self.points(other, player)).sum(),
             }

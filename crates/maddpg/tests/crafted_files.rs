@@ -417,6 +417,7 @@ fn choosing() -> AgentSpec {
         .with_branch("throw", ["no", "yes"])
         .only_with("aim", "throw", "yes");
     AgentSpec {
+        raw: Vec::new(),
         observation_names: vec!["distance".into(), "gr\u{fc}\u{df}e".into()],
         ..AgentSpec::new("hunter", 4, 0).with_action(action)
     }

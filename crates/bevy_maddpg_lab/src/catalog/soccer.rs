@@ -1,9 +1,13 @@
 use bevy::app::App;
-use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec, self_play::SelfPlayPlugin};
+use bevy_maddpg::{
+    learner::TrainingConfig,
+    policy::ArenaSpec,
+    self_play::{RivalKind, SelfPlayPlugin},
+};
 
 use crate::{
     game::{Game, Setup},
-    games::soccer::{self, Opponent, Scatter, Shaping, SoccerPlugin},
+    games::soccer::{self, Opponent, Scatter, Script, Shaping, Sight, SoccerPlugin, TIME_LIMIT},
     watch::soccer::SoccerScenePlugin,
 };
 
@@ -14,10 +18,14 @@ pub struct Soccer {
     pub against: Option<Opponent>,
     /// Whether this opponent also plays in the window and in training.
     pub always: bool,
+    /// How players see the game.
+    pub sight: Sight,
     /// The rewards in addition to those for goals.
     pub shaping: Shaping,
     /// Which episodes start with players and ball anywhere.
     pub scatter: Scatter,
+    /// Decisions after which an episode is truncated. Default: 1,000.
+    pub time_limit: u32,
     /// Against whom the newest policy plays while it is trained.
     pub self_play: Option<SelfPlayPlugin>,
 }
@@ -27,8 +35,10 @@ impl Default for Soccer {
         Self {
             against: None,
             always: false,
+            sight: Sight::default(),
             shaping: Shaping::default(),
             scatter: Scatter::default(),
+            time_limit: TIME_LIMIT,
             self_play: Some(SelfPlayPlugin::default()),
         }
     }
@@ -37,8 +47,16 @@ impl Default for Soccer {
 impl Soccer {
     /// The game as it is played with trained policies: every episode begins with the kick-off, and `against`, if there is one,
     /// plays one of the teams.
-    pub fn played(against: Option<Opponent>) -> Self {
-        Self { against, always: true, shaping: Shaping::NONE, scatter: Scatter::NONE, self_play: None }
+    pub fn played(sight: Sight, against: Option<Opponent>) -> Self {
+        Self {
+            against,
+            always: true,
+            sight,
+            shaping: Shaping::NONE,
+            scatter: Scatter::NONE,
+            time_limit: TIME_LIMIT,
+            self_play: None,
+        }
     }
 }
 
@@ -52,7 +70,7 @@ impl Game for Soccer {
     }
 
     fn spec(&self) -> ArenaSpec {
-        soccer::spec()
+        soccer::spec(self.sight)
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {
@@ -60,8 +78,10 @@ impl Game for Soccer {
             arenas: setup.arenas,
             seed: setup.seed,
             opponent: self.against.clone().filter(|_| self.always),
+            sight: self.sight,
             shaping: self.shaping,
             scatter: self.scatter,
+            time_limit: self.time_limit,
             self_play: self.self_play.clone().map(|plugin| SelfPlayPlugin { seed: setup.seed, ..plugin }),
         });
     }
@@ -86,7 +106,20 @@ impl Game for Soccer {
         vec!["blue".into(), "purple".into()]
     }
 
+    fn rivals(&self) -> Vec<(String, RivalKind)> {
+        [Script::Simple, Script::Chaser].map(|script| (script.name().into(), RivalKind::Script)).to_vec()
+    }
+
+    fn against(&self, name: &str, rival: &RivalKind) -> Option<Box<dyn Game>> {
+        let opponent = match rival {
+            RivalKind::Policy(policy) => Opponent::Policy(policy.clone()),
+            RivalKind::Script => Opponent::Script(Script::named(name)?),
+        };
+        // Most games take some seconds, so that those that last longer can count as draws.
+        Some(Box::new(Self { time_limit: 200, ..Self::played(self.sight, Some(opponent)) }))
+    }
+
     fn in_evaluation(&self) -> Option<Box<dyn Game>> {
-        Some(Box::new(Self::played(self.against.clone())))
+        Some(Box::new(Self::played(self.sight, self.against.clone())))
     }
 }

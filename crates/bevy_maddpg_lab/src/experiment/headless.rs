@@ -1,10 +1,14 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bevy::prelude::*;
 
 use super::{
     Evaluation, ExperimentError, GameResults, ProgressGoal, ProgressLine, Recorder, Run, RunFolder, Summary,
-    eprintln_line, evaluation::evaluate, println_line,
+    eprintln_line,
+    evaluation::evaluate,
+    output_error::OutputError,
+    println_line,
+    selection::{Selection, select},
 };
 use bevy_maddpg::{
     headless,
@@ -12,6 +16,7 @@ use bevy_maddpg::{
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
     rollout::ActingPolicy,
+    self_play::{Pool, SelfPlay},
     training::Training,
 };
 
@@ -86,12 +91,14 @@ impl Run {
         Ok(folder)
     }
 
-    /// Ends training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary.
+    /// Ends training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary. `selects` says
+    /// whether the best of several policies is chosen by games between them, if the game has rivals for that.
     pub(super) fn finish_training(
         &self,
         world: &mut World,
         folder: &RunFolder,
         episodes: Option<u32>,
+        selects: bool,
     ) -> Result<(), ExperimentError> {
         let mut summary = Summary::of(world.resource::<RunStatistics>());
         summary.policy = folder.policy().display().to_string();
@@ -104,8 +111,23 @@ impl Run {
             }
         } else if let Some(learner) = learner {
             learner.save(&folder.checkpoint(), self.options.save_replay)?;
-            let policy = learner.snapshot().map_err(CheckpointError::Learner)?;
+            let mut policy = Arc::new(learner.snapshot().map_err(CheckpointError::Learner)?);
             policy.save(folder.policy())?;
+            let pool = world.get_resource::<SelfPlay>().map(SelfPlay::pool);
+            if let Some(Selection { policy: best, rating, tournament }) =
+                pool.filter(|_| selects).and_then(|pool| self.select(pool, &policy))
+            {
+                policy.save(folder.last_policy())?;
+                best.save(folder.policy())?;
+                let path = folder.ratings();
+                tournament.write(&path).map_err(|source| OutputError::Io {
+                    action: "write",
+                    path,
+                    source,
+                })?;
+                policy = best;
+                summary.rating = Some(rating);
+            }
             summary.policy_version = policy.version();
             summary.updates = learner.updates();
             summary.evaluation = episodes.and_then(|episodes| self.evaluate(&policy, episodes));
@@ -120,6 +142,16 @@ impl Run {
             Some(failure) => Err(ExperimentError::Learner { failure, policy: folder.policy() }),
             None => Ok(()),
         }
+    }
+
+    /// Chooses the best policy of the run.
+    fn select(&self, pool: &Pool, last: &PolicySnapshot) -> Option<Selection> {
+        if !self.game.rivals().is_empty() {
+            eprintln_line("rating the policies of the run by games against each other and against scripts");
+        }
+        let selection = select(&*self.game, pool, last, self.options.seed, || self.is_interrupted())?;
+        tell_ratings(&selection);
+        Some(selection)
     }
 
     fn evaluate(&self, policy: &PolicySnapshot, episodes: u32) -> Option<Evaluation> {
@@ -190,6 +222,16 @@ impl Run {
     }
 }
 
+/// Prints all ratings, best first.
+fn tell_ratings(selection: &Selection) {
+    let mut ratings = selection.tournament.ratings();
+    ratings.sort_by(|a, b| b.rating.total_cmp(&a.rating));
+    for rating in &ratings {
+        eprintln_line(&format!("  {rating}"));
+    }
+    eprintln_line(&format!("the result is the policy `{}`", selection.rating.name));
+}
+
 /// Prints the means of the game's measures, if it has any.
 fn tell_measures(of: &str, measures: &BTreeMap<String, f32>) {
     let words: Vec<_> =
@@ -228,7 +270,8 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
         eprintln_line("interrupted: saving the policy and a checkpoint");
         episodes = None;
     }
-    run.finish_training(app.world_mut(), &folder, episodes)
+    let selects = !run.is_interrupted();
+    run.finish_training(app.world_mut(), &folder, episodes, selects)
 }
 
 /// Evaluates a trained policy.

@@ -57,6 +57,16 @@ impl RunFolder {
         self.0.join("policy.safetensors")
     }
 
+    /// The last policy of the run, if another one was chosen as its result.
+    pub fn last_policy(&self) -> PathBuf {
+        self.0.join("policy-last.safetensors")
+    }
+
+    /// The ratings of the run's policies.
+    pub fn ratings(&self) -> PathBuf {
+        self.0.join("ratings.csv")
+    }
+
     /// The state that the learner needs to continue training.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint.safetensors")

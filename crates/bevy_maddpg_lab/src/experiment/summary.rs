@@ -7,7 +7,7 @@ use bevy_maddpg::write_atomically;
 use serde::{Deserialize, Serialize};
 
 use super::output_error::OutputError;
-use crate::statistics::RunStatistics;
+use crate::{rating::Rating, statistics::RunStatistics};
 
 /// The result of a run. Numbers must be finite: JSON has neither infinity nor NaN, so they become `null`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct Summary {
     /// Means of the game's measures over the last 100 training episodes, by name; omitted if it has none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, f32>,
+    /// The rating by which the result was chosen among the policies of the run; omitted if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating: Option<Rating>,
     /// The noise-free evaluation, if there was one.
     pub evaluation: Option<Evaluation>,
     /// Joint decisions of all arenas.

@@ -100,7 +100,8 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
             return;
         }
         finished = true;
-        let result = run.finish_training(world, &folder, run.options.evaluate);
+        let result =
+            run.finish_training(world, &folder, run.options.evaluate, run.options.evaluate.is_some());
         *outcome.lock().unwrap_or_else(PoisonError::into_inner) = result;
         if !closed {
             world.write_message(AppExit::Success);

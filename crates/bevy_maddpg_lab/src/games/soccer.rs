@@ -11,12 +11,12 @@
 //! | ball | 0.624 m radius, 3 kg |
 //! | action | 3 numbers: forward (-1 to 1), to the right (-1 to 1, 0.3 times as fast), turn to the right (100°/s at full action) |
 //! | kick | when a player that moves forward touches the ball, the ball gains up to 13.3 m/s away from the player |
-//! | observation | 48 numbers of the [view] |
+//! | observation | 55 numbers of the [view], or only rays: 84 numbers, three frames ([`Sight`]) |
 //! | reward | a goal after t steps: 1 - t/5000 for each player of the team that scores, -1 for each of the other team |
 //! | shaping | 0.3 times the share of 15.5 m that the player came nearer to the ball, 0.5 times the share of 31 m that the ball came nearer to their goal than to the own one, both of which a [schedule](Shaping) lowers to 0 |
 //! | episode | ends at a goal; truncated after 1,000 decisions of 5 steps of 0.02 s |
 //! | start | ball within 2.5 m of the middle, players in their halves; a share of the episodes starts [scattered](Scatter) |
-//! | score | how soon a goal was scored: 1 - t/5000, or 0 without a goal |
+//! | score | the largest return of a player, or 0. Both teams learn, so it says little about strength; use ratings and evaluations against an opponent |
 //!
 //! | [measure](bevy_maddpg::arena::Measures) | of an episode, for the home team: blue, unless blue is played by an opponent |
 //! |---|---|
@@ -32,12 +32,14 @@ mod play;
 mod reward;
 mod rules;
 mod script;
+mod sight;
 mod start;
 pub mod view;
 
 pub use field::{Ball, Field, Part, Player, Team, dimensions};
 pub use opponent::{Opponent, Script};
 pub use reward::Shaping;
+pub use sight::Sight;
 pub use start::Scatter;
 
 use bevy::prelude::*;
@@ -45,7 +47,8 @@ use bevy_rapier3d::prelude::PhysicsSet;
 
 use bevy_maddpg::{
     learner::TrainingConfig,
-    policy::{AgentSpec, ArenaSpec},
+    policy::ArenaSpec,
+    rays::{AnalyticRays, RaySystems},
     rollout::{Observe, Reset},
     self_play::{GameEnded, SelfPlayPlugin},
 };
@@ -62,6 +65,9 @@ pub const TIME_LIMIT: u32 = 1_000;
 /// Players on the field.
 pub const PLAYERS: usize = 4;
 
+/// Share of its speed that the ball loses per second.
+const DRAG: f32 = 1.0;
+
 /// Numbers in an action.
 const ACTION_SIZE: usize = 3;
 
@@ -75,10 +81,14 @@ pub struct SoccerPlugin {
     pub seed: u64,
     /// Who plays one of the teams: blue on every second field, purple on the others. Default: nobody, both teams learn.
     pub opponent: Option<Opponent>,
+    /// How players see the game.
+    pub sight: Sight,
     /// The rewards in addition to those for goals.
     pub shaping: Shaping,
     /// Which episodes start with players and ball anywhere.
     pub scatter: Scatter,
+    /// Decisions after which an episode is truncated. Default: 1,000.
+    pub time_limit: u32,
     /// Against whom the newest policy plays. Default: always against itself.
     pub self_play: Option<SelfPlayPlugin>,
 }
@@ -89,8 +99,10 @@ impl Default for SoccerPlugin {
             arenas: 64,
             seed: 0,
             opponent: None,
+            sight: Sight::default(),
             shaping: Shaping::default(),
             scatter: Scatter::default(),
+            time_limit: TIME_LIMIT,
             self_play: None,
         }
     }
@@ -104,6 +116,12 @@ impl Plugin for SoccerPlugin {
             Some(self_play) => _ = app.add_plugins(self_play.clone()),
             None => _ = app.add_message::<GameEnded>(),
         }
+        match self.sight {
+            Sight::Vector => _ = app.add_systems(Observe, play::sense),
+            Sight::Rays => {
+                app.add_plugins(AnalyticRays).add_systems(Observe, play::look.before(RaySystems::Collect));
+            }
+        }
         app.insert_resource(self.shaping)
             .insert_resource(self.scatter)
             .add_systems(Startup, move |mut commands: Commands| {
@@ -111,7 +129,7 @@ impl Plugin for SoccerPlugin {
                     field::spawn(&mut commands, index, &plugin);
                 }
             })
-            .add_systems(Observe, (play::sense, opponent::play_scripts).chain())
+            .add_systems(Observe, opponent::play_scripts)
             .add_systems(Reset, start::kick_off)
             .add_systems(
                 FixedUpdate,
@@ -124,10 +142,8 @@ impl Plugin for SoccerPlugin {
 }
 
 /// The agents of a field, by slot.
-pub fn spec() -> ArenaSpec {
-    let player = AgentSpec { observation_names: view::names(), ..AgentSpec::new("player", view::SIZE, 0) };
-    let player = player.with_action(play::action());
-    let mut spec = ArenaSpec::new(vec![player; PLAYERS]);
+pub fn spec(sight: Sight) -> ArenaSpec {
+    let mut spec = ArenaSpec::new(vec![sight.agent().spec(); PLAYERS]);
     spec.teams = Team::of_slots().map(|team| team.name().into()).to_vec();
     spec
 }
@@ -149,7 +165,7 @@ pub fn adapt(config: &mut TrainingConfig) {
     config.exploration.random_decisions = 20_000;
 }
 
-/// The score of an episode: how soon a goal was scored.
+/// The score of an episode: the largest return.
 pub fn score(returns: &[f32]) -> f32 {
     returns.iter().copied().fold(0.0, f32::max)
 }

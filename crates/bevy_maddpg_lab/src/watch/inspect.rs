@@ -27,7 +27,7 @@ enum Part {
 }
 
 /// The most numbers of one kind that are shown.
-const LINES: usize = 24;
+const LINES: usize = 30;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Inspected>()
@@ -187,9 +187,9 @@ mod tests {
 
     #[test]
     fn long_lists_end_with_how_much_is_left_out() {
-        let lines = (0..30).map(|index| [index.to_string(), "x".into()]).collect();
+        let lines = (0..36).map(|index| [index.to_string(), "x".into()]).collect();
         let [names, values] = columns(lines);
-        assert!(names.ends_with("22\nand 7 more"));
+        assert!(names.ends_with("28\nand 7 more"));
         assert_eq!(values.lines().count(), LINES - 1);
     }
 }

@@ -73,7 +73,7 @@ fn offer_player(mut commands: Commands, field: &Field, human: Option<usize>) {
         agent: field.players[team.slots()[0]],
         active: human.is_some(),
         map: steer,
-        name: format!("a {} player", team.name()),
+        name: format!("{} 1", team.name()),
         keys: "arrows run and turn, Y X sidestep".into(),
     });
 }

@@ -152,8 +152,11 @@ impl Learner {
             learner.show_absences()?;
         }
         let mut weights = learner.engine.weights().map_err(LearnerError::from)?;
-        let policies = learner.scaling.iter_mut().zip(&mut learner.values);
-        for ((weights, (scaling, values)), saved) in weights.iter_mut().zip(policies).zip(header.groups) {
+        let setup = learner.setup.clone();
+        let policies = learner.scaling.iter_mut().zip(&mut learner.values).zip(&setup.groups);
+        for ((weights, ((scaling, values), group)), saved) in
+            weights.iter_mut().zip(policies).zip(header.groups)
+        {
             for (part, numbers) in weights.parts() {
                 *numbers = take(&format!("{}.{part}", saved.name))?;
             }
@@ -161,7 +164,7 @@ impl Learner {
             weights.critics_adam.steps = saved.critic_steps;
             *values = saved.values;
             let GroupHeader { count, mean, squares, .. } = saved;
-            *scaling = Scaling::new(RunningStatistics { count, mean, squares });
+            *scaling = Scaling::new(RunningStatistics { count, mean, squares }, &group.group.agent);
         }
         learner.engine.set_weights(weights).map_err(LearnerError::from)?;
         learner.refresh_joint_normalizer();

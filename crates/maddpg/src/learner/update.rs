@@ -10,7 +10,7 @@ use super::{
     values::ValueScale,
 };
 use crate::{
-    policy::{ArenaSpec, Network, Normalizer, Policy, PolicySnapshot, SpecError},
+    policy::{AgentSpec, ArenaSpec, Network, Normalizer, Policy, PolicySnapshot, SpecError},
     random::{Random, stream},
     transition::TransitionBlock,
 };
@@ -65,8 +65,20 @@ pub(super) struct Scaling {
 }
 
 impl Scaling {
-    pub(super) fn new(statistics: RunningStatistics) -> Self {
-        Self { normalizer: statistics.normalizer(), statistics }
+    /// The scaling of the observations of `agent`.
+    pub(super) fn new(statistics: RunningStatistics, agent: &AgentSpec) -> Self {
+        let mut scaling = Self { normalizer: Normalizer::identity(0), statistics };
+        scaling.refresh(agent);
+        scaling
+    }
+
+    /// Follows the statistics, except for numbers that stay as they are.
+    fn refresh(&mut self, agent: &AgentSpec) {
+        self.normalizer = self.statistics.normalizer();
+        for range in &agent.raw {
+            self.normalizer.mean[range.clone()].fill(0.0);
+            self.normalizer.scale[range.clone()].fill(1.0);
+        }
     }
 }
 
@@ -123,8 +135,10 @@ impl Learner {
         let setup = Setup::new(config, spec, false)?;
         let Setup { config, spec, groups, .. } = &setup;
         let weights = groups.iter().map(|group| Weights::new(group, config, &mut initial)).collect();
-        let scaling = groups.iter().map(|group| group.group.agent.observation_size);
-        let scaling = scaling.map(|size| Scaling::new(RunningStatistics::new(size))).collect();
+        let scaling = groups.iter().map(|group| &group.group.agent);
+        let scaling =
+            scaling.map(|agent| Scaling::new(RunningStatistics::new(agent.observation_size), agent));
+        let scaling = scaling.collect();
         let sizes = RowSizes::of(spec);
         let setup = Arc::new(setup);
         Ok(Self {
@@ -200,7 +214,7 @@ impl Learner {
                     }
                 }
             }
-            scaling.normalizer = scaling.statistics.normalizer();
+            scaling.refresh(&group.group.agent);
         }
         self.refresh_joint_normalizer();
     }

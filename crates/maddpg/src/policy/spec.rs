@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ pub struct AgentSpec {
     pub behavior: String,
     /// Numbers in an observation, including stacked frames.
     pub observation_size: usize,
+    /// Numbers of the observation that the learner does not normalize, because they are in a fixed range already.
+    pub raw: Vec<Range<usize>>,
     /// The names of the numbers of one frame, oldest frame first; empty if the game gave none.
     pub observation_names: Vec<String>,
     /// What it can do.
@@ -25,6 +27,8 @@ struct Record {
     observation_size: usize,
     action_size: usize,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    raw: Vec<Range<usize>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     observation_names: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     action: Option<ActionSpace>,
@@ -32,10 +36,10 @@ struct Record {
 
 impl From<AgentSpec> for Record {
     fn from(spec: AgentSpec) -> Self {
-        let AgentSpec { behavior, observation_size, observation_names, action } = spec;
+        let AgentSpec { behavior, observation_size, raw, observation_names, action } = spec;
         let action_size = action.size();
         let action = (!action.is_plain()).then_some(action);
-        Self { behavior, observation_size, action_size, observation_names, action }
+        Self { behavior, observation_size, action_size, raw, observation_names, action }
     }
 }
 
@@ -43,7 +47,7 @@ impl TryFrom<Record> for AgentSpec {
     type Error = String;
 
     fn try_from(record: Record) -> Result<Self, String> {
-        let Record { behavior, observation_size, action_size, observation_names, action } = record;
+        let Record { behavior, observation_size, action_size, raw, observation_names, action } = record;
         let action = action.unwrap_or_else(|| ActionSpace::of_numbers(action_size));
         let wrong = |what: String| format!("the behavior `{behavior}` cannot be read: {what}");
         action.check().map_err(wrong)?;
@@ -57,7 +61,13 @@ impl TryFrom<Record> for AgentSpec {
         if names > 0 && !observation_size.is_multiple_of(names) {
             return Err(wrong(format!("it has {names} names for {observation_size} observed numbers")));
         }
-        Ok(Self { behavior, observation_size, observation_names, action })
+        if let Some(range) = raw.iter().find(|range| range.start > range.end || range.end > observation_size)
+        {
+            return Err(wrong(format!(
+                "the numbers {range:?} are said to be raw, but it observes only {observation_size}"
+            )));
+        }
+        Ok(Self { behavior, observation_size, raw, observation_names, action })
     }
 }
 
@@ -67,6 +77,7 @@ impl AgentSpec {
         Self {
             behavior: behavior.into(),
             observation_size,
+            raw: Vec::new(),
             observation_names: Vec::new(),
             action: ActionSpace::of_numbers(numbers),
         }

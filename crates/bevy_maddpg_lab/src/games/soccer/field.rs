@@ -1,12 +1,13 @@
-use bevy::prelude::*;
+use bevy::{math::ops, prelude::*};
 use bevy_rapier3d::prelude::*;
 
-use super::{Opponent, PLAYERS, SoccerPlugin, TIME_LIMIT, play, reward::Progress, view};
+use super::{DRAG, Opponent, PLAYERS, Sight, SoccerPlugin, reward::Progress, sight};
 use crate::game::Scripted;
 use bevy_maddpg::{
-    agent::{Agent, PolicyOverride, Untrained},
+    agent::{PolicyOverride, Untrained},
     arena::{Arena, InArena, Measures},
     random::{Random, stream},
+    rays::{Detectable, RayPose, RayTarget},
 };
 
 /// Sizes of the field in meters. y is up; the goals are on the x axis.
@@ -62,6 +63,11 @@ impl Team {
             Self::Blue => "blue",
             Self::Purple => "purple",
         }
+    }
+
+    /// Its index in [`BOTH`](Self::BOTH).
+    pub fn index(self) -> usize {
+        self as usize
     }
 
     /// The other team.
@@ -152,7 +158,7 @@ pub(super) fn center(index: usize) -> Vec2 {
 /// Spawns field number `index`.
 pub(super) fn spawn(commands: &mut Commands, index: usize, plugin: &SoccerPlugin) {
     let center = center(index);
-    let arena = commands.spawn((Arena::with_time_limit(TIME_LIMIT), Transform::default())).id();
+    let arena = commands.spawn((Arena::with_time_limit(plugin.time_limit), Transform::default())).id();
     let visitors = plugin.opponent.as_ref().map(|opponent| (Team::BOTH[(index + 1) % 2], opponent));
     let place = |x: f32, z: f32| Transform::from_xyz(center.x + x, HEIGHT, center.y + z);
     let body = (
@@ -166,10 +172,8 @@ pub(super) fn spawn(commands: &mut Commands, index: usize, plugin: &SoccerPlugin
     let players = std::array::from_fn(|slot| {
         let team = Team::of_slots()[slot];
         let facing = Vec2::new(team.mirror(), 0.0);
-        let mut agent = Agent::new("player", view::SIZE, 0).with_action(play::action()).in_team(team.name());
-        agent.observation_names = view::names();
         let mut player = commands.spawn((
-            agent,
+            plugin.sight.agent().in_team(team.name()),
             InArena::slot(arena, slot),
             Player { field: arena, slot, facing },
             Name::new(format!("{} {}", team.name(), slot % 2 + 1)),
@@ -180,6 +184,14 @@ pub(super) fn spawn(commands: &mut Commands, index: usize, plugin: &SoccerPlugin
             LockedAxes::TRANSLATION_LOCKED_Y | LockedAxes::ROTATION_LOCKED,
             Damping { linear_damping: 3.0, angular_damping: 0.0 },
         ));
+        player.insert((
+            RayPose::default(),
+            Detectable(sight::class_of(team)),
+            RayTarget::Ball { arena, radius: PLAYER_RADIUS },
+        ));
+        if plugin.sight == Sight::Rays {
+            player.insert(sight::sensor(team));
+        }
         match visitors {
             Some((visitor, Opponent::Script(script))) if visitor == team => {
                 player.insert((*script, Scripted, Untrained));
@@ -193,18 +205,18 @@ pub(super) fn spawn(commands: &mut Commands, index: usize, plugin: &SoccerPlugin
     });
     let ball = commands
         .spawn((
-            Ball { field: arena },
+            (Ball { field: arena }, Detectable(sight::BALL), RayTarget::Ball { arena, radius: BALL_RADIUS }),
             place(0.0, 0.0),
             body,
             Collider::ball(BALL_RADIUS),
             ColliderMassProperties::Mass(3.0),
             LockedAxes::TRANSLATION_LOCKED_Y,
-            Damping { linear_damping: 1.0, angular_damping: 1.0 },
+            Damping { linear_damping: DRAG, angular_damping: 1.0 },
             Restitution { coefficient: 0.8, combine_rule: CoefficientCombineRule::Max },
             ActiveEvents::COLLISION_EVENTS,
         ))
         .id();
-    spawn_walls(commands, center);
+    spawn_walls(commands, arena, center);
     commands.entity(arena).insert((
         Progress::default(),
         Measures::new(["wins", "draws", "losses", "goals_for", "goals_against", "seconds"]),
@@ -219,43 +231,38 @@ pub(super) fn spawn(commands: &mut Commands, index: usize, plugin: &SoccerPlugin
     ));
 }
 
-/// Spawns the walls and the goals around a center. A collider without a rigid body is fixed too, and rapier does not copy results
-/// back to it at each step.
-fn spawn_walls(commands: &mut Commands, center: Vec2) {
+/// Spawns the walls and the goals of a field. A collider without a rigid body is fixed too, and rapier does not copy results back to
+/// it at each step.
+fn spawn_walls(commands: &mut Commands, arena: Entity, center: Vec2) {
     let [thickness, height] = WALL;
-    let mut wall = |part: Part, [x, z]: [f32; 2], length: f32, angle: f32| {
+    // A wall whose inner face has this middle and length, and whose outer side is toward `out`.
+    let mut wall = |part: Part, middle: Vec2, out: Vec2, length: f32| {
+        let (inner, along) = (center + middle, out.perp());
+        let at = |place: Vec2| Vec3::new(place.x, HEIGHT, place.y);
+        let [from, to] = [-1.0, 1.0].map(|end| at(inner + end * length / 2.0 * along));
         commands.spawn((
             part,
-            Transform::from_xyz(center.x + x, HEIGHT, center.y + z)
-                .with_rotation(Quat::from_rotation_y(angle.to_radians())),
+            Detectable(sight::class(part)),
+            RayTarget::Wall { arena, from, to },
+            Transform::from_translation(at(inner + thickness / 2.0 * out))
+                .with_rotation(Quat::from_rotation_y(ops::atan2(-along.y, along.x))),
             Collider::cuboid(length / 2.0, height / 2.0, thickness / 2.0),
             Friction { coefficient: 0.6, combine_rule: CoefficientCombineRule::Average },
         ));
     };
-    let half = thickness / 2.0;
     for z in [-1.0, 1.0] {
-        wall(Part::Wall, [0.0, z * (HALF_WIDTH + half)], 2.0 * HALF_LENGTH, 0.0);
+        wall(Part::Wall, Vec2::new(0.0, z * HALF_WIDTH), Vec2::new(0.0, z), 2.0 * HALF_LENGTH);
     }
-    for x in [-1.0, 1.0f32] {
-        let team = if x < 0.0 { Team::Blue } else { Team::Purple };
+    let angle = CORNER_ANGLE.to_radians();
+    for team in Team::BOTH {
+        let x = -team.mirror();
         for z in [-1.0, 1.0] {
-            // The inner face of the wall goes through the corner's middle.
-            let angle = CORNER_ANGLE.to_radians();
-            let [out_x, out_z] = [x * half * angle.sin(), z * half * angle.cos()];
-            wall(
-                Part::Wall,
-                [x * CORNER[0] + out_x, z * CORNER[1] + out_z],
-                CORNER_LENGTH,
-                CORNER_ANGLE * x * z,
-            );
-            let side = [x * (HALF_LENGTH + GOAL_DEPTH / 2.0), z * (GOAL_HALF_WIDTH + half)];
-            wall(Part::Goal(team), side, GOAL_DEPTH, 0.0);
+            let out = Vec2::new(x * ops::sin(angle), z * ops::cos(angle));
+            wall(Part::Wall, Vec2::new(x * CORNER[0], z * CORNER[1]), out, CORNER_LENGTH);
+            let side = Vec2::new(x * (HALF_LENGTH + GOAL_DEPTH / 2.0), z * GOAL_HALF_WIDTH);
+            wall(Part::Goal(team), side, Vec2::new(0.0, z), GOAL_DEPTH);
         }
-        wall(
-            Part::Goal(team),
-            [x * (HALF_LENGTH + GOAL_DEPTH + half), 0.0],
-            2.0 * (GOAL_HALF_WIDTH + thickness),
-            90.0,
-        );
+        let back = Vec2::new(x * (HALF_LENGTH + GOAL_DEPTH), 0.0);
+        wall(Part::Goal(team), back, Vec2::new(x, 0.0), 2.0 * (GOAL_HALF_WIDTH + thickness));
     }
 }

@@ -8,6 +8,7 @@ use super::{
 use bevy_maddpg::{
     agent::{Action, Observation},
     policy::ActionSpace,
+    rays::RayPose,
 };
 
 /// What a step adds to the velocity of a player at full action, m/s.
@@ -55,6 +56,14 @@ pub(super) fn scene(
         players: [motion(a)?, motion(b)?, motion(c)?, motion(d)?],
         facing: [facing(a)?, facing(b)?, facing(c)?, facing(d)?],
     })
+}
+
+/// Tells the rays where the players look.
+pub(super) fn look(mut players: Query<(&Player, &Transform, &mut RayPose)>) {
+    for (player, transform, mut pose) in &mut players {
+        let ahead = Vec3::new(player.facing.x, 0.0, player.facing.y);
+        pose.0 = Transform::from_translation(transform.translation).looking_to(ahead, Vec3::Y);
+    }
 }
 
 /// Writes the observations.

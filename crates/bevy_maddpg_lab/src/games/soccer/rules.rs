@@ -7,7 +7,7 @@ use super::{
 };
 use bevy_maddpg::{
     agent::{Action, Reward},
-    arena::{Episode, Measures},
+    arena::{Arena, Episode, Measures},
     self_play::GameEnded,
 };
 
@@ -39,12 +39,12 @@ pub(super) fn kick(
 
 /// Counts the steps, rewards goals and ends their episodes.
 pub(super) fn judge(
-    mut fields: Query<(Entity, &mut Field, &mut Episode, &mut Measures)>,
+    mut fields: Query<(Entity, &Arena, &mut Field, &mut Episode, &mut Measures)>,
     balls: Query<&Transform, With<Ball>>,
     mut rewards: Query<&mut Reward>,
     mut games: MessageWriter<GameEnded>,
 ) {
-    for (arena, mut field, mut episode, mut measures) in &mut fields {
+    for (entity, arena, mut field, mut episode, mut measures) in &mut fields {
         let Ok(ball) = balls.get(field.ball) else { continue };
         if !episode.is_running() {
             continue;
@@ -60,8 +60,8 @@ pub(super) fn judge(
             }
             episode.terminate();
         }
-        if scorer.is_some() || field.steps == TIME_LIMIT * DECISION_PERIOD {
-            games.write(GameEnded { arena, winner: scorer.map(|team| team.name().into()) });
+        if scorer.is_some() || arena.time_limit.is_some_and(|limit| field.steps == limit * DECISION_PERIOD) {
+            games.write(GameEnded { arena: entity, winner: scorer.map(|team| team.name().into()) });
         }
         let flag = |is: bool| f32::from(u8::from(is));
         let (won, lost) = (scorer == Some(field.home), scorer == Some(field.home.other()));

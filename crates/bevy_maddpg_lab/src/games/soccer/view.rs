@@ -16,19 +16,22 @@
 //! | 23 | exp(-gap / 2 m), with the gap between player and ball |
 //! | 24 | where the line from the player through the ball crosses their goal line, in half goal widths, at most 3; 3 if it does not |
 //! | 25, 26 | the ball's velocity relative to the own one, along and across |
-//! | 27 to 33 | the mate: relative position and velocity, along and across; facing, along and across; distance to the ball |
-//! | 34 to 40 | the same of the nearer opponent |
-//! | 41 to 47 | the same of the other opponent |
+//! | 27, 28 | if both go on as they move: exp(-t / 0.3 s) until they are closest, and how far the player then passes the ball by, in m, at most 3; positive if the ball is to the right of the way |
+//! | 29, 30, 31 | if the ball rolls on: exp(-t / 0.5 s) until it reaches the own goal line, 0 if it does not; where, in half goal widths, at most 3; and where relative to the player, in m |
+//! | 32, 33 | the same for their goal line, without the last |
+//! | 34 to 40 | the mate: relative position and velocity, along and across; facing, along and across; distance to the ball |
+//! | 41 to 47 | the same of the nearer opponent |
+//! | 48 to 54 | the same of the other opponent |
 
 use bevy::math::{Vec2, ops};
 
 use super::{
-    PLAYERS, Team,
+    DRAG, PLAYERS, Team,
     dimensions::{BALL_RADIUS, GOAL_HALF_WIDTH, HALF_LENGTH, PLAYER_RADIUS},
 };
 
 /// Numbers in an observation.
-pub const SIZE: usize = 48;
+pub const SIZE: usize = 55;
 
 /// The state of a game, relative to the middle of the field: vectors along x and z.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -106,6 +109,11 @@ pub fn observe(scene: &Scene, slot: usize) -> [f32; SIZE] {
     write(&local(to_ball));
     write(&[ops::exp(-(distance - BALL_RADIUS - PLAYER_RADIUS).max(0.0) / 2.0), aim]);
     write(&local(ball.velocity - me.velocity));
+    write(&approach(way, me.velocity - ball.velocity));
+    let [nearness, at] = crossing(ball, -HALF_LENGTH);
+    write(&[nearness, (at / GOAL_HALF_WIDTH).clamp(-3.0, 3.0), at - me.position.y]);
+    let [nearness, at] = crossing(ball, HALF_LENGTH);
+    write(&[nearness, (at / GOAL_HALF_WIDTH).clamp(-3.0, 3.0)]);
     let mut opponents = [2, 3];
     opponents.sort_by(|a, b| {
         let far = |slot: usize| scene.players[slot].position.distance_squared(me.position);
@@ -119,6 +127,32 @@ pub fn observe(scene: &Scene, slot: usize) -> [f32; SIZE] {
         write(&[position.distance(ball.position)]);
     }
     numbers
+}
+
+/// When two bodies are closest if they go on as they move, as a number from 1 (now) to 0, and how far they pass each other by. `way`
+/// leads from the first to the second, `velocity` is that of the first relative to the second.
+fn approach(way: Vec2, velocity: Vec2) -> [f32; 2] {
+    let speed = velocity.length();
+    if speed < 0.1 {
+        return [0.0, 0.0];
+    }
+    let along = way.dot(velocity) / speed;
+    if along <= 0.0 {
+        return [0.0, 0.0];
+    }
+    let aside = way.dot(right(velocity)) / speed;
+    [ops::exp(-along / speed / 0.3), aside.clamp(-3.0, 3.0)]
+}
+
+/// When the ball reaches the line x = `line` if it rolls on without touching anything, as a number from 1 (now) to 0 (never), and
+/// where along z. The ball loses a share of its speed each second, and so gets no farther than its speed times one second.
+fn crossing(ball: Motion, line: f32) -> [f32; 2] {
+    let share = (line - ball.position.x) / (ball.velocity.x + f32::MIN_POSITIVE.copysign(line)) * DRAG;
+    if !(0.0..0.99).contains(&share) {
+        return [0.0, 0.0];
+    }
+    let seconds = -ops::ln(1.0 - share) / DRAG;
+    [ops::exp(-seconds / 0.5), ball.position.y + ball.velocity.y * share / DRAG]
 }
 
 /// What is to the right of a facing.
@@ -156,6 +190,13 @@ pub fn names() -> Vec<String> {
         "aim",
         "ball.relative.along",
         "ball.relative.across",
+        "contact.nearness",
+        "contact.aside",
+        "own_goal.threat",
+        "own_goal.threat.at",
+        "own_goal.threat.aside",
+        "their_goal.threat",
+        "their_goal.threat.at",
     ]
     .map(String::from)
     .to_vec();

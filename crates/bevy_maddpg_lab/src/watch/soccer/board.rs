@@ -2,6 +2,7 @@ use bevy::prelude::*;
 
 use super::color;
 use crate::{
+    format,
     game::Scripted,
     games::soccer::{Field, STEP_SECONDS, Script, Team},
     watch::{SceneHud, WatchFont, stage::FrontArena, style},
@@ -9,6 +10,7 @@ use crate::{
 use bevy_maddpg::{
     agent::{ActionOverride, PolicyOverride},
     arena::{EpisodeEnded, Measures},
+    self_play::Visitors,
 };
 
 /// A text on the board.
@@ -87,6 +89,7 @@ fn refresh(
     front: Res<FrontArena>,
     fields: Query<&Field>,
     goals: Res<Goals>,
+    visitors: Query<&Visitors>,
     players: Query<(Option<&Script>, Has<Scripted>, Has<PolicyOverride>, Has<ActionOverride>)>,
     mut entries: Query<(&Entry, &mut Text)>,
 ) {
@@ -100,6 +103,15 @@ fn refresh(
             }
             Entry::Player(team) => {
                 let [first, _] = team.slots().map(|slot| players.get(field.players[slot]).ok());
+                let rival = visitors.get(front.0).ok().filter(|visitors| visitors.team == team.name());
+                let past = |rival: &str| match rival.parse::<f64>() {
+                    Ok(decisions) => format!("policy of {}", format::count(decisions)),
+                    Err(_) => rival.into(),
+                };
+                if let Some(Visitors { rival, .. }) = rival {
+                    style::write(&mut text, format!("{}: {}", team.name(), past(rival)));
+                    continue;
+                }
                 let who = match first {
                     Some((Some(script), true, ..)) => script.name(),
                     Some((_, _, true, _)) => "another policy",

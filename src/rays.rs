@@ -1,0 +1,255 @@
+//! Ray sensors: an agent senses what lies in some directions, and how near it is.
+//!
+//! A [`RaySensor`] on an agent adds numbers to its observation, behind those that the game writes. At each decision, all rays of all
+//! agents are collected into one [`RayBatch`], cast, and written to the observations. What casts them is up to the game:
+//! [`AnalyticRays`] for balls and straight walls ([`RayTarget`]), or a system of the game's own for its physics engine or its
+//! tile map. Such a system is short:
+//!
+//! ```
+//! use bevy::prelude::*;
+//! use bevy_maddpg::{prelude::*, rays::{RayBatch, RaySystems}};
+//! use bevy_rapier3d::prelude::*;
+//!
+//! /// Casts all rays with bevy_rapier. With avian, `SpatialQuery::cast_ray` takes the place of the context.
+//! fn cast(mut batch: ResMut<RayBatch>, physics: ReadRapierContext) -> Result {
+//!     let physics = physics.single()?;
+//!     for index in 0..batch.rays().len() {
+//!         let ray = batch.rays()[index];
+//!         let others = QueryFilter::new().exclude_rigid_body(ray.agent);
+//!         let hit = physics.cast_ray(ray.origin, ray.direction, ray.length, true, others);
+//!         if let Some((entity, distance)) = hit {
+//!             batch.hit(index, distance, entity);
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! # let mut app = App::new();
+//! # app.add_systems(Observe, cast.in_set(RaySystems::Cast));
+//! ```
+//!
+//! Physics engines find bodies where they were at the last step of the engine. In the schedule [`Reset`](crate::rollout::Reset), let the
+//! engine take over the new places, or the first observation of an episode shows the old ones. [`AnalyticRays`] needs no such care.
+//!
+//! Each ray gives one number per class in [`RaySensor::classes`]: the nearness of what it hits (1 at the agent, 0 at the end of the
+//! ray) in the column of its [`Detectable`] class, 0 in the others. The learner does not normalize these numbers.
+
+mod analytic;
+
+pub use analytic::{AnalyticRays, RayTarget};
+
+use bevy::{math::ops, prelude::*};
+
+use crate::{
+    agent::{Agent, Observation},
+    rollout::Observe,
+};
+
+/// What an agent senses with rays. A component of the agent; give the [`Agent`] its numbers with [`Agent::with_rays`].
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::{prelude::*, rays::RaySensor};
+///
+/// fn spawn(mut commands: Commands) {
+///     // 7 rays over 120 degrees, which see walls (class 0) and others (class 1).
+///     let eyes = RaySensor::fan(7, 120.0, 20.0, [0, 1]);
+///     // The game writes 2 numbers, the sensor 14 more.
+///     commands.spawn((Agent::new("guard", 2, 2).with_rays(&eyes), eyes));
+/// }
+/// # let mut app = App::new();
+/// # app.add_systems(Startup, spawn).update();
+/// ```
+#[derive(Component, Reflect, Debug, Clone, PartialEq)]
+#[reflect(Component)]
+pub struct RaySensor {
+    /// Direction of each ray: the angle around y in radians, 0 forward, positive to the right.
+    pub angles: Vec<f32>,
+    /// Length of the rays, in the game's unit.
+    pub length: f32,
+    /// Radius of the rays, 0 for thin ones.
+    pub radius: f32,
+    /// The classes that it tells apart, in the order of the numbers. Rays also end at things of other classes, but do not show them.
+    pub classes: Vec<u8>,
+}
+
+impl RaySensor {
+    /// A fan of `count` thin rays over `degrees`, forward in its middle.
+    pub fn fan(count: usize, degrees: f32, length: f32, classes: impl Into<Vec<u8>>) -> Self {
+        let step = if count > 1 { degrees.to_radians() / (count - 1) as f32 } else { 0.0 };
+        let first = -step * (count.saturating_sub(1)) as f32 / 2.0;
+        Self {
+            angles: (0..count).map(|index| first + step * index as f32).collect(),
+            length,
+            radius: 0.0,
+            classes: classes.into(),
+        }
+    }
+
+    /// The same with more rays.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.angles.extend_from_slice(&other.angles);
+        self
+    }
+
+    /// The same with rays of this radius.
+    #[must_use]
+    pub fn with_radius(mut self, radius: f32) -> Self {
+        self.radius = radius;
+        self
+    }
+
+    /// How many numbers it adds to an observation.
+    pub fn size(&self) -> usize {
+        self.angles.len() * self.classes.len()
+    }
+}
+
+/// Where an agent's rays start and where it looks: the forward direction of this transform (negative z). A component of the agent, for
+/// games in which that is not its own [`Transform`].
+#[derive(Component, Reflect, Debug, Clone, Copy, PartialEq, Default)]
+#[reflect(Component)]
+pub struct RayPose(pub Transform);
+
+/// The class of a thing that rays can hit. Things without one have class 255.
+#[derive(Component, Reflect, Debug, Clone, Copy, PartialEq, Eq)]
+#[reflect(Component)]
+pub struct Detectable(pub u8);
+
+/// A ray.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ray {
+    /// The agent, which the ray does not hit.
+    pub agent: Entity,
+    /// Where it starts.
+    pub origin: Vec3,
+    /// A unit vector.
+    pub direction: Vec3,
+    /// Its length.
+    pub length: f32,
+    /// Its radius.
+    pub radius: f32,
+}
+
+/// The rays of all agents at the last decision, and what they hit. Memory is reused.
+#[derive(Resource, Debug, Default)]
+pub struct RayBatch {
+    rays: Vec<Ray>,
+    /// The distance of the nearest hit so far, and what it was.
+    hits: Vec<Option<(f32, Entity)>>,
+}
+
+impl RayBatch {
+    /// The rays, agent by agent, in the order of their sensor's angles.
+    pub fn rays(&self) -> &[Ray] {
+        &self.rays
+    }
+
+    /// What the ray with this index has hit: distance and entity.
+    pub fn hit_of(&self, index: usize) -> Option<(f32, Entity)> {
+        self.hits[index]
+    }
+
+    /// Notes that the ray with this index hits `entity` at this distance. The nearest hit counts, so several systems can cast the same
+    /// rays; of hits at the same distance, the entity with the lower index.
+    pub fn hit(&mut self, index: usize, distance: f32, entity: Entity) {
+        if distance > self.rays[index].length {
+            return;
+        }
+        let is_nearer = |(found, other): (f32, Entity)| {
+            distance < found || (distance == found && entity.index() < other.index())
+        };
+        if self.hits[index].is_none_or(is_nearer) {
+            self.hits[index] = Some((distance, entity));
+        }
+    }
+}
+
+/// The parts of the schedule [`Observe`] for rays, in their order.
+#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RaySystems {
+    /// The rays of all sensors are collected.
+    Collect,
+    /// They are cast.
+    Cast,
+    /// What they hit is written to the observations.
+    Encode,
+}
+
+/// Collects the rays of all [`RaySensor`]s and writes what they hit. Add [`AnalyticRays`] or a system of your own that casts them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RayPlugin;
+
+impl Plugin for RayPlugin {
+    fn build(&self, app: &mut App) {
+        app.init_resource::<RayBatch>()
+            .register_type::<RaySensor>()
+            .register_type::<RayPose>()
+            .register_type::<Detectable>()
+            .configure_sets(Observe, (RaySystems::Collect, RaySystems::Cast, RaySystems::Encode).chain())
+            .add_systems(Observe, (collect.in_set(RaySystems::Collect), encode.in_set(RaySystems::Encode)));
+    }
+}
+
+fn collect(
+    mut batch: ResMut<RayBatch>,
+    sensors: Query<(Entity, &RaySensor, Option<&RayPose>, Option<&Transform>), With<Agent>>,
+) {
+    let RayBatch { rays, hits } = &mut *batch;
+    rays.clear();
+    for (agent, sensor, pose, transform) in &sensors {
+        let pose = pose.map(|pose| pose.0).or(transform.copied()).unwrap_or_default();
+        let (forward, right) = (*pose.forward(), *pose.right());
+        rays.extend(sensor.angles.iter().map(|angle| Ray {
+            agent,
+            origin: pose.translation,
+            direction: forward * ops::cos(*angle) + right * ops::sin(*angle),
+            length: sensor.length,
+            radius: sensor.radius,
+        }));
+    }
+    hits.clear();
+    hits.resize(rays.len(), None);
+}
+
+fn encode(
+    batch: Res<RayBatch>,
+    mut sensors: Query<(&RaySensor, &mut Observation), With<Agent>>,
+    classes: Query<&Detectable>,
+    mut numbers: Local<Vec<f32>>,
+) {
+    let mut first = 0;
+    while let Some(ray) = batch.rays.get(first) {
+        let Ok((sensor, mut observation)) = sensors.get_mut(ray.agent) else {
+            first += 1;
+            continue;
+        };
+        numbers.clear();
+        numbers.resize(sensor.size(), 0.0);
+        let hits = &batch.hits[first..first + sensor.angles.len()];
+        for (hit, columns) in hits.iter().zip(numbers.chunks_exact_mut(sensor.classes.len().max(1))) {
+            let Some((distance, entity)) = hit else { continue };
+            let class = classes.get(*entity).map_or(u8::MAX, |class| class.0);
+            if let Some(column) = sensor.classes.iter().position(|seen| *seen == class) {
+                columns[column] = 1.0 - distance / sensor.length;
+            }
+        }
+        observation.write_sensed(&numbers);
+        first += sensor.angles.len().max(1);
+    }
+}
+
+impl Agent {
+    /// Adds the numbers of a [`RaySensor`] to the observation, behind those that the game writes.
+    #[must_use]
+    pub fn with_rays(mut self, sensor: &RaySensor) -> Self {
+        if !self.observation_names.is_empty() {
+            let rays = (0..sensor.angles.len())
+                .flat_map(|ray| sensor.classes.iter().map(move |class| format!("ray {ray}: class {class}")));
+            self.observation_names.extend(rays);
+        }
+        self.observation_size += sensor.size();
+        self.sensed += sensor.size();
+        self
+    }
+}

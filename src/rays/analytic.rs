@@ -1,0 +1,167 @@
+use bevy::prelude::*;
+
+use super::{Ray, RayBatch, RayPlugin, RayPose, RaySystems};
+use crate::{arena::InArena, rollout::Observe};
+
+/// Casts rays against [`RayTarget`]s by formulas, without a physics engine. Rays and targets meet in the plane of x and z, whatever their
+/// heights. Adds [`RayPlugin`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnalyticRays;
+
+impl Plugin for AnalyticRays {
+    fn build(&self, app: &mut App) {
+        if !app.is_plugin_added::<RayPlugin>() {
+            app.add_plugins(RayPlugin);
+        }
+        app.register_type::<RayTarget>().add_systems(Observe, cast.in_set(RaySystems::Cast));
+    }
+}
+
+/// The shape of a thing that [`AnalyticRays`] can hit. Only agents of the same arena hit it: those with the same
+/// [`InArena`], or with an arena that is `arena`.
+#[derive(Component, Reflect, Debug, Clone, Copy, PartialEq)]
+#[reflect(Component)]
+pub enum RayTarget {
+    /// A ball around the entity's [`Transform`].
+    Ball {
+        /// Its arena.
+        arena: Entity,
+        /// Its radius.
+        radius: f32,
+    },
+    /// A straight wall.
+    Wall {
+        /// Its arena.
+        arena: Entity,
+        /// One end.
+        from: Vec3,
+        /// The other end.
+        to: Vec3,
+    },
+}
+
+/// A target in the plane.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    Ball { center: Vec2, radius: f32 },
+    Wall { from: Vec2, to: Vec2 },
+}
+
+/// The targets of all arenas, sorted by arena. Memory is reused.
+#[derive(Debug, Default)]
+struct Scenes(Vec<(Entity, Entity, Shape)>);
+
+fn cast(
+    mut batch: ResMut<RayBatch>,
+    targets: Query<(Entity, &RayTarget, Option<&Transform>, Option<&RayPose>)>,
+    places: Query<&InArena>,
+    mut scenes: Local<Scenes>,
+) {
+    let scenes = &mut scenes.0;
+    scenes.clear();
+    scenes.extend(targets.iter().map(|(entity, target, transform, pose)| match *target {
+        RayTarget::Ball { arena, radius } => {
+            let center = pose.map(|pose| &pose.0).or(transform).map_or(Vec3::ZERO, |place| place.translation);
+            (arena, entity, Shape::Ball { center: center.xz(), radius })
+        }
+        RayTarget::Wall { arena, from, to } => (arena, entity, Shape::Wall { from: from.xz(), to: to.xz() }),
+    }));
+    scenes.sort_unstable_by_key(|(arena, entity, _)| (*arena, *entity));
+    let mut known: Option<(Entity, &[(Entity, Entity, Shape)])> = None;
+    for index in 0..batch.rays.len() {
+        let ray = batch.rays[index];
+        // The rays of an agent follow one another.
+        let scene = match known {
+            Some((agent, scene)) if agent == ray.agent => scene,
+            _ => {
+                let scene = places.get(ray.agent).map_or(&[][..], |place| scene_of(scenes, place.arena));
+                known = Some((ray.agent, scene));
+                scene
+            }
+        };
+        for (_, entity, shape) in scene.iter().filter(|(_, entity, _)| *entity != ray.agent) {
+            if let Some(distance) = meet(&ray, shape) {
+                batch.hit(index, distance, *entity);
+            }
+        }
+    }
+}
+
+fn scene_of(scenes: &[(Entity, Entity, Shape)], arena: Entity) -> &[(Entity, Entity, Shape)] {
+    let start = scenes.partition_point(|(known, ..)| *known < arena);
+    let end = start + scenes[start..].partition_point(|(known, ..)| *known == arena);
+    &scenes[start..end]
+}
+
+/// The distance at which a ray meets a shape, which grows by the ray's radius; `None` if it does not.
+fn meet(ray: &Ray, shape: &Shape) -> Option<f32> {
+    let (origin, direction) = (ray.origin.xz(), ray.direction.xz());
+    match *shape {
+        Shape::Ball { center, radius } => meet_disc(origin, direction, center, radius + ray.radius),
+        Shape::Wall { from, to } => {
+            let along = (to - from).normalize_or_zero();
+            let normal = along.perp();
+            let from_wall = (origin - from).dot(normal);
+            let approach = -direction.dot(normal) * from_wall.signum();
+            let face = (from_wall.abs() - ray.radius) / approach;
+            let at = (origin + face * direction - from).dot(along);
+            if approach > 0.0 && face >= 0.0 && (0.0..=(to - from).length()).contains(&at) {
+                return Some(face);
+            }
+            if ray.radius == 0.0 {
+                return None;
+            }
+            // A thick ray may meet an end of the wall.
+            let ends = [from, to].into_iter().filter_map(|end| meet_disc(origin, direction, end, ray.radius));
+            ends.reduce(f32::min)
+        }
+    }
+}
+
+/// The distance at which a ray enters a disc; 0 if it starts inside.
+fn meet_disc(origin: Vec2, direction: Vec2, center: Vec2, radius: f32) -> Option<f32> {
+    let way = center - origin;
+    let along = way.dot(direction);
+    let outside = way.length_squared() - radius * radius;
+    if outside <= 0.0 {
+        return Some(0.0);
+    }
+    let depth = along * along - outside;
+    (along > 0.0 && depth >= 0.0).then(|| along - depth.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ray(degrees: f32, radius: f32) -> Ray {
+        let direction = Vec2::from_angle(degrees.to_radians());
+        Ray {
+            agent: Entity::PLACEHOLDER,
+            origin: Vec3::ZERO,
+            direction: Vec3::new(direction.x, 0.0, direction.y),
+            length: 20.0,
+            radius,
+        }
+    }
+
+    fn close(found: Option<f32>, expected: f32) {
+        assert!(found.is_some_and(|found| (found - expected).abs() < 1e-5), "{found:?}, expected {expected}");
+    }
+
+    #[test]
+    fn rays_meet_balls_and_walls_where_geometry_says() {
+        let ball = Shape::Ball { center: Vec2::new(3.0, 3.0), radius: 1.0 };
+        close(meet(&ray(45.0, 0.0), &ball), 18.0f32.sqrt() - 1.0);
+        close(meet(&ray(45.0, 0.5), &ball), 18.0f32.sqrt() - 1.5);
+        assert_eq!(meet(&ray(0.0, 0.0), &ball), None);
+        assert_eq!(meet(&ray(225.0, 0.0), &ball), None, "behind");
+        let wall = Shape::Wall { from: Vec2::new(5.0, -1.0), to: Vec2::new(5.0, 1.0) };
+        close(meet(&ray(0.0, 0.0), &wall), 5.0);
+        close(meet(&ray(0.0, 0.5), &wall), 4.5);
+        close(meet(&ray(10.0, 0.0), &wall), 5.0 / 10.0f32.to_radians().cos());
+        assert_eq!(meet(&ray(15.0, 0.0), &wall), None, "past its end");
+        assert!(meet(&ray(15.0, 0.5), &wall).is_some(), "a thick ray meets the end");
+        assert_eq!(meet(&ray(180.0, 0.0), &wall), None);
+    }
+}

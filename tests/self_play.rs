@@ -1,0 +1,152 @@
+//! Self-play: who plays against whom, who learns, and what is remembered.
+
+use bevy::prelude::*;
+use bevy_maddpg::{
+    agent::{ActionOverride, PolicyOverride, Untrained},
+    exploration::{ExplorationConfig, Noise},
+    headless,
+    learner::LearnerConfig,
+    prelude::*,
+    self_play::{GameEnded, PlayedBy, RivalKind, SelfPlay, SelfPlayPlugin, Visitors},
+};
+
+/// Decisions of a game.
+const LENGTH: u32 = 4;
+
+/// A game between a red and a blue agent, which red always wins.
+fn app(arenas: usize, self_play: SelfPlayPlugin) -> App {
+    let config = TrainingConfig {
+        learner: LearnerConfig { learning_starts: 1_000_000, ..default() },
+        exploration: ExplorationConfig { noise: Noise::Gaussian, random_decisions: 0, ..default() },
+    };
+    let training = MaddpgPlugins::train(config)
+        .with_training(|training| training.pace = Pace::Lockstep)
+        .with_decision_period(1);
+    let mut app = headless::app(1);
+    app.add_plugins((training, self_play))
+        .add_systems(Observe, |mut agents: Query<&mut Observation>, mut count: Local<f32>| {
+            *count += 1.0;
+            agents.iter_mut().for_each(|mut agent| agent.write(&[*count]));
+        })
+        .add_systems(Reset, || {})
+        .add_systems(Observe, |mut scripted: Commands, agents: Query<Entity, With<PlayedBy>>| {
+            for agent in &agents {
+                scripted.entity(agent).insert(ActionOverride(vec![0.25]));
+            }
+        })
+        .add_systems(FixedUpdate, judge);
+    for _ in 0..arenas {
+        let arena = app.world_mut().spawn(Arena::default()).id();
+        for (slot, team) in ["red", "blue"].into_iter().enumerate() {
+            app.world_mut().spawn((Agent::new("duelist", 1, 1).in_team(team), InArena::slot(arena, slot)));
+        }
+    }
+    headless::start(&mut app);
+    app
+}
+
+fn judge(
+    mut arenas: Query<(Entity, &mut Episode)>,
+    mut rewards: Query<(&Agent, &mut Reward)>,
+    mut games: MessageWriter<GameEnded>,
+) {
+    for (agent, mut reward) in &mut rewards {
+        reward.add(if agent.team.as_deref() == Some("red") { 1.0 } else { -1.0 });
+    }
+    for (arena, mut episode) in &mut arenas {
+        if episode.decisions() == LENGTH {
+            episode.terminate();
+            games.write(GameEnded { arena, winner: Some("red".into()) });
+        }
+    }
+}
+
+fn visitors(app: &mut App) -> Vec<Visitors> {
+    app.world_mut().query::<&Visitors>().iter(app.world()).cloned().collect()
+}
+
+fn play(app: &mut App, games: u32) {
+    (0..games * LENGTH).for_each(|_| app.update());
+}
+
+#[test]
+fn past_policies_play_one_of_the_teams_and_do_not_learn() {
+    let self_play = SelfPlayPlugin {
+        share: 1.0,
+        snapshot_decisions: 100,
+        snapshots: 100,
+        games: 3,
+        ..SelfPlayPlugin::default()
+    };
+    let mut app = app(32, self_play);
+    assert!(visitors(&mut app).is_empty(), "there is no past yet");
+    play(&mut app, 6);
+    let found = visitors(&mut app);
+    assert_eq!(found.len(), 32);
+    for team in ["red", "blue"] {
+        assert!(found.iter().any(|visitors| visitors.team == team), "sides alternate");
+    }
+    let mut agents = app.world_mut().query::<(&Agent, &InArena, Has<PolicyOverride>, Has<Untrained>)>();
+    for (agent, place, is_past, is_untrained) in agents.iter(app.world()) {
+        let visitors = app.world().get::<Visitors>(place.arena).unwrap();
+        let is_visitor = agent.team.as_ref() == Some(&visitors.team);
+        assert_eq!((is_past, is_untrained), (is_visitor, is_visitor));
+    }
+    play(&mut app, 40);
+    let pool = app.world().resource::<SelfPlay>().pool();
+    assert!(pool.rivals().len() > 20);
+    assert!(pool.rivals().iter().map(|rival| rival.games).sum::<u64>() > 500);
+    let mean = pool.rivals().iter().map(|rival| rival.score).sum::<f32>() / pool.rivals().len() as f32;
+    assert!((0.4..0.6).contains(&mean), "red always wins, and half of the visitors are red: {mean}");
+    assert!(pool.worst_score().unwrap() <= mean);
+    // What the visitors do is not learned from as the learner's own.
+    let block = app.world_mut().resource_mut::<Training>().stop().unwrap().replay().to_block();
+    let learns = block.slots.chunks_exact(2).map(|slots| [slots[0].learns, slots[1].learns]);
+    let [both, one]: [usize; 2] = [2, 1].map(|count| {
+        learns.clone().filter(|learns| learns.iter().filter(|learns| **learns).count() == count).count()
+    });
+    assert!(both > 0 && one > 5 * both && both + one == block.rows(), "{both} and {one} of {}", block.rows());
+}
+
+#[test]
+fn without_rivals_everybody_learns() {
+    let mut app = app(8, SelfPlayPlugin { share: 0.0, snapshot_decisions: 1, ..SelfPlayPlugin::default() });
+    play(&mut app, 5);
+    assert!(visitors(&mut app).is_empty());
+    let mut marked = app.world_mut().query_filtered::<(), Or<(With<Untrained>, With<PolicyOverride>)>>();
+    assert_eq!(marked.iter(app.world()).count(), 0);
+}
+
+#[test]
+fn a_script_of_the_game_plays_as_long_as_it_is_drawn() {
+    let anchors = vec![("quarter".to_owned(), RivalKind::Script)];
+    let self_play = SelfPlayPlugin {
+        share: 0.5,
+        snapshot_decisions: u64::MAX,
+        games: 1,
+        anchors,
+        ..SelfPlayPlugin::default()
+    };
+    let mut app = app(16, self_play);
+    let (mut with, mut without) = (0, 0);
+    for _ in 0..10 {
+        play(&mut app, 1);
+        app.update();
+        let mut agents =
+            app.world_mut().query::<(&Action, Option<&PlayedBy>, Has<ActionOverride>, Has<Untrained>)>();
+        for (action, played_by, is_taken_over, is_untrained) in agents.iter(app.world()) {
+            let is_script = played_by.is_some_and(|by| by.0 == "quarter");
+            assert_eq!((is_taken_over, is_untrained), (is_script, is_script));
+            if is_script {
+                assert_eq!(action[0], 0.25);
+                with += 1;
+            } else {
+                without += 1;
+            }
+        }
+        (0..LENGTH - 1).for_each(|_| app.update());
+    }
+    assert!(with > 40 && without > 2 * with, "{with} and {without}");
+    let rival = &app.world().resource::<SelfPlay>().pool().rivals()[0];
+    assert!(rival.games > 40 && (0.3..0.7).contains(&rival.score), "{rival:?}");
+}
