@@ -59,10 +59,21 @@ impl Pool {
         &self.rivals
     }
 
+    /// The learner's mean score against its own past, from 0 to 1; `None` before the first game.
+    pub fn past_score(&self) -> Option<f32> {
+        let (sum, count) = self.past().fold((0.0, 0), |(sum, count), score| (sum + score, count + 1));
+        (count > 0).then(|| sum / count as f32)
+    }
+
     /// The learner's worst score against its own past; `None` before the first game.
     pub fn worst_score(&self) -> Option<f32> {
-        let past = self.rivals.iter().filter(|rival| rival.decisions.is_some() && rival.games > 0);
-        past.map(|rival| rival.score).min_by(f32::total_cmp)
+        self.past().min_by(f32::total_cmp)
+    }
+
+    /// The scores against past policies that have been met.
+    fn past(&self) -> impl Iterator<Item = f32> {
+        let met = self.rivals.iter().filter(|rival| rival.decisions.is_some() && rival.games > 0);
+        met.map(|rival| rival.score)
     }
 
     /// Adds a snapshot. If there are too many, drops the one whose absence leaves the least gap, relative to its age.

@@ -19,9 +19,11 @@
 //! | 27, 28 | if both go on as they move: exp(-t / 0.3 s) until they are closest, and how far the player then passes the ball by, in m, at most 3; positive if the ball is to the right of the way |
 //! | 29, 30, 31 | if the ball rolls on: exp(-t / 0.5 s) until it reaches the own goal line, 0 if it does not; where, in half goal widths, at most 3; and where relative to the player, in m |
 //! | 32, 33 | the same for their goal line, without the last |
-//! | 34 to 40 | the mate: relative position and velocity, along and across; facing, along and across; distance to the ball |
-//! | 41 to 47 | the same of the nearer opponent |
-//! | 48 to 54 | the same of the other opponent |
+//! | 34, 35 | relative position of the ball, along and across, each at most 2: fine enough for contacts |
+//! | 36, 37 | the same at the next decision, if the player coasts and nothing is touched, each at most 3 |
+//! | 38 to 44 | the mate: relative position and velocity, along and across; facing, along and across; distance to the ball |
+//! | 45 to 51 | the same of the nearer opponent |
+//! | 52 to 58 | the same of the other opponent |
 
 use bevy::math::{Vec2, ops};
 
@@ -31,7 +33,7 @@ use super::{
 };
 
 /// Numbers in an observation.
-pub const SIZE: usize = 55;
+pub const SIZE: usize = 59;
 
 /// The state of a game, relative to the middle of the field: vectors along x and z.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,6 +73,10 @@ impl Scene {
         }
     }
 }
+
+/// How far ball and player coast in one decision of 0.1 s, per m/s: (1 - exp(-0.1 drag)) / drag.
+const BALL_COASTS: f32 = 0.0952;
+const PLAYER_COASTS: f32 = 0.0864;
 
 /// The middle of the goal that a team attacks, as it sees the field.
 pub(super) const THEIR_GOAL: Vec2 = Vec2::new(HALF_LENGTH, 0.0);
@@ -114,6 +120,9 @@ pub fn observe(scene: &Scene, slot: usize) -> [f32; SIZE] {
     write(&[nearness, (at / GOAL_HALF_WIDTH).clamp(-3.0, 3.0), at - me.position.y]);
     let [nearness, at] = crossing(ball, HALF_LENGTH);
     write(&[nearness, (at / GOAL_HALF_WIDTH).clamp(-3.0, 3.0)]);
+    let next = way + BALL_COASTS * ball.velocity - PLAYER_COASTS * me.velocity;
+    write(&local(way).map(|number| number.clamp(-2.0, 2.0)));
+    write(&local(next).map(|number| number.clamp(-3.0, 3.0)));
     let mut opponents = [2, 3];
     opponents.sort_by(|a, b| {
         let far = |slot: usize| scene.players[slot].position.distance_squared(me.position);
@@ -197,6 +206,10 @@ pub fn names() -> Vec<String> {
         "own_goal.threat.aside",
         "their_goal.threat",
         "their_goal.threat.at",
+        "ball.near.along",
+        "ball.near.across",
+        "ball.next.along",
+        "ball.next.across",
     ]
     .map(String::from)
     .to_vec();
