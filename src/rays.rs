@@ -191,10 +191,10 @@ impl Plugin for RayPlugin {
     }
 }
 
-fn collect(
-    mut batch: ResMut<RayBatch>,
-    sensors: Query<(Entity, &RaySensor, Option<&RayPose>, Option<&Transform>), With<Agent>>,
-) {
+/// What [`collect`] reads of each agent with a sensor.
+type Sensing<'a> = (Entity, &'a RaySensor, Option<&'a RayPose>, Option<&'a Transform>);
+
+fn collect(mut batch: ResMut<RayBatch>, sensors: Query<Sensing, With<Agent>>) {
     let RayBatch { rays, hits } = &mut *batch;
     rays.clear();
     for (agent, sensor, pose, transform) in &sensors {

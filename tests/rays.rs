@@ -155,7 +155,7 @@ fn among_random_things(is_analytic: bool, seed: u64) -> Vec<f32> {
     let guard = app.world_mut().spawn((agent, eyes, pose, InArena::new(arena), Transform::default())).id();
     let mut random = stream(seed, "things", 0);
     for _ in 0..8 {
-        let place = Vec2::from_angle(random.random_range(0.0..6.28f32)) * random.random_range(2.0..11.0f32);
+        let place = Vec2::from_angle(random.random_range(0.0..6.0f32)) * random.random_range(2.0..11.0f32);
         let at = Vec3::new(place.x, 0.0, place.y);
         app.world_mut().spawn((
             (Detectable(BALL), RayTarget::Ball { arena, radius: 0.8 }),

@@ -47,9 +47,12 @@ enum Shape {
     Wall { from: Vec2, to: Vec2 },
 }
 
+/// A target: its arena, its entity, and its shape.
+type Target = (Entity, Entity, Shape);
+
 /// The targets of all arenas, sorted by arena. Memory is reused.
 #[derive(Debug, Default)]
-struct Scenes(Vec<(Entity, Entity, Shape)>);
+struct Scenes(Vec<Target>);
 
 fn cast(
     mut batch: ResMut<RayBatch>,
@@ -67,7 +70,7 @@ fn cast(
         RayTarget::Wall { arena, from, to } => (arena, entity, Shape::Wall { from: from.xz(), to: to.xz() }),
     }));
     scenes.sort_unstable_by_key(|(arena, entity, _)| (*arena, *entity));
-    let mut known: Option<(Entity, &[(Entity, Entity, Shape)])> = None;
+    let mut known: Option<(Entity, &[Target])> = None;
     for index in 0..batch.rays.len() {
         let ray = batch.rays[index];
         // The rays of an agent follow one another.
@@ -87,7 +90,7 @@ fn cast(
     }
 }
 
-fn scene_of(scenes: &[(Entity, Entity, Shape)], arena: Entity) -> &[(Entity, Entity, Shape)] {
+fn scene_of(scenes: &[Target], arena: Entity) -> &[Target] {
     let start = scenes.partition_point(|(known, ..)| *known < arena);
     let end = start + scenes[start..].partition_point(|(known, ..)| *known == arena);
     &scenes[start..end]
@@ -159,7 +162,7 @@ mod tests {
         let wall = Shape::Wall { from: Vec2::new(5.0, -1.0), to: Vec2::new(5.0, 1.0) };
         close(meet(&ray(0.0, 0.0), &wall), 5.0);
         close(meet(&ray(0.0, 0.5), &wall), 4.5);
-        close(meet(&ray(10.0, 0.0), &wall), 5.0 / 10.0f32.to_radians().cos());
+        close(meet(&ray(10.0, 0.0), &wall), 5.0 / bevy::math::ops::cos(10.0f32.to_radians()));
         assert_eq!(meet(&ray(15.0, 0.0), &wall), None, "past its end");
         assert!(meet(&ray(15.0, 0.5), &wall).is_some(), "a thick ray meets the end");
         assert_eq!(meet(&ray(180.0, 0.0), &wall), None);

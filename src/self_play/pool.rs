@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bevy::math::ops;
 use rand::{Rng, seq::IndexedRandom};
 
 use crate::policy::PolicySnapshot;
@@ -102,7 +103,7 @@ impl Pool {
 
     /// Draws a rival; those that are hard to beat more often (prioritized fictitious self-play; AlphaStar, Vinyals et al. 2019).
     pub(super) fn draw(&self, random: &mut impl Rng) -> Option<&Rival> {
-        let weight = |rival: &Rival| (1.0 - rival.score).max(0.0).powf(self.priority).max(LEAST_WEIGHT);
+        let weight = |rival: &Rival| ops::powf((1.0 - rival.score).max(0.0), self.priority).max(LEAST_WEIGHT);
         self.rivals.choose_weighted(random, weight).ok()
     }
 

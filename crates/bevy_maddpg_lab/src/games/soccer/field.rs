@@ -57,7 +57,7 @@ impl Team {
         [Self::Blue, Self::Blue, Self::Purple, Self::Purple]
     }
 
-    /// Its name, as in [`Agent::in_team`].
+    /// Its name, as in [`Agent::in_team`](bevy_maddpg::agent::Agent::in_team).
     pub fn name(self) -> &'static str {
         match self {
             Self::Blue => "blue",
@@ -178,7 +178,7 @@ pub(super) fn spawn(commands: &mut Commands, index: usize, plugin: &SoccerPlugin
             Player { field: arena, slot, facing },
             Name::new(format!("{} {}", team.name(), slot % 2 + 1)),
             place(-8.0 * team.mirror(), 2.4 * (slot % 2) as f32 - 1.2),
-            body.clone(),
+            body,
             Collider::ball(PLAYER_RADIUS),
             ColliderMassProperties::Mass(50.0),
             LockedAxes::TRANSLATION_LOCKED_Y | LockedAxes::ROTATION_LOCKED,

@@ -61,6 +61,9 @@ impl Default for Dice {
     }
 }
 
+/// What [`play_scripts`] reads and writes on each of them.
+type Puppet<'a> = (Option<&'a Script>, Option<&'a PlayedBy>, Option<&'a mut ActionOverride>);
+
 /// Players for whom a script decides, unless a person plays them.
 type ByScript = Or<(With<Scripted>, With<PlayedBy>)>;
 
@@ -70,7 +73,7 @@ pub(super) fn play_scripts(
     fields: Query<&Field>,
     bodies: Query<(&Transform, &Velocity)>,
     players: Query<&Player>,
-    mut scripted: Query<(Option<&Script>, Option<&PlayedBy>, Option<&mut ActionOverride>), ByScript>,
+    mut scripted: Query<Puppet, ByScript>,
     mut dice: Local<Dice>,
 ) {
     let Dice { random, decisions } = &mut *dice;

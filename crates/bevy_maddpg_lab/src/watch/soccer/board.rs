@@ -85,12 +85,15 @@ fn count(
     }
 }
 
+/// Who decides for a player.
+type Player<'a> = (Option<&'a Script>, Has<Scripted>, Has<PolicyOverride>, Has<ActionOverride>);
+
 fn refresh(
     front: Res<FrontArena>,
     fields: Query<&Field>,
     goals: Res<Goals>,
     visitors: Query<&Visitors>,
-    players: Query<(Option<&Script>, Has<Scripted>, Has<PolicyOverride>, Has<ActionOverride>)>,
+    players: Query<Player>,
     mut entries: Query<(&Entry, &mut Text)>,
 ) {
     let Ok(field) = fields.get(front.0) else { return };

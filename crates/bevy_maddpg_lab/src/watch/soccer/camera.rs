@@ -1,4 +1,4 @@
-use bevy::{math::ops, prelude::*, window::PrimaryWindow};
+use bevy::{ecs::system::SystemParam, math::ops, prelude::*, window::PrimaryWindow};
 
 use crate::{
     games::soccer::{Field, dimensions::HALF_LENGTH},
@@ -15,22 +15,31 @@ pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, go.run_if(resource_exists::<FrontArena>));
 }
 
+/// The ball of the first field.
+#[derive(SystemParam)]
+struct FrontBall<'w, 's> {
+    front: Res<'w, FrontArena>,
+    fields: Query<'w, 's, &'static Field>,
+    bodies: Query<'w, 's, &'static Transform, Without<Camera3d>>,
+}
+
+impl FrontBall<'_, '_> {
+    fn position(&self) -> Vec3 {
+        let ball = self.fields.get(self.front.0).and_then(|field| self.bodies.get(field.ball));
+        ball.map_or(Vec3::ZERO, |ball| ball.translation)
+    }
+}
+
 fn go(
     time: Res<Time<Real>>,
     views: Res<CameraViews>,
     inset: Res<SceneInset>,
     window: Single<&Window, With<PrimaryWindow>>,
-    front: Res<FrontArena>,
-    fields: Query<&Field>,
-    bodies: Query<&Transform, Without<Camera3d>>,
+    ball: FrontBall,
     mut camera: Single<&mut Transform, With<Camera3d>>,
     mut glide: Local<Glide>,
 ) {
-    let ball = fields
-        .get(front.0)
-        .and_then(|field| bodies.get(field.ball))
-        .map_or(Vec3::ZERO, |ball| ball.translation);
-    **camera = glide.towards(shot(views.current, ball, inset.aspect(&window)), time.delta_secs());
+    **camera = glide.towards(shot(views.current, ball.position(), inset.aspect(&window)), time.delta_secs());
 }
 
 /// The camera's position and the point it looks at. `aspect` is the picture's width divided by its height.

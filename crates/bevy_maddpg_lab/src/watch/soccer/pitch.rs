@@ -134,7 +134,7 @@ fn boards() -> Mesh {
     mesh.build()
 }
 
-/// Stands with spectators behind the far side and behind the goals.
+/// A stand with spectators behind the far side.
 fn stadium() -> Mesh {
     let mut mesh = MeshBuilder::default();
     let shirts = [
@@ -163,8 +163,11 @@ fn stadium() -> Mesh {
             } else {
                 2
             };
-            let shirt =
-                if (number >> 24) % 3 == 0 { shirts[(number >> 16) as usize % 5] } else { shirts[fan] };
+            let shirt = if (number >> 24).is_multiple_of(3) {
+                shirts[(number >> 16) as usize % 5]
+            } else {
+                shirts[fan]
+            };
             let body = Vec3::new(x, height + 0.35, z);
             mesh.cuboid(body, Vec3::new(0.46, 0.7, 0.34), shirt.mix(&Color::BLACK, 0.25));
             let skin =
