@@ -16,7 +16,8 @@ use bevy_maddpg::{
 use bevy_maddpg_lab::{
     catalog::Soccer,
     experiment::{Experiment, Options},
-    games::soccer::{Opponent, Script, Sight},
+    game::Game,
+    games::soccer::{Opponent, Scatter, Script, Shaping, Sight},
 };
 use clap::Parser;
 
@@ -36,10 +37,28 @@ struct Arguments {
     #[arg(long, value_name = "SCRIPTS", value_delimiter = ',', value_parser = script)]
     anchors: Vec<Script>,
     /// The share of the games of the training in which a past policy or a script plays one of the teams.
-    #[arg(long, value_name = "SHARE", default_value_t = SelfPlayPlugin::default().share)]
+    #[arg(long, value_name = "SHARE", default_value_t = SelfPlayPlugin::default().share, value_parser = share)]
     rivals: f32,
+    /// Factor on the rewards for coming closer to the ball and for moving it toward their goal; 0 leaves only goals.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
+    shaping: f32,
+    /// The share of the games of the training that start with players and ball anywhere.
+    #[arg(long, value_name = "SHARE", default_value_t = Scatter::default().share, value_parser = share)]
+    scatter: f32,
     #[command(flatten)]
     run: Options,
+}
+
+/// Reads a number from 0 to 1.
+fn share(text: &str) -> Result<f32, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a number from 0 to 1".into())
+}
+
+/// Reads a number that is not negative.
+fn factor(text: &str) -> Result<f32, String> {
+    let factor = text.parse().ok().filter(|factor: &f32| *factor >= 0.0 && factor.is_finite());
+    factor.ok_or_else(|| "expected a number of 0 or more".into())
 }
 
 /// Reads how players see.
@@ -72,12 +91,28 @@ fn opponent(text: &str) -> Result<Opponent, String> {
 }
 
 fn main() -> ExitCode {
-    let Arguments { against, sight, anchors, rivals, run } = Arguments::parse();
+    let Arguments { against, sight, anchors, rivals, shaping, scatter, run } = Arguments::parse();
     let anchors = anchors.into_iter().map(|script| (script.name().to_owned(), RivalKind::Script)).collect();
     let self_play = SelfPlayPlugin { share: rivals, anchors, ..SelfPlayPlugin::default() };
     let game = match run.policy {
         Some(_) => Soccer::played(sight, against),
-        None => Soccer { against, sight, self_play: Some(self_play), ..Soccer::default() },
+        None => Soccer {
+            against,
+            sight,
+            shaping: Shaping::default().scaled(shaping),
+            scatter: Scatter { share: scatter, ..Scatter::default() },
+            self_play: Some(self_play),
+            ..Soccer::default()
+        },
     };
+    if let Some(Opponent::Policy(policy)) = &game.against
+        && let Some(difference) =
+            policy.spec().slots.first().and_then(|player| game.spec().slots[0].difference(player))
+    {
+        eprintln!(
+            "error: the policy of --against was trained for another game: a soccer player has {difference}"
+        );
+        return ExitCode::FAILURE;
+    }
     Experiment::new(game).run_by(run)
 }

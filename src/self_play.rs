@@ -35,12 +35,15 @@ mod pool;
 
 pub use pool::{Pool, Rival, RivalKind};
 
+use std::sync::Arc;
+
 use bevy::prelude::*;
 use rand::{RngExt, seq::IndexedRandom};
 
 use crate::{
     agent::{ActionOverride, Agent, PolicyOverride, Untrained},
     arena::{ArenaAgents, ArenasToReset},
+    policy::PolicySnapshot,
     random::{Random, stream},
     rollout::{ActingPolicy, Reset, RolloutClock},
 };
@@ -135,6 +138,12 @@ impl SelfPlay {
     /// The rivals.
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Adds a past policy that was taken after this many joint decisions, for example one of the run that is continued.
+    pub fn add_past(&mut self, policy: Arc<PolicySnapshot>, decisions: u64) {
+        self.pool.push(policy, decisions);
+        self.next_snapshot = self.next_snapshot.max(decisions + self.plugin.snapshot_decisions.max(1));
     }
 }
 

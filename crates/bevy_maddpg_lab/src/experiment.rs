@@ -18,7 +18,8 @@
 //! | `metrics.csv` | one row per episode and one per learner report |
 //! | `events.out.tfevents.*` | the same data for TensorBoard |
 //! | `curve.png` | the learning curve |
-//! | `ratings.csv`, `policy-last.safetensors` | in games with rivals: the ratings of the run's policies, of which the best is `policy.safetensors`, and the last policy |
+//! | `ratings.csv`, `ratings.png`, `policy-last.safetensors` | in games with rivals: the ratings of the run's policies, of which the best is `policy.safetensors`, and the last policy |
+//! | `rivals` | in games with self-play: the past policies, with which `--resume` goes on |
 //! | `summary.json` | the summary, also the last line on standard output |
 //!
 //! The files stay small even in long runs. The first 20,000 episodes and the first 20,000 learner reports are all
@@ -36,7 +37,9 @@ mod metrics;
 mod options;
 mod output_error;
 mod progress;
+mod rating_curve;
 mod recorder;
+mod rivals;
 mod run_folder;
 mod selection;
 mod summary;

@@ -25,6 +25,7 @@ mod canvas;
 pub mod cartpole;
 mod control;
 mod dashboard;
+mod fans;
 mod follow;
 mod help;
 pub mod hunt;
@@ -35,6 +36,7 @@ mod mesh_builder;
 pub mod particle;
 pub mod pendulum;
 mod plot;
+mod recording;
 mod screenshots;
 pub mod soccer;
 mod stage;
@@ -48,6 +50,7 @@ pub use follow::Follow;
 pub use inspect::Inspected;
 pub use keys::{CameraViews, SPEEDS, SaveRequested};
 pub use layout::{SceneHud, SceneInset};
+pub use recording::Recording;
 pub use screenshots::PlannedScreenshot;
 pub use style::WatchFont;
 pub use toast::Toast;
@@ -73,6 +76,8 @@ pub struct WatchPlugin {
     pub scale_ui: bool,
     /// Screenshots to take, in order. Default: none.
     pub screenshots: Vec<PlannedScreenshot>,
+    /// Pictures for an animation. Default: none.
+    pub recording: Option<Recording>,
     /// Whether the app quits after the last screenshot. Default: true.
     pub exit_after_screenshots: bool,
 }
@@ -86,6 +91,7 @@ impl Default for WatchPlugin {
             dashboard: true,
             scale_ui: true,
             screenshots: Vec::new(),
+            recording: None,
             exit_after_screenshots: true,
         }
     }
@@ -106,9 +112,11 @@ impl Plugin for WatchPlugin {
             plot::plugin,
             tiles::plugin,
             inspect::plugin,
+            fans::plugin,
             help::plugin,
             toast::plugin,
             screenshots::plugin,
+            recording::plugin,
         ));
     }
 }

@@ -44,7 +44,7 @@ pub fn draw_comparison(
     let last = points().map(|at| at.0).fold(0.0, f64::max);
     let (across, up) = ranges(last, points().map(|at| at.1));
     let pixels = paint(title, &keys, |canvas| {
-        let mut chart = axes(canvas, across, up)?;
+        let mut chart = axes(canvas, across, up, "score")?;
         for (runs, colour) in lines.iter().zip(colours.clone()) {
             runs.iter().try_for_each(|run| draw_line(&mut chart, run, colour.mix(0.3), 1))?;
         }

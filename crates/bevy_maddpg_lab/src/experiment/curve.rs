@@ -117,11 +117,12 @@ fn draw_legend(canvas: &Canvas, title: &str, keys: &[(String, RGBColor)]) -> Res
     Ok(())
 }
 
-/// Draws the axes: joint decisions on x, scores on y.
+/// Draws the axes: joint decisions on x, what `of` names on y.
 pub(super) fn axes<'a>(
     canvas: &Canvas<'a>,
     across: Range<f64>,
     up: Range<f64>,
+    of: &str,
 ) -> Result<Chart<'a>, Box<dyn Error>> {
     let decimals = decimals(up.end - up.start);
     let mut chart = ChartBuilder::on(canvas)
@@ -145,7 +146,7 @@ pub(super) fn axes<'a>(
         .x_label_formatter(&|&decisions| format::axis_count(decisions))
         .y_label_formatter(&|score| format!("{score:.decimals$}"))
         .x_desc("joint decisions")
-        .y_desc("score")
+        .y_desc(of)
         .draw()?;
     Ok(chart)
 }
@@ -170,7 +171,7 @@ fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Re
     let last = points.last().map_or(0.0, |point| point.decisions as f64);
     let scores = points.iter().flat_map(|point| [Some(point.score), point.score_100]).chain([solved]);
     let (across, up) = ranges(last, scores.flatten().map(f64::from));
-    let mut chart = axes(canvas, across.clone(), up)?;
+    let mut chart = axes(canvas, across.clone(), up, "score")?;
 
     // Few dots are drawn more opaque, so that each of them is visible.
     let opacity = if points.len() > 500 { 0.45 } else { 0.75 };

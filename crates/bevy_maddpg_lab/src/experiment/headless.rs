@@ -6,8 +6,7 @@ use super::{
     Evaluation, ExperimentError, GameResults, ProgressGoal, ProgressLine, Recorder, Run, RunFolder, Summary,
     eprintln_line,
     evaluation::evaluate,
-    output_error::OutputError,
-    println_line,
+    println_line, rivals,
     selection::{Selection, select},
 };
 use bevy_maddpg::{
@@ -86,6 +85,7 @@ impl Run {
             training.resume = options.resume.as_ref().map(|_| folder.checkpoint());
         });
         add_game(app, &**game, plugins, &self.setup);
+        rivals::add(app, folder.rivals(), options.resume.is_some())?;
         app.add_plugins(self.statistics());
         Recorder::open(folder.clone(), options.resume.is_some(), options.save_replay)?.add_to(app);
         Ok(folder)
@@ -102,6 +102,7 @@ impl Run {
     ) -> Result<(), ExperimentError> {
         let mut summary = Summary::of(world.resource::<RunStatistics>());
         summary.policy = folder.policy().display().to_string();
+        let title = format!("{}, seed {}, {}", self.game.name(), self.options.seed, self.options.preset);
         let failure = world.resource::<Training>().failure();
         let learner = world.resource_mut::<Training>().stop();
         if failure.is_some() {
@@ -114,25 +115,17 @@ impl Run {
             let mut policy = Arc::new(learner.snapshot().map_err(CheckpointError::Learner)?);
             policy.save(folder.policy())?;
             let pool = world.get_resource::<SelfPlay>().map(SelfPlay::pool);
-            if let Some(Selection { policy: best, rating, tournament }) =
-                pool.filter(|_| selects).and_then(|pool| self.select(pool, &policy))
-            {
+            if let Some(selection) = pool.filter(|_| selects).and_then(|pool| self.select(pool, &policy)) {
                 policy.save(folder.last_policy())?;
-                best.save(folder.policy())?;
-                let path = folder.ratings();
-                tournament.write(&path).map_err(|source| OutputError::Io {
-                    action: "write",
-                    path,
-                    source,
-                })?;
-                policy = best;
-                summary.rating = Some(rating);
+                selection.policy.save(folder.policy())?;
+                selection.write(folder, summary.decisions, &title)?;
+                policy = selection.policy;
+                summary.rating = Some(selection.rating);
             }
             summary.policy_version = policy.version();
             summary.updates = learner.updates();
             summary.evaluation = episodes.and_then(|episodes| self.evaluate(&policy, episodes));
         }
-        let title = format!("{}, seed {}, {}", self.game.name(), self.options.seed, self.options.preset);
         world.resource_scope(|world, mut recorder: Mut<Recorder>| {
             recorder.finish(world.resource::<RunStatistics>().board(), &title)?;
             recorder.take_error().map_or(Ok(()), Err)

@@ -73,6 +73,12 @@ pub struct Options {
     /// See --screenshot.
     #[arg(long, default_value_t = 10.0, value_name = "S", hide = true)]
     pub screenshot_after: f64,
+    /// Write pictures of the window to this folder, 20 for each second of the game, then quit.
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub record: Option<PathBuf>,
+    /// Number of pictures for --record.
+    #[arg(long, default_value_t = 120, value_name = "N", hide = true)]
+    pub record_frames: u32,
 }
 
 impl Options {

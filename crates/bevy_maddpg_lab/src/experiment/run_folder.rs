@@ -67,6 +67,16 @@ impl RunFolder {
         self.0.join("ratings.csv")
     }
 
+    /// The ratings as a picture.
+    pub fn ratings_picture(&self) -> PathBuf {
+        self.0.join("ratings.png")
+    }
+
+    /// The folder of the past policies of self-play.
+    pub fn rivals(&self) -> PathBuf {
+        self.0.join("rivals")
+    }
+
     /// The state that the learner needs to continue training.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint.safetensors")

@@ -7,7 +7,9 @@ use bevy_maddpg::{
     self_play::{Pool, Rival, RivalKind},
 };
 
-use super::{Evaluation, GameResults, evaluation::evaluate};
+use super::{
+    Evaluation, GameResults, OutputError, RunFolder, evaluation::evaluate, rating_curve::draw_ratings,
+};
 use crate::{
     game::Game,
     rating::{Rating, Tournament},
@@ -37,6 +39,23 @@ pub(super) struct Selection {
     pub(super) rating: Rating,
     /// All games.
     pub(super) tournament: Tournament,
+    /// How many fixed rivals there are, which are the first players.
+    anchors: usize,
+}
+
+impl Selection {
+    /// Writes the ratings to `ratings.csv` and draws them. The last policy was trained for `decisions`.
+    pub(super) fn write(&self, folder: &RunFolder, decisions: u64, title: &str) -> Result<(), OutputError> {
+        let path = folder.ratings();
+        self.tournament.write(&path).map_err(OutputError::io("write", &path))?;
+        let ratings = self.tournament.ratings();
+        let (anchors, policies) = ratings.split_at(self.anchors);
+        let policies: Vec<(u64, Rating)> = policies
+            .iter()
+            .map(|rating| (rating.name.parse().unwrap_or(decisions), rating.clone()))
+            .collect();
+        draw_ratings(folder.ratings_picture(), &policies, anchors, title)
+    }
 }
 
 /// Lets the policies of a run play against the game's fixed rivals and against each other. `None` if the game has no rivals, or if
@@ -115,5 +134,10 @@ pub(super) fn select(
     }
     let (order, ratings) = best_first(&tournament);
     let best = *order.first()?;
-    Some(Selection { policy: snapshots[best - first].1.clone(), rating: ratings[best].clone(), tournament })
+    Some(Selection {
+        policy: snapshots[best - first].1.clone(),
+        rating: ratings[best].clone(),
+        tournament,
+        anchors: first,
+    })
 }

@@ -9,7 +9,7 @@ use super::{ExperimentError, Recorder, Run, RunFolder, Summary, evaluation::Epis
 use crate::{
     game::add_game,
     statistics::RunStatistics,
-    watch::{PlannedScreenshot, SaveRequested, Toast, WatchPlugin},
+    watch::{PlannedScreenshot, Recording, SaveRequested, Toast, WatchPlugin},
 };
 use bevy_maddpg::{
     arena::EpisodeEnded,
@@ -57,10 +57,13 @@ pub(super) fn run(run: &Run, policy: Option<PolicySnapshot>) -> Result<(), Exper
 
 fn add_watch(run: &Run, app: &mut App) {
     let Run { game, options, .. } = run;
+    let recording =
+        options.record.clone().map(|folder| Recording { folder, frames: options.record_frames, rate: 20 });
     let screenshot = |path| PlannedScreenshot::new(options.screenshot_after as f32, path);
     app.add_plugins(WatchPlugin {
         title: game.title(),
         speed: options.speed as f32,
+        recording,
         screenshots: options.screenshot.iter().map(screenshot).collect(),
         ..default()
     });

@@ -152,7 +152,7 @@ pub fn spec(sight: Sight) -> ArenaSpec {
 pub fn adapt(config: &mut TrainingConfig) {
     let learner = &mut config.learner;
     learner.independent = vec!["player".into()];
-    learner.actor_hidden = vec![128, 128];
+    learner.actor_hidden = vec![256, 256];
     learner.critic_hidden = vec![256, 256];
     learner.gamma = 0.98;
     learner.n_step = 3;

@@ -87,6 +87,13 @@ pub struct LearnerConfig {
     pub actor_learning_rate: f64,
     /// Adam's learning rate for the critics; more than 0.
     pub critic_learning_rate: f64,
+    /// Factor on both learning rates at the end of their schedule; more than 0. 1 keeps them constant. Falling rates let
+    /// policies settle.
+    #[serde(default = "learning_rate_final")]
+    pub learning_rate_final: f64,
+    /// Updates over which the factor falls linearly from 1 to `learning_rate_final`; 1 or more.
+    #[serde(default = "learning_rate_updates")]
+    pub learning_rate_updates: u64,
     /// Maximum global norm of the gradient of a policy's actor, and of that of its critics; larger gradients are scaled
     /// down to it. More than 0.
     pub gradient_clip: f64,
@@ -155,6 +162,16 @@ fn logit_penalty() -> f32 {
 }
 
 /// As [`choice_entropy`].
+fn learning_rate_final() -> f64 {
+    1.0
+}
+
+/// As [`choice_entropy`].
+fn learning_rate_updates() -> u64 {
+    100_000
+}
+
+/// As [`choice_entropy`].
 fn n_step() -> u32 {
     1
 }
@@ -188,6 +205,8 @@ impl Default for LearnerConfig {
             policy_average: 0.01,
             actor_learning_rate: 1e-3,
             critic_learning_rate: 3e-3,
+            learning_rate_final: learning_rate_final(),
+            learning_rate_updates: learning_rate_updates(),
             gradient_clip: 10.0,
             normalize_values: true,
             reward_scale: 1.0,
@@ -276,6 +295,21 @@ impl TrainingConfig {
 }
 
 impl LearnerConfig {
+    /// The critics' learning rate after this many of their updates.
+    pub(super) fn critic_rate(&self, updates: u64) -> f64 {
+        self.critic_learning_rate * self.rate_factor(updates)
+    }
+
+    /// The actors' learning rate after this many of their updates, of which there is one per `policy_delay` updates.
+    pub(super) fn actor_rate(&self, updates: u64) -> f64 {
+        self.actor_learning_rate * self.rate_factor(updates.saturating_mul(self.policy_delay.into()))
+    }
+
+    fn rate_factor(&self, updates: u64) -> f64 {
+        let progress = (updates as f64 / self.learning_rate_updates.max(1) as f64).min(1.0);
+        1.0 + (self.learning_rate_final - 1.0) * progress
+    }
+
     /// Checks that every number is in its range.
     ///
     /// # Errors
@@ -300,6 +334,13 @@ impl LearnerConfig {
             rule("learner.tau", self.tau, "more than 0, at most 1", share(self.tau)),
             positive("learner.actor_learning_rate", self.actor_learning_rate),
             positive("learner.critic_learning_rate", self.critic_learning_rate),
+            positive("learner.learning_rate_final", self.learning_rate_final),
+            rule(
+                "learner.learning_rate_updates",
+                self.learning_rate_updates as f64,
+                "1 or more",
+                self.learning_rate_updates >= 1,
+            ),
             rule("learner.gradient_clip", self.gradient_clip, "more than 0", self.gradient_clip > 0.0),
             positive("learner.updates_per_decision", self.updates_per_decision),
             rule("learner.max_updates_per_decision", ratio, "at least updates_per_decision", is_ratio),
@@ -394,6 +435,22 @@ mod tests {
     }
 
     #[test]
+    fn learning_rates_fall_linearly_and_stay_at_their_end() {
+        let config = LearnerConfig {
+            actor_learning_rate: 1.0,
+            critic_learning_rate: 2.0,
+            learning_rate_final: 0.5,
+            learning_rate_updates: 100,
+            policy_delay: 2,
+            ..LearnerConfig::default()
+        };
+        assert_eq!([0, 50, 100, 1_000].map(|updates| config.critic_rate(updates)), [2.0, 1.5, 1.0, 1.0]);
+        assert_eq!([0, 25, 50, 1_000].map(|updates| config.actor_rate(updates)), [1.0, 0.75, 0.5, 0.5]);
+        let constant = LearnerConfig::default();
+        assert_eq!(constant.critic_rate(12_345), constant.critic_learning_rate, "exactly");
+    }
+
+    #[test]
     fn errors_name_the_key_and_what_was_expected() {
         let error = |text| TrainingConfig::from_toml(Preset::Matd3, text).unwrap_err().to_string();
         assert!(error("[learner]\ngama = 0.9").contains("gama"));
@@ -405,6 +462,8 @@ mod tests {
             ("[learner]\naction_penalty = inf", "learner.action_penalty"),
             ("[learner]\nlast_layer_scale = nan", "learner.last_layer_scale"),
             ("[learner]\nn_step = 0", "learner.n_step"),
+            ("[learner]\nlearning_rate_final = 0.0", "learner.learning_rate_final"),
+            ("[learner]\nlearning_rate_updates = 0", "learner.learning_rate_updates"),
             ("[learner]\nchoice_entropy = -0.1", "learner.choice_entropy"),
             ("[learner]\nlogit_penalty = nan", "learner.logit_penalty"),
             ("[exploration]\nfinal_factor = -1.0", "exploration.final_factor"),

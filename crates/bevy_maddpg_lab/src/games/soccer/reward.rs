@@ -26,6 +26,12 @@ impl Shaping {
     /// Only goals are rewarded.
     pub const NONE: Self = Self { approach: 0.0, progress: 0.0, decisions: 1 };
 
+    /// The same with rewards that are `factor` times as large.
+    #[must_use]
+    pub fn scaled(self, factor: f32) -> Self {
+        Self { approach: factor * self.approach, progress: factor * self.progress, ..self }
+    }
+
     /// The part that is left after this many joint decisions.
     fn share(&self, decisions: u64) -> f32 {
         (1.0 - decisions as f32 / self.decisions.max(1) as f32).max(0.0)

@@ -127,7 +127,8 @@ impl CpuEngine {
         let norm = add(gradient, &second.critic_gradients[index]);
         let Weights { critics, critics_adam, .. } = &mut self.groups[index].weights;
         let clip = clip(norm, config.gradient_clip);
-        step(critics, critics_adam, gradient, clip, config.critic_learning_rate);
+        let rate = config.critic_rate(critics_adam.steps);
+        step(critics, critics_adam, gradient, clip, rate);
         self.pack_critics(index);
         norm
     }
@@ -141,7 +142,8 @@ impl CpuEngine {
         let norm = add(gradient, &second.actor_gradients[index]);
         let Weights { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
             &mut self.groups[index].weights;
-        step(actor, actor_adam, gradient, clip(norm, config.gradient_clip), config.actor_learning_rate);
+        let rate = config.actor_rate(actor_adam.steps);
+        step(actor, actor_adam, gradient, clip(norm, config.gradient_clip), rate);
         move_towards(actor_target, actor, config.tau);
         if config.policy_average < 1.0 {
             move_towards(policy, actor, config.policy_average);

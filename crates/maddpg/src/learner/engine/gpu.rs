@@ -216,8 +216,8 @@ impl GpuEngine {
         let config = &self.setup.config;
         let Networks { critics, critics_adam, .. } = &mut self.groups[index];
         let gradient = Tensor::cat(&gradients, 0)?;
-        let norm =
-            critics_adam.step(critics, &gradient, config.critic_learning_rate, config.gradient_clip)?;
+        let rate = config.critic_rate(critics_adam.steps);
+        let norm = critics_adam.step(critics, &gradient, rate, config.gradient_clip)?;
         if let Some(measures) = measures {
             let mean = |numbers: Tensor, count: f64| (numbers.sum_all()? / count)?.to_scalar();
             let all = total * errors.len() as f64;
@@ -337,7 +337,8 @@ impl GpuEngine {
         let gradient = backward(&setup.actor, &self.groups[index].actor, &kept, output_gradient, wanted)?;
         let Networks { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
             &mut self.groups[index];
-        let norm = actor_adam.step(actor, &gradient, config.actor_learning_rate, config.gradient_clip)?;
+        let rate = config.actor_rate(actor_adam.steps);
+        let norm = actor_adam.step(actor, &gradient, rate, config.gradient_clip)?;
         polyak(actor_target, actor, config.tau)?;
         if config.policy_average < 1.0 {
             polyak(policy, actor, config.policy_average)?;

@@ -1,0 +1,118 @@
+//! The past policies of self-play, which are kept in the run's folder, so that a resumed run goes on with them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bevy::prelude::*;
+use bevy_maddpg::{
+    policy::PolicySnapshot,
+    self_play::{RivalKind, SelfPlay},
+};
+
+use super::{ExperimentError, output_error::OutputError};
+
+/// Keeps the past policies in `folder`, one file each, named after the joint decisions after which it was taken. If the run is
+/// resumed, loads them. Does nothing for games without self-play.
+pub(super) fn add(app: &mut App, folder: PathBuf, is_resumed: bool) -> Result<(), ExperimentError> {
+    let Some(mut play) = app.world_mut().get_resource_mut::<SelfPlay>() else { return Ok(()) };
+    if is_resumed {
+        for (decisions, path) in files(&folder) {
+            play.add_past(Arc::new(PolicySnapshot::load(&path)?), decisions);
+        }
+    }
+    fs::create_dir_all(&folder).map_err(OutputError::io("create", &folder))?;
+    app.add_systems(Last, move |play: Res<SelfPlay>, mut kept: Local<Vec<u64>>| {
+        if play.is_changed()
+            && let Err(error) = keep(&play, &folder, &mut kept)
+        {
+            warn!("{error}");
+        }
+    });
+    Ok(())
+}
+
+/// Writes the past policies that are new, and removes the files of those that were dropped.
+fn keep(play: &SelfPlay, folder: &Path, kept: &mut Vec<u64>) -> Result<(), Box<dyn std::error::Error>> {
+    let past: Vec<u64> = play.pool().rivals().iter().filter_map(|rival| rival.decisions).collect();
+    if past == *kept {
+        return Ok(());
+    }
+    for rival in play.pool().rivals() {
+        if let (Some(decisions), RivalKind::Policy(policy)) = (rival.decisions, &rival.kind)
+            && !kept.contains(&decisions)
+        {
+            policy.save(file(folder, decisions))?;
+        }
+    }
+    for (_, path) in files(folder).into_iter().filter(|(decisions, _)| !past.contains(decisions)) {
+        fs::remove_file(path)?;
+    }
+    *kept = past;
+    Ok(())
+}
+
+fn file(folder: &Path, decisions: u64) -> PathBuf {
+    folder.join(format!("{decisions}.safetensors"))
+}
+
+/// The files of past policies, oldest first.
+fn files(folder: &Path) -> Vec<(u64, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut files: Vec<_> = entries
+        .filter_map(|path| {
+            let decisions = path.file_name()?.to_str()?.strip_suffix(".safetensors")?.parse().ok()?;
+            Some((decisions, path))
+        })
+        .collect();
+    files.sort_unstable();
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bevy_maddpg::{
+        policy::{AgentSpec, ArenaSpec},
+        self_play::SelfPlayPlugin,
+    };
+
+    /// The past policies of a run in this folder, after adding one per number.
+    fn run(folder: &Path, is_resumed: bool, new: &[u64]) -> Vec<u64> {
+        let groups = ArenaSpec::new(vec![AgentSpec::new("a", 1, 1)]).groups(true).unwrap();
+        let policy = Arc::new(PolicySnapshot::zeros(&groups).unwrap());
+        let mut app = App::new();
+        app.add_plugins(SelfPlayPlugin { snapshots: 3, ..SelfPlayPlugin::default() });
+        add(&mut app, folder.into(), is_resumed).unwrap();
+        for decisions in new {
+            app.world_mut().resource_mut::<SelfPlay>().add_past(policy.clone(), *decisions);
+            app.update();
+        }
+        let rivals = app.world().resource::<SelfPlay>().pool().rivals();
+        rivals.iter().filter_map(|rival| rival.decisions).collect()
+    }
+
+    #[test]
+    fn a_resumed_run_goes_on_with_its_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rivals");
+        let first = run(&path, false, &[10, 20, 30, 40]);
+        assert_eq!(first.len(), 3);
+        let kept: Vec<u64> = files(&path).into_iter().map(|(decisions, _)| decisions).collect();
+        assert_eq!(kept, first, "files of dropped policies are removed");
+        assert_eq!(run(&path, true, &[]), first);
+        assert_eq!(run(&path, true, &[50]).last(), Some(&50));
+    }
+
+    #[test]
+    fn a_damaged_past_policy_is_an_error_that_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("40.safetensors"), b"no policy").unwrap();
+        let mut app = App::new();
+        app.add_plugins(SelfPlayPlugin::default());
+        let error = add(&mut app, folder.path().into(), true).unwrap_err().to_string();
+        assert!(error.contains("40.safetensors"), "{error}");
+    }
+}

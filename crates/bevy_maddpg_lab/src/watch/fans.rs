@@ -1,0 +1,102 @@
+use bevy::{
+    light::{NotShadowCaster, NotShadowReceiver},
+    prelude::*,
+};
+
+use super::{Inspected, style};
+use bevy_maddpg::rays::{Detectable, RayBatch, RaySensor};
+
+/// Colors of the classes that a sensor tells apart, in its order; more classes start again.
+const CLASSES: [Color; 6] =
+    [style::BRIGHT, style::BAD, style::GOOD, Color::srgb(0.65, 0.60, 0.52), style::CURVE, style::NOTICE];
+
+/// Thickness of the lines, as a share of their longest length.
+const THICKNESS: f32 = 0.004;
+
+/// The line of the ray with this number in the fan of the inspected agent.
+#[derive(Component, Debug)]
+struct Line(usize);
+
+/// What lines look like: by class, then what is not told apart, then a ray that hits nothing.
+#[derive(Debug)]
+struct Stock {
+    mesh: Handle<Mesh>,
+    materials: Vec<Handle<StandardMaterial>>,
+}
+
+pub(super) fn plugin(app: &mut App) {
+    app.add_systems(Update, draw.run_if(resource_exists::<RayBatch>));
+}
+
+/// What [`draw`] writes on each line.
+type Drawn<'a> = (&'a Line, &'a mut Transform, &'a mut MeshMaterial3d<StandardMaterial>, &'a mut Visibility);
+
+/// Draws the rays of the inspected agent as its policy got them at the last decision.
+fn draw(
+    mut commands: Commands,
+    mut assets: (ResMut<Assets<Mesh>>, ResMut<Assets<StandardMaterial>>),
+    batch: Res<RayBatch>,
+    inspected: Res<Inspected>,
+    agents: (Query<&RaySensor>, Query<&Detectable>),
+    mut lines: Query<Drawn>,
+    mut stock: Local<Option<Stock>>,
+) {
+    let (sensors, classes) = agents;
+    let fan = inspected.0.and_then(|agent| Some((agent, sensors.get(agent).ok()?)));
+    let rays: Vec<usize> = match fan {
+        Some((agent, _)) => {
+            (0..batch.rays().len()).filter(|index| batch.rays()[*index].agent == agent).collect()
+        }
+        None => Vec::new(),
+    };
+    for (line, mut transform, mut material, mut visibility) in &mut lines {
+        let (Some(index), Some((_, sensor)), Some(stock)) = (rays.get(line.0), fan, stock.as_ref()) else {
+            visibility.set_if_neq(Visibility::Hidden);
+            continue;
+        };
+        let (ray, hit) = (batch.rays()[*index], batch.hit_of(*index));
+        let length = hit.map_or(ray.length, |(distance, _)| distance).max(0.001);
+        let middle = ray.origin + ray.direction * (length / 2.0);
+        let thickness = THICKNESS * ray.length;
+        *transform = Transform::from_translation(middle)
+            .with_rotation(Quat::from_rotation_arc(Vec3::X, ray.direction))
+            .with_scale(Vec3::new(length, thickness, thickness));
+        let look = match hit {
+            None => CLASSES.len() + 1,
+            Some((_, entity)) => {
+                let class = classes.get(entity).ok().map(|class| class.0);
+                let column = sensor.classes.iter().position(|seen| Some(*seen) == class);
+                column.map_or(CLASSES.len(), |column| column % CLASSES.len())
+            }
+        };
+        material.set_if_neq(MeshMaterial3d(stock.materials[look].clone()));
+        visibility.set_if_neq(Visibility::Visible);
+    }
+    let known = lines.iter().count();
+    if rays.len() > known {
+        let (meshes, materials) = &mut assets;
+        let stock = stock.get_or_insert_with(|| {
+            let looks = CLASSES.into_iter().chain([style::MUTED, style::MUTED.with_alpha(0.2)]);
+            let material = |color: Color| StandardMaterial {
+                base_color: color,
+                unlit: true,
+                alpha_mode: AlphaMode::Blend,
+                ..default()
+            };
+            Stock {
+                mesh: meshes.add(Cuboid::default()),
+                materials: looks.map(|color| materials.add(material(color))).collect(),
+            }
+        });
+        for number in known..rays.len() {
+            commands.spawn((
+                Line(number),
+                Mesh3d(stock.mesh.clone()),
+                MeshMaterial3d(stock.materials[0].clone()),
+                Visibility::Hidden,
+                NotShadowCaster,
+                NotShadowReceiver,
+            ));
+        }
+    }
+}
