@@ -106,6 +106,13 @@ pub struct Episode {
     pub(crate) exploration_scale: f32,
 }
 
+/// The agents of this arena do not explore in the episodes that begin while it has this component, for example because the games are
+/// to show how well they play. What happens is still learned from. At the start of a training, agents act randomly all the same
+/// ([`random_decisions`](crate::exploration::ExplorationConfig::random_decisions)).
+#[derive(Component, Reflect, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[reflect(Component)]
+pub struct NoExploration;
+
 /// Whether an episode is running, and how it ended.
 #[derive(Reflect, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EpisodeStatus {

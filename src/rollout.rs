@@ -50,7 +50,7 @@ use crate::{
         Action, ActionMask, ActionOverride, Agent, DecisionClock, Life, Observation, Reward, Stagger,
         Untrained,
     },
-    arena::{Arena, ArenaAgents, Episode, EpisodeEnded, InArena, Measures},
+    arena::{Arena, ArenaAgents, Episode, EpisodeEnded, InArena, Measures, NoExploration},
     exploration::{ExplorationConfig, Noise},
     problems::Problems,
     typed,
@@ -163,6 +163,7 @@ fn register_types(app: &mut App) {
         .register_type::<Arena>()
         .register_type::<ArenaAgents>()
         .register_type::<Episode>()
+        .register_type::<NoExploration>()
         .register_type::<Measures>()
         .register_type::<RolloutClock>();
 }

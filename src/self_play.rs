@@ -3,7 +3,8 @@
 //! Add [`SelfPlayPlugin`] to a game whose arenas have two teams of one behavior ([`Agent::in_team`](crate::agent::Agent::in_team)), and
 //! write a [`GameEnded`] at the end of each game. At each reset, an arena draws who plays: usually both teams are played by the
 //! newest policy and both learn; in a share of the games, one team is played by a [`Rival`], which does not learn, and the critics
-//! take what it does as a part of the world. Without past opponents, agents may forget how to beat what they have beaten (OpenAI
+//! take what it does as a part of the world. In half of these games, the newest policy does not explore, and their results give its
+//! [rating](Pool::rating). Without past opponents, agents may forget how to beat what they have beaten (OpenAI
 //! Five, arXiv 1912.06680, plays 20% of its games against its past).
 //!
 //! ```
@@ -42,7 +43,7 @@ use rand::{RngExt, seq::IndexedRandom};
 
 use crate::{
     agent::{ActionOverride, Agent, PolicyOverride, Untrained},
-    arena::{ArenaAgents, ArenasToReset},
+    arena::{ArenaAgents, ArenasToReset, NoExploration},
     policy::PolicySnapshot,
     random::{Random, stream},
     rollout::{ActingPolicy, Reset, RolloutClock},
@@ -116,6 +117,8 @@ pub struct Visitors {
     pub team: String,
     /// The rival's name in the [`Pool`].
     pub rival: String,
+    /// Whether the game counts for the rating: the newest policy does not explore.
+    pub is_rated: bool,
     /// Games that are left before the arena draws again.
     games_left: u32,
 }
@@ -150,7 +153,7 @@ impl SelfPlay {
 /// Notes how the games against rivals have ended.
 fn record(mut ended: MessageReader<GameEnded>, visitors: Query<&Visitors>, mut play: ResMut<SelfPlay>) {
     for game in ended.read() {
-        let Ok(visitors) = visitors.get(game.arena) else { continue };
+        let Some(visitors) = visitors.get(game.arena).ok().filter(|visitors| visitors.is_rated) else { continue };
         let score = match &game.winner {
             None => 0.5,
             Some(winner) if *winner == visitors.team => 0.0,
@@ -220,10 +223,15 @@ fn draw(
         match (rival, team) {
             (Some(rival), Some(team)) => {
                 let games_left = plugin.games.max(1);
-                let visitors = Visitors { team, rival: rival.name.clone(), games_left };
-                commands.entity(arena).try_insert(visitors);
+                let is_rated = random.random();
+                commands.entity(arena).try_insert(Visitors { team, rival: rival.name.clone(), is_rated, games_left });
+                if is_rated {
+                    commands.entity(arena).try_insert(NoExploration);
+                } else {
+                    commands.entity(arena).try_remove::<NoExploration>();
+                }
             }
-            _ => _ = commands.entity(arena).try_remove::<Visitors>(),
+            _ => _ = commands.entity(arena).try_remove::<(Visitors, NoExploration)>(),
         }
     }
 }

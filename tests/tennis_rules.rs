@@ -12,7 +12,7 @@ use bevy_maddpg::{
 use bevy_maddpg_lab::{
     catalog::Tennis,
     game::{Game, Setup, headless_app},
-    games::tennis::{self, Court, Rally, Side, dimensions},
+    games::tennis::{self, Court, Rally, Rules, Side},
 };
 use bevy_rapier3d::prelude::*;
 
@@ -115,7 +115,7 @@ fn last_hitter_is_rewarded_once_when_the_ball_has_crossed_the_net() {
         }
         let x = rewarded_at.expect("rewarded");
         assert!(
-            x > dimensions::BALL_RADIUS && x < 0.7,
+            x > Rules::Rally.dimensions().ball_radius && x < 0.7,
             "the reward comes when the ball leaves the plane, not at {x}"
         );
     }

@@ -54,10 +54,13 @@ impl Exploration {
         }
     }
 
-    /// Starts an episode of arena `index` and returns the scale of its noise.
-    pub(super) fn begin(&mut self, index: usize, decisions: u64) -> f32 {
+    /// Starts an episode of arena `index`, in which the agents explore or not, and returns the scale of its noise.
+    pub(super) fn begin(&mut self, index: usize, decisions: u64, explores: bool) -> f32 {
         let (explorer, random) = &mut self.arenas[index];
         explorer.begin(&self.config, decisions, random);
+        if !explores {
+            explorer.rest();
+        }
         if self.enabled { explorer.scale() } else { 0.0 }
     }
 

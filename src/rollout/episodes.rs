@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     agent::{Action, Agent, DecisionClock, Life, LifeEnd, Observation, Reward},
-    arena::{Arena, Episode, EpisodeEnded, EpisodeStatus, Measures},
+    arena::{Arena, Episode, EpisodeEnded, EpisodeStatus, Measures, NoExploration},
     problems::Problems,
 };
 
@@ -135,12 +135,13 @@ pub(super) fn reset(
         world.resource_scope(|world, mut exploration: Mut<Exploration>| {
             world.resource_scope(|world, mut experience: Mut<Experience>| {
                 for (index, entry) in arenas.entries().iter().enumerate() {
-                    let Ok(mut episode) = episodes.get_mut(world, entry.arena) else { continue };
-                    if !episode.needs_reset() {
+                    if !episodes.get(world, entry.arena).is_ok_and(Episode::needs_reset) {
                         continue;
                     }
                     let decisions = entry.place.map_or(0, |place| arenas.kinds()[place.kind].decisions);
-                    episode.begin(exploration.begin(index, decisions));
+                    let explores = !world.entity(entry.arena).contains::<NoExploration>();
+                    let Ok(mut episode) = episodes.get_mut(world, entry.arena) else { continue };
+                    episode.begin(exploration.begin(index, decisions, explores));
                     if let Some(place) = entry.place {
                         experience.begin(place);
                     }

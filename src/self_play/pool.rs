@@ -20,10 +20,12 @@ pub struct Rival {
     pub name: String,
     /// Who it is.
     pub kind: RivalKind,
-    /// The learner's score in the last games against it, from 0 (all lost) to 1 (all won); 0.5 before the first.
+    /// The learner's score in the last rated games against it, from 0 (all lost) to 1 (all won); 0.5 before the first.
     pub score: f32,
-    /// Games against it.
+    /// Rated games against it.
     pub games: u64,
+    /// The [rating](Pool::rating) of the policy when the snapshot was taken; `None` for anchors.
+    pub rating: Option<f32>,
     /// Joint decisions after which a snapshot was taken; `None` for anchors.
     pub decisions: Option<u64>,
 }
@@ -50,6 +52,7 @@ impl Pool {
             kind: kind.clone(),
             score: 0.5,
             games: 0,
+            rating: None,
             decisions: None,
         });
         Self { rivals: rivals.collect(), snapshots: snapshots.max(1), priority }
@@ -77,11 +80,49 @@ impl Pool {
         met.map(|rival| rival.score)
     }
 
+    /// An estimate of the newest policy's strength from its scores against its own past: 400 points more win 10 times as often as they
+    /// lose (the Bradley-Terry model, on the scale of chess). The first snapshot has 1,000. Errors add up from snapshot to
+    /// snapshot, so that it tells how much a policy has improved on its past, not how strong it is against others. `None`
+    /// before the first game against a snapshot.
+    pub fn rating(&self) -> Option<f32> {
+        let met = || self.rivals.iter().filter(|rival| rival.games > 0);
+        // A draw is added to each rival's games, so that a policy that wins them all also gets a finite rating.
+        let games: Vec<[f32; 3]> = met()
+            .filter_map(|rival| {
+                let games = (rival.games as f32).min(1.0 / MEMORY);
+                Some([rival.rating?, rival.score * games + 0.5, games + 1.0])
+            })
+            .collect();
+        if games.is_empty() {
+            return None;
+        }
+        // The rating at which the expected points are those that were won.
+        let surplus = |own: f32| -> f32 {
+            let expected = |rating: f32| 1.0 / (1.0 + ops::powf(10.0, (rating - own) / 400.0));
+            games.iter().map(|[rating, points, games]| points - games * expected(*rating)).sum()
+        };
+        let [mut low, mut high] = games
+            .iter()
+            .fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], [rating, ..]| [low.min(*rating), high.max(*rating)]);
+        (low, high) = (low - 2_000.0, high + 2_000.0);
+        for _ in 0..40 {
+            let middle = 0.5 * (low + high);
+            if surplus(middle) > 0.0 {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        Some(0.5 * (low + high))
+    }
+
     /// Adds a snapshot. If there are too many, drops the one whose absence leaves the least gap, relative to its age.
     pub(super) fn push(&mut self, policy: Arc<PolicySnapshot>, decisions: u64) {
         let name = decisions.to_string();
         let kind = RivalKind::Policy(policy);
-        self.rivals.push(Rival { name, kind, score: 0.5, games: 0, decisions: Some(decisions) });
+        let last = self.rivals.iter().rev().find_map(|rival| rival.rating);
+        let rating = self.rating().or(last).or(Some(1_000.0));
+        self.rivals.push(Rival { name, kind, score: 0.5, games: 0, rating, decisions: Some(decisions) });
         let taken: Vec<(usize, u64)> = self
             .rivals
             .iter()
@@ -138,6 +179,27 @@ mod tests {
         let gaps: Vec<u64> = taken.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(gaps[4] < gaps[1], "{taken:?}");
         assert_eq!(pool.rivals()[0].name, "script", "anchors stay");
+    }
+
+    #[test]
+    fn a_policy_that_beats_its_past_is_rated_higher() {
+        let mut pool = Pool::new(9, 1.0, &[("script".into(), RivalKind::Script)]);
+        pool.record("script", 1.0);
+        assert_eq!(pool.rating(), None, "the script has no rating");
+        pool.push(policy(), 10);
+        assert_eq!(pool.rating(), None, "no game");
+        // It wins three of four games, which is 191 points.
+        let mut play = |name: &str| (0..400).for_each(|game| pool.record(name, f32::from(u8::from(game % 4 > 0))));
+        play("10");
+        let rating = pool.rating().unwrap();
+        assert!((1_150.0..1_230.0).contains(&rating), "{rating}");
+        pool.push(policy(), 20);
+        assert_eq!(pool.rivals()[2].rating, Some(rating));
+        for _ in 0..200 {
+            pool.record("10", 1.0);
+            pool.record("20", 1.0);
+        }
+        assert!((rating + 300.0..3_000.0).contains(&pool.rating().unwrap()), "it wins all games: {:?}", pool.rating());
     }
 
     #[test]

@@ -12,4 +12,4 @@ pub use hunt::Hunt;
 pub use particle::Particle;
 pub use pendulum::Pendulum;
 pub use soccer::Soccer;
-pub use tennis::Tennis;
+pub use tennis::{Tennis, TennisMatch};

@@ -100,6 +100,11 @@ impl Explorer {
         self.hold_left = 0;
     }
 
+    /// Takes the noise out of this episode.
+    pub fn rest(&mut self) {
+        self.scale = 0.0;
+    }
+
     /// Scale of the noise in this episode, in units of the action.
     pub fn scale(&self) -> f32 {
         self.scale

@@ -515,6 +515,7 @@ fn crafted_checkpoints_are_refused_or_harmless() {
         twin_critics: false,
         critic_layer_norm: true,
         independent: vec!["b".into()],
+        own_observation: vec!["hunter".into()],
         share_policies: false,
         ..small()
     };

@@ -107,11 +107,18 @@ fn separate_policies_learn_different_roles_where_a_shared_one_cannot() {
 fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
     // The reward is the other agent's action, so only a critic that sees that action can predict it.
     let mut losses = Vec::new();
-    for (central_critic, independent) in [(true, vec![]), (false, vec![]), (true, vec!["agent".to_owned()])] {
+    let (nobody, agent) = (Vec::new(), vec!["agent".to_owned()]);
+    for (central_critic, independent, own_observation) in [
+        (true, nobody.clone(), nobody.clone()),
+        (false, nobody.clone(), nobody.clone()),
+        (true, agent.clone(), nobody.clone()),
+        (true, nobody, agent.clone()),
+        (true, agent.clone(), agent),
+    ] {
         let mut random = stream(3, "test", 0);
         let actions = uniform(&mut random, 4_000);
         let rewards = actions.chunks(2).flat_map(|a| [a[1], a[0]]).collect();
-        let config = LearnerConfig { central_critic, independent, ..config(Preset::Maddpg) };
+        let config = LearnerConfig { central_critic, independent, own_observation, ..config(Preset::Maddpg) };
         let mut learner = Learner::new(config, arena(2, 1), Device::cpu(), 3).unwrap();
         learner.remember(&TransitionBlock {
             observations: vec![0.0; 4_000],
@@ -128,6 +135,8 @@ fn a_central_critic_explains_rewards_that_depend_on_the_other_agent() {
     assert!(losses[0] < 0.01, "central critic: loss {}", losses[0]);
     assert!(losses[1] > 0.2, "an independent critic cannot predict the reward: loss {}", losses[1]);
     assert_eq!(losses[1], losses[2], "an independent behavior has no central critic");
+    assert!(losses[3] < 0.01, "a critic with its own observation sees all actions: loss {}", losses[3]);
+    assert_eq!(losses[1], losses[4], "an independent critic sees its own action only");
 
     let config = LearnerConfig { independent: vec!["prey".into()], ..config(Preset::Maddpg) };
     let error = Learner::new(config, arena(2, 1), Device::cpu(), 3).unwrap_err().to_string();

@@ -1,9 +1,13 @@
 use bevy::app::App;
-use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
+use bevy_maddpg::{
+    learner::TrainingConfig,
+    policy::ArenaSpec,
+    self_play::{RivalKind, SelfPlayPlugin},
+};
 
 use crate::{
     game::{Game, Setup},
-    games::tennis::{self, TennisPlugin},
+    games::tennis::{self, Opponent, Rules, Script, TennisPlugin},
     watch::tennis::TennisScenePlugin,
 };
 
@@ -21,11 +25,11 @@ impl Game for Tennis {
     }
 
     fn spec(&self) -> ArenaSpec {
-        tennis::spec()
+        tennis::spec(Rules::Rally)
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {
-        app.add_plugins(TennisPlugin { arenas: setup.arenas, seed: setup.seed });
+        app.add_plugins(TennisPlugin { arenas: setup.arenas, seed: setup.seed, ..Default::default() });
     }
 
     fn add_scene(&self, app: &mut App, setup: &Setup) {
@@ -50,5 +54,89 @@ impl Game for Tennis {
 
     fn sides(&self) -> Vec<String> {
         vec!["left".into(), "right".into()]
+    }
+}
+
+/// [Tennis](tennis) by the rules `match`: two rackets play for points.
+#[derive(Debug, Clone)]
+pub struct TennisMatch {
+    /// Who plays one of the sides in evaluations. Default: the evaluated policy plays both.
+    pub against: Option<Opponent>,
+    /// Whether this opponent also plays in the window and in training.
+    pub always: bool,
+    /// Against whom the newest policy plays while it is trained.
+    pub self_play: Option<SelfPlayPlugin>,
+}
+
+impl Default for TennisMatch {
+    fn default() -> Self {
+        Self { against: None, always: false, self_play: Some(SelfPlayPlugin::default()) }
+    }
+}
+
+impl TennisMatch {
+    /// The game as it is played with trained policies: `against`, if there is one, plays one of the sides.
+    pub fn played(against: Option<Opponent>) -> Self {
+        Self { against, always: true, self_play: None }
+    }
+}
+
+impl Game for TennisMatch {
+    fn name(&self) -> &str {
+        "tennis-match"
+    }
+
+    fn title(&self) -> String {
+        "Tennis: two agents play for points".into()
+    }
+
+    fn spec(&self) -> ArenaSpec {
+        tennis::spec(Rules::Match)
+    }
+
+    fn add(&self, app: &mut App, setup: &Setup) {
+        app.add_plugins(TennisPlugin {
+            arenas: setup.arenas,
+            seed: setup.seed,
+            rules: Rules::Match,
+            opponent: self.against.clone().filter(|_| self.always),
+            self_play: self.self_play.clone().map(|plugin| SelfPlayPlugin { seed: setup.seed, ..plugin }),
+        });
+    }
+
+    fn add_scene(&self, app: &mut App, setup: &Setup) {
+        app.add_plugins(TennisScenePlugin { human: setup.human, ..Default::default() });
+    }
+
+    fn score(&self, returns: &[f32]) -> f32 {
+        tennis::score(returns)
+    }
+
+    fn decision_period(&self) -> u32 {
+        tennis::DECISION_PERIOD
+    }
+
+    fn adapt(&self, config: &mut TrainingConfig) {
+        tennis::adapt_match(config);
+    }
+
+    fn sides(&self) -> Vec<String> {
+        vec!["left".into(), "right".into()]
+    }
+
+    fn rivals(&self) -> Vec<(String, RivalKind)> {
+        Script::ALL.map(|(name, _)| (name.into(), RivalKind::Script)).to_vec()
+    }
+
+    fn against(&self, name: &str, rival: &RivalKind) -> Option<Box<dyn Game>> {
+        let opponent = match rival {
+            RivalKind::Policy(policy) => Opponent::Policy(policy.clone()),
+            RivalKind::Script => Opponent::Script(Script::named(name)?),
+        };
+        Some(Box::new(Self::played(Some(opponent))))
+    }
+
+    fn in_evaluation(&self) -> Option<Box<dyn Game>> {
+        Some(Box::new(Self::played(self.against.clone())))
     }
 }

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use bevy::prelude::*;
 use bevy_maddpg::{
     rollout::RolloutClock,
+    self_play::{Pool, SelfPlay},
     training::{LearnerReport, Training},
 };
 
@@ -28,6 +29,8 @@ pub struct Recorder {
     episodes: Thinning,
     reports: Thinning,
     last_checkpoint: Instant,
+    /// Joint decisions after which the newest past policy was taken.
+    last_rival: Option<u64>,
     error: Option<OutputError>,
 }
 
@@ -47,6 +50,7 @@ impl Recorder {
             episodes: Thinning::new(ROWS),
             reports: Thinning::new(ROWS),
             last_checkpoint: Instant::now(),
+            last_rival: None,
             error: None,
         })
     }
@@ -97,6 +101,22 @@ impl Recorder {
         self.metrics.flush_if_due()?;
         self.tensorboard.flush_if_due()
     }
+
+    /// Writes the ratings of self-play whenever a past policy has been added.
+    fn write_ratings(&mut self, pool: &Pool, decisions: u64) -> Result<(), OutputError> {
+        let last = pool.rivals().last().and_then(|rival| rival.decisions);
+        if last == self.last_rival {
+            return Ok(());
+        }
+        self.last_rival = last;
+        let values = [pool.rating(), pool.past_score(), pool.worst_score()];
+        for (name, value) in ["rating", "score_past", "score_past_worst"].into_iter().zip(values) {
+            if let Some(value) = value {
+                self.tensorboard.write_scalar(&format!("self_play/{name}"), value, decisions)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn record(
@@ -105,9 +125,13 @@ fn record(
     mut reports: MessageReader<LearnerReport>,
     clock: Res<RolloutClock>,
     training: Res<Training>,
+    self_play: Option<Res<SelfPlay>>,
 ) {
     if recorder.error.is_none() {
         recorder.error = recorder.write(episodes.read(), reports.read(), clock.decisions).err();
+    }
+    if let Some(play) = self_play.filter(|_| recorder.error.is_none()) {
+        recorder.error = recorder.write_ratings(play.pool(), clock.decisions).err();
     }
     if recorder.last_checkpoint.elapsed() >= CHECKPOINT_EVERY {
         recorder.last_checkpoint = Instant::now();

@@ -1,8 +1,10 @@
-//! Tennis: two rackets keep a ball in the air over a net. Rule set `rally`.
+//! Tennis, by two sets of [`Rules`]: two rackets keep a ball in the air over a net (`rally`), or play for points (`match`).
 //!
 //! The task known from Unity ML-Agents and the "Collaboration and Competition" exercise: the same specification, with
 //! rapier for the physics. All motion is in the x-y plane, and the net stands at x = 0. Slot 0 plays at x < 0, slot 1
 //! at x > 0. The observations and actions of slot 1 are mirrored, so that one policy can play both sides.
+//!
+//! The rules `rally`:
 //!
 //! | | |
 //! |---|---|
@@ -14,12 +16,32 @@
 //! | score | the larger of the two undiscounted returns; solved at a mean of 0.5 over 100 episodes, ceiling 2.6 to 2.7 |
 //!
 //! The original observes the racket's velocity where the ball's was intended; here it is the ball's.
+//!
+//! The rules `match`, on a lower and slightly shorter court with a flat racket and a small ball:
+//!
+//! | | |
+//! |---|---|
+//! | observation | 9 numbers per frame, 3 frames: as above, then sin(angle / 2) of the racket. The opponent is not observed |
+//! | action | 3 numbers: as above, then the racket's angle: 90° + 55° at full action |
+//! | reward | 1 for the side that wins the point, -1 for the other one |
+//! | a side loses | when the ball touches its floor and it hit last, or the ball had bounced there before, or nobody has hit it yet; when the ball touches its wall and it hit last, or the ball had bounced on its floor (else it was hit too long, and the other side loses); when it hits twice in a row; when the ball touches the net before it has crossed and it hit last |
+//! | episode | one point; truncated after 1,000 decisions, a draw (the original has no limit) |
+//! | score | the larger of the two returns |
+//!
+//! | [measure](bevy_maddpg::arena::Measures) of `match` | of an episode, for the home side: the left one, unless an opponent plays there |
+//! |---|---|
+//! | `wins`, `draws`, `losses` | 1 for how the point ended, else 0 |
+//! | `goals_for`, `goals_against` | the same as `wins` and `losses` |
+//! | `seconds` | how long the point took |
 
 mod court;
+mod opponent;
 mod play;
+mod points;
 mod rules;
 
-pub use court::{Ball, Court, CourtPart, Side, dimensions};
+pub use court::{Ball, Court, CourtPart, Dimensions, Side};
+pub use opponent::{Opponent, Script};
 pub use rules::Rally;
 
 use bevy::prelude::*;
@@ -29,6 +51,7 @@ use bevy_maddpg::{
     learner::TrainingConfig,
     policy::{AgentSpec, ArenaSpec},
     rollout::{Observe, Reset},
+    self_play::{GameEnded, SelfPlayPlugin},
 };
 
 /// Seconds per step.
@@ -46,6 +69,21 @@ pub const SOLVED: f32 = 0.5;
 /// Number of recent frames in an agent's observation.
 pub const FRAMES: usize = 3;
 
+/// What the rackets play for. A resource, inserted by [`TennisPlugin`].
+#[derive(Resource, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rules {
+    /// Both keep the ball in the air.
+    #[default]
+    Rally,
+    /// They play against each other for points.
+    Match,
+}
+
+impl Rules {
+    /// All rules, by name.
+    pub const ALL: [(&str, Self); 2] = [("rally", Self::Rally), ("match", Self::Match)];
+}
+
 /// Spawns tennis arenas and runs their rules. Needs [`MaddpgPlugins`](bevy_maddpg::plugin::MaddpgPlugins). Adds rapier
 /// with only the systems that tennis needs; they support rigid bodies with colliders on the same entity.
 #[derive(Debug, Clone)]
@@ -54,11 +92,18 @@ pub struct TennisPlugin {
     pub arenas: usize,
     /// Seed for the random positions at reset. Default: 0.
     pub seed: u64,
+    /// The rules. Default: rally.
+    pub rules: Rules,
+    /// Who plays one of the sides under the rules `match`: the right one in the first arena, the left one in the second and so on.
+    /// Default: nobody, both sides learn.
+    pub opponent: Option<Opponent>,
+    /// Against whom the newest policy plays. Default: always against itself.
+    pub self_play: Option<SelfPlayPlugin>,
 }
 
 impl Default for TennisPlugin {
     fn default() -> Self {
-        Self { arenas: 64, seed: 0 }
+        Self { arenas: 64, seed: 0, rules: Rules::default(), opponent: None, self_play: None }
     }
 }
 
@@ -66,37 +111,66 @@ impl Plugin for TennisPlugin {
     fn build(&self, app: &mut App) {
         let plugin = self.clone();
         super::rapier::add(app, STEP_SECONDS);
-        app.add_systems(
-            FixedUpdate,
-            court::tilt_rackets.in_set(PhysicsSet::SyncBackend).after(systems::apply_rigid_body_user_changes),
-        )
-        .add_systems(Startup, move |mut commands: Commands| {
-            court::spawn(&mut commands, plugin.arenas, plugin.seed);
-        })
-        .add_systems(Observe, play::sense)
-        .add_systems(Reset, play::serve)
-        .add_systems(
-            FixedUpdate,
-            (
-                play::move_rackets.before(PhysicsSet::SyncBackend),
-                (rules::clamp_ball, rules::judge_contacts, rules::judge_crossings)
-                    .chain()
-                    .after(PhysicsSet::Writeback),
-            ),
-        );
+        app.insert_resource(self.rules)
+            .add_systems(Startup, move |mut commands: Commands| court::spawn(&mut commands, &plugin))
+            .add_systems(Observe, play::sense)
+            .add_systems(Reset, play::serve)
+            .add_systems(FixedUpdate, play::move_rackets.before(PhysicsSet::SyncBackend));
+        match self.rules {
+            Rules::Rally => {
+                app.add_systems(
+                    FixedUpdate,
+                    (
+                        court::tilt_rackets
+                            .in_set(PhysicsSet::SyncBackend)
+                            .after(systems::apply_rigid_body_user_changes),
+                        (rules::clamp_ball, rules::judge_contacts, rules::judge_crossings)
+                            .chain()
+                            .after(PhysicsSet::Writeback),
+                    ),
+                );
+            }
+            Rules::Match => {
+                match &self.self_play {
+                    Some(self_play) => _ = app.add_plugins(self_play.clone()),
+                    None => _ = app.add_message::<GameEnded>(),
+                }
+                app.add_systems(Observe, opponent::decide.after(play::sense)).add_systems(Reset, points::begin).add_systems(
+                    FixedUpdate,
+                    (rules::clamp_ball, points::judge_contacts, points::judge_crossings, points::end)
+                        .chain()
+                        .after(PhysicsSet::Writeback),
+                );
+            }
+        }
     }
 }
 
 /// The agents of a tennis arena.
-pub fn spec() -> ArenaSpec {
-    let player = AgentSpec::new("player", play::OBSERVATION_SIZE * FRAMES, play::ACTION_SIZE);
-    ArenaSpec::new(vec![player.clone(), player])
+pub fn spec(rules: Rules) -> ArenaSpec {
+    let player = AgentSpec::new("player", play::observation_size(rules) * FRAMES, play::action_size(rules));
+    let mut spec = ArenaSpec::new(vec![player.clone(), player]);
+    if rules == Rules::Match {
+        spec.teams = Side::BOTH.map(|side| side.name().into()).to_vec();
+    }
+    spec
 }
 
 /// Lowers the critics' learning rate for tennis: with slower critics, the acting policy plays perfectly more of the
 /// time. `docs/experiments.md` has the trials.
 pub fn adapt(config: &mut TrainingConfig) {
     config.learner.critic_learning_rate = 1e-3;
+}
+
+/// Settings for the rules `match`. `docs/experiments.md` has the trials.
+pub fn adapt_match(config: &mut TrainingConfig) {
+    let learner = &mut config.learner;
+    learner.independent = vec!["player".into()];
+    learner.actor_hidden = vec![128, 128];
+    learner.critic_hidden = vec![128, 128];
+    learner.gamma = 0.98;
+    learner.n_step = 3;
+    learner.critic_learning_rate = 1e-3;
 }
 
 /// The score of an episode: the larger of the two returns.

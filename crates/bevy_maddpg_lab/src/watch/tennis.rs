@@ -9,7 +9,7 @@ mod trail;
 use bevy::prelude::*;
 
 use super::{CameraViews, KeyboardControl};
-use crate::games::tennis::{Court, Side};
+use crate::games::tennis::{Court, Rules, Side};
 
 /// Draws the arenas of [`TennisPlugin`](crate::games::tennis::TennisPlugin). Add it after
 /// [`WatchPlugin`](super::WatchPlugin).
@@ -33,8 +33,10 @@ impl Plugin for TennisScenePlugin {
             .add_systems(Update, find_front_court.run_if(not(resource_exists::<FrontCourt>)))
             .add_systems(
                 Update,
-                (move |commands: Commands, front: Res<FrontCourt>| offer_racket(commands, &front, human))
-                    .run_if(resource_added::<FrontCourt>),
+                (move |commands: Commands, rules: Res<Rules>, front: Res<FrontCourt>| {
+                    offer_racket(commands, *rules, &front, human);
+                })
+                .run_if(resource_added::<FrontCourt>),
             );
     }
 }
@@ -56,20 +58,25 @@ fn find_front_court(mut commands: Commands, courts: Query<(Entity, &Court)>) {
 }
 
 /// Lets a person play a racket of the front court.
-fn offer_racket(mut commands: Commands, front: &FrontCourt, human: Option<usize>) {
+fn offer_racket(mut commands: Commands, rules: Rules, front: &FrontCourt, human: Option<usize>) {
     let side = if human == Some(Side::Right.slot()) { Side::Right } else { Side::Left };
     commands.insert_resource(KeyboardControl {
         agent: front.rackets[side.slot()],
         active: human.is_some(),
-        map: match side {
-            Side::Left => |keys| racket_keys(keys, Side::Left),
-            Side::Right => |keys| racket_keys(keys, Side::Right),
+        map: match (rules, side) {
+            (Rules::Rally, Side::Left) => |keys| racket_keys(keys, Side::Left),
+            (Rules::Rally, Side::Right) => |keys| racket_keys(keys, Side::Right),
+            (Rules::Match, Side::Left) => |keys| flat_racket_keys(keys, Side::Left),
+            (Rules::Match, Side::Right) => |keys| flat_racket_keys(keys, Side::Right),
         },
         name: match side {
             Side::Left => "left racket".into(),
             Side::Right => "right racket".into(),
         },
-        keys: "arrows, Shift to run".into(),
+        keys: match rules {
+            Rules::Rally => "arrows, Shift to run".into(),
+            Rules::Match => "arrows, Shift to run, Space to hold the racket flat".into(),
+        },
     });
 }
 
@@ -84,6 +91,16 @@ fn racket_keys(keys: &ButtonInput<KeyCode>, side: Side) -> Vec<f32> {
     let held = |key, action: f32| if keys.pressed(key) { action } else { 0.0 };
     let right = held(KeyCode::ArrowRight, pace) - held(KeyCode::ArrowLeft, pace);
     vec![right * side.mirror(), held(KeyCode::ArrowUp, 1.0)]
+}
+
+/// The angle of a flat racket as an action, and while Space is held.
+const ANGLES: [f32; 2] = [0.5, 1.0];
+
+/// The action for the keys under the rules `match`.
+fn flat_racket_keys(keys: &ButtonInput<KeyCode>, side: Side) -> Vec<f32> {
+    let mut action = racket_keys(keys, side);
+    action.push(ANGLES[usize::from(keys.pressed(KeyCode::Space))]);
+    action
 }
 
 #[cfg(test)]

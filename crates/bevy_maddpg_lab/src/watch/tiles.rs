@@ -35,7 +35,7 @@ enum Tile {
     Saturation,
     Wait,
     AllUpdates,
-    Rivals,
+    Rating,
     PastScore,
     WorstScore,
 }
@@ -66,14 +66,14 @@ impl Tile {
         (Self::Saturation, "saturation"),
         (Self::Wait, "game wait (p99)"),
         (Self::Dropped, "dropped"),
-        (Self::Rivals, "rivals"),
+        (Self::Rating, "rating"),
         (Self::PastScore, "score against past"),
         (Self::WorstScore, "the worst of it"),
     ];
 
     /// Whether the tile has no meaning without self-play.
     fn is_of_self_play(self) -> bool {
-        matches!(self, Self::Rivals | Self::PastScore | Self::WorstScore)
+        matches!(self, Self::Rating | Self::PastScore | Self::WorstScore)
     }
 
     /// Whether the tile has no meaning without a learner.
@@ -173,7 +173,7 @@ impl Sources<'_, '_> {
                 Some(wait) => format::duration(wait),
                 None => "-".into(),
             },
-            Tile::Rivals => self.of_pool(|pool| Some(pool.rivals().len().to_string())),
+            Tile::Rating => self.of_pool(|pool| pool.rating().map(|rating| format!("{rating:.0}"))),
             Tile::PastScore => self.of_pool(|pool| pool.past_score().map(share)),
             Tile::WorstScore => self.of_pool(|pool| pool.worst_score().map(share)),
         };

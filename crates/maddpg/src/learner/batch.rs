@@ -70,8 +70,8 @@ pub(super) struct Batch {
     acts_next: Vec<NextAction>,
 }
 
-/// The agents that one agent's critic sees, and the layout of the critic's input row: all their observations, then all
-/// their actions, and, if slots can be empty, for each whether it is there (1 or 0).
+/// What one agent's critic sees, and the layout of the critic's input row: the observations of some agents, the actions of some,
+/// and, if slots can be empty, for each of the latter whether it is there (1 or 0).
 #[derive(Debug, Clone)]
 pub(super) struct View {
     /// Where the seen agents' observations are in the joint observation; adjacent ranges are merged.
@@ -86,26 +86,30 @@ pub(super) struct View {
     pub(super) own_choices: Range<usize>,
     /// Columns of the input row with the own action.
     pub(super) action_columns: Range<usize>,
-    /// The seen slots, in the order of the input row.
+    /// The slots whose observations are seen, in the order of the input row.
+    pub(super) observed: Vec<usize>,
+    /// The slots whose actions are seen, in the order of the input row.
     pub(super) slots: Vec<usize>,
 }
 
 impl View {
-    /// The view of the critic of `slot`, which sees `slots` in this order. `slots` contains `slot`.
-    pub(super) fn new(spec: &ArenaSpec, slot: usize, slots: Vec<usize>) -> Self {
+    /// The view of the critic of `slot`, which sees the observations of `observed` and the actions of `slots`, in these orders. `slots`
+    /// contains `slot`.
+    pub(super) fn new(spec: &ArenaSpec, slot: usize, observed: Vec<usize>, slots: Vec<usize>) -> Self {
         let observation = |&slot: &usize| (spec.observation_offset(slot), spec.slots[slot].observation_size);
         let action = |&slot: &usize| (spec.action_offset(slot), spec.slots[slot].action_size());
         let before = slots.iter().take_while(|&&seen| seen != slot);
-        let start = slots.iter().map(|seen| observation(seen).1).sum::<usize>()
+        let start = observed.iter().map(|seen| observation(seen).1).sum::<usize>()
             + before.map(|seen| action(seen).1).sum::<usize>();
         Self {
-            observations: join(slots.iter().map(observation)),
+            observations: join(observed.iter().map(observation)),
             actions: join(slots.iter().map(action)),
             slot,
             own_observation: range(observation(&slot)),
             own_action: range(action(&slot)),
             own_choices: range((spec.choice_offset(slot), spec.slots[slot].action.choices())),
             action_columns: range((start, action(&slot).1)),
+            observed,
             slots,
         }
     }

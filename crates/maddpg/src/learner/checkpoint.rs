@@ -229,10 +229,12 @@ impl Header {
     fn parameters(&self, group: &PolicyGroup) -> [Option<usize>; 2] {
         let (config, agent) = (&self.config, &group.agent);
         let sees_all = config.central_critic && !config.independent.contains(&agent.behavior);
-        let seen = if sees_all { &self.spec.slots[..] } else { std::slice::from_ref(agent) };
+        let own = std::slice::from_ref(agent);
+        let seen = if sees_all { &self.spec.slots[..] } else { own };
+        let observed = if config.own_observation.contains(&agent.behavior) { own } else { seen };
         let presence = usize::from(self.has_absences);
-        let inputs =
-            seen.iter().map(|agent| agent.observation_size + agent.action_size() + presence).sum::<usize>();
+        let inputs = observed.iter().map(|agent| agent.observation_size).sum::<usize>()
+            + seen.iter().map(|agent| agent.action_size() + presence).sum::<usize>();
         let critic = parameters(inputs, &config.critic_hidden, 1, config.critic_layer_norm);
         let critics = if config.twin_critics { 2 } else { 1 };
         [

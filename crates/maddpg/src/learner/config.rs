@@ -38,6 +38,11 @@ pub struct LearnerConfig {
     /// Behaviors whose critics see only their own agent even if `central_critic` is set: individual behaviors can use
     /// DDPG while the rest use MADDPG. With many agents, central critics learn slowly.
     pub independent: Vec<String>,
+    /// Behaviors whose critics see the actions of all agents, but only the observation of their own agent. For games in which
+    /// each agent already observes the others: what the others observe would add inputs but no information. Not used without
+    /// central critics.
+    #[serde(default)]
+    pub own_observation: Vec<String>,
     /// Behaviors whose agents share the fate of their team: each earns the sum of the team's rewards, also those that
     /// follow its own end, as long as some member plays. So an agent can learn to give itself up for the others (the
     /// group reward of MA-POCA, arXiv 2111.05992). By default, nothing that follows an agent's own end concerns it.
@@ -187,6 +192,7 @@ impl Default for LearnerConfig {
             share_policies: true,
             central_critic: true,
             independent: Vec::new(),
+            own_observation: Vec::new(),
             team_fate: Vec::new(),
             twin_critics: true,
             policy_delay: 2,

@@ -132,7 +132,7 @@ impl Setup {
         spec: ArenaSpec,
         has_absences: bool,
     ) -> std::result::Result<Self, SpecError> {
-        let named = config.independent.iter().chain(&config.team_fate);
+        let named = config.independent.iter().chain(&config.own_observation).chain(&config.team_fate);
         named.into_iter().try_for_each(|behavior| spec.check_behavior(behavior))?;
         let groups = spec.groups(config.share_policies)?;
         let groups = groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec, has_absences));
@@ -176,7 +176,12 @@ impl GroupSetup {
                 (0..spec.agents()).collect()
             }
         };
-        let views: Vec<View> = group.slots.iter().map(|&slot| View::new(spec, slot, seen(slot))).collect();
+        let view = |&slot: &usize| {
+            let sees_own = config.own_observation.contains(&group.agent.behavior);
+            let observed = if sees_own { vec![slot] } else { seen(slot) };
+            View::new(spec, slot, observed, seen(slot))
+        };
+        let views: Vec<View> = group.slots.iter().map(view).collect();
         let presence = if has_absences { views[0].slots.len() } else { 0 };
         let inputs = views[0].observation_size() + views[0].action_size() + presence;
         Self {
@@ -201,7 +206,8 @@ impl GroupSetup {
 
     /// Whether its critics have the same inputs as those of `other`.
     fn sees_what(&self, other: &Self) -> bool {
-        self.views.iter().map(|view| &view.slots).eq(other.views.iter().map(|view| &view.slots))
+        let seen = |view: &View| (view.observed.clone(), view.slots.clone());
+        self.views.iter().map(seen).eq(other.views.iter().map(seen))
     }
 }
 

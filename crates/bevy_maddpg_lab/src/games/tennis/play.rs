@@ -3,6 +3,7 @@ use bevy_rapier3d::prelude::*;
 use rand::RngExt;
 
 use super::{
+    Rules,
     court::{Court, Side},
     rules::Rally,
 };
@@ -12,9 +13,23 @@ use bevy_maddpg::{
 };
 
 /// Numbers in one frame of an observation.
-pub(super) const OBSERVATION_SIZE: usize = 8;
+pub(super) fn observation_size(rules: Rules) -> usize {
+    match rules {
+        Rules::Rally => 8,
+        Rules::Match => 9,
+    }
+}
+
 /// Numbers in an action.
-pub(super) const ACTION_SIZE: usize = 2;
+pub(super) fn action_size(rules: Rules) -> usize {
+    match rules {
+        Rules::Rally => 2,
+        Rules::Match => 3,
+    }
+}
+
+/// How far a racket turns at full action, in degrees.
+const TURN: f32 = 55.0;
 
 /// Speed of a racket at full action, m/s.
 const RACKET_SPEED: f32 = 30.0;
@@ -26,7 +41,11 @@ const JUMP_BELOW: f32 = -1.5;
 const NET_DISTANCE: f32 = 1.0;
 
 /// Turns actions into the rackets' velocities.
-pub(super) fn move_rackets(mut rackets: Query<(&Action, &Side, &mut Transform, &mut Velocity)>) {
+pub(super) fn move_rackets(
+    rules: Res<Rules>,
+    mut rackets: Query<(&Action, &Side, &mut Transform, &mut Velocity)>,
+) {
+    let upright = rules.dimensions().racket_tilt;
     for (action, side, mut transform, mut velocity) in &mut rackets {
         let mirror = side.mirror();
         if transform.translation.x * mirror > -NET_DISTANCE {
@@ -36,11 +55,17 @@ pub(super) fn move_rackets(mut rackets: Query<(&Action, &Side, &mut Transform, &
         if action[1] > 0.5 && transform.translation.y < JUMP_BELOW {
             velocity.linear.y = JUMP_SPEED;
         }
+        // Under the rules `match`, the third number turns the racket.
+        if let Some(turn) = action.get(2) {
+            let degrees = (upright + TURN * turn) * mirror;
+            transform.rotation = Quat::from_rotation_z(degrees.to_radians());
+        }
     }
 }
 
 /// Writes the observations, mirrored so that both sides see themselves at x < 0.
 pub(super) fn sense(
+    rules: Res<Rules>,
     courts: Query<&Court>,
     bodies: Query<(&Transform, &Velocity)>,
     mut rackets: Query<(&Side, &Transform, &Velocity, &mut Observation)>,
@@ -57,34 +82,41 @@ pub(super) fn sense(
                 [mirror * position.x, position.y, mirror * speed.x, speed.y]
             };
             let [[a, b, c, d], [e, f, g, h]] = [seen(racket, velocity), seen(ball, ball_velocity)];
-            observation.write(&[a, b, c, d, e, f, g, h]);
+            // A quaternion and its negative are the same rotation; physics may return either.
+            let (z, w) = (racket.rotation.z, racket.rotation.w);
+            let numbers = [a, b, c, d, e, f, g, h, mirror * z * w.signum()];
+            observation.write(&numbers[..observation_size(*rules)]);
         }
     }
 }
 
 /// Places the rackets and the ball for a new episode.
 pub(super) fn serve(
+    rules: Res<Rules>,
     mut courts: Query<(&mut Court, &mut Rally, &Episode)>,
     mut bodies: Query<(&mut Transform, &mut Velocity)>,
 ) {
+    let upright = rules.dimensions().racket_tilt;
     for (mut court, mut rally, episode) in &mut courts {
         if !episode.needs_reset() {
             continue;
         }
         *rally = Rally::default();
         let z = court.z;
-        let mut place = |entity: Entity, x: f32, y: f32| {
+        let mut place = |entity: Entity, x: f32, y: f32, degrees: f32| {
             if let Ok((mut transform, mut velocity)) = bodies.get_mut(entity) {
-                *transform = Transform::from_xyz(x, y, z);
+                let rotation = Quat::from_rotation_z(degrees.to_radians());
+                *transform = Transform::from_xyz(x, y, z).with_rotation(rotation);
                 *velocity = Velocity::zero();
             }
         };
         for side in Side::BOTH {
             let distance = court.random.random_range(6.0..8.0f32);
-            place(court.rackets[side.slot()], -side.mirror() * distance, JUMP_BELOW);
+            let degrees = if *rules == Rules::Match { upright * side.mirror() } else { 0.0 };
+            place(court.rackets[side.slot()], -side.mirror() * distance, JUMP_BELOW, degrees);
         }
         let side = if court.random.random::<bool>() { 1.0 } else { -1.0 };
         let distance = court.random.random_range(6.0..8.0f32);
-        place(court.ball, side * distance, 6.0);
+        place(court.ball, side * distance, 6.0, 0.0);
     }
 }

@@ -1,13 +1,20 @@
+//! The rules `rally`, and what both rule sets share.
+
 use bevy::prelude::*;
 use bevy_rapier3d::prelude::*;
 
-use super::court::{Ball, Court, CourtPart, Side, dimensions};
+use super::{
+    Rules,
+    court::{Ball, Court, CourtPart, Dimensions, Side},
+};
 use bevy_maddpg::{agent::Reward, arena::Episode};
 
 /// Reward of the last hitter when the ball has passed over the net.
 const CROSSING_REWARD: f32 = 0.1;
 /// Reward of the side at fault.
 const FAULT_REWARD: f32 = -0.01;
+/// Height of the upper edge of the plane above the net that the ball must cross, m.
+const OVER: f32 = 9.0;
 /// The ball's velocity along x and along y is clamped to plus or minus this, m/s.
 const BALL_SPEED: f32 = 9.0;
 
@@ -18,8 +25,12 @@ pub struct Rally {
     pub last_hitter: Option<Side>,
     /// Whether the ball touches the plane above the net.
     pub over_net: bool,
-    /// Rewarded crossings of the net in this episode.
+    /// Crossings of the net in this episode.
     pub crossings: u32,
+    /// Under the rules `match`: whether the ball has passed the net since it was hit.
+    pub crossed: bool,
+    /// Under the rules `match`: the half on which the ball has bounced since it was hit.
+    pub bounced: Option<Side>,
 }
 
 /// Clamps the balls' speeds.
@@ -82,11 +93,12 @@ pub(super) fn judge_crossings(
     balls: Query<&Transform, With<Ball>>,
     mut rewards: Query<&mut Reward>,
 ) {
+    let Dimensions { net, ball_radius, .. } = Rules::Rally.dimensions();
     for (court, mut rally, episode) in &mut courts {
         let Ok(ball) = balls.get(court.ball) else { continue };
         let position = ball.translation;
-        let height = dimensions::NET - dimensions::BALL_RADIUS..=dimensions::OVER + dimensions::BALL_RADIUS;
-        let touches = position.x.abs() <= dimensions::BALL_RADIUS && height.contains(&position.y);
+        let height = net - ball_radius..=OVER + ball_radius;
+        let touches = position.x.abs() <= ball_radius && height.contains(&position.y);
         let left = rally.over_net && !touches;
         if touches != rally.over_net {
             rally.over_net = touches;
@@ -94,7 +106,7 @@ pub(super) fn judge_crossings(
         let Some(hitter) = rally.last_hitter.filter(|_| left && episode.is_running()) else {
             continue;
         };
-        let is_far = position.x * hitter.mirror() > dimensions::BALL_RADIUS;
+        let is_far = position.x * hitter.mirror() > ball_radius;
         if let Some(mut reward) = rewards.get_mut(court.rackets[hitter.slot()]).ok().filter(|_| is_far) {
             reward.add(CROSSING_REWARD);
             rally.crossings += 1;

@@ -2,7 +2,7 @@ use bevy::{core_pipeline::tonemapping::Tonemapping, math::ops, prelude::*, windo
 
 use super::scenery::{AIR, FrontBall};
 use crate::{
-    games::tennis::dimensions,
+    games::tennis::{Dimensions, Rules},
     watch::{CameraViews, SceneInset, layout::keep_clear_of_dashboard},
 };
 
@@ -11,6 +11,8 @@ pub(super) const VIEWS: [&str; 3] = ["court", "ball", "arenas"];
 
 /// The camera's vertical field of view, in rad.
 const ANGLE: f32 = 0.6;
+/// Height from which balls are served, m.
+const SERVE: f32 = 6.0;
 /// Real seconds in which the camera covers two thirds of the way to its target.
 const EASE: f32 = 0.3;
 
@@ -42,6 +44,7 @@ fn spawn(mut commands: Commands) {
 
 fn go(
     time: Res<Time<Real>>,
+    rules: Res<Rules>,
     views: Res<CameraViews>,
     inset: Res<SceneInset>,
     window: Single<&Window, With<PrimaryWindow>>,
@@ -51,7 +54,7 @@ fn go(
 ) {
     let aspect = inset.aspect(&window);
     let ball = ball.map_or(Vec3::ZERO, |ball| ball.translation);
-    let wanted = shot(views.current, ball, aspect);
+    let wanted = shot(views.current, ball, aspect, rules.dimensions());
     let share = 1.0 - ops::exp(-time.delta_secs() / EASE);
     let shot = last.map_or(wanted, |last| Shot {
         eye: last.eye.lerp(wanted.eye, share),
@@ -65,16 +68,17 @@ fn go(
 }
 
 /// The shot of a view. `aspect` is the picture's width divided by its height.
-fn shot(view: usize, ball: Vec3, aspect: f32) -> Shot {
+fn shot(view: usize, ball: Vec3, aspect: f32, size: Dimensions) -> Shot {
     let half_height = ops::tan(ANGLE / 2.0);
     match view {
         0 => {
             // Far enough to see the near edge of the floor from wall to wall.
-            let distance =
-                ((dimensions::WALL + 1.2) / (half_height * aspect)).max(29.0) + dimensions::WIDTH / 2.0;
+            let distance = ((size.wall + 1.2) / (half_height * aspect)).max(29.0) + size.width / 2.0;
+            // The middle between the floor and the height of a serve.
+            let middle = (size.floor + SERVE) / 2.0 + 0.2;
             Shot {
-                eye: Vec3::new(0.13 * distance, 0.24 * distance, 0.96 * distance),
-                subject: Vec3::new(0.0, 1.6, 0.0),
+                eye: Vec3::new(0.13 * distance, middle - 1.6 + 0.24 * distance, 0.96 * distance),
+                subject: Vec3::new(0.0, middle, 0.0),
                 air: [distance + 12.0, distance + 210.0],
             }
         }
@@ -97,12 +101,13 @@ mod tests {
 
     #[test]
     fn the_front_view_shows_the_court_from_wall_to_wall() {
-        for aspect in [0.6, 1.2, 1.78, 2.4] {
-            let shot = shot(0, Vec3::ZERO, aspect);
+        for (aspect, (_, rules)) in [0.6, 1.2, 1.78, 2.4].into_iter().zip(Rules::ALL.into_iter().cycle()) {
+            let size = rules.dimensions();
+            let shot = shot(0, Vec3::ZERO, aspect, size);
             let view =
                 Transform::from_translation(shot.eye).looking_at(shot.subject, Vec3::Y).to_matrix().inverse();
-            for x in [-dimensions::WALL, dimensions::WALL] {
-                let corner = view.transform_point3(Vec3::new(x, dimensions::FLOOR, dimensions::WIDTH / 2.0));
+            for x in [-size.wall, size.wall] {
+                let corner = view.transform_point3(Vec3::new(x, size.floor, size.width / 2.0));
                 let across = corner.x / -corner.z / (ops::tan(ANGLE / 2.0) * aspect);
                 assert!(across.abs() < 1.0, "aspect {aspect}: x = {x} is seen at {across}");
             }

@@ -5,7 +5,7 @@ use bevy::{
 
 use super::court_mesh;
 use crate::{
-    games::tennis::{Court, Side, dimensions},
+    games::tennis::{Court, Rules, Side},
     watch::Follow,
 };
 
@@ -49,9 +49,11 @@ pub(super) fn plugin(app: &mut App) {
 
 fn stock_up(
     mut commands: Commands,
+    rules: Res<Rules>,
     mut meshes: ResMut<Assets<Mesh>>,
     mut materials: ResMut<Assets<StandardMaterial>>,
 ) {
+    let size = rules.dimensions();
     let ground = meshes.add(Plane3d::default().mesh().size(3_000.0, 3_000.0));
     let dark = materials.add(StandardMaterial {
         base_color: GROUND,
@@ -62,14 +64,20 @@ fn stock_up(
     commands.spawn((
         Mesh3d(ground),
         MeshMaterial3d(dark),
-        Transform::from_xyz(0.0, dimensions::FLOOR - 0.4, 0.0),
+        Transform::from_xyz(0.0, size.floor - 0.4, 0.0),
         NotShadowCaster,
     ));
     commands.insert_resource(Stock {
-        floor: meshes.add(court_mesh::floor()),
-        glass: meshes.add(court_mesh::glass()),
-        ball: meshes.add(Sphere::new(dimensions::BALL_RADIUS).mesh().uv(40, 24)),
-        rackets: Side::BOTH.map(|side| meshes.add(court_mesh::racket(side, SIDES[side.slot()]))),
+        floor: meshes.add(court_mesh::floor(size)),
+        glass: meshes.add(court_mesh::glass(size)),
+        ball: meshes.add(Sphere::new(size.ball_radius).mesh().uv(40, 24)),
+        rackets: Side::BOTH.map(|side| {
+            let paint = SIDES[side.slot()];
+            meshes.add(match *rules {
+                Rules::Rally => court_mesh::racket(size, side, paint),
+                Rules::Match => court_mesh::flat_racket(size, paint),
+            })
+        }),
         matt: materials.add(StandardMaterial { perceptual_roughness: 0.92, reflectance: 0.15, ..default() }),
         clear: materials.add(StandardMaterial {
             alpha_mode: AlphaMode::Blend,

@@ -2,10 +2,16 @@ use bevy::prelude::*;
 
 use super::{FrontCourt, scenery::SIDES};
 use crate::{
-    games::tennis::{Rally, Side},
+    format,
+    game::Scripted,
+    games::tennis::{Rally, Rules, Side},
     watch::{SceneHud, WatchFont, style},
 };
-use bevy_maddpg::agent::{ActionOverride, Reward};
+use bevy_maddpg::{
+    agent::{ActionOverride, PolicyOverride, Reward},
+    arena::EpisodeEnded,
+    self_play::{PlayedBy, Visitors},
+};
 
 /// The half of the board that belongs to a side.
 #[derive(Component, Debug)]
@@ -14,13 +20,19 @@ struct Half(Side);
 /// A text on the board.
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
-    Return(Side),
+    Score(Side),
     Player(Side),
     Crossings,
 }
 
+/// Under the rules `match`, the points that each side has won on the front court, by slot.
+#[derive(Resource, Debug, Default)]
+struct Points([u32; 2]);
+
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, spawn).add_systems(Update, refresh.run_if(resource_exists::<FrontCourt>));
+    app.init_resource::<Points>()
+        .add_systems(Startup, spawn)
+        .add_systems(Update, (count, refresh).chain().run_if(resource_exists::<FrontCourt>));
 }
 
 fn spawn(mut commands: Commands, font: Res<WatchFont>, hud: Single<Entity, With<SceneHud>>) {
@@ -55,7 +67,7 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, hud: Single<Entity, With<
                     ))
                     .with_children(|half| {
                         half.spawn((
-                            Entry::Return(side),
+                            Entry::Score(side),
                             font.text("0.00", 24.0, SIDES[side.slot()].mix(&Color::WHITE, 0.25)),
                         ));
                         half.spawn((Entry::Player(side), font.text("", 11.0, style::MUTED)));
@@ -66,10 +78,26 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>, hud: Single<Entity, With<
     commands.entity(*hud).add_child(board);
 }
 
+/// Counts the points on the front court.
+fn count(front: Res<FrontCourt>, mut ended: MessageReader<EpisodeEnded>, mut points: ResMut<Points>) {
+    for episode in ended.read().filter(|episode| episode.arena == front.arena) {
+        for (points, points_won) in points.0.iter_mut().zip(&episode.returns) {
+            *points += u32::from(*points_won > 0.5);
+        }
+    }
+}
+
+/// What shows who plays a racket.
+type Racket<'a> =
+    (&'a Reward, Has<ActionOverride>, Has<PolicyOverride>, Has<Scripted>, Option<&'a PlayedBy>);
+
 fn refresh(
+    rules: Res<Rules>,
     front: Res<FrontCourt>,
+    points: Res<Points>,
     rallies: Query<&Rally>,
-    rackets: Query<(&Reward, Has<ActionOverride>)>,
+    visitors: Query<&Visitors>,
+    rackets: Query<Racket>,
     mut halves: Query<(&Half, &mut BackgroundColor, &mut BorderColor)>,
     mut entries: Query<(&Entry, &mut Text)>,
 ) {
@@ -86,11 +114,23 @@ fn refresh(
         let of = |side: Side| rackets.get(front.rackets[side.slot()]);
         let words = match *entry {
             Entry::Crossings => rally.crossings.to_string(),
-            Entry::Return(side) => of(side)
-                .map_or_else(|_| String::new(), |(reward, _)| format!("{:.2}", reward.episode_return())),
+            Entry::Score(side) if *rules == Rules::Match => points.0[side.slot()].to_string(),
+            Entry::Score(side) => of(side)
+                .map_or_else(|_| String::new(), |(reward, ..)| format!("{:.2}", reward.episode_return())),
             Entry::Player(side) => {
-                let who = if of(side).is_ok_and(|(_, is_person)| is_person) { "you" } else { "agent" };
-                format!("{}, {who}", if side == Side::Left { "left" } else { "right" })
+                let rival = visitors.get(front.arena).ok().filter(|visitors| visitors.team == side.name());
+                let rival = rival.map(|Visitors { rival, .. }| match rival.parse::<f64>() {
+                    Ok(decisions) => format!("policy of {}", format::count(decisions)),
+                    Err(_) => rival.clone(),
+                });
+                let who = rival.unwrap_or_else(|| match of(side) {
+                    Ok((_, _, _, true, Some(PlayedBy(script)))) => script.clone(),
+                    Ok((_, _, true, _, _)) => "another policy".into(),
+                    Ok((_, _, _, true, None)) => "policy of rally".into(),
+                    Ok((_, true, ..)) => "you".into(),
+                    _ => "agent".into(),
+                });
+                format!("{}, {who}", side.name())
             }
         };
         style::write(&mut text, words);

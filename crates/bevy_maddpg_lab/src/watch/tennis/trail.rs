@@ -12,12 +12,13 @@ use super::{
     FrontCourt,
     scenery::{BALL, FrontBall},
 };
+use crate::games::tennis::Rules;
 use bevy_maddpg::rollout::{AgentSystems, StepEnd};
 
 /// Length of the trail, in steps.
 const STEPS: usize = 26;
-/// Half the trail's width at the ball, m.
-const HALF_WIDTH: f32 = 0.40;
+/// Half the trail's width at the ball, in radii of the ball.
+const HALF_WIDTH: f32 = 0.8;
 /// Its opacity at the ball.
 const OPACITY: f32 = 0.34;
 /// A ball that moves further than this in one step, in m, was served again.
@@ -53,7 +54,7 @@ fn spawn(
     });
     commands.spawn((
         Trail,
-        Mesh3d(meshes.add(ribbon(&[], Vec3::ZERO))),
+        Mesh3d(meshes.add(ribbon(&[], Vec3::ZERO, 1.0))),
         MeshMaterial3d(material),
         NoFrustumCulling,
         NotShadowCaster,
@@ -74,6 +75,7 @@ fn note(front: Res<FrontCourt>, balls: Query<&Transform>, mut track: ResMut<Trac
 }
 
 fn draw(
+    rules: Res<Rules>,
     track: Res<Track>,
     ball: Option<Single<&Transform, With<FrontBall>>>,
     camera: Single<&Transform, (With<Camera3d>, Without<FrontBall>)>,
@@ -85,12 +87,12 @@ fn draw(
     let mut points: Vec<_> = track.0.iter().rev().skip(1).rev().copied().collect();
     points.push(ball.translation);
     if let Some(mut mesh) = meshes.get_mut(&trail.0) {
-        *mesh = ribbon(&points, camera.translation);
+        *mesh = ribbon(&points, camera.translation, HALF_WIDTH * rules.dimensions().ball_radius);
     }
 }
 
-/// A band through the points that faces `eye`, thin and transparent at its oldest end. Its vertex count is constant.
-fn ribbon(points: &[Vec3], eye: Vec3) -> Mesh {
+/// A band of this half width through the points that faces `eye`, thin and transparent at its oldest end. Its vertex count is constant.
+fn ribbon(points: &[Vec3], eye: Vec3, half_width: f32) -> Mesh {
     let head = points.last().copied().unwrap_or_default();
     let tail = points.first().copied().unwrap_or_default();
     let color = BALL.to_linear();
@@ -106,7 +108,7 @@ fn ribbon(points: &[Vec3], eye: Vec3) -> Mesh {
         let across = along.cross(eye - here).normalize_or_zero();
         let share = index as f32 / STEPS as f32;
         for sign in [-1.0, 1.0] {
-            positions.push((here + across * (sign * HALF_WIDTH * share)).to_array());
+            positions.push((here + across * (sign * half_width * share)).to_array());
             colors.push([color.red, color.green, color.blue, OPACITY * share * share]);
         }
     }
@@ -127,7 +129,7 @@ mod tests {
     fn the_ribbon_has_the_same_size_however_short_the_track() {
         for length in [0, 1, 2, STEPS, STEPS + 1] {
             let points: Vec<_> = (0..length).map(|x| Vec3::X * x as f32 * 0.1).collect();
-            let mesh = ribbon(&points, Vec3::Z * 30.0);
+            let mesh = ribbon(&points, Vec3::Z * 30.0, 0.4);
             assert_eq!(mesh.count_vertices(), 2 * (STEPS + 1));
             let positions = mesh
                 .attribute(Mesh::ATTRIBUTE_POSITION)

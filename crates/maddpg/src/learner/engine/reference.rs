@@ -9,7 +9,7 @@ use super::{BETA1, CpuEngine, Engine, GpuEngine, GroupSetup, Setup, UpdateStatis
 use crate::{
     learner::{
         LearnerConfig, Preset,
-        batch::{Batch, Draw, NextAction, Total, draw_noise},
+        batch::{Batch, Draw, NextAction, Total, View, draw_noise},
         choices::{Branch, GAP, TEMPERATURE},
         replay::{ReplayBuffer, RowSizes},
         update::count_decisions,
@@ -65,18 +65,19 @@ impl Reference<'_> {
         tensor(all, spec.joint_action_size()).narrow(1, start, size).unwrap()
     }
 
-    /// The critic's inputs for the agents at `slots`, given each slot's action and which slots have an agent.
+    /// The critic's inputs, given each slot's action and which slots have an agent.
     fn joint(
         &self,
-        slots: &[usize],
+        view: &View,
         observations: &[f32],
         present: &[f32],
         action: impl Fn(usize) -> Tensor,
     ) -> Tensor {
-        let observations = slots.iter().map(|&slot| self.observations(slot, observations));
-        let mut parts: Vec<Tensor> = observations.chain(slots.iter().map(|&slot| action(slot))).collect();
+        let observations = view.observed.iter().map(|&slot| self.observations(slot, observations));
+        let actions = view.slots.iter().map(|&slot| action(slot));
+        let mut parts: Vec<Tensor> = observations.chain(actions).collect();
         if self.setup.has_absences {
-            parts.extend(slots.iter().map(|&slot| self.of_slot(slot, present)));
+            parts.extend(view.slots.iter().map(|&slot| self.of_slot(slot, present)));
         }
         Tensor::cat(&parts, 1).unwrap()
     }
@@ -208,7 +209,7 @@ impl Reference<'_> {
         let mut losses = Vec::new();
         for view in &group.views {
             let (present, present_next) = (batch.present(all.clone()), batch.present_next(all.clone()));
-            let next = self.joint(&view.slots, batch.next_observations(all.clone()), present_next, |s| {
+            let next = self.joint(view, batch.next_observations(all.clone()), present_next, |s| {
                 self.target_action(s)
             });
             let values = self.critics(group, &flat(&self.weights[index].critics_target), &next);
@@ -216,7 +217,7 @@ impl Reference<'_> {
             let (reward, discount) =
                 (self.of_slot(view.slot, &batch.rewards), self.of_slot(view.slot, &batch.discounts));
             let target = (reward + (discount * least)).unwrap();
-            let now = self.joint(&view.slots, batch.observations(all.clone()), present, |s| {
+            let now = self.joint(view, batch.observations(all.clone()), present, |s| {
                 self.action(s, batch.actions(all.clone()))
             });
             for value in self.critics(group, &critics, &now) {
@@ -240,7 +241,7 @@ impl Reference<'_> {
             let output = network(&group.actor, &actor, &own).unwrap();
             let present = batch.present(all.clone());
             let value_of = |own: Tensor| {
-                let now = self.joint(&view.slots, batch.observations(all.clone()), present, |slot| {
+                let now = self.joint(view, batch.observations(all.clone()), present, |slot| {
                     if slot == view.slot {
                         own.clone()
                     } else {
@@ -433,7 +434,7 @@ fn cases() -> Vec<(String, LearnerConfig, ArenaSpec, bool)> {
     let configs = configs();
     let of = |name: &str| configs.iter().find(|(other, _)| other == name).unwrap().1.clone();
     let team = LearnerConfig { team_fate: vec!["runner".into()], ..of("matd3") };
-    let absent = ["matd3", "maddpg_2017", "ddpg", "layer norm"];
+    let absent = ["matd3", "maddpg_2017", "ddpg", "layer norm", "own observation"];
     let absent = absent.map(|name| (format!("{name} with absences"), of(name), true));
     let full = configs.clone().into_iter().map(|(name, config)| (name, config, false));
     let numbers = full.chain(absent).chain([("team fate".into(), team, true)]);
@@ -448,7 +449,7 @@ fn cases() -> Vec<(String, LearnerConfig, ArenaSpec, bool)> {
     numbers.chain(choices).collect()
 }
 
-/// Every preset, and MATD3 with layer normalization.
+/// Every preset, MATD3 with layer normalization, and MATD3 with critics that see only their own observation.
 fn configs() -> Vec<(String, LearnerConfig)> {
     let small = |config: LearnerConfig| LearnerConfig {
         actor_hidden: vec![24, 19],
@@ -460,7 +461,10 @@ fn configs() -> Vec<(String, LearnerConfig)> {
     };
     let presets = Preset::ALL.iter().map(|preset| (preset.to_string(), preset.config().learner));
     let norm = LearnerConfig { critic_layer_norm: true, ..Preset::Matd3.config().learner };
-    presets.chain([("layer norm".into(), norm)]).map(|(name, config)| (name, small(config))).collect()
+    let own = ["runner", "chaser"].map(String::from).to_vec();
+    let own = LearnerConfig { own_observation: own, ..Preset::Matd3.config().learner };
+    let others = [("layer norm".into(), norm), ("own observation".into(), own)];
+    presets.chain(others).map(|(name, config)| (name, small(config))).collect()
 }
 
 fn engines(setup: &Arc<Setup>, weights: &[Weights]) -> [(&'static str, Box<dyn Engine>); 2] {

@@ -1,0 +1,185 @@
+//! The rules `match`: two sides play for points.
+
+use bevy::prelude::*;
+use bevy_rapier3d::prelude::*;
+
+use super::{
+    DECISION_PERIOD, STEP_SECONDS, TIME_LIMIT,
+    court::{Ball, Court, CourtPart, Side},
+    rules::Rally,
+};
+use bevy_maddpg::{
+    agent::Reward,
+    arena::{Episode, Measures},
+    self_play::GameEnded,
+};
+
+/// Who has won the point of an arena, and how long it has taken. A component of the arena.
+#[derive(Component, Debug, Clone, Copy, Default)]
+pub(super) struct Point {
+    winner: Option<Side>,
+    steps: u32,
+}
+
+/// What is measured of a point.
+pub(super) fn measures() -> (Point, Measures) {
+    let names = ["wins", "draws", "losses", "goals_for", "goals_against", "seconds"];
+    (Point::default(), Measures::new(names))
+}
+
+/// Begins the next point.
+pub(super) fn begin(mut courts: Query<(&mut Point, &Episode)>) {
+    for (mut point, _) in courts.iter_mut().filter(|(_, episode)| episode.needs_reset()) {
+        *point = Point::default();
+    }
+}
+
+/// Judges what the balls touch.
+pub(super) fn judge_contacts(
+    mut contacts: MessageReader<CollisionEvent>,
+    balls: Query<&Ball>,
+    parts: Query<&CourtPart>,
+    sides: Query<&Side>,
+    mut courts: Query<(&mut Rally, &mut Point, &Episode)>,
+) {
+    for contact in contacts.read() {
+        let CollisionEvent::Started(a, b, _) = *contact else { continue };
+        let (ball, other) = match (balls.get(a), balls.get(b)) {
+            (Ok(ball), _) => (ball, b),
+            (_, Ok(ball)) => (ball, a),
+            _ => continue,
+        };
+        let Ok((mut rally, mut point, episode)) = courts.get_mut(ball.court) else { continue };
+        if !episode.is_running() || point.winner.is_some() {
+            continue;
+        }
+        let loser = match (sides.get(other), parts.get(other)) {
+            (Ok(side), _) => rally.hit_by(*side),
+            (_, Ok(part)) => rally.touched(*part),
+            _ => None,
+        };
+        point.winner = loser.map(Side::other);
+    }
+}
+
+impl Rally {
+    /// A side hits the ball. Returns who loses the point by it.
+    fn hit_by(&mut self, side: Side) -> Option<Side> {
+        if self.last_hitter == Some(side) {
+            return Some(side);
+        }
+        (self.last_hitter, self.bounced, self.crossed) = (Some(side), None, false);
+        None
+    }
+
+    /// The ball touches a part of the court. Returns who loses the point by it.
+    fn touched(&mut self, part: CourtPart) -> Option<Side> {
+        let is_out = |side: Side| {
+            self.last_hitter.is_none_or(|hitter| hitter == side) || self.bounced == Some(side)
+        };
+        match part {
+            CourtPart::Floor(side) if is_out(side) => Some(side),
+            CourtPart::Floor(side) => {
+                self.bounced = Some(side);
+                None
+            }
+            CourtPart::Wall(side) if is_out(side) => Some(side),
+            CourtPart::Wall(side) => Some(side.other()),
+            CourtPart::Net => self.last_hitter.filter(|_| !self.crossed),
+        }
+    }
+}
+
+/// Notes when the ball has passed the net since it was hit.
+pub(super) fn judge_crossings(
+    mut courts: Query<(&Court, &mut Rally)>,
+    balls: Query<&Transform, With<Ball>>,
+) {
+    for (court, mut rally) in &mut courts {
+        let (Some(hitter), false) = (rally.last_hitter, rally.crossed) else { continue };
+        if balls.get(court.ball).is_ok_and(|ball| ball.translation.x * hitter.mirror() > 0.0) {
+            rally.crossed = true;
+            rally.crossings += 1;
+        }
+    }
+}
+
+/// Rewards points and ends their episodes.
+pub(super) fn end(
+    mut courts: Query<(Entity, &Court, &mut Point, &mut Episode, &mut Measures)>,
+    mut rewards: Query<&mut Reward>,
+    mut games: MessageWriter<GameEnded>,
+) {
+    for (arena, court, mut point, mut episode, mut measures) in &mut courts {
+        if !episode.is_running() {
+            continue;
+        }
+        point.steps += 1;
+        let Point { winner, steps } = *point;
+        let flag = |is: bool| f32::from(u8::from(is));
+        let [won, lost] = [court.home, court.home.other()].map(|side| flag(winner == Some(side)));
+        let seconds = steps as f32 * STEP_SECONDS as f32;
+        let values = [won, flag(winner.is_none()), lost, won, lost, seconds];
+        measures.values_mut().zip(values).for_each(|(measure, value)| *measure = value);
+        if let Some(winner) = winner {
+            for (side, reward) in [(winner, 1.0), (winner.other(), -1.0)] {
+                if let Ok(mut own) = rewards.get_mut(court.rackets[side.slot()]) {
+                    own.add(reward);
+                }
+            }
+            episode.terminate();
+        }
+        if winner.is_some() || steps == TIME_LIMIT * DECISION_PERIOD {
+            games.write(GameEnded { arena, winner: winner.map(|side| side.name().into()) });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use CourtPart::{Floor, Net, Wall};
+    use Side::{Left, Right};
+
+    /// A rally in which these sides have hit the ball over the net in turn.
+    fn after(hits: &[Side]) -> Rally {
+        let mut rally = Rally::default();
+        for side in hits {
+            assert_eq!(rally.hit_by(*side), None);
+            rally.crossed = true;
+        }
+        rally
+    }
+
+    #[test]
+    fn who_lets_the_ball_bounce_twice_or_fails_to_serve_loses() {
+        assert_eq!(after(&[]).touched(Floor(Left)), Some(Left), "nobody served");
+        let mut rally = after(&[Left]);
+        assert_eq!(rally.touched(Floor(Right)), None, "the first bounce");
+        assert_eq!(rally.touched(Floor(Right)), Some(Right), "the second bounce");
+        let mut rally = after(&[Left]);
+        rally.touched(Floor(Right));
+        assert_eq!(rally.hit_by(Right), None, "returned after the bounce");
+        assert_eq!(rally.touched(Floor(Left)), None, "which does not count any more");
+        assert_eq!(after(&[Left]).touched(Floor(Left)), Some(Left), "into the own half");
+    }
+
+    #[test]
+    fn a_ball_hit_too_long_loses_and_one_that_had_bounced_wins() {
+        assert_eq!(after(&[Left]).touched(Wall(Right)), Some(Left), "too long");
+        assert_eq!(after(&[Right, Left]).touched(Wall(Left)), Some(Left), "against the own wall");
+        let mut rally = after(&[Left]);
+        rally.touched(Floor(Right));
+        assert_eq!(rally.touched(Wall(Right)), Some(Right), "it had bounced");
+    }
+
+    #[test]
+    fn hitting_twice_and_hitting_the_net_lose() {
+        assert_eq!(after(&[Left]).hit_by(Left), Some(Left));
+        let mut rally = after(&[Right, Left]);
+        assert_eq!(rally.touched(Net), None, "the ball had crossed");
+        rally.crossed = false;
+        assert_eq!(rally.touched(Net), Some(Left));
+        assert_eq!(after(&[]).touched(Net), None);
+    }
+}
