@@ -48,8 +48,7 @@ fn opponent(text: &str) -> Result<Opponent, String> {
         let scripts = Script::ALL.map(|(name, _)| format!("`{name}`")).join(", ");
         return Err(format!("it is neither a script ({scripts}) nor a policy file"));
     }
-    let opponent =
-        Opponent::Policy(Arc::new(PolicySnapshot::load(text).map_err(|error| error.to_string())?));
+    let opponent = Opponent::Policy(Arc::new(PolicySnapshot::load(text).map_err(|error| error.to_string())?));
     match opponent.difference() {
         Some(difference) => {
             Err(format!("the policy was trained for another game: a tennis player has {difference}"))

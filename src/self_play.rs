@@ -153,7 +153,9 @@ impl SelfPlay {
 /// Notes how the games against rivals have ended.
 fn record(mut ended: MessageReader<GameEnded>, visitors: Query<&Visitors>, mut play: ResMut<SelfPlay>) {
     for game in ended.read() {
-        let Some(visitors) = visitors.get(game.arena).ok().filter(|visitors| visitors.is_rated) else { continue };
+        let Some(visitors) = visitors.get(game.arena).ok().filter(|visitors| visitors.is_rated) else {
+            continue;
+        };
         let score = match &game.winner {
             None => 0.5,
             Some(winner) if *winner == visitors.team => 0.0,
@@ -224,7 +226,12 @@ fn draw(
             (Some(rival), Some(team)) => {
                 let games_left = plugin.games.max(1);
                 let is_rated = random.random();
-                commands.entity(arena).try_insert(Visitors { team, rival: rival.name.clone(), is_rated, games_left });
+                commands.entity(arena).try_insert(Visitors {
+                    team,
+                    rival: rival.name.clone(),
+                    is_rated,
+                    games_left,
+                });
                 if is_rated {
                     commands.entity(arena).try_insert(NoExploration);
                 } else {

@@ -118,7 +118,7 @@ fn unusable_policy_file_is_rejected_by_name() {
         assert!(text.contains("mine.safetensors"), "{damage}: {text}");
     }
     // A policy for agents with another observation size.
-    let mut spec = bevy_maddpg_lab::games::tennis::spec();
+    let mut spec = bevy_maddpg_lab::games::tennis::spec(bevy_maddpg_lab::games::tennis::Rules::Rally);
     spec.slots.iter_mut().for_each(|agent| agent.observation_size = 7);
     PolicySnapshot::zeros(&spec.groups(true).unwrap()).unwrap().save(&path).unwrap();
     let text = refusal(&["--policy", path_text]);

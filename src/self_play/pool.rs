@@ -101,9 +101,10 @@ impl Pool {
             let expected = |rating: f32| 1.0 / (1.0 + ops::powf(10.0, (rating - own) / 400.0));
             games.iter().map(|[rating, points, games]| points - games * expected(*rating)).sum()
         };
-        let [mut low, mut high] = games
-            .iter()
-            .fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], [rating, ..]| [low.min(*rating), high.max(*rating)]);
+        let [mut low, mut high] =
+            games.iter().fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], [rating, ..]| {
+                [low.min(*rating), high.max(*rating)]
+            });
         (low, high) = (low - 2_000.0, high + 2_000.0);
         for _ in 0..40 {
             let middle = 0.5 * (low + high);
@@ -189,7 +190,8 @@ mod tests {
         pool.push(policy(), 10);
         assert_eq!(pool.rating(), None, "no game");
         // It wins three of four games, which is 191 points.
-        let mut play = |name: &str| (0..400).for_each(|game| pool.record(name, f32::from(u8::from(game % 4 > 0))));
+        let mut play =
+            |name: &str| (0..400).for_each(|game| pool.record(name, f32::from(u8::from(game % 4 > 0))));
         play("10");
         let rating = pool.rating().unwrap();
         assert!((1_150.0..1_230.0).contains(&rating), "{rating}");
@@ -199,7 +201,11 @@ mod tests {
             pool.record("10", 1.0);
             pool.record("20", 1.0);
         }
-        assert!((rating + 300.0..3_000.0).contains(&pool.rating().unwrap()), "it wins all games: {:?}", pool.rating());
+        assert!(
+            (rating + 300.0..3_000.0).contains(&pool.rating().unwrap()),
+            "it wins all games: {:?}",
+            pool.rating()
+        );
     }
 
     #[test]

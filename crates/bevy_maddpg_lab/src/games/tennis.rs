@@ -135,12 +135,14 @@ impl Plugin for TennisPlugin {
                     Some(self_play) => _ = app.add_plugins(self_play.clone()),
                     None => _ = app.add_message::<GameEnded>(),
                 }
-                app.add_systems(Observe, opponent::decide.after(play::sense)).add_systems(Reset, points::begin).add_systems(
-                    FixedUpdate,
-                    (rules::clamp_ball, points::judge_contacts, points::judge_crossings, points::end)
-                        .chain()
-                        .after(PhysicsSet::Writeback),
-                );
+                app.add_systems(Observe, opponent::decide.after(play::sense))
+                    .add_systems(Reset, points::begin)
+                    .add_systems(
+                        FixedUpdate,
+                        (rules::clamp_ball, points::judge_contacts, points::judge_crossings, points::end)
+                            .chain()
+                            .after(PhysicsSet::Writeback),
+                    );
             }
         }
     }

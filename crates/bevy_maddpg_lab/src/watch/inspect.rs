@@ -1,6 +1,9 @@
 use bevy::prelude::*;
 
-use super::style::{self, WatchFont};
+use super::{
+    stage::FrontArena,
+    style::{self, WatchFont},
+};
 use crate::format;
 use bevy_maddpg::{
     agent::{Action, ActionMask, Agent, DecisionClock, Life, Observation, Reward},
@@ -64,9 +67,16 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>) {
     });
 }
 
-/// The key I selects the agents of the first arena, one after the other, then none.
-fn select(keys: Res<ButtonInput<KeyCode>>, arenas: Res<Arenas>, mut inspected: ResMut<Inspected>) {
-    let Some(first) = arenas.entries().first() else { return };
+/// The key I selects the agents of the arena in front, one after the other, then none.
+fn select(
+    keys: Res<ButtonInput<KeyCode>>,
+    arenas: Res<Arenas>,
+    front: Option<Res<FrontArena>>,
+    mut inspected: ResMut<Inspected>,
+) {
+    let is_front = |arena: Entity| front.as_ref().is_some_and(|front| front.0 == arena);
+    let entries = arenas.entries();
+    let Some(first) = entries.iter().find(|entry| is_front(entry.arena)).or(entries.first()) else { return };
     let selected = |agent: Entity| Some(agent) == inspected.0;
     if keys.just_pressed(KeyCode::KeyI) {
         let next = match inspected.0 {

@@ -8,7 +8,7 @@ mod trail;
 
 use bevy::prelude::*;
 
-use super::{CameraViews, KeyboardControl};
+use super::{CameraViews, KeyboardControl, stage::FrontArena};
 use crate::games::tennis::{Court, Rules, Side};
 
 /// Draws the arenas of [`TennisPlugin`](crate::games::tennis::TennisPlugin). Add it after
@@ -55,6 +55,7 @@ fn find_front_court(mut commands: Commands, courts: Query<(Entity, &Court)>) {
         return;
     };
     commands.insert_resource(FrontCourt { arena, ball: court.ball, rackets: court.rackets });
+    commands.insert_resource(FrontArena(arena));
 }
 
 /// Lets a person play a racket of the front court.

@@ -114,6 +114,11 @@ impl View {
         }
     }
 
+    /// The slots whose observations and whose actions are seen.
+    pub(super) fn seen(&self) -> (&[usize], &[usize]) {
+        (&self.observed, &self.slots)
+    }
+
     /// Size of the observation part of an input row.
     pub(super) fn observation_size(&self) -> usize {
         self.observations.iter().map(Range::len).sum()

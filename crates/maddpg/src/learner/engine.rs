@@ -206,8 +206,7 @@ impl GroupSetup {
 
     /// Whether its critics have the same inputs as those of `other`.
     fn sees_what(&self, other: &Self) -> bool {
-        let seen = |view: &View| (view.observed.clone(), view.slots.clone());
-        self.views.iter().map(seen).eq(other.views.iter().map(seen))
+        self.views.iter().map(View::seen).eq(other.views.iter().map(View::seen))
     }
 }
 

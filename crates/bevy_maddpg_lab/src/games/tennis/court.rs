@@ -204,7 +204,8 @@ fn spawn_arena(commands: &mut Commands, index: usize, plugin: &TennisPlugin) {
 
 fn spawn_racket(commands: &mut Commands, rules: Rules, arena: Entity, side: Side, z: f32) -> Entity {
     let [x, y, depth] = rules.dimensions().racket.map(|size| size / 2.0);
-    let agent = Agent::new("player", play::observation_size(rules), play::action_size(rules)).with_frames(FRAMES);
+    let agent =
+        Agent::new("player", play::observation_size(rules), play::action_size(rules)).with_frames(FRAMES);
     let agent = match rules {
         Rules::Rally => agent,
         Rules::Match => agent.in_team(side.name()),

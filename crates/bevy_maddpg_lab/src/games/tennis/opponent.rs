@@ -120,12 +120,8 @@ impl Default for Dice {
 }
 
 /// What [`decide`] reads and writes on each of them.
-type Puppet<'a> = (
-    &'a Observation,
-    Option<&'a PlayedBy>,
-    Option<&'a mut RallyPlayer>,
-    Option<&'a mut ActionOverride>,
-);
+type Puppet<'a> =
+    (&'a Observation, Option<&'a PlayedBy>, Option<&'a mut RallyPlayer>, Option<&'a mut ActionOverride>);
 
 /// Players for whom a script or a policy of `rally` decides, unless a person plays them.
 type Decided = Or<(With<Scripted>, With<PlayedBy>)>;

@@ -74,9 +74,8 @@ impl Rally {
 
     /// The ball touches a part of the court. Returns who loses the point by it.
     fn touched(&mut self, part: CourtPart) -> Option<Side> {
-        let is_out = |side: Side| {
-            self.last_hitter.is_none_or(|hitter| hitter == side) || self.bounced == Some(side)
-        };
+        let is_out =
+            |side: Side| self.last_hitter.is_none_or(|hitter| hitter == side) || self.bounced == Some(side);
         match part {
             CourtPart::Floor(side) if is_out(side) => Some(side),
             CourtPart::Floor(side) => {
@@ -91,10 +90,7 @@ impl Rally {
 }
 
 /// Notes when the ball has passed the net since it was hit.
-pub(super) fn judge_crossings(
-    mut courts: Query<(&Court, &mut Rally)>,
-    balls: Query<&Transform, With<Ball>>,
-) {
+pub(super) fn judge_crossings(mut courts: Query<(&Court, &mut Rally)>, balls: Query<&Transform, With<Ball>>) {
     for (court, mut rally) in &mut courts {
         let (Some(hitter), false) = (rally.last_hitter, rally.crossed) else { continue };
         if balls.get(court.ball).is_ok_and(|ball| ball.translation.x * hitter.mirror() > 0.0) {

@@ -49,7 +49,7 @@ fn shot(view: usize, ball: Vec3, aspect: f32) -> [Vec3; 2] {
         0 => {
             // Far enough to see the goals on both sides.
             let distance = ((HALF_LENGTH + 3.2) / (half_height * aspect)).max(38.0) + 2.0;
-            let subject = Vec3::new(0.0, 0.0, -0.6);
+            let subject = Vec3::new(0.0, 0.0, -2.6);
             [subject + Vec3::new(0.0, 0.72, 0.69) * distance, subject]
         }
         1 => {

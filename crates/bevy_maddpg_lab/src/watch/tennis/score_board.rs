@@ -88,8 +88,7 @@ fn count(front: Res<FrontCourt>, mut ended: MessageReader<EpisodeEnded>, mut poi
 }
 
 /// What shows who plays a racket.
-type Racket<'a> =
-    (&'a Reward, Has<ActionOverride>, Has<PolicyOverride>, Has<Scripted>, Option<&'a PlayedBy>);
+type Racket<'a> = (&'a Reward, Has<ActionOverride>, Has<PolicyOverride>, Has<Scripted>, Option<&'a PlayedBy>);
 
 fn refresh(
     rules: Res<Rules>,

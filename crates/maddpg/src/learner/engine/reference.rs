@@ -209,9 +209,8 @@ impl Reference<'_> {
         let mut losses = Vec::new();
         for view in &group.views {
             let (present, present_next) = (batch.present(all.clone()), batch.present_next(all.clone()));
-            let next = self.joint(view, batch.next_observations(all.clone()), present_next, |s| {
-                self.target_action(s)
-            });
+            let next = self
+                .joint(view, batch.next_observations(all.clone()), present_next, |s| self.target_action(s));
             let values = self.critics(group, &flat(&self.weights[index].critics_target), &next);
             let least = values.iter().skip(1).fold(values[0].clone(), |a, b| a.minimum(b).unwrap());
             let (reward, discount) =
