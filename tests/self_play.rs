@@ -150,3 +150,30 @@ fn a_script_of_the_game_plays_as_long_as_it_is_drawn() {
     let rival = &app.world().resource::<SelfPlay>().pool().rivals()[0];
     assert!(rival.games > 40 && (0.3..0.7).contains(&rival.score), "{rival:?}");
 }
+
+#[test]
+fn agents_do_not_explore_in_rated_games_and_only_those_count() {
+    let self_play =
+        SelfPlayPlugin { share: 0.5, snapshot_decisions: 100, games: 2, ..SelfPlayPlugin::default() };
+    let mut app = app(64, self_play);
+    let (mut rated, mut seen) = (0, 0);
+    for _ in 0..20 {
+        play(&mut app, 1);
+        app.update();
+        let mut arenas = app.world_mut().query::<(&Episode, Option<&Visitors>)>();
+        for (episode, visitors) in arenas.iter(app.world()) {
+            let is_rated = visitors.is_some_and(|visitors| visitors.is_rated);
+            assert_eq!(episode.exploration_scale() == 0.0, is_rated);
+            rated += usize::from(is_rated);
+            seen += usize::from(visitors.is_some());
+        }
+        (0..LENGTH - 1).for_each(|_| app.update());
+    }
+    assert!(rated * 3 > seen && rated * 3 < seen * 2, "{rated} of {seen}");
+    let pool = app.world().resource::<SelfPlay>().pool();
+    let games: u64 = pool.rivals().iter().map(|rival| rival.games).sum();
+    assert!(games > 100 && games < 2 * seen as u64, "{games}");
+    // Red always wins, so policies are all as strong.
+    let rating = pool.rating().unwrap();
+    assert!((800.0..1_200.0).contains(&rating), "{rating}");
+}

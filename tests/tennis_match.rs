@@ -220,12 +220,33 @@ fn who_stands_still_loses_to_the_returner_more_than_to_random_play() {
     let [random, returner] = &results;
     assert_eq!(random.games, 400);
     assert!(returner.losses > random.losses + 40, "{results:?}");
-    assert!(app_ends(&results));
+    assert!(results.iter().all(|results| results.wins + results.draws + results.losses == results.games));
 }
 
-/// Each game was won, lost or drawn.
-fn app_ends(results: &[bevy_maddpg_lab::experiment::GameResults]) -> bool {
-    results.iter().all(|results| results.wins + results.draws + results.losses == results.games)
+#[test]
+fn half_of_the_points_of_a_training_begin_in_the_middle_of_a_rally() {
+    let game = TennisMatch { self_play: None, ..TennisMatch::default() };
+    let mut app = world(&game, 200);
+    let mut courts = app.world_mut().query::<(&Court, &Rally)>();
+    let courts: Vec<(Court, Rally)> =
+        courts.iter(app.world()).map(|(court, rally)| (court.clone(), *rally)).collect();
+    let mut in_play = 0;
+    for (court, rally) in &courts {
+        let ball = app.world().entity(court.ball);
+        let (x, speed) =
+            (ball.get::<Transform>().unwrap().translation.x, ball.get::<Velocity>().unwrap().linear.x);
+        let Some(hitter) = rally.last_hitter else {
+            assert!((6.0..8.0).contains(&x.abs()) && speed == 0.0, "a serve");
+            continue;
+        };
+        in_play += 1;
+        assert!(speed * hitter.mirror() > 2.9, "the ball flies away from who has hit it");
+        for side in Side::BOTH {
+            let racket = app.world().get::<Transform>(court.rackets[side.slot()]).unwrap().translation;
+            assert!(racket.x * side.mirror() < -1.0, "each on its own side");
+        }
+    }
+    assert!((70..130).contains(&in_play), "{in_play} of 200");
 }
 
 #[test]

@@ -64,20 +64,22 @@ pub struct TennisMatch {
     pub against: Option<Opponent>,
     /// Whether this opponent also plays in the window and in training.
     pub always: bool,
+    /// The share of the points that begin in the middle of a rally. Default: 0.5.
+    pub in_play: f32,
     /// Against whom the newest policy plays while it is trained.
     pub self_play: Option<SelfPlayPlugin>,
 }
 
 impl Default for TennisMatch {
     fn default() -> Self {
-        Self { against: None, always: false, self_play: Some(SelfPlayPlugin::default()) }
+        Self { against: None, always: false, in_play: 0.5, self_play: Some(SelfPlayPlugin::default()) }
     }
 }
 
 impl TennisMatch {
-    /// The game as it is played with trained policies: `against`, if there is one, plays one of the sides.
+    /// The game as it is played with trained policies: each point begins with the serve, and `against`, if there is one, plays one of the sides.
     pub fn played(against: Option<Opponent>) -> Self {
-        Self { against, always: true, self_play: None }
+        Self { against, always: true, in_play: 0.0, self_play: None }
     }
 }
 
@@ -99,6 +101,7 @@ impl Game for TennisMatch {
             arenas: setup.arenas,
             seed: setup.seed,
             rules: Rules::Match,
+            in_play: self.in_play,
             opponent: self.against.clone().filter(|_| self.always),
             self_play: self.self_play.clone().map(|plugin| SelfPlayPlugin { seed: setup.seed, ..plugin }),
         });

@@ -151,7 +151,7 @@ pub fn spec(sight: Sight) -> ArenaSpec {
 /// Settings for soccer. `docs/experiments.md` has the trials.
 pub fn adapt(config: &mut TrainingConfig) {
     let learner = &mut config.learner;
-    learner.independent = vec!["player".into()];
+    learner.own_observation = vec!["player".into()];
     learner.actor_hidden = vec![256, 256];
     learner.critic_hidden = vec![256, 256];
     learner.gamma = 0.98;

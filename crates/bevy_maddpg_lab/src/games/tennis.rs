@@ -25,6 +25,7 @@
 //! | action | 3 numbers: as above, then the racket's angle: 90° + 55° at full action |
 //! | reward | 1 for the side that wins the point, -1 for the other one |
 //! | a side loses | when the ball touches its floor and it hit last, or the ball had bounced there before, or nobody has hit it yet; when the ball touches its wall and it hit last, or the ball had bounced on its floor (else it was hit too long, and the other side loses); when it hits twice in a row; when the ball touches the net before it has crossed and it hit last |
+//! | start | the serve; in training, half of the points start in the middle of a rally |
 //! | episode | one point; truncated after 1,000 decisions, a draw (the original has no limit) |
 //! | score | the larger of the two returns |
 //!
@@ -94,6 +95,9 @@ pub struct TennisPlugin {
     pub seed: u64,
     /// The rules. Default: rally.
     pub rules: Rules,
+    /// The share of the points that begin in the middle of a rally while agents explore, under the rules `match`. Without them, agents
+    /// learn to serve so well that they seldom see a ball that they could return. Default: 0.
+    pub in_play: f32,
     /// Who plays one of the sides under the rules `match`: the right one in the first arena, the left one in the second and so on.
     /// Default: nobody, both sides learn.
     pub opponent: Option<Opponent>,
@@ -103,7 +107,7 @@ pub struct TennisPlugin {
 
 impl Default for TennisPlugin {
     fn default() -> Self {
-        Self { arenas: 64, seed: 0, rules: Rules::default(), opponent: None, self_play: None }
+        Self { arenas: 64, seed: 0, rules: Rules::default(), in_play: 0.0, opponent: None, self_play: None }
     }
 }
 
@@ -135,8 +139,9 @@ impl Plugin for TennisPlugin {
                     Some(self_play) => _ = app.add_plugins(self_play.clone()),
                     None => _ = app.add_message::<GameEnded>(),
                 }
-                app.add_systems(Observe, opponent::decide.after(play::sense))
-                    .add_systems(Reset, points::begin)
+                app.insert_resource(points::InPlay(self.in_play))
+                    .add_systems(Observe, opponent::decide.after(play::sense))
+                    .add_systems(Reset, points::begin.after(play::serve))
                     .add_systems(
                         FixedUpdate,
                         (rules::clamp_ball, points::judge_contacts, points::judge_crossings, points::end)
@@ -167,7 +172,7 @@ pub fn adapt(config: &mut TrainingConfig) {
 /// Settings for the rules `match`. `docs/experiments.md` has the trials.
 pub fn adapt_match(config: &mut TrainingConfig) {
     let learner = &mut config.learner;
-    learner.independent = vec!["player".into()];
+    learner.own_observation = vec!["player".into()];
     learner.actor_hidden = vec![128, 128];
     learner.critic_hidden = vec![128, 128];
     learner.gamma = 0.98;

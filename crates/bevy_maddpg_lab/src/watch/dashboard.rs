@@ -1,4 +1,5 @@
 use bevy::prelude::*;
+use bevy_maddpg::self_play::{Pool, SelfPlay};
 
 use super::{
     Settings,
@@ -94,23 +95,28 @@ fn toggle(shown: Res<DashboardShown>, mut panel: Single<&mut Node, With<Dashboar
 fn refresh(
     time: Res<Time<Virtual>>,
     statistics: Res<RunStatistics>,
+    self_play: Option<Res<SelfPlay>>,
     mut texts: Query<(&Head, &mut Text, &mut TextColor, &mut Node)>,
 ) {
     let board = statistics.board();
     let score = |score: Option<f32>| score.map_or_else(|| "-".into(), format::score);
     let (state, state_color) = status(statistics.learner(), time.is_paused());
     for (head, mut text, mut color, mut node) in &mut texts {
-        let (words, wanted) = match head {
-            Head::Status => (state.into(), state_color),
-            Head::Failure => match statistics.learner() {
+        let (words, wanted) = match (&self_play, head) {
+            (_, Head::Status) => (state.into(), state_color),
+            (_, Head::Failure) => match statistics.learner() {
                 LearnerStatus::Failed(reason) => (reason.clone(), style::BAD),
                 _ => (String::new(), style::BAD),
             },
-            Head::Score => {
+            (Some(play), Head::Score | Head::Mean | Head::Best) => {
+                let color = if *head == Head::Score { style::BRIGHT } else { style::MUTED };
+                (rating_words(*head, play.pool()), color)
+            }
+            (_, Head::Score) => {
                 let is_solved = board.bar().zip(board.recent_score()).is_some_and(|(bar, mean)| mean >= bar);
                 (score(board.recent_score()), if is_solved { style::GOOD } else { style::BRIGHT })
             }
-            Head::Mean => {
+            (_, Head::Mean) => {
                 let episodes = board.episodes().min(SCORE_WINDOW as u64);
                 let words = match board.best_score_100() {
                     Some(best) => format!("mean of the last {episodes}, best {}", format::score(best)),
@@ -119,7 +125,7 @@ fn refresh(
                 };
                 (words, style::MUTED)
             }
-            Head::Best => solved_words(board.solved(), board.last().map(|point| point.score)),
+            (_, Head::Best) => solved_words(board.solved(), board.last().map(|point| point.score)),
         };
         let display = if *head == Head::Failure && words.is_empty() { Display::None } else { Display::Flex };
         if node.display != display {
@@ -127,6 +133,20 @@ fn refresh(
         }
         style::write(&mut text, words);
         color.set_if_neq(TextColor(wanted));
+    }
+}
+
+/// What the header says about the newest policy of self-play.
+fn rating_words(head: Head, pool: &Pool) -> String {
+    let percent = |share: f32| format!("{:.0}%", 100.0 * share);
+    match (head, pool.rating(), pool.past_score(), pool.worst_score()) {
+        (Head::Score, rating, ..) => rating.map_or_else(|| "-".into(), |rating| format!("{rating:.0}")),
+        (Head::Mean, None, ..) => "no rating before games against its past".into(),
+        (Head::Mean, ..) => "rating; the first past policy has 1000".into(),
+        (_, _, Some(mean), Some(worst)) => {
+            format!("wins {} of its games against its past, at worst {}", percent(mean), percent(worst))
+        }
+        _ => String::new(),
     }
 }
 

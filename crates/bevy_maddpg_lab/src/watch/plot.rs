@@ -5,7 +5,10 @@ use bevy::{
     text::Justify,
 };
 
-use bevy_maddpg::rollout::RolloutClock;
+use bevy_maddpg::{
+    rollout::RolloutClock,
+    self_play::{Pool, SelfPlay},
+};
 
 use super::{
     axis::{Axis, axes},
@@ -15,7 +18,7 @@ use super::{
 };
 use crate::{
     format,
-    statistics::{RunStatistics, SCORE_WINDOW, ScoreBoard},
+    statistics::{CurvePoint, RunStatistics, SCORE_WINDOW, ScoreBoard},
 };
 
 /// Height of the plot.
@@ -51,6 +54,7 @@ fn spawn(
     mut commands: Commands,
     font: Res<WatchFont>,
     statistics: Res<RunStatistics>,
+    self_play: Option<Res<SelfPlay>>,
     parts: Query<(Entity, &DashboardPart)>,
     mut images: ResMut<Assets<Image>>,
 ) {
@@ -75,6 +79,10 @@ fn spawn(
                         key.spawn(font.text(words, 12.0, style::MUTED));
                     });
             };
+            if self_play.is_some() {
+                key(style::CURVE, "rating, from games against its own past".into());
+                return;
+            }
             key(DOTS.with_alpha(0.7).into(), "score of an episode".into());
             key(style::CURVE, mean);
             if let Some(bar) = statistics.board().bar() {
@@ -123,6 +131,7 @@ fn spawn(
 fn draw(
     time: Res<Time<Real>>,
     statistics: Res<RunStatistics>,
+    self_play: Option<Res<SelfPlay>>,
     clock: Res<RolloutClock>,
     plot: Single<(&ComputedNode, &ImageNode), With<Plot>>,
     mut images: ResMut<Assets<Image>>,
@@ -140,37 +149,78 @@ fn draw(
     }
     *drawn_at = time.elapsed_secs_f64();
     let from = *first_seen.get_or_insert(clock.decisions);
-    let board = statistics.board();
-    let (x, y) = axes(board, from, clock.decisions);
-    paint(&mut canvas, size, node.inverse_scale_factor().recip(), board, (x, y));
+    let curve = match &self_play {
+        None => Curve::of_scores(statistics.board()),
+        Some(play) => Curve::of_ratings(play.pool(), clock.decisions),
+    };
+    let scores = curve.dots.iter().chain(&curve.line).map(|[_, score]| *score as f32);
+    let (x, y) = axes(scores, curve.shown, from, clock.decisions);
+    paint(&mut canvas, size, node.inverse_scale_factor().recip(), &curve, (x, y));
     if let Some(mut image) = images.get_mut(&image.image) {
         *image = picture(&canvas);
     }
     label_axes((x, y), &mut labels);
 }
 
-fn paint(canvas: &mut Canvas, size: UVec2, scale: f32, board: &ScoreBoard, (x, y): (Axis, Axis)) {
+/// What the plot shows. Points are joint decisions and score.
+struct Curve {
+    dots: Vec<[f64; 2]>,
+    line: Vec<[f64; 2]>,
+    /// The score that counts as solved.
+    bar: Option<f32>,
+    /// Scores that the axis includes.
+    shown: [f32; 2],
+}
+
+impl Curve {
+    /// The scores of the episodes and their mean.
+    fn of_scores(board: &ScoreBoard) -> Self {
+        let points = board.points().iter().copied().chain(board.last());
+        let mean = |point: CurvePoint| Some([point.decisions as f64, f64::from(point.score_100?)]);
+        let dot = |point: &CurvePoint| [point.decisions as f64, f64::from(point.score)];
+        Self {
+            dots: board.points().iter().map(dot).collect(),
+            line: points.filter_map(mean).collect(),
+            bar: board.bar(),
+            shown: [0.0, board.bar().unwrap_or(0.0)],
+        }
+    }
+
+    /// The ratings of the past policies and of the newest one, which has learned from so many decisions.
+    fn of_ratings(pool: &Pool, decisions: u64) -> Self {
+        let past = pool
+            .rivals()
+            .iter()
+            .filter_map(|rival| Some([rival.decisions? as f64, f64::from(rival.rating?)]));
+        let now = pool.rating().map(|rating| [decisions as f64, f64::from(rating)]);
+        Self {
+            dots: past.clone().collect(),
+            line: past.chain(now).collect(),
+            bar: None,
+            shown: [950.0, 1_100.0],
+        }
+    }
+}
+
+fn paint(canvas: &mut Canvas, size: UVec2, scale: f32, curve: &Curve, (x, y): (Axis, Axis)) {
     canvas.clear(size.x as usize, size.y as usize, GROUND);
     let size = size.as_vec2();
     let hairline = scale.round().max(1.0) as usize;
-    let place =
-        |decisions: f64, score: f32| Vec2::new(x.share(decisions), 1.0 - y.share(f64::from(score))) * size;
+    let place = |[decisions, score]: [f64; 2]| Vec2::new(x.share(decisions), 1.0 - y.share(score)) * size;
     for tick in x.ticks() {
         canvas.upright(x.share(tick) * size.x, hairline, GRID);
     }
     for tick in y.ticks() {
         canvas.level((1.0 - y.share(tick)) * size.y, hairline, 0, GRID);
     }
-    for point in board.points() {
-        canvas.disc(place(point.decisions as f64, point.score), 1.3 * scale, DOTS);
+    for dot in &curve.dots {
+        canvas.disc(place(*dot), 1.3 * scale, DOTS);
     }
-    if let Some(bar) = board.bar() {
+    if let Some(bar) = curve.bar {
         let dash = (6.0 * scale).round().max(1.0) as usize;
-        canvas.level(place(0.0, bar).y, (1.5 * scale).round().max(1.0) as usize, dash, SOLVED);
+        canvas.level(place([0.0, f64::from(bar)]).y, (1.5 * scale).round().max(1.0) as usize, dash, SOLVED);
     }
-    let points = board.points().iter().copied().chain(board.last());
-    let line = points.filter_map(|point| Some(place(point.decisions as f64, point.score_100?)));
-    canvas.line(line, 2.6 * scale, style::CURVE.to_srgba());
+    canvas.line(curve.line.iter().map(|point| place(*point)), 2.6 * scale, style::CURVE.to_srgba());
 }
 
 fn label_axes((x, y): (Axis, Axis), labels: &mut Query<(&TickLabel, &mut Node, &mut Text)>) {

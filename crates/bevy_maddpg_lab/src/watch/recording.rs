@@ -6,7 +6,7 @@ use bevy::{
     time::TimeUpdateStrategy,
 };
 
-use super::{Settings, dashboard::DashboardShown};
+use super::{Settings, dashboard::DashboardShown, layout::SceneFoot};
 
 /// A recording of the window as a sequence of pictures.
 ///
@@ -35,11 +35,13 @@ fn record(
     mut commands: Commands,
     settings: Res<Settings>,
     mut dashboard: ResMut<DashboardShown>,
+    mut help: Query<&mut Node, With<SceneFoot>>,
     mut exit: MessageWriter<AppExit>,
     mut frame: Local<u32>,
 ) {
     let Some(recording) = &settings.recording else { return };
     dashboard.0 = false;
+    help.iter_mut().for_each(|mut help| help.display = Display::None);
     let taken = frame.checked_sub(SETTLING);
     *frame += 1;
     match taken {

@@ -13,7 +13,6 @@ use bevy_maddpg::{
     exploration::Noise,
     learner::LearnerRecord,
     rollout::{ActingPolicy, Exploration, RolloutClock},
-    self_play::{Pool, SelfPlay},
     training::Training,
 };
 
@@ -35,9 +34,6 @@ enum Tile {
     Saturation,
     Wait,
     AllUpdates,
-    Rating,
-    PastScore,
-    WorstScore,
 }
 
 /// The value of a tile.
@@ -50,7 +46,7 @@ const COLUMNS: usize = 3;
 const PERIOD: f64 = 0.25;
 
 impl Tile {
-    const ALL: [(Self, &str); 18] = [
+    const ALL: [(Self, &str); 15] = [
         (Self::Speed, "speed"),
         (Self::AgentDecisions, "agent decisions/s"),
         (Self::Updates, "updates/s"),
@@ -66,15 +62,7 @@ impl Tile {
         (Self::Saturation, "saturation"),
         (Self::Wait, "game wait (p99)"),
         (Self::Dropped, "dropped"),
-        (Self::Rating, "rating"),
-        (Self::PastScore, "score against past"),
-        (Self::WorstScore, "the worst of it"),
     ];
-
-    /// Whether the tile has no meaning without self-play.
-    fn is_of_self_play(self) -> bool {
-        matches!(self, Self::Rating | Self::PastScore | Self::WorstScore)
-    }
 
     /// Whether the tile has no meaning without a learner.
     fn is_of_learner(self) -> bool {
@@ -129,7 +117,6 @@ struct Sources<'w, 's> {
     exploration: Res<'w, Exploration>,
     episodes: Query<'w, 's, &'static Episode>,
     time: Res<'w, Time<Virtual>>,
-    self_play: Option<Res<'w, SelfPlay>>,
 }
 
 impl Sources<'_, '_> {
@@ -173,16 +160,8 @@ impl Sources<'_, '_> {
                 Some(wait) => format::duration(wait),
                 None => "-".into(),
             },
-            Tile::Rating => self.of_pool(|pool| pool.rating().map(|rating| format!("{rating:.0}"))),
-            Tile::PastScore => self.of_pool(|pool| pool.past_score().map(share)),
-            Tile::WorstScore => self.of_pool(|pool| pool.worst_score().map(share)),
         };
         (text, false)
-    }
-
-    /// Something about the rivals of self-play.
-    fn of_pool(&self, words: impl FnOnce(&Pool) -> Option<String>) -> String {
-        self.self_play.as_ref().and_then(|play| words(play.pool())).unwrap_or_else(|| "-".into())
     }
 
     /// The requested speed, followed by the measured one if the machine cannot keep up.
@@ -208,11 +187,6 @@ impl Sources<'_, '_> {
     }
 }
 
-/// A share in percent.
-fn share(share: f32) -> String {
-    format!("{:.0}%", 100.0 * share)
-}
-
 fn refresh(
     time: Res<Time<Real>>,
     sources: Sources,
@@ -226,8 +200,7 @@ fn refresh(
     *refreshed_at = time.elapsed_secs_f64();
     let has_learner = *sources.statistics.learner() != LearnerStatus::Absent;
     for (tile, mut node) in &mut tiles {
-        let is_shown = (has_learner || !tile.is_of_learner())
-            && (sources.self_play.is_some() || !tile.is_of_self_play());
+        let is_shown = has_learner || !tile.is_of_learner();
         let display = if is_shown { Display::Flex } else { Display::None };
         if node.display != display {
             node.display = display;

@@ -2,6 +2,7 @@
 
 use bevy::prelude::*;
 use bevy_rapier3d::prelude::*;
+use rand::RngExt;
 
 use super::{
     DECISION_PERIOD, STEP_SECONDS, TIME_LIMIT,
@@ -11,6 +12,7 @@ use super::{
 use bevy_maddpg::{
     agent::Reward,
     arena::{Episode, Measures},
+    rollout::Exploration,
     self_play::GameEnded,
 };
 
@@ -27,10 +29,42 @@ pub(super) fn measures() -> (Point, Measures) {
     (Point::default(), Measures::new(names))
 }
 
-/// Begins the next point.
-pub(super) fn begin(mut courts: Query<(&mut Point, &Episode)>) {
-    for (mut point, _) in courts.iter_mut().filter(|(_, episode)| episode.needs_reset()) {
+/// The share of the points that begin in the middle of a rally while agents explore.
+#[derive(Resource, Debug, Clone, Copy)]
+pub(super) struct InPlay(pub(super) f32);
+
+/// Begins the next point: after the serve has been placed, sometimes places players and ball as in the middle of a rally.
+pub(super) fn begin(
+    in_play: Res<InPlay>,
+    exploration: Res<Exploration>,
+    mut courts: Query<(&mut Court, &mut Rally, &mut Point, &Episode)>,
+    mut bodies: Query<(&mut Transform, &mut Velocity)>,
+) {
+    for (mut court, mut rally, mut point, episode) in &mut courts {
+        if !episode.needs_reset() {
+            continue;
+        }
         *point = Point::default();
+        if !exploration.enabled || in_play.0 == 0.0 || court.random.random::<f32>() >= in_play.0 {
+            continue;
+        }
+        let Court { ball, rackets, random, .. } = &mut *court;
+        let mut put = |entity: Entity, position: [f32; 2], velocity: [f32; 2]| {
+            if let Ok((mut transform, mut own)) = bodies.get_mut(entity) {
+                (transform.translation.x, transform.translation.y) = (position[0], position[1]);
+                own.linear = Vec3::new(velocity[0], velocity[1], 0.0);
+            }
+        };
+        let hitter = Side::BOTH[usize::from(random.random::<bool>())];
+        for side in Side::BOTH {
+            let position = [-side.mirror() * random.random_range(2.0..11.0), random.random_range(-6.0..0.0)];
+            put(rackets[side.slot()], position, [0.0; 2]);
+        }
+        let toward = hitter.mirror();
+        let position = [-toward * random.random_range(1.0..9.0), random.random_range(-4.0..2.0)];
+        let velocity = [toward * random.random_range(3.0..9.0), random.random_range(0.0..9.0)];
+        put(*ball, position, velocity);
+        rally.last_hitter = Some(hitter);
     }
 }
 
