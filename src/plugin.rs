@@ -45,7 +45,8 @@ pub(crate) enum PolicySource {
     #[cfg(feature = "asset")]
     Asset(crate::asset::PolicyAssetPlugin),
     #[cfg(feature = "learner")]
-    Learner(TrainingPlugin),
+    /// Boxed because its settings are large.
+    Learner(Box<TrainingPlugin>),
 }
 
 impl MaddpgPlugins {
@@ -88,7 +89,7 @@ impl PluginGroup for MaddpgPlugins {
             #[cfg(feature = "asset")]
             PolicySource::Asset(asset) => group.add(asset),
             #[cfg(feature = "learner")]
-            PolicySource::Learner(training) => group.add(training),
+            PolicySource::Learner(training) => group.add(*training),
         }
     }
 }

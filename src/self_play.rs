@@ -143,9 +143,10 @@ impl SelfPlay {
         &self.pool
     }
 
-    /// Adds a past policy that was taken after this many joint decisions, for example one of the run that is continued.
-    pub fn add_past(&mut self, policy: Arc<PolicySnapshot>, decisions: u64) {
-        self.pool.push(policy, decisions);
+    /// Adds a past policy that was taken after this many joint decisions, for example one of the run that is continued. Without a
+    /// `rating`, it gets the newest policy's.
+    pub fn add_past(&mut self, policy: Arc<PolicySnapshot>, decisions: u64, rating: Option<f32>) {
+        self.pool.push(policy, decisions, rating);
         self.next_snapshot = self.next_snapshot.max(decisions + self.plugin.snapshot_decisions.max(1));
     }
 }
@@ -171,7 +172,7 @@ fn take_snapshot(clock: Res<RolloutClock>, acting: Res<ActingPolicy>, mut play: 
         return;
     }
     if let Some(policy) = acting.snapshot() {
-        play.pool.push(policy.clone(), clock.decisions);
+        play.pool.push(policy.clone(), clock.decisions, None);
         play.next_snapshot = clock.decisions + play.plugin.snapshot_decisions.max(1);
     }
 }

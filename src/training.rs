@@ -33,10 +33,10 @@ impl MaddpgPlugins {
     pub fn train(config: TrainingConfig) -> Self {
         Self {
             rollout: RolloutPlugin { exploration: config.exploration, ..RolloutPlugin::default() },
-            policy: PolicySource::Learner(TrainingPlugin {
+            policy: PolicySource::Learner(Box::new(TrainingPlugin {
                 config: config.learner,
                 ..TrainingPlugin::default()
-            }),
+            })),
         }
     }
 

@@ -11,6 +11,7 @@ use bevy_maddpg::{
 };
 use bevy_maddpg_lab::{
     catalog::Soccer,
+    experiment::evaluate,
     game::{Game, Scripted, Setup, headless_app},
     games::soccer::{
         DECISION_PERIOD, Field, Opponent, Player, STEP_SECONDS, Scatter, Script, Shaping, Sight, TIME_LIMIT,
@@ -304,4 +305,22 @@ fn the_scripts_are_as_strong_as_they_were() {
     ];
     println!("chaser against random and simple, simple against random: {rates:?}");
     assert!(rates[0] > 0.85 && rates[1] > 0.6 && rates[2] > 0.6, "{rates:?}");
+}
+
+#[test]
+fn the_shipped_policies_play_soccer_and_the_hard_one_is_the_stronger() {
+    let load = |name: &str| {
+        PolicySnapshot::load(format!("assets/policies/soccer-{name}.safetensors")).expect("a shipped policy")
+    };
+    let [easy, medium, hard] = ["easy", "medium", "hard"].map(load);
+    let won = |policy: &PolicySnapshot, opponent: Opponent| {
+        let game = Soccer::played(Sight::Vector, Some(opponent));
+        evaluate(&game, policy, 300, 5, || false).unwrap().results.unwrap().win_rate
+    };
+    let against_simple = won(&hard, Opponent::Script(Script::Simple));
+    assert!(against_simple > 0.8, "hard against simple: {against_simple}");
+    for (name, weaker) in [("easy", easy), ("medium", medium)] {
+        let rate = won(&hard, Opponent::Policy(weaker.into()));
+        assert!(rate > 0.55, "hard against {name}: {rate}");
+    }
 }

@@ -118,11 +118,11 @@ impl Pool {
     }
 
     /// Adds a snapshot. If there are too many, drops the one whose absence leaves the least gap, relative to its age.
-    pub(super) fn push(&mut self, policy: Arc<PolicySnapshot>, decisions: u64) {
+    pub(super) fn push(&mut self, policy: Arc<PolicySnapshot>, decisions: u64, rating: Option<f32>) {
         let name = decisions.to_string();
         let kind = RivalKind::Policy(policy);
         let last = self.rivals.iter().rev().find_map(|rival| rival.rating);
-        let rating = self.rating().or(last).or(Some(1_000.0));
+        let rating = rating.or_else(|| self.rating()).or(last).or(Some(1_000.0));
         self.rivals.push(Rival { name, kind, score: 0.5, games: 0, rating, decisions: Some(decisions) });
         let taken: Vec<(usize, u64)> = self
             .rivals
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn snapshots_reach_back_to_the_beginning_and_are_denser_toward_the_present() {
         let mut pool = Pool::new(6, 1.0, &[("script".into(), RivalKind::Script)]);
-        (1..=64).for_each(|number| pool.push(policy(), 10 * number));
+        (1..=64).for_each(|number| pool.push(policy(), 10 * number, None));
         let taken: Vec<u64> = pool.rivals().iter().filter_map(|rival| rival.decisions).collect();
         assert_eq!(taken.len(), 6);
         assert_eq!((taken[0], taken[5]), (10, 640));
@@ -187,7 +187,7 @@ mod tests {
         let mut pool = Pool::new(9, 1.0, &[("script".into(), RivalKind::Script)]);
         pool.record("script", 1.0);
         assert_eq!(pool.rating(), None, "the script has no rating");
-        pool.push(policy(), 10);
+        pool.push(policy(), 10, None);
         assert_eq!(pool.rating(), None, "no game");
         // It wins three of four games, which is 191 points.
         let mut play =
@@ -195,7 +195,7 @@ mod tests {
         play("10");
         let rating = pool.rating().unwrap();
         assert!((1_150.0..1_230.0).contains(&rating), "{rating}");
-        pool.push(policy(), 20);
+        pool.push(policy(), 20, None);
         assert_eq!(pool.rivals()[2].rating, Some(rating));
         for _ in 0..200 {
             pool.record("10", 1.0);

@@ -1,6 +1,7 @@
 //! The past policies of self-play, which are kept in the run's folder, so that a resumed run goes on with them.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,6 +11,7 @@ use bevy::prelude::*;
 use bevy_maddpg::{
     policy::PolicySnapshot,
     self_play::{RivalKind, SelfPlay},
+    write_atomically,
 };
 
 use super::{ExperimentError, output_error::OutputError};
@@ -19,8 +21,10 @@ use super::{ExperimentError, output_error::OutputError};
 pub(super) fn add(app: &mut App, folder: PathBuf, is_resumed: bool) -> Result<(), ExperimentError> {
     let Some(mut play) = app.world_mut().get_resource_mut::<SelfPlay>() else { return Ok(()) };
     if is_resumed {
+        let ratings = ratings(&folder);
         for (decisions, path) in files(&folder) {
-            play.add_past(Arc::new(PolicySnapshot::load(&path)?), decisions);
+            let rating = ratings.get(&decisions).copied();
+            play.add_past(Arc::new(PolicySnapshot::load(&path)?), decisions, rating);
         }
     }
     fs::create_dir_all(&folder).map_err(OutputError::io("create", &folder))?;
@@ -50,8 +54,28 @@ fn keep(play: &SelfPlay, folder: &Path, kept: &mut Vec<u64>) -> Result<(), Box<d
     for (_, path) in files(folder).into_iter().filter(|(decisions, _)| !past.contains(decisions)) {
         fs::remove_file(path)?;
     }
+    let mut text = String::from("decisions,rating\n");
+    for rival in play.pool().rivals() {
+        if let (Some(decisions), Some(rating)) = (rival.decisions, rival.rating) {
+            text += &format!("{decisions},{rating:.1}\n");
+        }
+    }
+    write_atomically(&folder.join(RATINGS), text.as_bytes())?;
     *kept = past;
     Ok(())
+}
+
+/// The file with the ratings of the past policies.
+const RATINGS: &str = "ratings.csv";
+
+/// The ratings of the past policies, by joint decisions, as far as they can be read.
+fn ratings(folder: &Path) -> HashMap<u64, f32> {
+    let text = fs::read_to_string(folder.join(RATINGS)).unwrap_or_default();
+    let row = |line: &str| {
+        let (decisions, rating) = line.split_once(',')?;
+        Some((decisions.parse().ok()?, rating.parse().ok().filter(|rating: &f32| rating.is_finite())?))
+    };
+    text.lines().filter_map(row).collect()
 }
 
 fn file(folder: &Path, decisions: u64) -> PathBuf {
@@ -87,10 +111,15 @@ mod tests {
         app.add_plugins(SelfPlayPlugin { snapshots: 3, ..SelfPlayPlugin::default() });
         add(&mut app, folder.into(), is_resumed).unwrap();
         for decisions in new {
-            app.world_mut().resource_mut::<SelfPlay>().add_past(policy.clone(), *decisions);
+            app.world_mut().resource_mut::<SelfPlay>().add_past(
+                policy.clone(),
+                *decisions,
+                Some(*decisions as f32),
+            );
             app.update();
         }
         let rivals = app.world().resource::<SelfPlay>().pool().rivals();
+        assert!(rivals.iter().all(|rival| rival.rating == rival.decisions.map(|decisions| decisions as f32)));
         rivals.iter().filter_map(|rival| rival.decisions).collect()
     }
 

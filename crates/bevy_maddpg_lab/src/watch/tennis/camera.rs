@@ -42,6 +42,7 @@ fn spawn(mut commands: Commands) {
     ));
 }
 
+#[expect(clippy::too_many_arguments, reason = "a system takes one parameter per data source")]
 fn go(
     time: Res<Time<Real>>,
     rules: Res<Rules>,

@@ -90,6 +90,7 @@ fn count(front: Res<FrontCourt>, mut ended: MessageReader<EpisodeEnded>, mut poi
 /// What shows who plays a racket.
 type Racket<'a> = (&'a Reward, Has<ActionOverride>, Has<PolicyOverride>, Has<Scripted>, Option<&'a PlayedBy>);
 
+#[expect(clippy::too_many_arguments, reason = "a system takes one parameter per data source")]
 fn refresh(
     rules: Res<Rules>,
     front: Res<FrontCourt>,
