@@ -90,6 +90,11 @@ fn decimals_of(step: f64) -> usize {
     (-(step * 1.000_001).log10().floor()).max(0.0) as usize
 }
 
+/// A rival of self-play: a past policy by the joint decisions after which it was taken, or the name of a script.
+pub(crate) fn rival(name: &str) -> String {
+    name.parse().map_or_else(|_| name.into(), |decisions: f64| format!("policy of {}", count(decisions)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use rand::RngExt;
 use super::{
     DECISION_PERIOD, STEP_SECONDS, TIME_LIMIT,
     court::{Ball, Court, CourtPart, Side},
-    rules::Rally,
+    rules::{Rally, ball_contact},
 };
 use bevy_maddpg::{
     agent::Reward,
@@ -76,13 +76,7 @@ pub(super) fn judge_contacts(
     sides: Query<&Side>,
     mut courts: Query<(&mut Rally, &mut Point, &Episode)>,
 ) {
-    for contact in contacts.read() {
-        let CollisionEvent::Started(a, b, _) = *contact else { continue };
-        let (ball, other) = match (balls.get(a), balls.get(b)) {
-            (Ok(ball), _) => (ball, b),
-            (_, Ok(ball)) => (ball, a),
-            _ => continue,
-        };
+    for (ball, other) in contacts.read().filter_map(|contact| ball_contact(contact, &balls)) {
         let Ok((mut rally, mut point, episode)) = courts.get_mut(ball.court) else { continue };
         if !episode.is_running() || point.winner.is_some() {
             continue;

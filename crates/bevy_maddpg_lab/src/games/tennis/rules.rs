@@ -33,6 +33,16 @@ pub struct Rally {
     pub bounced: Option<Side>,
 }
 
+/// The ball of a contact that has just begun, and what it touches. `None` for other contacts.
+pub(super) fn ball_contact<'a>(
+    contact: &CollisionEvent,
+    balls: &'a Query<&Ball>,
+) -> Option<(&'a Ball, Entity)> {
+    let CollisionEvent::Started(a, b, _) = *contact else { return None };
+    let touches = |ball: Entity, other: Entity| Some((balls.get(ball).ok()?, other));
+    touches(a, b).or_else(|| touches(b, a))
+}
+
 /// Clamps the balls' speeds.
 pub(super) fn clamp_ball(mut balls: Query<&mut Velocity, With<Ball>>) {
     for mut velocity in &mut balls {
@@ -56,15 +66,7 @@ pub(super) fn judge_contacts(
     mut courts: Query<(&Court, &mut Rally, &mut Episode)>,
     mut rewards: Query<&mut Reward>,
 ) {
-    for contact in contacts.read() {
-        let CollisionEvent::Started(a, b, _) = *contact else {
-            continue;
-        };
-        let (ball, other) = match (balls.get(a), balls.get(b)) {
-            (Ok(ball), _) => (ball, b),
-            (_, Ok(ball)) => (ball, a),
-            _ => continue,
-        };
+    for (ball, other) in contacts.read().filter_map(|contact| ball_contact(contact, &balls)) {
         let Ok((court, mut rally, mut episode)) = courts.get_mut(ball.court) else {
             continue;
         };

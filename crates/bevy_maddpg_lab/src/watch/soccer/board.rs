@@ -107,12 +107,8 @@ fn refresh(
             Entry::Player(team) => {
                 let [first, _] = team.slots().map(|slot| players.get(field.players[slot]).ok());
                 let rival = visitors.get(front.0).ok().filter(|visitors| visitors.team == team.name());
-                let past = |rival: &str| match rival.parse::<f64>() {
-                    Ok(decisions) => format!("policy of {}", format::count(decisions)),
-                    Err(_) => rival.into(),
-                };
                 if let Some(Visitors { rival, .. }) = rival {
-                    style::write(&mut text, format!("{}: {}", team.name(), past(rival)));
+                    style::write(&mut text, format!("{}: {}", team.name(), format::rival(rival)));
                     continue;
                 }
                 let who = match first {

@@ -119,10 +119,7 @@ fn refresh(
                 .map_or_else(|_| String::new(), |(reward, ..)| format!("{:.2}", reward.episode_return())),
             Entry::Player(side) => {
                 let rival = visitors.get(front.arena).ok().filter(|visitors| visitors.team == side.name());
-                let rival = rival.map(|Visitors { rival, .. }| match rival.parse::<f64>() {
-                    Ok(decisions) => format!("policy of {}", format::count(decisions)),
-                    Err(_) => rival.clone(),
-                });
+                let rival = rival.map(|visitors| format::rival(&visitors.rival));
                 let who = rival.unwrap_or_else(|| match of(side) {
                     Ok((_, _, _, true, Some(PlayedBy(script)))) => script.clone(),
                     Ok((_, _, true, _, _)) => "another policy".into(),
