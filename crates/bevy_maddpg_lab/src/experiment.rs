@@ -18,7 +18,9 @@
 //! | `metrics.csv` | one row per episode and one per learner report |
 //! | `events.out.tfevents.*` | the same data for TensorBoard |
 //! | `curve.png` | the learning curve |
-//! | `ratings.csv`, `ratings.png`, `policy-last.safetensors` | in games with rivals: the ratings of the run's policies, of which the best is `policy.safetensors`, and the last policy |
+//! | `evaluations.csv` | how the run's policies play without exploration; the best is `policy.safetensors` |
+//! | `policy-last.safetensors` | the last policy, if another one became the result |
+//! | `ratings.csv`, `ratings.png` | in games with rivals: the ratings of the run's policies, of which the best is `policy.safetensors` |
 //! | `rivals` | in games with self-play: the past policies, with which `--resume` goes on |
 //! | `summary.json` | the summary, also the last line on standard output |
 //!
@@ -27,6 +29,7 @@
 //! doubling of the run adds about 10,000 rows of each kind, 10 MB in total (a row takes about 90 bytes in `metrics.csv` and
 //! 200 to 400 in the events). A night of 12 hours with ten million episodes and 65 million updates takes about 90 MB.
 
+mod best_policy;
 mod comparison;
 mod curve;
 mod error;
@@ -36,6 +39,7 @@ mod headless;
 mod metrics;
 mod options;
 mod output_error;
+mod policy_scores;
 mod progress;
 mod rating_curve;
 mod recorder;
@@ -46,6 +50,7 @@ mod summary;
 mod tensorboard;
 mod window;
 
+pub use best_policy::PolicyScore;
 pub use comparison::{Compared, draw_comparison};
 pub use curve::{CURVE_SIZE, draw_curve};
 pub use error::ExperimentError;

@@ -123,6 +123,12 @@ pub trait Game: Send + Sync {
         None
     }
 
+    /// Whether a policy with a higher score plays better, so that the result of a run is the policy that scored best. Not so where
+    /// agents play against each other: the loss of one side is the gain of the other. Default: true.
+    fn is_ranked_by_score(&self) -> bool {
+        true
+    }
+
     /// The sides that a person can take in the window, by name. Default: none.
     fn sides(&self) -> Vec<String> {
         Vec::new()

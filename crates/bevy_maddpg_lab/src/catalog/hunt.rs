@@ -48,6 +48,10 @@ impl Game for Hunt {
         hunt::score(returns)
     }
 
+    fn is_ranked_by_score(&self) -> bool {
+        false
+    }
+
     fn decision_period(&self) -> u32 {
         hunt::DECISION_PERIOD
     }

@@ -61,6 +61,10 @@ impl Game for Particle {
         self.scenario.score(returns)
     }
 
+    fn is_ranked_by_score(&self) -> bool {
+        self.scenario.is_cooperative()
+    }
+
     fn decision_period(&self) -> u32 {
         particle::DECISION_PERIOD
     }

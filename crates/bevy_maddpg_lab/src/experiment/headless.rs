@@ -4,6 +4,7 @@ use bevy::prelude::*;
 
 use super::{
     Evaluation, ExperimentError, GameResults, ProgressGoal, ProgressLine, Recorder, Run, RunFolder, Summary,
+    best_policy::{BestPolicy, Chosen, PolicyScore},
     eprintln_line,
     evaluation::evaluate,
     println_line, rivals,
@@ -87,12 +88,15 @@ impl Run {
         add_game(app, &**game, plugins, &self.setup);
         rivals::add(app, folder.rivals(), options.resume.is_some())?;
         app.add_plugins(self.statistics());
+        if game.rivals().is_empty() && game.is_ranked_by_score() {
+            BestPolicy::new(game, options.seed, &folder, options.lockstep).add_to(app);
+        }
         Recorder::open(folder.clone(), options.resume.is_some(), options.save_replay)?.add_to(app);
         Ok(folder)
     }
 
     /// Ends training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary. `selects` says
-    /// whether the best of several policies is chosen by games between them, if the game has rivals for that.
+    /// whether the best of several policies is chosen by further games, which takes a few seconds.
     pub(super) fn finish_training(
         &self,
         world: &mut World,
@@ -122,6 +126,12 @@ impl Run {
                 policy = selection.policy;
                 summary.rating = Some(selection.rating);
             }
+            if let Some(chosen) = self.choose(world, &policy, summary.decisions, selects) {
+                policy.save(folder.last_policy())?;
+                chosen.policy.save(folder.policy())?;
+                policy = chosen.policy;
+                summary.chosen = Some(chosen.score);
+            }
             summary.policy_version = policy.version();
             summary.updates = learner.updates();
             summary.evaluation = episodes.and_then(|episodes| self.evaluate(&policy, episodes));
@@ -145,6 +155,27 @@ impl Run {
         let selection = select(&*self.game, pool, last, self.options.seed, || self.is_interrupted())?;
         tell_ratings(&selection);
         Some(selection)
+    }
+
+    /// Chooses the policy of the run that plays best without exploration.
+    fn choose(
+        &self,
+        world: &mut World,
+        last: &Arc<PolicySnapshot>,
+        decisions: u64,
+        is_complete: bool,
+    ) -> Option<Chosen> {
+        let mut best = world.get_resource_mut::<BestPolicy>()?;
+        if is_complete && best.score().is_some() {
+            eprintln_line("choosing the best policy of the run by its play without exploration");
+        }
+        let chosen = best.choose(last, decisions, is_complete, || self.is_interrupted())?;
+        let PolicyScore { decisions, episodes, mean, min, .. } = &chosen.score;
+        eprintln_line(&format!(
+            "the result is the policy after {decisions} joint decisions: {episodes} episodes without exploration, mean \
+             {mean:.3}, minimum {min:.3}"
+        ));
+        Some(chosen)
     }
 
     fn evaluate(&self, policy: &PolicySnapshot, episodes: u32) -> Option<Evaluation> {

@@ -7,7 +7,10 @@ use bevy_maddpg::{
     training::{LearnerReport, Training},
 };
 
-use super::{MetricsWriter, OutputError, RunFolder, TensorBoardWriter, draw_curve};
+use super::{
+    MetricsWriter, OutputError, PolicyScore, RunFolder, TensorBoardWriter, best_policy::EvaluationSystems,
+    draw_curve, policy_scores,
+};
 use crate::statistics::{EpisodeRecord, ScoreBoard, StatisticsSystems, Thinning};
 
 /// Time between checkpoints.
@@ -57,7 +60,9 @@ impl Recorder {
 
     /// Adds the recorder to an app, so that it writes while the app runs.
     pub fn add_to(self, app: &mut App) {
-        app.insert_resource(self).add_systems(Last, record.after(StatisticsSystems));
+        app.add_message::<PolicyScore>()
+            .insert_resource(self)
+            .add_systems(Last, record.after(StatisticsSystems).after(EvaluationSystems));
     }
 
     /// Whether an error stopped the recording.
@@ -102,6 +107,12 @@ impl Recorder {
         self.tensorboard.flush_if_due()
     }
 
+    fn write_score(&mut self, score: &PolicyScore) -> Result<(), OutputError> {
+        policy_scores::append(&self.folder.evaluations(), score)?;
+        self.tensorboard.write_scalar("eval/mean_score", score.mean, score.decisions)?;
+        self.tensorboard.write_scalar("eval/min_score", score.min, score.decisions)
+    }
+
     /// Writes the ratings of self-play whenever a past policy has been added.
     fn write_ratings(&mut self, pool: &Pool, decisions: u64) -> Result<(), OutputError> {
         let last = pool.rivals().last().and_then(|rival| rival.decisions);
@@ -123,12 +134,18 @@ fn record(
     mut recorder: ResMut<Recorder>,
     mut episodes: MessageReader<EpisodeRecord>,
     mut reports: MessageReader<LearnerReport>,
+    mut scores: MessageReader<PolicyScore>,
     clock: Res<RolloutClock>,
     training: Res<Training>,
     self_play: Option<Res<SelfPlay>>,
 ) {
     if recorder.error.is_none() {
         recorder.error = recorder.write(episodes.read(), reports.read(), clock.decisions).err();
+    }
+    for score in scores.read() {
+        if recorder.error.is_none() {
+            recorder.error = recorder.write_score(score).err();
+        }
     }
     if let Some(play) = self_play.filter(|_| recorder.error.is_none()) {
         recorder.error = recorder.write_ratings(play.pool(), clock.decisions).err();

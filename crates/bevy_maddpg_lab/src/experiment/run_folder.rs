@@ -62,6 +62,11 @@ impl RunFolder {
         self.0.join("policy-last.safetensors")
     }
 
+    /// How the run's policies play without exploration.
+    pub fn evaluations(&self) -> PathBuf {
+        self.0.join("evaluations.csv")
+    }
+
     /// The ratings of the run's policies.
     pub fn ratings(&self) -> PathBuf {
         self.0.join("ratings.csv")

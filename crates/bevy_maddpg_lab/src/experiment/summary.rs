@@ -6,7 +6,7 @@ use std::path::Path;
 use bevy_maddpg::write_atomically;
 use serde::{Deserialize, Serialize};
 
-use super::output_error::OutputError;
+use super::{best_policy::PolicyScore, output_error::OutputError};
 use crate::{rating::Rating, statistics::RunStatistics};
 
 /// The result of a run. Numbers must be finite: JSON has neither infinity nor NaN, so they become `null`.
@@ -37,6 +37,9 @@ pub struct Summary {
     /// The rating by which the result was chosen among the policies of the run; omitted if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<Rating>,
+    /// How the result plays without exploration, by which it was chosen among the policies of the run; omitted if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<PolicyScore>,
     /// The noise-free evaluation, if there was one.
     pub evaluation: Option<Evaluation>,
     /// Joint decisions of all arenas.

@@ -118,6 +118,11 @@ impl Scenario {
         }
     }
 
+    /// Whether all agents want the same, so that a higher score means better play.
+    pub fn is_cooperative(self) -> bool {
+        matches!(self, Self::Spread | Self::SpeakerListener)
+    }
+
     /// Settings for the scenario. An action usually takes effect within a second, so the horizon is short. There are
     /// more updates per decision than by default. `docs/experiments.md` has the trials.
     pub fn adapt(self, config: &mut TrainingConfig) {

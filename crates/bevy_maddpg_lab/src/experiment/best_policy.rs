@@ -1,0 +1,317 @@
+//! Evaluations during training: policies play without exploration on a thread of their own, and the best of them becomes the result
+//! of the run.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use bevy::prelude::*;
+use bevy_maddpg::{
+    policy::PolicySnapshot,
+    rollout::{ActingPolicy, RolloutClock},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Evaluation, RunFolder, evaluation::evaluate};
+use crate::{
+    game::Game,
+    statistics::{RunStatistics, StatisticsSystems},
+};
+
+/// Episodes of an evaluation.
+const EPISODES: u32 = 32;
+/// Policies that play on at the end of the run, and the episodes that each of them then plays.
+const FINALISTS: usize = 3;
+const FINAL_EPISODES: u32 = 128;
+/// The time from the end of an evaluation to the start of the next one, in units of the time that the evaluation took. So at
+/// most a tenth of one core is spent.
+const PAUSE: u32 = 9;
+/// The least such time, which is also the time from the start of a run that cannot be solved to its first evaluation.
+const LEAST_PAUSE: Duration = Duration::from_secs(2);
+/// In lockstep: joint decisions from the start of one evaluation to the next.
+const DECISIONS: u64 = 50_000;
+/// Decisions per arena after which an evaluation ends without a result, since some games have episodes that never end.
+const MOST_DECISIONS: u32 = 20_000;
+/// The episodes start differently from those of other evaluations, and those of the finals differently from both.
+const SEED: u64 = 0x0be5_701c;
+const FINAL_SEED: u64 = 0xf1a1_701c;
+
+/// How a policy of the run plays without exploration.
+#[derive(Message, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PolicyScore {
+    /// Joint decisions of all arenas after which it was taken.
+    pub decisions: u64,
+    /// Its version.
+    pub policy_version: u64,
+    /// Episodes played.
+    pub episodes: u64,
+    /// Mean score.
+    pub mean: f32,
+    /// The worst score.
+    pub min: f32,
+}
+
+impl PolicyScore {
+    fn new(decisions: u64, policy: &PolicySnapshot, evaluation: &Evaluation) -> Self {
+        let Evaluation { episodes, mean, min, .. } = *evaluation;
+        Self { decisions, policy_version: policy.version(), episodes, mean, min }
+    }
+}
+
+/// The system in [`Last`] that evaluates policies, before the recorder writes the results.
+#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct EvaluationSystems;
+
+/// A policy that may become the result.
+#[derive(Debug, Clone)]
+struct Candidate {
+    policy: Arc<PolicySnapshot>,
+    score: PolicyScore,
+}
+
+/// An evaluation that is running.
+struct Running {
+    policy: Arc<PolicySnapshot>,
+    decisions: u64,
+    start: Instant,
+    thread: JoinHandle<Option<Evaluation>>,
+}
+
+/// The policy that a run chose as its result.
+pub(super) struct Chosen {
+    pub(super) policy: Arc<PolicySnapshot>,
+    pub(super) score: PolicyScore,
+}
+
+/// Evaluates policies during training, and keeps the best.
+#[derive(Resource)]
+pub(super) struct BestPolicy {
+    game: Arc<dyn Game>,
+    seed: u64,
+    folder: RunFolder,
+    /// Whether evaluations start and end at fixed joint decisions, so that the same seed gives the same result.
+    in_lockstep: bool,
+    /// At most [`FINALISTS`], the one with the highest mean score first.
+    best: Vec<Candidate>,
+    running: Option<Running>,
+    /// Ends the running evaluation without a result.
+    stop: Arc<AtomicBool>,
+    due: Instant,
+    due_decisions: u64,
+    /// Whether an evaluation had no result.
+    has_failed: bool,
+}
+
+impl BestPolicy {
+    pub(super) fn new(game: &Arc<dyn Game>, seed: u64, folder: &RunFolder, in_lockstep: bool) -> Self {
+        Self {
+            game: game.in_evaluation().map_or_else(|| game.clone(), Arc::from),
+            seed,
+            folder: folder.clone(),
+            in_lockstep,
+            best: Vec::new(),
+            running: None,
+            stop: Arc::default(),
+            due: Instant::now() + LEAST_PAUSE,
+            due_decisions: if game.solved().is_some() { 0 } else { DECISIONS },
+            has_failed: false,
+        }
+    }
+
+    /// Goes on with the best policy of the earlier part of the run.
+    pub(super) fn resume(&mut self, policy: PolicySnapshot, score: PolicyScore) {
+        self.best = vec![Candidate { policy: Arc::new(policy), score }];
+    }
+
+    /// Adds the evaluations to an app that trains.
+    pub(super) fn add_to(self, app: &mut App) {
+        app.add_message::<PolicyScore>()
+            .insert_resource(self)
+            .add_systems(Last, evaluate_now.in_set(EvaluationSystems).after(StatisticsSystems));
+    }
+
+    /// The score of the best policy so far.
+    pub(super) fn score(&self) -> Option<&PolicyScore> {
+        self.best.first().map(|best| &best.score)
+    }
+
+    fn is_due(&self, decisions: u64) -> bool {
+        if self.in_lockstep { decisions >= self.due_decisions } else { Instant::now() >= self.due }
+    }
+
+    /// Starts to evaluate a policy.
+    fn start(&mut self, policy: &Arc<PolicySnapshot>, decisions: u64) {
+        self.due_decisions = decisions + DECISIONS;
+        let (game, plays, seed, stop) =
+            (self.game.clone(), policy.clone(), self.seed ^ SEED, self.stop.clone());
+        let mut updates = 0;
+        let stop = move || {
+            updates += 1;
+            updates > MOST_DECISIONS || stop.load(Ordering::Relaxed)
+        };
+        let thread = thread::Builder::new()
+            .name("evaluation".into())
+            .spawn(move || evaluate(&*game, &plays, EPISODES, seed, stop));
+        match thread {
+            Ok(thread) => {
+                let (policy, start) = (policy.clone(), Instant::now());
+                self.running = Some(Running { policy, decisions, start, thread });
+            }
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    /// Without evaluations, the result of the run is its last policy.
+    fn fail(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.has_failed, true) {
+            warn!("policies cannot be evaluated during training: {reason}");
+        }
+    }
+
+    /// Takes the result of the running evaluation; waits for it if it is still running.
+    fn join(&mut self) -> Option<PolicyScore> {
+        let Running { policy, decisions, start, thread } = self.running.take()?;
+        let evaluation = thread.join();
+        self.due = Instant::now() + (PAUSE * start.elapsed()).max(LEAST_PAUSE);
+        match evaluation {
+            Ok(Some(evaluation)) => {
+                let score = PolicyScore::new(decisions, &policy, &evaluation);
+                self.add(Candidate { policy, score: score.clone() });
+                Some(score)
+            }
+            Ok(None) if self.stop.load(Ordering::Relaxed) => None,
+            Ok(None) => {
+                self.fail(&format!("{EPISODES} episodes did not end within {MOST_DECISIONS} decisions"));
+                None
+            }
+            Err(_) => {
+                self.fail("the evaluation panicked");
+                None
+            }
+        }
+    }
+
+    /// Ranks a candidate. Of two with the same mean score, the later one comes first.
+    fn add(&mut self, candidate: Candidate) {
+        let rank = self.best.partition_point(|other| other.score.mean > candidate.score.mean);
+        if rank == 0
+            && let Err(error) = candidate.policy.save(self.folder.policy())
+        {
+            warn!("{error}");
+        }
+        self.best.insert(rank, candidate);
+        self.best.truncate(FINALISTS);
+    }
+
+    /// Chooses the result of a run whose last policy is `last`. If the run `is_complete`, the last policy is evaluated too, and the
+    /// best ones play further episodes, which alone decide. `None` if no policy was evaluated.
+    pub(super) fn choose(
+        &mut self,
+        last: &Arc<PolicySnapshot>,
+        decisions: u64,
+        is_complete: bool,
+        mut stop: impl FnMut() -> bool,
+    ) -> Option<Chosen> {
+        if !is_complete {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        self.join();
+        let is_new = self.best.iter().all(|best| best.score.policy_version != last.version());
+        if is_complete && !self.best.is_empty() {
+            let mut play = |policy: &PolicySnapshot, episodes: u32, seed: u64| {
+                evaluate(&*self.game, policy, episodes, self.seed ^ seed, &mut stop)
+            };
+            let evaluation = if is_new { play(last, EPISODES, SEED) } else { None };
+            let mut finalists = self.best.clone();
+            if let Some(evaluation) = evaluation {
+                let score = PolicyScore::new(decisions, last, &evaluation);
+                finalists.insert(0, Candidate { policy: last.clone(), score });
+                finalists.sort_by(|a, b| b.score.mean.total_cmp(&a.score.mean));
+                finalists.truncate(FINALISTS);
+            }
+            for finalist in &mut finalists {
+                match play(&finalist.policy, FINAL_EPISODES, FINAL_SEED) {
+                    Some(evaluation) => {
+                        finalist.score =
+                            PolicyScore::new(finalist.score.decisions, &finalist.policy, &evaluation);
+                    }
+                    None => return self.first(),
+                }
+            }
+            finalists.sort_by(|a, b| b.score.mean.total_cmp(&a.score.mean));
+            self.best = finalists;
+        }
+        self.first()
+    }
+
+    fn first(&self) -> Option<Chosen> {
+        let Candidate { policy, score } = self.best.first()?.clone();
+        Some(Chosen { policy, score })
+    }
+}
+
+impl Drop for BestPolicy {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(running) = self.running.take() {
+            // A panic of the evaluation was only of its own.
+            let _ = running.thread.join();
+        }
+    }
+}
+
+/// Evaluates the acting policy whenever it is time. A game with a score that counts as solved is not evaluated before it is solved,
+/// so that it is solved as soon as possible.
+fn evaluate_now(
+    mut best: ResMut<BestPolicy>,
+    mut scores: MessageWriter<PolicyScore>,
+    statistics: Res<RunStatistics>,
+    clock: Res<RolloutClock>,
+    acting: Res<ActingPolicy>,
+) {
+    let is_due = best.is_due(clock.decisions);
+    let is_over = best.running.as_ref().is_some_and(|running| running.thread.is_finished());
+    if best.running.is_some() && (if best.in_lockstep { is_due } else { is_over }) {
+        scores.write_batch(best.join());
+        return;
+    }
+    let board = statistics.board();
+    let may_start = board.bar().is_none() || board.solved().is_some() || best.score().is_some();
+    let policy = acting.snapshot().filter(|policy| policy.updates() > 0);
+    if let Some(policy) = policy
+        && is_due
+        && may_start
+        && best.running.is_none()
+        && !best.has_failed
+    {
+        best.start(policy, clock.decisions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Pendulum;
+
+    #[test]
+    fn the_best_policies_are_kept_and_the_best_is_saved() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&parent.path().join("run")), "pendulum").unwrap();
+        let game: Arc<dyn Game> = Arc::new(Pendulum);
+        let mut best = BestPolicy::new(&game, 1, &folder, true);
+        let groups = game.spec().groups(true).unwrap();
+        for (decisions, mean) in [(1, -3.0), (2, -1.0), (3, -2.0), (4, -1.0), (5, -9.0)] {
+            let policy = Arc::new(PolicySnapshot::zeros(&groups).unwrap());
+            best.add(Candidate { policy, score: PolicyScore { decisions, mean, ..PolicyScore::default() } });
+        }
+        let order: Vec<u64> = best.best.iter().map(|candidate| candidate.score.decisions).collect();
+        assert_eq!(order, [4, 2, 3]);
+        assert!(folder.policy().exists());
+    }
+}

@@ -1,0 +1,60 @@
+//! `evaluations.csv`: one row per policy that was evaluated during training.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::Path,
+};
+
+use bevy_maddpg::write_atomically;
+
+use super::{OutputError, PolicyScore};
+
+/// The first line.
+const HEADER: &str = "decisions,policy_version,episodes,mean,min";
+
+/// Adds a row. Creates the file if there is none.
+pub(super) fn append(path: &Path, score: &PolicyScore) -> Result<(), OutputError> {
+    let PolicyScore { decisions, policy_version, episodes, mean, min } = score;
+    let is_new = !path.exists();
+    let mut text = if is_new { format!("{HEADER}\n") } else { String::new() };
+    text += &format!("{decisions},{policy_version},{episodes},{mean},{min}\n");
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(OutputError::io("write", path))
+}
+
+/// Removes the rows of policies that were taken after `decisions`, which a resumed run has not reached again.
+pub(super) fn cut(path: &Path, decisions: u64) -> Result<(), OutputError> {
+    let Ok(text) = fs::read_to_string(path) else { return Ok(()) };
+    let is_kept = |line: &&str| {
+        let at = line.split(',').next().and_then(|cell| cell.parse::<u64>().ok());
+        at.is_none_or(|at| at <= decisions)
+    };
+    let kept: String = text.split_inclusive('\n').filter(is_kept).collect();
+    if kept == text {
+        return Ok(());
+    }
+    write_atomically(path, kept.as_bytes()).map_err(OutputError::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_added_and_those_after_a_checkpoint_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evaluations.csv");
+        for decisions in [10, 20, 30] {
+            append(&path, &PolicyScore { decisions, mean: 1.5, ..PolicyScore::default() }).unwrap();
+        }
+        cut(&path, 20).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, format!("{HEADER}\n10,0,0,1.5,0\n20,0,0,1.5,0\n"));
+        assert!(cut(&folder.path().join("none.csv"), 1).is_ok());
+    }
+}
