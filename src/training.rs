@@ -16,7 +16,8 @@ use self::wait::WaitTimes;
 use crate::{
     exploration::ExplorationConfig,
     learner::{
-        Cores, DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace, TrainingConfig,
+        CheckpointRequest, Cores, DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace,
+        TrainingConfig,
     },
     plugin::{MaddpgPlugins, PolicySource},
     policy::LatestPolicy,
@@ -64,9 +65,12 @@ pub struct TrainingPlugin {
     pub device: DeviceChoice,
     /// Seed of the weights and the sampling. Default: 0.
     pub seed: u64,
-    /// A checkpoint to continue from, with its settings and seed. Default: none. If there are several kinds of arenas, the
+    /// A checkpoint to continue from, with its settings (see `override_settings`) and seed. Default: none. If there are several kinds of arenas, the
     /// learner of each takes the file that [`kind_path`] names.
     pub resume: Option<PathBuf>,
+    /// Whether a learner that continues from a checkpoint takes the settings of `config` instead of those in the checkpoint. It does
+    /// not start if they differ where they must not; see [`LearnerConfig::changes_from`]. Default: false.
+    pub override_settings: bool,
     /// Whether the default settings stay as they are with fewer than 8 arenas. Default: false. A game with few arenas
     /// collects little experience per second, so default settings are replaced by ones with earlier and more updates; the
     /// log says so. Settings that are not the defaults always stay.
@@ -193,12 +197,30 @@ impl Training {
     /// Asks the learners to write a checkpoint, with the replay buffer if `with_replay`. The game does not wait. The only
     /// learner writes to `path`; several write to the files that [`kind_path`] names.
     pub fn checkpoint(&self, path: PathBuf, with_replay: bool) {
+        self.checkpoint_with(&CheckpointRequest { path, with_replay, note: String::new() });
+    }
+
+    /// As [`checkpoint`](Self::checkpoint), with a [note](Learner::set_note) in the file, such as the game's own counters.
+    pub fn checkpoint_with(&self, request: &CheckpointRequest) {
         for learner in &self.learners {
-            let path = if self.learners.len() == 1 { path.clone() } else { kind_path(&path, &learner.kind) };
+            let mut request = request.clone();
+            if self.learners.len() > 1 {
+                request.path = kind_path(&request.path, &learner.kind);
+            }
             if let Some(thread) = &learner.thread {
-                thread.checkpoint(path, with_replay);
+                thread.checkpoint(request);
             }
         }
+    }
+
+    /// Why the last checkpoint of a learner could not be written; `None` if it was. The learner goes on.
+    pub fn checkpoint_failure(&self) -> Option<String> {
+        self.threads().find_map(LearnerThread::checkpoint_failure)
+    }
+
+    /// Checkpoints that the learners have written.
+    pub fn checkpoints(&self) -> u64 {
+        self.threads().map(LearnerThread::checkpoints).sum()
     }
 
     /// Stops the learner that started first, once it has processed everything that was sent, and returns it. `None` if
@@ -251,7 +273,8 @@ impl TrainingPlugin {
         let learner = match &self.resume {
             Some(path) => {
                 let own = kind_path(path, kind.name());
-                Learner::load(if own.exists() { &own } else { path }, kind.spec(), device)?
+                let settings = self.override_settings.then_some(&config);
+                Learner::load_with(if own.exists() { &own } else { path }, kind.spec(), device, settings)?
             }
             None => Learner::new(config, kind.spec().clone(), device, self.seed)?,
         };

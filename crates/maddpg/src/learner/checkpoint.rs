@@ -65,6 +65,9 @@ struct Header {
     groups: Vec<GroupHeader>,
     /// The replay buffer's next write position, if the buffer is in the file.
     replay_next: Option<usize>,
+    /// What the program that trains wants to find again.
+    #[serde(default)]
+    note: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -120,6 +123,7 @@ impl Learner {
             smoothing: self.smoothing.clone(),
             groups,
             replay_next: with_replay.then(|| self.replay.next()),
+            note: self.note.clone(),
         };
         Ok(tensor_file::write(path, FORMAT, &header, &tensors)?)
     }
@@ -130,9 +134,22 @@ impl Learner {
     /// # Errors
     /// If the file is missing, damaged, or was made with other agents, or if the device fails.
     pub fn load(path: &Path, spec: &ArenaSpec, device: Device) -> Result<Self, CheckpointError> {
+        Self::load_with(path, spec, device, None)
+    }
+
+    /// As [`load`](Self::load), with these settings instead of those in the checkpoint, if there are any.
+    ///
+    /// # Errors
+    /// Also if a setting differs that has to stay as it was; see [`LearnerConfig::changes_from`].
+    pub fn load_with(
+        path: &Path,
+        spec: &ArenaSpec,
+        device: Device,
+        settings: Option<&LearnerConfig>,
+    ) -> Result<Self, CheckpointError> {
         let damaged = |reason: String| FileError::damaged(path, FORMAT, reason);
         let content = tensor_file::read(path, &KIND)?;
-        let header: Header = content.header().map_err(damaged)?;
+        let mut header: Header = content.header().map_err(damaged)?;
         if header.spec != *spec {
             return Err(CheckpointError::Mismatch {
                 path: path.into(),
@@ -140,6 +157,13 @@ impl Learner {
             });
         }
         header.config.check().map_err(LearnerError::from)?;
+        if let Some(settings) = settings {
+            settings
+                .check()
+                .and_then(|()| settings.changes_from(&header.config))
+                .map_err(LearnerError::from)?;
+            header.config = settings.clone();
+        }
         let groups = header.spec.groups(header.config.share_policies).map_err(LearnerError::from)?;
         header.check(&groups, &content.tensors).map_err(damaged)?;
         let mut tensors = content.tensors;
@@ -174,6 +198,7 @@ impl Learner {
             let wanted = usize::try_from(header.transitions).unwrap_or(usize::MAX).min(REFILL);
             learner.ready_at = learner.ready_at.max(wanted).min(learner.setup.config.replay_capacity);
         }
+        learner.note = header.note;
         learner.updates = header.updates;
         learner.transitions = header.transitions;
         learner.sampling = header.sampling;

@@ -65,14 +65,24 @@ pub struct LearnerThread {
     dropped: u64,
 }
 
-/// A requested checkpoint: its path, and whether to include the replay buffer.
-type CheckpointRequest = (PathBuf, bool);
+/// A requested checkpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckpointRequest {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it includes the replay buffer.
+    pub with_replay: bool,
+    /// The [note](Learner::set_note) in it.
+    pub note: String,
+}
 
 /// State shared by the game and the learner's thread.
 #[derive(Debug, Default)]
 struct Shared {
     updates: AtomicU64,
     failure: Mutex<Option<String>>,
+    checkpoint_failure: Mutex<Option<String>>,
+    checkpoints: AtomicU64,
 }
 
 impl LearnerThread {
@@ -172,11 +182,20 @@ impl LearnerThread {
         self.used_blocks.try_recv().unwrap_or_default()
     }
 
-    /// Requests a checkpoint at `path`, including the replay buffer if `with_replay`. The learner writes it between
-    /// updates; the game does not wait.
-    pub fn checkpoint(&self, path: PathBuf, with_replay: bool) {
+    /// Requests a checkpoint. The learner writes it between updates; the game does not wait.
+    pub fn checkpoint(&self, request: CheckpointRequest) {
         // Sending fails only if the learner has stopped, which `failure` reports.
-        let _ = self.checkpoints.send((path, with_replay));
+        let _ = self.checkpoints.send(request);
+    }
+
+    /// Why the last checkpoint could not be written; `None` if it was.
+    pub fn checkpoint_failure(&self) -> Option<String> {
+        self.shared.checkpoint_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Checkpoints written so far.
+    pub fn checkpoints(&self) -> u64 {
+        self.shared.checkpoints.load(Ordering::Relaxed)
     }
 
     /// The records that arrived since the last call, oldest first.

@@ -49,6 +49,7 @@ pub struct Learner {
     indices: Vec<usize>,
     noise: Vec<f32>,
     totals: Vec<Total>,
+    pub(super) note: String,
     measures: Vec<UpdateStatistics>,
     /// `values` by slot.
     slot_values: Vec<ValueScale>,
@@ -161,7 +162,18 @@ impl Learner {
             indices: Vec::new(),
             noise: Vec::new(),
             totals: Vec::new(),
+            note: String::new(),
         })
+    }
+
+    /// What the program that trains has left in the checkpoint; see [`set_note`](Self::set_note). Empty if there is nothing.
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
+    /// Keeps a text, such as the counters of the program that trains, which checkpoints contain from now on.
+    pub fn set_note(&mut self, note: String) {
+        self.note = note;
     }
 
     /// The learner's settings.

@@ -1,5 +1,4 @@
 use std::{
-    path::Path,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -91,8 +90,8 @@ impl Worker {
         loop {
             let behind = self.pace == Pace::FreeRunning && self.owed >= 1.0;
             let may_update = behind || (self.pace != Pace::Lockstep && self.spare_owed >= 1.0);
-            if let Ok((path, with_replay)) = self.checkpoints.try_recv() {
-                self.save(&path, with_replay);
+            if let Ok(request) = self.checkpoints.try_recv() {
+                self.save(request);
             }
             let idle = !may_update || !self.learner.is_ready();
             let block = if !idle || self.pace == Pace::FreeRunning {
@@ -101,8 +100,8 @@ impl Worker {
                 select! {
                     recv(self.receiver) -> block => block.map_err(|_| TryRecvError::Disconnected),
                     recv(self.checkpoints) -> request => {
-                        let Ok((path, with_replay)) = request else { return Ok(()) };
-                        self.save(&path, with_replay);
+                        let Ok(request) = request else { return Ok(()) };
+                        self.save(request);
                         continue;
                     }
                 }
@@ -145,10 +144,15 @@ impl Worker {
         let _ = self.used.try_send(block);
     }
 
-    fn save(&self, path: &Path, with_replay: bool) {
-        if let Err(error) = self.learner.save(path, with_replay) {
+    fn save(&mut self, CheckpointRequest { path, with_replay, note }: CheckpointRequest) {
+        self.learner.set_note(note);
+        let failure = self.learner.save(&path, with_replay).err().map(|error| error.to_string());
+        if let Some(error) = &failure {
             log::error!("{error}");
+        } else {
+            self.shared.checkpoints.fetch_add(1, Ordering::Relaxed);
         }
+        *self.shared.checkpoint_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
     fn update_as_owed(&mut self) -> Result<(), LearnerError> {
