@@ -15,6 +15,10 @@
 //! assert_eq!(app.world().resource::<Steps>().0, 10, "five fixed steps an update");
 //! ```
 
+mod display;
+
+pub use display::{display_is_present, display_problem};
+
 use std::time::Duration;
 
 use bevy::{
@@ -80,13 +84,4 @@ pub fn start(app: &mut App) {
     app.cleanup();
     // The first update runs the startup systems and no fixed step.
     app.update();
-}
-
-/// Whether a window can be opened: false on a Unix machine whose environment names no display.
-pub fn display_is_present() -> bool {
-    if !cfg!(all(unix, not(target_os = "macos"))) {
-        return true;
-    }
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
 }

@@ -26,6 +26,19 @@ impl ScoreWindow {
         Self { window: window.max(1), scores: VecDeque::new(), best: None }
     }
 
+    /// A window that goes on from earlier scores, oldest first, and the best mean before.
+    pub fn resumed(window: usize, scores: impl IntoIterator<Item = f32>, best: Option<f32>) -> Self {
+        let mut resumed = Self::new(window);
+        scores.into_iter().for_each(|score| _ = resumed.push(score));
+        resumed.best = best;
+        resumed
+    }
+
+    /// The scores in the window, oldest first.
+    pub fn scores(&self) -> impl Iterator<Item = f32> {
+        self.scores.iter().copied()
+    }
+
     /// Takes one more score; returns the mean once the window is full.
     pub fn push(&mut self, score: f32) -> Option<f32> {
         if self.scores.len() == self.window {

@@ -1,18 +1,16 @@
-//! Runs the tennis example as a program: output files, errors, Ctrl-C and resuming.
+//! Runs the tennis example as a program: output files and errors.
 
 mod example_program;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    process::Output,
 };
 
 use bevy_maddpg::policy::PolicySnapshot;
 
-use example_program::{example, summary};
+use example_program::summary;
 
 fn run(arguments: &[&str]) -> Output {
     example_program::run("tennis", arguments)
@@ -152,30 +150,4 @@ fn invalid_options_are_rejected() {
     assert!(refusal(&["--preset", "sac"]).contains("maddpg_2017"));
     assert!(refusal(&["--arenas", "0"]).contains("--arenas"));
     assert!(refusal(&["--human", "north"]).contains("left, right"));
-}
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_ends_a_run_cleanly_and_saves_the_policy() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("run");
-    let child = example("tennis")
-        .args(["--headless", "--max-minutes", "5", "--out", out.to_str().unwrap()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while fs::metadata(out.join("metrics.csv")).map_or(0, |file| file.len()) < 1_000 {
-        assert!(Instant::now() < deadline, "the run did not start in time");
-        sleep(Duration::from_millis(100));
-    }
-    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(summary(&output).decisions > 0);
-    assert!(PolicySnapshot::load(out.join("policy.safetensors")).is_ok());
-    let resumed = run(&["--resume", out.to_str().unwrap(), "--max-minutes", "0.02"]);
-    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
 }

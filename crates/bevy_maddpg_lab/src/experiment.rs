@@ -14,20 +14,26 @@
 //! |---|---|
 //! | `policy.safetensors` | the trained policy |
 //! | `checkpoint.safetensors` | the state that `--resume` needs to continue training |
+//! | `run.json` | what the run was started with: game, preset, seed, arenas |
 //! | `config.toml` | every hyperparameter of the run |
 //! | `metrics.csv` | one row per episode and one per learner report |
 //! | `events.out.tfevents.*` | the same data for TensorBoard |
 //! | `curve.png` | the learning curve |
 //! | `evaluations.csv` | how the run's policies play without exploration; the best is `policy.safetensors` |
-//! | `policy-last.safetensors` | the last policy, if another one became the result |
+//! | `policy-last.safetensors` | the last policy; while the run goes on, that of the last checkpoint |
 //! | `ratings.csv`, `ratings.png` | in games with rivals: the ratings of the run's policies, of which the best is `policy.safetensors` |
 //! | `rivals` | in games with self-play: the past policies, with which `--resume` goes on |
 //! | `summary.json` | the summary, also the last line on standard output |
 //!
-//! The files stay small even in long runs. The first 20,000 episodes and the first 20,000 learner reports are all
-//! written; after that, every second one until there have been 40,000, every fourth until 80,000, and so on. Each
-//! doubling of the run adds about 10,000 rows of each kind, 10 MB in total (a row takes about 90 bytes in `metrics.csv` and
-//! 200 to 400 in the events). A night of 12 hours with ten million episodes and 65 million updates takes about 90 MB.
+//! The files stay small even in long runs. The first 10,000 episodes and the first 10,000 learner reports are all
+//! written; after that, every second one until there have been 20,000, every fourth until 40,000, and so on. Each
+//! doubling of the run adds about 5,000 rows of each kind, 5 MB in total (a row takes about 90 bytes in `metrics.csv` and
+//! 200 to 400 in the events). A night of 12 hours with ten million episodes and 65 million updates takes about 45 MB.
+//!
+//! A run that was stopped or killed goes on with `--resume`. Each checkpoint contains the counters, the scores and the curve of the run,
+//! so that the clock, the numbers of episodes and the limits are those of one run. Rows that were written after the
+//! checkpoint are removed. If the run was killed before its first checkpoint, which it writes as soon as it trains, it starts from the
+//! beginning.
 
 mod best_policy;
 mod comparison;
@@ -36,6 +42,7 @@ mod error;
 mod evaluation;
 mod flush;
 mod headless;
+mod interrupt;
 mod metrics;
 mod options;
 mod output_error;
@@ -45,12 +52,12 @@ mod rating_curve;
 mod recorder;
 mod rivals;
 mod run_folder;
+mod run_state;
 mod selection;
 mod summary;
 mod tensorboard;
 mod window;
 
-pub use best_policy::PolicyScore;
 pub use comparison::{Compared, draw_comparison};
 pub use curve::{CURVE_SIZE, draw_curve};
 pub use error::ExperimentError;
@@ -64,21 +71,16 @@ pub use run_folder::RunFolder;
 pub use summary::{Evaluation, GameResults, Summary};
 pub use tensorboard::TensorBoardWriter;
 
-use std::{
-    process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{process::ExitCode, sync::Arc};
 
 use bevy_maddpg::{
-    headless::display_is_present,
+    headless::display_problem,
     learner::{Preset, TrainingConfig},
     policy::PolicySnapshot,
 };
 use clap::Parser;
 
+use self::{interrupt::Interrupt, run_state::Earlier};
 use crate::{
     game::{Game, Setup},
     statistics::StatisticsPlugin,
@@ -109,6 +111,7 @@ impl Experiment {
     pub fn run_by(self, options: Options) -> ExitCode {
         match self.run_with(options) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(ExperimentError::Interrupted { signal }) => ExitCode::from(128 + signal as u8),
             Err(error) => {
                 eprintln_line(&format!("error: {error}"));
                 ExitCode::FAILURE
@@ -119,13 +122,22 @@ impl Experiment {
     /// Runs with these options: trains, evaluates or plays, in a window or headless.
     ///
     /// # Errors
-    /// Before anything starts, if an option is invalid or cannot be satisfied; later, if a file cannot be written or
-    /// the learner fails.
-    pub fn run_with(self, options: Options) -> Result<(), ExperimentError> {
-        let interrupted = listen_for_interrupts()?;
+    /// Before anything starts, if an option is invalid or cannot be satisfied; later, if a file cannot be written, if
+    /// the learner fails, or if a signal stops the run, after everything was saved.
+    pub fn run_with(self, mut options: Options) -> Result<(), ExperimentError> {
+        let interrupt = Interrupt::listen()?;
         let game = self.game;
+        let folder = options.resume.as_deref().map(RunFolder::reopen).transpose()?;
+        if let Some(folder) = &folder {
+            run_state::continue_with(folder, &*game, &mut options)?;
+        }
         let policy = options.policy.as_deref().map(|path| load_policy(&*game, path)).transpose()?;
-        let config = options.training_config(preset_config(&*game, options.preset))?;
+        let mut config = options.training_config(preset_config(&*game, options.preset))?;
+        let mut earlier = None;
+        if let Some(folder) = &folder {
+            config = run_state::settings(folder, config)?;
+            earlier = Earlier::load(folder, &*game, &config)?;
+        }
         let human = options.human_side(&game.sides())?;
         options.device.check()?;
         if options.arenas == Some(0) {
@@ -137,20 +149,22 @@ impl Experiment {
         let run = Run {
             setup: Setup {
                 arenas: options.arenas.or(options.preset.arenas()).unwrap_or(game.arenas()),
-                seed: options.seed,
+                seed: earlier.as_ref().map_or(options.seed, |earlier| earlier.seed(options.seed)),
                 human,
             },
             game,
             options,
             config,
-            interrupted,
+            earlier,
+            interrupt,
         };
-        let has_display = display_is_present();
-        if !has_display && !run.options.headless {
-            eprintln_line("no display: running headless (see --help)");
+        let problem = if run.options.headless { None } else { display_problem() };
+        if let Some(problem) = &problem {
+            eprintln_line(&format!("{problem}: running headless (see --help)"));
         }
+        let has_window = !run.options.headless && problem.is_none();
         match policy {
-            policy if has_display && !run.options.headless => window::run(&run, policy),
+            policy if has_window => window::run(&run, policy),
             Some(policy) => headless::evaluate_policy(&run, &policy),
             None => headless::train(&run),
         }
@@ -186,34 +200,25 @@ struct Run {
     options: Options,
     setup: Setup,
     config: TrainingConfig,
-    interrupted: Arc<AtomicBool>,
+    /// The part of the run before this process.
+    earlier: Option<Earlier>,
+    interrupt: Interrupt,
 }
 
 impl Run {
     fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+        self.interrupt.signal().is_some()
+    }
+
+    /// The result of the program after everything was saved.
+    fn outcome(&self) -> Result<(), ExperimentError> {
+        self.interrupt.signal().map_or(Ok(()), |signal| Err(ExperimentError::Interrupted { signal }))
     }
 
     /// The plugin that keeps the run's statistics, with episodes scored by the game.
     fn statistics(&self) -> StatisticsPlugin {
         let game = self.game.clone();
         StatisticsPlugin { score: Arc::new(move |returns| game.score(returns)), solved: self.game.solved() }
-    }
-}
-
-/// Returns a flag that Ctrl-C sets. A second Ctrl-C ends the process at once.
-fn listen_for_interrupts() -> Result<Arc<AtomicBool>, ExperimentError> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let raised = flag.clone();
-    let result = ctrlc::set_handler(move || {
-        if raised.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
-    match result {
-        // A handler is already installed, for example by an earlier experiment in the same program. It stays in place.
-        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(flag),
-        Err(error) => Err(ExperimentError::Interrupts(error)),
     }
 }
 

@@ -4,14 +4,16 @@
 //! `metrics.csv`, the TensorBoard events, the progress line and the summary all read these two and the learner's
 //! reports; none of them counts or scores by itself.
 
+mod policy_score;
 mod record;
 mod run;
 mod score_board;
 mod series;
 
+pub use policy_score::PolicyScore;
 pub use record::EpisodeRecord;
 pub use run::{LearnerStatus, Rates, RunStatistics, RunStatus};
-pub use score_board::{CurvePoint, SCORE_WINDOW, ScoreBoard, Solved};
+pub use score_board::{CurvePoint, SCORE_WINDOW, SavedBoard, ScoreBoard, Solved};
 pub use series::Thinning;
 
 use std::{fmt, sync::Arc};
@@ -62,10 +64,13 @@ impl Plugin for StatisticsPlugin {
         app.add_message::<EpisodeEnded>()
             .add_message::<EpisodeRecord>()
             .add_message::<LearnerReport>()
+            .add_message::<PolicyScore>()
             .insert_resource(RunStatistics::new(self.score.clone(), self.solved))
             .add_systems(
                 Last,
-                (count, record_episodes, read_reports, measure_rates).chain().in_set(StatisticsSystems),
+                (count, record_episodes, read_reports, read_scores, measure_rates)
+                    .chain()
+                    .in_set(StatisticsSystems),
             );
     }
 }
@@ -100,6 +105,12 @@ fn record_episodes(
 fn read_reports(mut statistics: ResMut<RunStatistics>, mut reports: MessageReader<LearnerReport>) {
     if let Some(report) = reports.read().last() {
         statistics.report(&report.record);
+    }
+}
+
+fn read_scores(mut statistics: ResMut<RunStatistics>, mut scores: MessageReader<PolicyScore>) {
+    for score in scores.read() {
+        statistics.score_without_noise(score.mean);
     }
 }
 

@@ -23,6 +23,7 @@ mod axis;
 mod board;
 mod canvas;
 pub mod cartpole;
+mod catch_up;
 mod control;
 mod dashboard;
 mod fans;
@@ -104,6 +105,7 @@ struct Settings(WatchPlugin);
 impl Plugin for WatchPlugin {
     fn build(&self, app: &mut App) {
         app.insert_resource(Settings(self.clone())).add_plugins((
+            catch_up::plugin,
             follow::plugin,
             keys::plugin,
             control::plugin,

@@ -12,15 +12,14 @@ use std::{
 
 use bevy::prelude::*;
 use bevy_maddpg::{
-    policy::PolicySnapshot,
+    policy::{PolicyError, PolicySnapshot},
     rollout::{ActingPolicy, RolloutClock},
 };
-use serde::{Deserialize, Serialize};
 
-use super::{Evaluation, RunFolder, evaluation::evaluate};
+use super::{Evaluation, RunFolder, evaluation::evaluate, policy_scores};
 use crate::{
     game::Game,
-    statistics::{RunStatistics, StatisticsSystems},
+    statistics::{PolicyScore, RunStatistics, StatisticsSystems},
 };
 
 /// Episodes of an evaluation.
@@ -41,27 +40,11 @@ const MOST_DECISIONS: u32 = 20_000;
 const SEED: u64 = 0x0be5_701c;
 const FINAL_SEED: u64 = 0xf1a1_701c;
 
-/// How a policy of the run plays without exploration.
-#[derive(Message, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct PolicyScore {
-    /// Joint decisions of all arenas after which it was taken.
-    pub decisions: u64,
-    /// Its version.
-    pub policy_version: u64,
-    /// Episodes played.
-    pub episodes: u64,
-    /// Mean score.
-    pub mean: f32,
-    /// The worst score.
-    pub min: f32,
-}
-
-impl PolicyScore {
-    fn new(decisions: u64, policy: &PolicySnapshot, evaluation: &Evaluation) -> Self {
-        let Evaluation { episodes, mean, min, .. } = *evaluation;
-        Self { decisions, policy_version: policy.version(), episodes, mean, min }
-    }
+fn score_of(decisions: u64, policy: &PolicySnapshot, evaluation: &Evaluation) -> PolicyScore {
+    let mut score = PolicyScore::default();
+    (score.decisions, score.policy_version) = (decisions, policy.version());
+    (score.episodes, score.mean, score.min) = (evaluation.episodes, evaluation.mean, evaluation.min);
+    score
 }
 
 /// The system in [`Last`] that evaluates policies, before the recorder writes the results.
@@ -124,15 +107,20 @@ impl BestPolicy {
         }
     }
 
-    /// Goes on with the best policy of the earlier part of the run.
-    pub(super) fn resume(&mut self, policy: PolicySnapshot, score: PolicyScore) {
-        self.best = vec![Candidate { policy: Arc::new(policy), score }];
+    /// Goes on after an earlier part of the run, which made `decisions` joint decisions, with its best policy.
+    pub(super) fn resume(&mut self, decisions: u64) -> Result<(), PolicyError> {
+        self.due_decisions = decisions + DECISIONS;
+        if self.folder.policy().exists() {
+            let policy = PolicySnapshot::load(self.folder.policy())?;
+            let score = policy_scores::of(&self.folder.evaluations(), policy.version());
+            self.best.extend(score.map(|score| Candidate { policy: Arc::new(policy), score }));
+        }
+        Ok(())
     }
 
     /// Adds the evaluations to an app that trains.
     pub(super) fn add_to(self, app: &mut App) {
-        app.add_message::<PolicyScore>()
-            .insert_resource(self)
+        app.insert_resource(self)
             .add_systems(Last, evaluate_now.in_set(EvaluationSystems).after(StatisticsSystems));
     }
 
@@ -181,7 +169,7 @@ impl BestPolicy {
         self.due = Instant::now() + (PAUSE * start.elapsed()).max(LEAST_PAUSE);
         match evaluation {
             Ok(Some(evaluation)) => {
-                let score = PolicyScore::new(decisions, &policy, &evaluation);
+                let score = score_of(decisions, &policy, &evaluation);
                 self.add(Candidate { policy, score: score.clone() });
                 Some(score)
             }
@@ -230,7 +218,7 @@ impl BestPolicy {
             let evaluation = if is_new { play(last, EPISODES, SEED) } else { None };
             let mut finalists = self.best.clone();
             if let Some(evaluation) = evaluation {
-                let score = PolicyScore::new(decisions, last, &evaluation);
+                let score = score_of(decisions, last, &evaluation);
                 finalists.insert(0, Candidate { policy: last.clone(), score });
                 finalists.sort_by(|a, b| b.score.mean.total_cmp(&a.score.mean));
                 finalists.truncate(FINALISTS);
@@ -238,8 +226,7 @@ impl BestPolicy {
             for finalist in &mut finalists {
                 match play(&finalist.policy, FINAL_EPISODES, FINAL_SEED) {
                     Some(evaluation) => {
-                        finalist.score =
-                            PolicyScore::new(finalist.score.decisions, &finalist.policy, &evaluation);
+                        finalist.score = score_of(finalist.score.decisions, &finalist.policy, &evaluation);
                     }
                     None => return self.first(),
                 }

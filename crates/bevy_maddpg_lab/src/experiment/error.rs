@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::OutputError;
+use super::{OutputError, interrupt};
 use bevy_maddpg::{
     learner::{CheckpointError, ConfigError, DeviceError},
     policy::{ArenaSpec, PolicyError},
@@ -49,6 +49,50 @@ pub enum ExperimentError {
         /// A file of the run in it.
         found: String,
     },
+    /// Another process writes to the output folder.
+    #[error(
+        "another process is training in the output folder `{}`; wait until it has ended, or choose another folder with --out",
+        .path.display()
+    )]
+    FolderBusy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is no run to resume.
+    #[error(
+        "--resume: `{}` {}; expected the output folder of a run, such as runs/tennis-001", .path.display(),
+        if *.exists { "holds no run (it has neither checkpoint.safetensors nor run.json)" } else { "does not exist" }
+    )]
+    NothingToResume {
+        /// The folder.
+        path: PathBuf,
+        /// Whether it exists.
+        exists: bool,
+    },
+    /// The run to resume is of another game.
+    #[error("--resume: the run in `{}` is of the game `{found}`, but this program plays `{game}`", .path.display())]
+    RunOfOtherGame {
+        /// The folder.
+        path: PathBuf,
+        /// The run's game.
+        found: String,
+        /// This program's game.
+        game: String,
+    },
+    /// A file that `--resume` needs is damaged.
+    #[error("--resume: `{}` cannot be used: {reason}; start a new run", .path.display())]
+    DamagedRun {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A signal stopped the run. What it had was saved.
+    #[error("stopped by {}", interrupt::name(*.signal))]
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+    },
     /// `--arenas` is 0.
     #[error("--arenas is 0, expected 1 or more")]
     NoArenas,
@@ -69,8 +113,8 @@ pub enum ExperimentError {
         known: Vec<String>,
     },
     /// The handler for Ctrl-C cannot be installed.
-    #[error("cannot install a handler for Ctrl-C: {0}")]
-    Interrupts(ctrlc::Error),
+    #[error("cannot listen for Ctrl-C: {0}")]
+    Interrupts(String),
     /// The learner failed during the run. The last good policy was saved.
     #[error("{failure}; the last good policy is in `{}`", .policy.display())]
     Learner {

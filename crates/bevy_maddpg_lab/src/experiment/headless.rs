@@ -1,26 +1,30 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bevy::prelude::*;
 
 use super::{
     Evaluation, ExperimentError, GameResults, ProgressGoal, ProgressLine, Recorder, Run, RunFolder, Summary,
-    best_policy::{BestPolicy, Chosen, PolicyScore},
+    best_policy::{BestPolicy, Chosen},
     eprintln_line,
     evaluation::evaluate,
-    println_line, rivals,
+    policy_scores, println_line, rivals,
+    run_state::{Earlier, RunDescription},
     selection::{Selection, select},
 };
 use bevy_maddpg::{
     headless,
-    learner::{CheckpointError, Device, Learner, Pace, TrainingConfig},
+    learner::{CheckpointError, Pace},
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
-    rollout::ActingPolicy,
+    rollout::{ActingPolicy, RolloutClock},
     self_play::{Pool, SelfPlay},
     training::Training,
 };
 
-use crate::{game::add_game, statistics::RunStatistics};
+use crate::{
+    game::add_game,
+    statistics::{PolicyScore, RunStatistics},
+};
 
 /// Minutes of training if no option says when to stop.
 const DEFAULT_MINUTES: f64 = 1.0;
@@ -40,6 +44,23 @@ impl Limits {
         self.seconds.is_some_and(|seconds| statistics.seconds() >= seconds)
             || self.decisions.is_some_and(|limit| decisions >= limit)
             || (self.until_solved && statistics.board().solved().is_some())
+    }
+
+    /// The limit that a resumed run has reached before it goes on, in words.
+    fn reached_by(&self, earlier: &Earlier) -> Option<String> {
+        let (seconds, decisions) = (earlier.seconds(), earlier.decisions());
+        if self.decisions.is_some_and(|limit| decisions >= limit) {
+            return Some(format!("the run has already made {decisions} joint decisions (--max-decisions)"));
+        }
+        if self.seconds.is_some_and(|limit| seconds >= limit) {
+            return Some(format!(
+                "the run has already trained for {:.2} minutes (--max-minutes)",
+                seconds / 60.0
+            ));
+        }
+        let is_solved = earlier.state.as_ref().is_some_and(|state| state.board.is_solved());
+        (self.until_solved && is_solved)
+            .then(|| "the run has already solved the game (--until-solved)".into())
     }
 
     fn goal(&self, bar: Option<f32>) -> ProgressGoal {
@@ -64,35 +85,52 @@ impl Run {
 
     /// Adds everything that training needs to an app: plugins, game, recorder. Returns the output folder.
     pub(super) fn add_training(&self, app: &mut App, pace: Pace) -> Result<RunFolder, ExperimentError> {
-        let Self { game, options, config, .. } = self;
+        let Self { game, options, setup, config, earlier, .. } = self;
         let folder = match &options.resume {
             Some(path) => RunFolder::reopen(path)?,
             None => RunFolder::create(options.out.as_deref(), game.name())?,
         };
-        let mut config = config.clone();
-        if options.resume.is_some() {
-            // A resumed run keeps its settings. Loading the checkpoint here rejects an unusable one early.
-            Learner::load(&folder.checkpoint(), &game.spec(), Device::cpu())?;
-            if folder.config().exists() {
-                config = TrainingConfig::from_file(options.preset, &folder.config())?;
-            }
-        }
+        app.insert_resource(folder.lock()?);
+        self.describe().write(&folder.description())?;
         folder.write_config(&config.to_toml()?)?;
-        let plugins = MaddpgPlugins::train(config).with_seed(options.seed).with_training(|training| {
+        let plugins = MaddpgPlugins::train(config.clone()).with_seed(setup.seed).with_training(|training| {
+            training.seed = options.seed;
             training.pace = if options.lockstep { Pace::Lockstep } else { pace };
             training.device = options.device;
             // `config.toml` shows what the run was made with.
             training.keep_defaults = true;
-            training.resume = options.resume.as_ref().map(|_| folder.checkpoint());
+            training.resume = earlier.as_ref().map(|_| folder.checkpoint());
+            training.override_settings = true;
         });
-        add_game(app, &**game, plugins, &self.setup);
-        rivals::add(app, folder.rivals(), options.resume.is_some())?;
+        add_game(app, &**game, plugins, setup);
+        rivals::add(app, folder.rivals(), earlier.as_ref().map(Earlier::decisions))?;
         app.add_plugins(self.statistics());
-        if game.rivals().is_empty() && game.is_ranked_by_score() {
-            BestPolicy::new(game, options.seed, &folder, options.lockstep).add_to(app);
+        if let Some(earlier) = earlier {
+            earlier.restore(&mut app.world_mut().resource_mut::<RunStatistics>());
+            // The learner adds the joint transitions that it has received, which may be fewer.
+            app.world_mut().resource_mut::<RolloutClock>().decisions =
+                earlier.decisions().saturating_sub(earlier.transitions);
         }
-        Recorder::open(folder.clone(), options.resume.is_some(), options.save_replay)?.add_to(app);
+        if game.rivals().is_empty() && game.is_ranked_by_score() {
+            let mut best = BestPolicy::new(game, options.seed, &folder, options.lockstep);
+            if let Some(earlier) = earlier {
+                best.resume(earlier.decisions())?;
+            }
+            best.add_to(app);
+        }
+        let every = Duration::from_secs_f64(options.checkpoint_every);
+        Recorder::open(folder.clone(), earlier.as_ref(), options.save_replay, every)?.add_to(app);
         Ok(folder)
+    }
+
+    fn describe(&self) -> RunDescription {
+        RunDescription {
+            game: self.game.name().into(),
+            preset: self.options.preset,
+            seed: self.options.seed,
+            arenas: self.setup.arenas,
+            lockstep: self.options.lockstep,
+        }
     }
 
     /// Ends training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary. `selects` says
@@ -108,30 +146,30 @@ impl Run {
         summary.policy = folder.policy().display().to_string();
         let title = format!("{}, seed {}, {}", self.game.name(), self.options.seed, self.options.preset);
         let failure = world.resource::<Training>().failure();
+        let state = world.resource::<Recorder>().state(world.resource::<RunStatistics>());
         let learner = world.resource_mut::<Training>().stop();
         if failure.is_some() {
             // The failed learner's state must not replace the last good checkpoint.
             if let Some(policy) = world.resource::<ActingPolicy>().snapshot() {
                 policy.save(folder.policy())?;
             }
-        } else if let Some(learner) = learner {
-            learner.save(&folder.checkpoint(), self.options.save_replay)?;
+        } else if let Some(mut learner) = learner {
             let mut policy = Arc::new(learner.snapshot().map_err(CheckpointError::Learner)?);
-            policy.save(folder.policy())?;
+            policy.save(folder.last_policy())?;
+            learner.set_note(state.to_json());
+            learner.save(&folder.checkpoint(), self.options.save_replay)?;
             let pool = world.get_resource::<SelfPlay>().map(SelfPlay::pool);
             if let Some(selection) = pool.filter(|_| selects).and_then(|pool| self.select(pool, &policy)) {
-                policy.save(folder.last_policy())?;
-                selection.policy.save(folder.policy())?;
                 selection.write(folder, summary.decisions, &title)?;
                 policy = selection.policy;
                 summary.rating = Some(selection.rating);
             }
             if let Some(chosen) = self.choose(world, &policy, summary.decisions, selects) {
-                policy.save(folder.last_policy())?;
-                chosen.policy.save(folder.policy())?;
+                policy_scores::append(&folder.evaluations(), &chosen.score)?;
                 policy = chosen.policy;
                 summary.chosen = Some(chosen.score);
             }
+            policy.save(folder.policy())?;
             summary.policy_version = policy.version();
             summary.updates = learner.updates();
             summary.evaluation = episodes.and_then(|episodes| self.evaluate(&policy, episodes));
@@ -269,9 +307,14 @@ fn tell_measures(of: &str, measures: &BTreeMap<String, f32>) {
 pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
     let mut limits = run.limits();
     let mut episodes = run.options.evaluate;
+    let earlier = run.earlier.as_ref();
     if limits.seconds.is_none() && limits.decisions.is_none() && !limits.until_solved {
-        limits.seconds = Some(DEFAULT_MINUTES * 60.0);
+        limits.seconds = Some(DEFAULT_MINUTES * 60.0 + earlier.map_or(0.0, Earlier::seconds));
         episodes = episodes.or(Some(DEFAULT_EPISODES));
+    }
+    if let Some(reached) = earlier.and_then(|earlier| limits.reached_by(earlier)) {
+        eprintln_line(&format!("nothing to do: {reached}; nothing was changed"));
+        return Ok(());
     }
     let mut app = headless::app(run.game.decision_period());
     let folder = run.add_training(&mut app, Pace::Balanced)?;
@@ -279,6 +322,9 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
     let mut progress = ProgressLine::new(run.game.name(), limits.goal(run.game.solved()));
     loop {
         app.update();
+        for notice in app.world_mut().resource_mut::<Recorder>().take_notices() {
+            progress.note(&notice);
+        }
         let world = app.world();
         let (recorder, statistics) = (world.resource::<Recorder>(), world.resource::<RunStatistics>());
         let status = statistics.status();
@@ -291,11 +337,12 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
         }
     }
     if run.is_interrupted() {
-        eprintln_line("interrupted: saving the policy and a checkpoint");
+        eprintln_line("saving the policy and a checkpoint");
         episodes = None;
     }
     let selects = !run.is_interrupted();
-    run.finish_training(app.world_mut(), &folder, episodes, selects)
+    run.finish_training(app.world_mut(), &folder, episodes, selects)?;
+    run.outcome()
 }
 
 /// Evaluates a trained policy.
@@ -304,5 +351,6 @@ pub(super) fn evaluate_policy(run: &Run, policy: &PolicySnapshot) -> Result<(), 
     let evaluation = run.evaluate(policy, run.options.evaluate.unwrap_or(DEFAULT_EPISODES));
     let mut summary =
         Summary { evaluation, seconds: start.elapsed().as_secs_f64(), ..run.policy_summary(policy) };
-    run.report(&mut summary, None)
+    run.report(&mut summary, None)?;
+    run.outcome()
 }

@@ -85,12 +85,12 @@ impl MetricsWriter {
         Self::start(path, file, true)
     }
 
-    /// Opens the file at `path` for appending, or creates it if there is none. Removes an incomplete last line, which a
-    /// killed process may have left.
+    /// Opens the file at `path` for appending, or creates it if there is none. Removes the rows after `decisions` joint decisions, and an
+    /// incomplete last line, which a killed process may have left.
     ///
     /// # Errors
     /// [`OutputError::Columns`] if the file has another header, [`OutputError::Io`] if it cannot be read or written.
-    pub fn append(path: impl Into<PathBuf>) -> Result<Self, OutputError> {
+    pub fn append(path: impl Into<PathBuf>, decisions: u64) -> Result<Self, OutputError> {
         let path = path.into();
         let mut file = OpenOptions::new()
             .read(true)
@@ -99,7 +99,7 @@ impl MetricsWriter {
             .truncate(false)
             .open(&path)
             .map_err(OutputError::io("open", &path))?;
-        let kept = existing_file::whole_rows(&mut file, &path)?;
+        let kept = existing_file::rows_until(&mut file, &path, decisions)?;
         file.set_len(kept)
             .and_then(|()| file.seek(SeekFrom::End(0)))
             .map_err(OutputError::io("append to", &path))?;
@@ -291,9 +291,9 @@ mod tests {
     fn appending_writes_no_second_header_and_drops_an_unfinished_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
-        MetricsWriter::append(&path).unwrap().write_episode(&episode(1)).unwrap();
+        MetricsWriter::append(&path, u64::MAX).unwrap().write_episode(&episode(1)).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"episode,62,0.").unwrap();
-        MetricsWriter::append(&path)
+        MetricsWriter::append(&path, u64::MAX)
             .unwrap()
             .write_episode(&EpisodeRecord { score_100: Some(0.5), ..episode(2) })
             .unwrap();
@@ -305,11 +305,37 @@ mod tests {
     }
 
     #[test]
+    fn rows_after_the_checkpoint_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let mut writer = MetricsWriter::create(&path).unwrap();
+        for number in 1..=3 {
+            writer.write_episode(&EpisodeRecord { decisions: 100 * number, ..episode(number) }).unwrap();
+        }
+        drop(writer);
+        MetricsWriter::append(&path, 200).unwrap();
+        assert_eq!(column(&path, "decisions"), ["100", "200"]);
+    }
+
+    #[test]
+    fn a_file_that_a_spreadsheet_saved_is_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        MetricsWriter::create(&path).unwrap().write_episode(&episode(1)).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for saved in [format!("\u{feff}{text}"), text.replace('\n', "\r\n")] {
+            std::fs::write(&path, saved).unwrap();
+            MetricsWriter::append(&path, u64::MAX).unwrap().write_episode(&episode(2)).unwrap();
+            assert_eq!(column(&path, "episode"), ["1", "2"]);
+        }
+    }
+
+    #[test]
     fn appending_to_a_torn_header_writes_it_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.csv");
         std::fs::write(&path, "kind,deci").unwrap();
-        MetricsWriter::append(&path).unwrap().write_episode(&episode(1)).unwrap();
+        MetricsWriter::append(&path, u64::MAX).unwrap().write_episode(&episode(1)).unwrap();
         assert_eq!(column(&path, "episode"), ["1"]);
     }
 
@@ -319,7 +345,7 @@ mod tests {
         let path = folder.path().join("metrics.csv");
         for foreign in ["step,reward\n1,2".to_owned(), "notes".to_owned(), COLUMNS.join(",") + ",more\n"] {
             std::fs::write(&path, &foreign).unwrap();
-            let error = MetricsWriter::append(&path).unwrap_err();
+            let error = MetricsWriter::append(&path, u64::MAX).unwrap_err();
             assert!(matches!(error, OutputError::Columns { .. }));
             assert!(error.to_string().contains("metrics.csv"), "{error}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), foreign);

@@ -39,9 +39,17 @@ pub struct Options {
     /// Folder for all output files [default: runs/GAME-NNN with the next free number].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Resume the training run in this output folder.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["policy", "out", "preset", "config"])]
+    /// Resume the training run in this output folder. It goes on with its seed, preset, arenas and counters; limits count from its
+    /// first start. Settings in its config.toml may have been changed, except those of the networks.
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["policy", "out", "preset", "config", "seed", "arenas", "lockstep"]
+    )]
     pub resume: Option<PathBuf>,
+    /// Seconds from one checkpoint to the next. A run that is killed loses at most this.
+    #[arg(long, default_value_t = 60.0, value_name = "S", value_parser = positive)]
+    pub checkpoint_every: f64,
     /// Save the replay buffer in checkpoints, so that --resume restores it (about 400 bytes per joint decision).
     #[arg(long)]
     pub save_replay: bool,
@@ -58,8 +66,8 @@ pub struct Options {
     /// fastest device that the build and the machine support is used.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
-    /// Initial speed of the game in the window, in multiples of real time.
-    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = positive)]
+    /// Initial speed of the game in the window, in multiples of real time, at most 1000. The window shows the speed that is reached.
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = speed)]
     pub speed: f64,
     /// Preset of hyperparameters: matd3, frugal, maddpg, maddpg_2017, ddpg_2017 or ddpg.
     #[arg(long, default_value_t = Preset::default(), value_name = "NAME")]
@@ -104,6 +112,13 @@ impl Options {
             None => Err(ExperimentError::UnknownSide { found: side.clone(), known: sides.to_vec() }),
         }
     }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    positive(text)
+        .ok()
+        .filter(|speed| (0.01..=1000.0).contains(speed))
+        .ok_or_else(|| "expected a number from 0.01 to 1000".into())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

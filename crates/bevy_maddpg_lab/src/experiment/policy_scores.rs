@@ -8,7 +8,8 @@ use std::{
 
 use bevy_maddpg::write_atomically;
 
-use super::{OutputError, PolicyScore};
+use super::OutputError;
+use crate::statistics::PolicyScore;
 
 /// The first line.
 const HEADER: &str = "decisions,policy_version,episodes,mean,min";
@@ -25,6 +26,22 @@ pub(super) fn append(path: &Path, score: &PolicyScore) -> Result<(), OutputError
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(OutputError::io("write", path))
+}
+
+/// The score of the policy with this version, from the last row with it.
+pub(super) fn of(path: &Path, version: u64) -> Option<PolicyScore> {
+    let text = fs::read_to_string(path).ok()?;
+    let score = |line: &str| {
+        let mut cells = line.split(',');
+        Some(PolicyScore {
+            decisions: cells.next()?.parse().ok()?,
+            policy_version: cells.next()?.parse().ok()?,
+            episodes: cells.next()?.parse().ok()?,
+            mean: cells.next()?.parse().ok()?,
+            min: cells.next()?.parse().ok()?,
+        })
+    };
+    text.lines().rev().filter_map(score).find(|score| score.policy_version == version)
 }
 
 /// Removes the rows of policies that were taken after `decisions`, which a resumed run has not reached again.
@@ -50,11 +67,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("evaluations.csv");
         for decisions in [10, 20, 30] {
-            append(&path, &PolicyScore { decisions, mean: 1.5, ..PolicyScore::default() }).unwrap();
+            let score = PolicyScore {
+                decisions,
+                policy_version: decisions / 10,
+                mean: 1.5,
+                ..PolicyScore::default()
+            };
+            append(&path, &score).unwrap();
         }
+        assert_eq!(of(&path, 3).unwrap().decisions, 30);
         cut(&path, 20).unwrap();
+        assert_eq!(of(&path, 3), None);
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text, format!("{HEADER}\n10,0,0,1.5,0\n20,0,0,1.5,0\n"));
+        assert_eq!(text, format!("{HEADER}\n10,1,0,1.5,0\n20,2,0,1.5,0\n"));
         assert!(cut(&folder.path().join("none.csv"), 1).is_ok());
     }
 }

@@ -123,7 +123,11 @@ fn score(status: &RunStatus, goal: ProgressGoal) -> String {
     };
     let number = |score: Option<f32>| score.map_or("-".to_owned(), |score| format!("{score:.3}"));
     let (score, best) = (number(status.score_100), number(status.best_score_100));
-    format!("{time} | score {score}{bar}, best {best}")
+    let without_noise = match status.score_without_noise {
+        Some(score) => format!(", without noise {score:.3}"),
+        None => String::new(),
+    };
+    format!("{time} | score {score}{bar}, best {best}{without_noise}")
 }
 
 /// The work done by the run, and its rates.
@@ -166,6 +170,8 @@ mod tests {
         for (goal, line) in lines {
             assert_eq!(score(&status(), goal), line);
         }
+        let evaluated = RunStatus { score_without_noise: Some(2.7), ..status() };
+        assert!(score(&evaluated, ProgressGoal::Endless).ends_with("best -, without noise 2.700"));
         let start = score(&RunStatus::default(), ProgressGoal::Decisions(10));
         assert_eq!(start, "00:00:00 | score -, best -");
     }

@@ -2,23 +2,24 @@ use std::time::{Duration, Instant};
 
 use bevy::prelude::*;
 use bevy_maddpg::{
-    rollout::RolloutClock,
+    learner::CheckpointRequest,
+    policy::PolicyError,
+    rollout::{ActingPolicy, RolloutClock},
     self_play::{Pool, SelfPlay},
     training::{LearnerReport, Training},
 };
 
 use super::{
-    MetricsWriter, OutputError, PolicyScore, RunFolder, TensorBoardWriter, best_policy::EvaluationSystems,
+    MetricsWriter, OutputError, RunFolder, TensorBoardWriter,
+    best_policy::EvaluationSystems,
     draw_curve, policy_scores,
+    run_state::{Earlier, RunState},
 };
-use crate::statistics::{EpisodeRecord, ScoreBoard, StatisticsSystems, Thinning};
-
-/// Time between checkpoints.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+use crate::statistics::{EpisodeRecord, PolicyScore, RunStatistics, ScoreBoard, StatisticsSystems, Thinning};
 
 /// The first this many episodes and learner reports are all written; later ones are thinned. After ten million of each,
-/// `metrics.csv` and the TensorBoard events have about 110,000 rows of each.
-const ROWS: usize = 20_000;
+/// `metrics.csv` and the TensorBoard events have about 60,000 rows of each.
+const ROWS: usize = 10_000;
 
 /// Writes the output folder of a training run: metrics, TensorBoard events, checkpoints. Needs
 /// [`StatisticsPlugin`](crate::statistics::StatisticsPlugin) and
@@ -31,28 +32,50 @@ pub struct Recorder {
     tensorboard: TensorBoardWriter,
     episodes: Thinning,
     reports: Thinning,
-    last_checkpoint: Instant,
+    checkpoint_every: Duration,
+    /// `None` before the first.
+    last_checkpoint: Option<Instant>,
+    /// Why the last checkpoint could not be written, if that was told.
+    checkpoint_failure: Option<String>,
+    notices: Vec<String>,
     /// Joint decisions after which the newest past policy was taken.
     last_rival: Option<u64>,
     error: Option<OutputError>,
 }
 
 impl Recorder {
-    /// Opens the files. `resumed` says whether the folder already holds an earlier part of the run, `save_replay`
-    /// whether checkpoints include the replay buffer.
+    /// Opens the files. After an `earlier` part of the run, rows are added to those up to its last checkpoint; later ones are removed,
+    /// since the run has not reached them again. `save_replay` says whether checkpoints include the replay buffer.
     ///
     /// # Errors
     /// If a file cannot be opened.
-    pub fn open(folder: RunFolder, resumed: bool, save_replay: bool) -> Result<Self, OutputError> {
-        let metrics = if resumed { MetricsWriter::append } else { MetricsWriter::create };
+    pub(super) fn open(
+        folder: RunFolder,
+        earlier: Option<&Earlier>,
+        save_replay: bool,
+        checkpoint_every: Duration,
+    ) -> Result<Self, OutputError> {
+        let mut tensorboard = TensorBoardWriter::create(folder.path())?;
+        let metrics = match earlier {
+            Some(earlier) => {
+                tensorboard.purge(earlier.decisions())?;
+                policy_scores::cut(&folder.evaluations(), earlier.decisions())?;
+                MetricsWriter::append(folder.metrics(), earlier.decisions())?
+            }
+            None => MetricsWriter::create(folder.metrics())?,
+        };
+        let state = earlier.and_then(|earlier| earlier.state.as_ref());
         Ok(Self {
-            metrics: metrics(folder.metrics())?,
-            tensorboard: TensorBoardWriter::create(folder.path())?,
+            metrics,
+            tensorboard,
+            episodes: state.map_or_else(|| Thinning::new(ROWS), |state| state.episodes.clone()),
+            reports: state.map_or_else(|| Thinning::new(ROWS), |state| state.reports.clone()),
             folder,
             save_replay,
-            episodes: Thinning::new(ROWS),
-            reports: Thinning::new(ROWS),
-            last_checkpoint: Instant::now(),
+            checkpoint_every,
+            last_checkpoint: None,
+            checkpoint_failure: None,
+            notices: Vec::new(),
             last_rival: None,
             error: None,
         })
@@ -60,9 +83,7 @@ impl Recorder {
 
     /// Adds the recorder to an app, so that it writes while the app runs.
     pub fn add_to(self, app: &mut App) {
-        app.add_message::<PolicyScore>()
-            .insert_resource(self)
-            .add_systems(Last, record.after(StatisticsSystems).after(EvaluationSystems));
+        app.insert_resource(self).add_systems(Last, record.after(StatisticsSystems).after(EvaluationSystems));
     }
 
     /// Whether an error stopped the recording.
@@ -73,6 +94,52 @@ impl Recorder {
     /// Takes the error that stopped the recording, if there was one.
     pub fn take_error(&mut self) -> Option<OutputError> {
         self.error.take()
+    }
+
+    /// What happened since the last call that a person should know, and that does not stop the run.
+    pub(super) fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The counters and scores of the run, for a checkpoint.
+    pub(super) fn state(&self, statistics: &RunStatistics) -> RunState {
+        RunState {
+            seconds: statistics.seconds(),
+            decisions: statistics.status().decisions,
+            board: statistics.board().save(),
+            episodes: self.episodes.clone(),
+            reports: self.reports.clone(),
+        }
+    }
+
+    /// Asks for a checkpoint, and saves the acting policy beside it.
+    pub(super) fn checkpoint(
+        &mut self,
+        training: &Training,
+        statistics: &RunStatistics,
+        acting: &ActingPolicy,
+    ) -> Result<(), PolicyError> {
+        self.last_checkpoint = Some(Instant::now());
+        let (path, with_replay) = (self.folder.checkpoint(), self.save_replay);
+        training.checkpoint_with(&CheckpointRequest {
+            path,
+            with_replay,
+            note: self.state(statistics).to_json(),
+        });
+        acting.snapshot().map_or(Ok(()), |policy| policy.save(self.folder.last_policy()))
+    }
+
+    /// Tells once why checkpoints cannot be written, and when they can be again.
+    fn watch_checkpoints(&mut self, training: &Training) {
+        let failure = training.checkpoint_failure();
+        if failure == self.checkpoint_failure {
+            return;
+        }
+        self.notices.push(match &failure {
+            Some(reason) => format!("the checkpoint could not be written, and training goes on: {reason}"),
+            None => "checkpoints are written again".into(),
+        });
+        self.checkpoint_failure = failure;
     }
 
     /// Flushes all rows and writes the learning curve.
@@ -136,7 +203,7 @@ fn record(
     mut reports: MessageReader<LearnerReport>,
     mut scores: MessageReader<PolicyScore>,
     clock: Res<RolloutClock>,
-    training: Res<Training>,
+    (training, acting, statistics): (Res<Training>, Res<ActingPolicy>, Res<RunStatistics>),
     self_play: Option<Res<SelfPlay>>,
 ) {
     if recorder.error.is_none() {
@@ -150,9 +217,15 @@ fn record(
     if let Some(play) = self_play.filter(|_| recorder.error.is_none()) {
         recorder.error = recorder.write_ratings(play.pool(), clock.decisions).err();
     }
-    if recorder.last_checkpoint.elapsed() >= CHECKPOINT_EVERY {
-        recorder.last_checkpoint = Instant::now();
-        training.checkpoint(recorder.folder.checkpoint(), recorder.save_replay);
+    recorder.watch_checkpoints(&training);
+    let has_learner = training.latest_policy().is_some() && training.failure().is_none();
+    if has_learner && recorder.last_checkpoint.is_none_or(|last| last.elapsed() >= recorder.checkpoint_every)
+    {
+        let flushed = recorder.metrics.flush();
+        if let Err(error) = recorder.checkpoint(&training, &statistics, &acting) {
+            recorder.notices.push(error.to_string());
+        }
+        recorder.error = recorder.error.take().or(flushed.err());
     }
 }
 
@@ -164,10 +237,10 @@ mod tests {
     fn the_files_of_a_long_run_stay_small() {
         let parent = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(Some(&parent.path().join("run")), "walk").unwrap();
-        let mut recorder = Recorder::open(folder, false, false).unwrap();
+        let mut recorder = Recorder::open(folder, None, false, Duration::from_secs(60)).unwrap();
         let mut report = LearnerReport::default();
         let mut sizes = Vec::new();
-        for number in 1..=640_000u64 {
+        for number in 1..=320_000u64 {
             let record = EpisodeRecord {
                 episode: number,
                 length: 25,
@@ -181,14 +254,14 @@ mod tests {
             };
             report.record.updates = 100 * number;
             recorder.write([&record].into_iter(), [&report].into_iter(), record.decisions).unwrap();
-            if [20_000, 40_000, 640_000].contains(&number) {
+            if [10_000, 20_000, 320_000].contains(&number) {
                 recorder.metrics.flush().unwrap();
                 recorder.tensorboard.flush().unwrap();
                 let files = std::fs::read_dir(recorder.folder.path()).unwrap();
                 sizes.push(files.map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>());
             }
         }
-        // Each doubling of the run adds half as many rows as the first 20,000 episodes.
+        // Each doubling of the run adds half as many rows as the first 10,000 episodes.
         let doubling = sizes[1] - sizes[0];
         assert!(doubling < sizes[0] * 6 / 10, "{sizes:?}");
         assert!(sizes[2] < sizes[1] + 5 * doubling, "{sizes:?}");

@@ -17,12 +17,12 @@ use bevy_maddpg::{
 use super::{ExperimentError, output_error::OutputError};
 
 /// Keeps the past policies in `folder`, one file each, named after the joint decisions after which it was taken. If the run is
-/// resumed, loads them. Does nothing for games without self-play.
-pub(super) fn add(app: &mut App, folder: PathBuf, is_resumed: bool) -> Result<(), ExperimentError> {
+/// resumed after `resumed` joint decisions, loads those taken until then. Does nothing for games without self-play.
+pub(super) fn add(app: &mut App, folder: PathBuf, resumed: Option<u64>) -> Result<(), ExperimentError> {
     let Some(mut play) = app.world_mut().get_resource_mut::<SelfPlay>() else { return Ok(()) };
-    if is_resumed {
+    if let Some(last) = resumed {
         let ratings = ratings(&folder);
-        for (decisions, path) in files(&folder) {
+        for (decisions, path) in files(&folder).into_iter().filter(|(decisions, _)| *decisions <= last) {
             let rating = ratings.get(&decisions).copied();
             play.add_past(Arc::new(PolicySnapshot::load(&path)?), decisions, rating);
         }
@@ -104,12 +104,12 @@ mod tests {
     };
 
     /// The past policies of a run in this folder, after adding one per number.
-    fn run(folder: &Path, is_resumed: bool, new: &[u64]) -> Vec<u64> {
+    fn run(folder: &Path, resumed: Option<u64>, new: &[u64]) -> Vec<u64> {
         let groups = ArenaSpec::new(vec![AgentSpec::new("a", 1, 1)]).groups(true).unwrap();
         let policy = Arc::new(PolicySnapshot::zeros(&groups).unwrap());
         let mut app = App::new();
         app.add_plugins(SelfPlayPlugin { snapshots: 3, ..SelfPlayPlugin::default() });
-        add(&mut app, folder.into(), is_resumed).unwrap();
+        add(&mut app, folder.into(), resumed).unwrap();
         for decisions in new {
             app.world_mut().resource_mut::<SelfPlay>().add_past(
                 policy.clone(),
@@ -127,12 +127,13 @@ mod tests {
     fn a_resumed_run_goes_on_with_its_past() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rivals");
-        let first = run(&path, false, &[10, 20, 30, 40]);
+        let first = run(&path, None, &[10, 20, 30, 40]);
         assert_eq!(first.len(), 3);
         let kept: Vec<u64> = files(&path).into_iter().map(|(decisions, _)| decisions).collect();
         assert_eq!(kept, first, "files of dropped policies are removed");
-        assert_eq!(run(&path, true, &[]), first);
-        assert_eq!(run(&path, true, &[50]).last(), Some(&50));
+        assert_eq!(run(&path, Some(40), &[]), first);
+        assert_eq!(run(&path, Some(40), &[50]).last(), Some(&50));
+        assert!(!run(&path, Some(45), &[]).contains(&50), "the run has not reached it again");
     }
 
     #[test]
@@ -141,7 +142,7 @@ mod tests {
         fs::write(folder.path().join("40.safetensors"), b"no policy").unwrap();
         let mut app = App::new();
         app.add_plugins(SelfPlayPlugin::default());
-        let error = add(&mut app, folder.path().into(), true).unwrap_err().to_string();
+        let error = add(&mut app, folder.path().into(), Some(40)).unwrap_err().to_string();
         assert!(error.contains("40.safetensors"), "{error}");
     }
 }

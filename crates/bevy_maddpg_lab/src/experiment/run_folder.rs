@@ -7,6 +7,12 @@ use bevy_maddpg::write_atomically;
 
 use super::{ExperimentError, OutputError};
 
+/// Keeps other processes from writing to the folder of a run, until it is dropped or the process ends.
+#[derive(Debug, bevy::prelude::Resource)]
+pub(super) struct FolderLock(
+    #[expect(dead_code, reason = "the system's lock lasts as long as the file is open")] Option<fs::File>,
+);
+
 /// The output folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFolder(PathBuf);
@@ -23,7 +29,9 @@ impl RunFolder {
         };
         fs::create_dir_all(&folder.0).map_err(|source| folder.io_error("create", source))?;
         folder.check_writable()?;
-        for file in [folder.policy(), folder.checkpoint(), folder.metrics(), folder.summary()] {
+        for file in
+            [folder.policy(), folder.checkpoint(), folder.description(), folder.metrics(), folder.summary()]
+        {
             if file.exists() {
                 let found = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 return Err(ExperimentError::FolderInUse { path: folder.0, found });
@@ -37,14 +45,35 @@ impl RunFolder {
         Self(path.into())
     }
 
-    /// The folder of a run to resume.
+    /// The folder of a run to resume. `path` may also be its checkpoint.
     ///
     /// # Errors
-    /// If the folder cannot be written to. A missing checkpoint is only noticed when it is loaded.
+    /// If there is no such folder, or if it holds no run. A run that was stopped before its first checkpoint counts as one.
     pub fn reopen(path: &Path) -> Result<Self, ExperimentError> {
-        let folder = Self(path.into());
-        folder.check_writable()?;
-        Ok(folder)
+        let folder = Self(match path.parent() {
+            Some(parent) if path.is_file() => parent.into(),
+            _ => path.into(),
+        });
+        if folder.checkpoint().exists() || folder.description().exists() {
+            return Ok(folder);
+        }
+        Err(ExperimentError::NothingToResume { path: path.into(), exists: path.exists() })
+    }
+
+    /// Reserves the folder for this process.
+    ///
+    /// # Errors
+    /// If another process has reserved it, or if it cannot be written to.
+    pub(super) fn lock(&self) -> Result<FolderLock, ExperimentError> {
+        self.check_writable()?;
+        let path = self.0.join(".lock");
+        let file = fs::File::create(&path).map_err(OutputError::io("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(FolderLock(Some(file))),
+            Err(fs::TryLockError::WouldBlock) => Err(ExperimentError::FolderBusy { path: self.0.clone() }),
+            // Some network drives have no locks.
+            Err(fs::TryLockError::Error(_)) => Ok(FolderLock(None)),
+        }
     }
 
     /// The folder itself.
@@ -57,7 +86,7 @@ impl RunFolder {
         self.0.join("policy.safetensors")
     }
 
-    /// The last policy of the run, if another one was chosen as its result.
+    /// The last policy of the run, if another one was chosen as its result. While the run goes on, the policy at the last checkpoint.
     pub fn last_policy(&self) -> PathBuf {
         self.0.join("policy-last.safetensors")
     }
@@ -85,6 +114,11 @@ impl RunFolder {
     /// The state that the learner needs to continue training.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint.safetensors")
+    }
+
+    /// What the run was started with: game, preset, seed, arenas.
+    pub fn description(&self) -> PathBuf {
+        self.0.join("run.json")
     }
 
     /// Every hyperparameter of the run.
@@ -150,7 +184,26 @@ mod tests {
         fs::write(folder.metrics(), "x").unwrap();
         let error = RunFolder::create(Some(&path), "tennis").unwrap_err().to_string();
         assert!(error.contains("metrics.csv") && error.contains("--resume"), "{error}");
+        assert!(RunFolder::reopen(&path).unwrap_err().to_string().contains("holds no run"));
+        fs::write(folder.checkpoint(), "x").unwrap();
         assert_eq!(RunFolder::reopen(&path).unwrap(), folder);
+        assert_eq!(
+            RunFolder::reopen(&folder.checkpoint()).unwrap(),
+            folder,
+            "the checkpoint stands for its folder"
+        );
+        let missing = RunFolder::reopen(&parent.path().join("none")).unwrap_err().to_string();
+        assert!(missing.contains("none") && missing.contains("does not exist"), "{missing}");
+    }
+
+    #[test]
+    fn a_folder_is_reserved_for_one_process() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&parent.path().join("run")), "tennis").unwrap();
+        let lock = folder.lock().unwrap();
+        assert!(matches!(folder.lock(), Err(ExperimentError::FolderBusy { .. })));
+        drop(lock);
+        assert!(folder.lock().is_ok());
     }
 
     #[test]

@@ -6,8 +6,11 @@ use std::path::Path;
 use bevy_maddpg::write_atomically;
 use serde::{Deserialize, Serialize};
 
-use super::{best_policy::PolicyScore, output_error::OutputError};
-use crate::{rating::Rating, statistics::RunStatistics};
+use super::output_error::OutputError;
+use crate::{
+    rating::Rating,
+    statistics::{PolicyScore, RunStatistics},
+};
 
 /// The result of a run. Numbers must be finite: JSON has neither infinity nor NaN, so they become `null`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

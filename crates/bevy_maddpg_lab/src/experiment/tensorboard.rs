@@ -35,7 +35,7 @@ use crate::statistics::EpisodeRecord;
 
 /// Writes one TensorBoard event file of scalars.
 ///
-/// A resumed run opens a new file in the same folder. TensorBoard joins the two.
+/// A resumed run opens a new file in the same folder. TensorBoard joins the two; see [`purge`](Self::purge).
 #[derive(Debug)]
 pub struct TensorBoardWriter {
     path: PathBuf,
@@ -64,6 +64,15 @@ impl TensorBoardWriter {
     /// The event file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes TensorBoard drop what earlier files in the folder have after `step`: a resumed run has not reached it again.
+    ///
+    /// # Errors
+    /// [`OutputError::Io`] if the file cannot be written.
+    pub fn purge(&mut self, step: u64) -> Result<(), OutputError> {
+        // TensorBoard drops the events from this step on.
+        self.write(&Event::session_start(wall_time(), step + 1))
     }
 
     /// Adds one point to the curve `tag` at `step`, in joint decisions of all arenas.

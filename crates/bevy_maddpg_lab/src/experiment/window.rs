@@ -72,25 +72,25 @@ fn add_watch(run: &Run, app: &mut App) {
 
 /// Saves on request. Ends the run cleanly at a limit, on Ctrl-C, on a failed write or when the window is closed.
 fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Outcome) {
-    let save_replay = run.options.save_replay;
-    let saved_to = folder.clone();
+    let saved_to = folder.last_policy();
     app.add_systems(
         Update,
         (move |statistics: Res<RunStatistics>,
                acting: Res<ActingPolicy>,
                training: Res<Training>,
+               mut recorder: ResMut<Recorder>,
                mut toasts: MessageWriter<Toast>| {
-            training.checkpoint(saved_to.checkpoint(), save_replay);
-            let saved = acting.snapshot().map_or(Ok(()), |snapshot| snapshot.save(saved_to.policy()));
+            let saved = recorder.checkpoint(&training, &statistics, &acting);
             toasts.write(Toast::new(match saved {
-                Ok(()) => {
-                    format!("saved to {} after {:.0} s", saved_to.policy().display(), statistics.seconds())
-                }
+                Ok(()) => format!("saved to {} after {:.0} s", saved_to.display(), statistics.seconds()),
                 Err(error) => error.to_string(),
             }));
         })
         .run_if(on_message::<SaveRequested>),
-    );
+    )
+    .add_systems(Update, |mut recorder: ResMut<Recorder>, mut toasts: MessageWriter<Toast>| {
+        toasts.write_batch(recorder.take_notices().into_iter().map(Toast::new));
+    });
     let run = run.clone();
     let mut finished = false;
     app.init_schedule(Closing);
@@ -103,8 +103,9 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
             return;
         }
         finished = true;
-        let result =
-            run.finish_training(world, &folder, run.options.evaluate, run.options.evaluate.is_some());
+        let result = run
+            .finish_training(world, &folder, run.options.evaluate, run.options.evaluate.is_some())
+            .and_then(|()| run.outcome());
         *outcome.lock().unwrap_or_else(PoisonError::into_inner) = result;
         if !closed {
             world.write_message(AppExit::Success);

@@ -8,7 +8,7 @@ use bevy_maddpg::{
     training::Training,
 };
 
-use super::{EpisodeRecord, Score, ScoreBoard};
+use super::{EpisodeRecord, SavedBoard, Score, ScoreBoard};
 
 /// The statistics of a run, up to date after [`StatisticsSystems`](super::StatisticsSystems).
 #[derive(Resource)]
@@ -17,12 +17,15 @@ pub struct RunStatistics {
     board: ScoreBoard,
     learner: LearnerStatus,
     report: Option<LearnerRecord>,
+    without_noise: Option<f32>,
     start: Instant,
+    /// Seconds of the run before this process.
+    seconds_before: f64,
     agents: usize,
     policy_version: u64,
     dropped: u64,
     counts: Counts,
-    /// The counts at the start of the run; above zero if it resumed from a checkpoint.
+    /// The counts at the start of this process; above zero if the run was resumed.
     first: Option<Counts>,
     rates: Rates,
     /// State at the last measurement of the rates: seconds of the run, seconds of the game, counts.
@@ -60,7 +63,7 @@ pub struct Rates {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RunStatus {
-    /// Seconds since the run started.
+    /// Seconds of the run, without the time between its parts if it was resumed.
     pub seconds: f64,
     /// Joint decisions of all arenas, including those before the checkpoint that the run resumed from.
     pub decisions: u64,
@@ -70,11 +73,13 @@ pub struct RunStatus {
     pub score_100: Option<f32>,
     /// The best such mean.
     pub best_score_100: Option<f32>,
-    /// Decisions of single agents per second of wall-clock time, since the run started.
+    /// Mean score of the newest policy that was evaluated without exploration.
+    pub score_without_noise: Option<f32>,
+    /// Decisions of single agents per second of wall-clock time, since the run was started or resumed.
     pub agent_decisions_per_second: f64,
     /// Learner updates.
     pub updates: u64,
-    /// Learner updates per second of wall-clock time, since the run started.
+    /// Learner updates per second of wall-clock time, since the run was started or resumed.
     pub updates_per_second: f64,
     /// Joint transitions dropped because the learner was busy.
     pub dropped_transitions: u64,
@@ -98,7 +103,9 @@ impl RunStatistics {
             board: ScoreBoard::new(solved),
             learner: LearnerStatus::default(),
             report: None,
+            without_noise: None,
             start: Instant::now(),
+            seconds_before: 0.0,
             agents: 0,
             policy_version: 0,
             dropped: 0,
@@ -107,6 +114,17 @@ impl RunStatistics {
             rates: Rates::default(),
             measured: (0.0, 0.0, Counts::default()),
         }
+    }
+
+    /// Goes on from an earlier part of the run, which had these scores and counters.
+    pub fn resume(&mut self, board: Option<&SavedBoard>, seconds: f64, decisions: u64, updates: u64) {
+        if let Some(board) = board {
+            self.board.restore(board);
+        }
+        self.seconds_before = seconds;
+        self.counts = Counts { decisions, updates };
+        self.first = Some(self.counts);
+        self.measured = (seconds, 0.0, self.counts);
     }
 
     /// The scores so far.
@@ -134,22 +152,24 @@ impl RunStatistics {
         self.agents
     }
 
-    /// Seconds since the run started.
+    /// Seconds of the run, without the time between its parts if it was resumed.
     pub fn seconds(&self) -> f64 {
-        self.start.elapsed().as_secs_f64()
+        self.seconds_before + self.start.elapsed().as_secs_f64()
     }
 
     /// The state of the run.
     pub fn status(&self) -> RunStatus {
         let seconds = self.seconds();
         let first = self.first.unwrap_or(self.counts);
-        let per_second = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds.max(1e-9);
+        let elapsed = (seconds - self.seconds_before).max(1e-9);
+        let per_second = |now: u64, before: u64| now.saturating_sub(before) as f64 / elapsed;
         RunStatus {
             seconds,
             decisions: self.counts.decisions,
             episodes: self.board.episodes(),
             score_100: self.board.score_100(),
             best_score_100: self.board.best_score_100(),
+            score_without_noise: self.without_noise,
             agent_decisions_per_second: per_second(self.counts.decisions, first.decisions)
                 * self.agents as f64,
             updates: self.counts.updates,
@@ -168,7 +188,7 @@ impl RunStatistics {
     ) {
         self.agents = arenas.kinds().first().map_or(0, |kind| kind.spec().agents());
         self.policy_version = acting.snapshot().map_or(0, |snapshot| snapshot.version());
-        self.counts.decisions = clock.decisions;
+        self.counts.decisions = clock.decisions.max(self.first.map_or(0, |first| first.decisions));
         if let Some(training) = training {
             self.counts.updates = training.updates();
             self.dropped = training.dropped();
@@ -198,6 +218,10 @@ impl RunStatistics {
         };
         record.score_100 = self.board.push(&record);
         record
+    }
+
+    pub(super) fn score_without_noise(&mut self, mean: f32) {
+        self.without_noise = Some(mean);
     }
 
     pub(super) fn report(&mut self, report: &LearnerRecord) {

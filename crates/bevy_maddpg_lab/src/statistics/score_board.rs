@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bevy_maddpg::score::ScoreWindow;
+use serde::{Deserialize, Serialize};
 
 use super::{EpisodeRecord, series::Series};
 
@@ -13,7 +14,8 @@ pub const SCORE_WINDOW: usize = 100;
 const MAX_POINTS: usize = 4_096;
 
 /// One finished episode, as a point of the learning curve.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(u64, f32, Option<f32>)", into = "(u64, f32, Option<f32>)")]
 pub struct CurvePoint {
     /// Joint decisions of all arenas when the episode ended.
     pub decisions: u64,
@@ -23,8 +25,20 @@ pub struct CurvePoint {
     pub score_100: Option<f32>,
 }
 
+impl From<(u64, f32, Option<f32>)> for CurvePoint {
+    fn from((decisions, score, score_100): (u64, f32, Option<f32>)) -> Self {
+        Self { decisions, score, score_100 }
+    }
+}
+
+impl From<CurvePoint> for (u64, f32, Option<f32>) {
+    fn from(point: CurvePoint) -> Self {
+        (point.decisions, point.score, point.score_100)
+    }
+}
+
 /// When the mean score of 100 episodes first reached the score that solves the game.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Solved {
     /// Number of the episode that completed this mean.
     pub episodes: u64,
@@ -46,7 +60,59 @@ pub struct ScoreBoard {
     points: Series<CurvePoint>,
 }
 
+/// A [`ScoreBoard`] as checkpoints contain it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SavedBoard {
+    scores: Vec<f32>,
+    best: Option<f32>,
+    measures: BTreeMap<String, Vec<f32>>,
+    solved: Option<Solved>,
+    episodes: u64,
+    last: Option<CurvePoint>,
+    points: Series<CurvePoint>,
+}
+
+impl SavedBoard {
+    /// Whether the game was solved.
+    pub fn is_solved(&self) -> bool {
+        self.solved.is_some()
+    }
+}
+
 impl ScoreBoard {
+    /// The board, to go on from it later.
+    pub fn save(&self) -> SavedBoard {
+        let scores = |(name, window): (&String, &ScoreWindow)| (name.clone(), window.scores().collect());
+        SavedBoard {
+            scores: self.window.scores().collect(),
+            best: self.window.best(),
+            measures: self.measures.iter().map(scores).collect(),
+            solved: self.solved,
+            episodes: self.episodes,
+            last: self.last,
+            points: self.points.clone(),
+        }
+    }
+
+    /// Goes on from a saved board, with this board's own bar.
+    pub fn restore(&mut self, saved: &SavedBoard) {
+        let window =
+            |scores: &Vec<f32>, best| ScoreWindow::resumed(SCORE_WINDOW, scores.iter().copied(), best);
+        *self = Self {
+            bar: self.bar,
+            window: window(&saved.scores, saved.best),
+            measures: saved
+                .measures
+                .iter()
+                .map(|(name, scores)| (name.clone(), window(scores, None)))
+                .collect(),
+            solved: saved.solved,
+            episodes: saved.episodes,
+            last: saved.last,
+            points: saved.points.clone(),
+        };
+    }
+
     /// An empty board. The game is solved once the mean score of 100 episodes is at least `bar`, and never if `bar` is
     /// `None`.
     pub fn new(bar: Option<f32>) -> Self {
@@ -166,6 +232,28 @@ mod tests {
         assert_eq!(board.solved(), Some(solved), "it stays solved");
         assert_eq!((board.score_100(), board.best_score_100()), (Some(0.0), Some(1.0)));
         assert_eq!(board.episodes(), 300);
+    }
+
+    #[test]
+    fn a_restored_board_goes_on_as_if_it_had_not_stopped() {
+        let mut whole = ScoreBoard::new(Some(0.5));
+        let score = |number: u64| (number % 7) as f32 / 7.0;
+        for number in 1..=150 {
+            whole.push(&EpisodeRecord {
+                measures: [("hits".into(), 1.0)].into(),
+                ..episode(number, score(number))
+            });
+        }
+        let saved: SavedBoard = serde_json::from_str(&serde_json::to_string(&whole.save()).unwrap()).unwrap();
+        let mut resumed = ScoreBoard::new(Some(0.5));
+        resumed.restore(&saved);
+        for number in 151..=9_000 {
+            let record = episode(number, score(number));
+            assert_eq!(whole.push(&record), resumed.push(&record));
+        }
+        assert_eq!((whole.solved(), whole.best_score_100()), (resumed.solved(), resumed.best_score_100()));
+        assert_eq!((whole.points(), whole.recent_measures()), (resumed.points(), resumed.recent_measures()));
+        assert_eq!(whole.episodes(), resumed.episodes());
     }
 
     #[test]

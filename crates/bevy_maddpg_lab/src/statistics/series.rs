@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 /// Decides which items of a growing sequence to keep: all of the first `capacity`, then every second one until there
 /// have been twice as many, then every fourth, and so on.
 ///
@@ -11,7 +13,7 @@
 /// let kept: Vec<u32> = (0..16).filter(|_| thinning.keep()).collect();
 /// assert_eq!(kept, [0, 1, 2, 3, 4, 6, 8, 12]);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Thinning {
     capacity: u64,
     stride: u64,
@@ -37,7 +39,7 @@ impl Thinning {
 
 /// A sequence of any length in bounded memory. When `capacity` items are stored and another one comes, every second
 /// item is dropped. The rest are an evenly spaced sample of all items.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Series<T> {
     thinning: Thinning,
     items: Vec<T>,

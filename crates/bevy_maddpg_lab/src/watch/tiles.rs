@@ -29,7 +29,7 @@ enum Tile {
     Replay,
     Dropped,
     CriticLoss,
-    ActorLoss,
+    WithoutNoise,
     Value,
     Saturation,
     Wait,
@@ -57,7 +57,7 @@ impl Tile {
         (Self::Noise, "exploration"),
         (Self::Replay, "replay buffer"),
         (Self::CriticLoss, "critic loss"),
-        (Self::ActorLoss, "actor loss"),
+        (Self::WithoutNoise, "score w/o noise"),
         (Self::Value, "Q value"),
         (Self::Saturation, "saturation"),
         (Self::Wait, "game wait (p99)"),
@@ -149,7 +149,7 @@ impl Sources<'_, '_> {
                 return (format::count(dropped as f64), dropped > 0);
             }
             Tile::CriticLoss => reported(|report| report.critic_loss),
-            Tile::ActorLoss => reported(|report| report.actor_loss),
+            Tile::WithoutNoise => status.score_without_noise.map_or_else(|| "-".into(), format::measure),
             Tile::Value => reported(|report| report.q_mean),
             Tile::Saturation => {
                 let saturation = report.map(|report| report.saturation);

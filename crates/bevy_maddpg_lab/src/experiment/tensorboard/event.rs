@@ -28,6 +28,13 @@ impl Event {
         event
     }
 
+    /// The event that makes TensorBoard drop everything from `step` on that was written before: a `SessionLog` with the status `START`.
+    pub(super) fn session_start(wall_time: f64, step: u64) -> Self {
+        let mut event = Self::new(wall_time, step);
+        bytes(&mut event.head, 7, &[1 << 3 | VARINT, 1]);
+        event
+    }
+
     /// An event without values; `wall_time` in seconds since 1970.
     pub(super) fn new(wall_time: f64, step: u64) -> Self {
         let mut head = Vec::with_capacity(64);

@@ -1,0 +1,169 @@
+//! What a run needs to go on as if it had not stopped.
+
+use std::{fs, path::Path};
+
+use bevy_maddpg::{
+    learner::{CheckpointError, Device, Learner, Preset, TrainingConfig},
+    random::stream,
+    write_atomically,
+};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::{ExperimentError, Options, OutputError, RunFolder, eprintln_line};
+use crate::{
+    game::Game,
+    statistics::{RunStatistics, SavedBoard, Thinning},
+};
+
+/// What a run was started with: `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct RunDescription {
+    pub(super) game: String,
+    pub(super) preset: Preset,
+    pub(super) seed: u64,
+    pub(super) arenas: usize,
+    pub(super) lockstep: bool,
+}
+
+impl RunDescription {
+    /// Reads the description of a run; `None` if there is none, because an older version made the run.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, ExperimentError> {
+        let Ok(text) = fs::read_to_string(path) else { return Ok(None) };
+        let damaged = |error: serde_json::Error| ExperimentError::DamagedRun {
+            path: path.into(),
+            reason: error.to_string(),
+        };
+        serde_json::from_str(&text).map(Some).map_err(damaged)
+    }
+
+    pub(super) fn write(&self, path: &Path) -> Result<(), OutputError> {
+        let mut json =
+            serde_json::to_string_pretty(self).expect("a struct of numbers and strings is always JSON");
+        json.push('\n');
+        write_atomically(path, json.as_bytes()).map_err(OutputError::io("write", path))
+    }
+}
+
+/// The counters and scores of a run. Each checkpoint contains them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct RunState {
+    /// Seconds of training.
+    pub(super) seconds: f64,
+    /// Joint decisions of all arenas.
+    pub(super) decisions: u64,
+    pub(super) board: SavedBoard,
+    /// How the rows of `metrics.csv` were thinned out.
+    pub(super) episodes: Thinning,
+    pub(super) reports: Thinning,
+}
+
+impl RunState {
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// An earlier part of a run, from its checkpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Earlier {
+    /// `None` if the checkpoint has no state, because a game or an older version made it.
+    pub(super) state: Option<RunState>,
+    /// Joint transitions that the learner has received.
+    pub(super) transitions: u64,
+    pub(super) updates: u64,
+}
+
+impl Earlier {
+    /// Reads the checkpoint in `folder`. `None` if the run was stopped before its first one. Tells which settings changed since.
+    pub(super) fn load(
+        folder: &RunFolder,
+        game: &dyn Game,
+        config: &TrainingConfig,
+    ) -> Result<Option<Self>, ExperimentError> {
+        let path = folder.checkpoint();
+        if !path.exists() {
+            eprintln_line(&format!(
+                "the run in {} was stopped before its first checkpoint, so it starts from the beginning",
+                folder.path().display()
+            ));
+            return Ok(None);
+        }
+        let learner = Learner::load(&path, &game.spec(), Device::cpu())?;
+        let changes = config.learner.changes_from(learner.config())?;
+        if !changes.is_empty() {
+            eprintln_line(&format!("settings that differ from the checkpoint's: {}", changes.join(", ")));
+        }
+        let damaged = |error: serde_json::Error| ExperimentError::DamagedRun {
+            path: path.clone(),
+            reason: format!("the state of the run in it cannot be read: {error}"),
+        };
+        let state = match learner.note() {
+            "" => None,
+            note => Some(serde_json::from_str(note).map_err(damaged)?),
+        };
+        let earlier = Self { state, transitions: learner.transitions(), updates: learner.updates() };
+        eprintln_line(&format!(
+            "resuming after {} joint decisions and {:.1} s of training",
+            earlier.decisions(),
+            earlier.seconds()
+        ));
+        Ok(Some(earlier))
+    }
+
+    /// Joint decisions of all arenas so far.
+    pub(super) fn decisions(&self) -> u64 {
+        self.state.as_ref().map_or(0, |state| state.decisions).max(self.transitions)
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.state.as_ref().map_or(0.0, |state| state.seconds)
+    }
+
+    /// The seed of what follows. With the run's own seed, the same random numbers would come again.
+    pub(super) fn seed(&self, seed: u64) -> u64 {
+        stream(seed, "resumed run", self.decisions()).random()
+    }
+
+    /// Continues the run's statistics.
+    pub(super) fn restore(&self, statistics: &mut RunStatistics) {
+        let board = self.state.as_ref().map(|state| &state.board);
+        statistics.resume(board, self.seconds(), self.decisions(), self.updates);
+    }
+}
+
+/// Sets the options with which the run in this folder was started.
+pub(super) fn continue_with(
+    folder: &RunFolder,
+    game: &dyn Game,
+    options: &mut Options,
+) -> Result<(), ExperimentError> {
+    let Some(description) = RunDescription::read(&folder.description())? else { return Ok(()) };
+    if description.game != game.name() {
+        return Err(ExperimentError::RunOfOtherGame {
+            path: folder.path().into(),
+            found: description.game,
+            game: game.name().into(),
+        });
+    }
+    options.preset = description.preset;
+    options.seed = description.seed;
+    options.arenas = Some(description.arenas);
+    options.lockstep = description.lockstep;
+    Ok(())
+}
+
+/// The settings in the folder of a run, or these if there are none.
+pub(super) fn settings(
+    folder: &RunFolder,
+    config: TrainingConfig,
+) -> Result<TrainingConfig, ExperimentError> {
+    let path = folder.config();
+    Ok(if path.exists() { config.changed_by_file(&path)? } else { config })
+}
+
+impl From<bevy_maddpg::learner::LearnerError> for ExperimentError {
+    fn from(error: bevy_maddpg::learner::LearnerError) -> Self {
+        Self::Checkpoint(CheckpointError::Learner(error))
+    }
+}

@@ -1,0 +1,106 @@
+//! Whether a window can be opened.
+
+/// Why no window can be opened, in words; `None` if one can. On Unix machines other than macOS, this looks at the environment and tries
+/// to reach the display that it names. Elsewhere, there always is one.
+pub fn display_problem() -> Option<String> {
+    #[cfg(all(unix, not(target_os = "macos")))]
+    {
+        unix::problem(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+    #[cfg(not(all(unix, not(target_os = "macos"))))]
+    None
+}
+
+/// Whether a window can be opened; see [`display_problem`].
+pub fn display_is_present() -> bool {
+    display_problem().is_none()
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+mod unix {
+    use std::{
+        net::{TcpStream, ToSocketAddrs},
+        os::unix::net::UnixStream,
+        path::{Path, PathBuf},
+        time::Duration,
+    };
+
+    /// How long to wait for a display on another machine.
+    const PATIENCE: Duration = Duration::from_secs(3);
+
+    pub(super) fn problem(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+        let (x11, wayland) = (variable("DISPLAY"), variable("WAYLAND_DISPLAY"));
+        if x11.as_deref().is_some_and(x11_is_reachable) {
+            return None;
+        }
+        let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let socket = wayland.as_ref().map(|name| runtime.unwrap_or_default().join(name));
+        if socket.is_some_and(|path| UnixStream::connect(path).is_ok()) {
+            return None;
+        }
+        Some(match x11.or(wayland) {
+            Some(name) => format!("the display `{name}` cannot be reached"),
+            None => "no display".into(),
+        })
+    }
+
+    /// Whether the X server `host:number.screen` can be reached. Without a host it is on this machine.
+    fn x11_is_reachable(name: &str) -> bool {
+        let Some((host, number)) = name.rsplit_once(':') else { return false };
+        let number = number.split('.').next().unwrap_or_default();
+        let Ok(number) = number.parse::<u16>() else { return false };
+        if host.is_empty() || host == "unix" {
+            return local_x11_is_reachable(number);
+        }
+        if host.starts_with('/') {
+            return UnixStream::connect(Path::new(name)).is_ok();
+        }
+        let addresses = (host, 6000 + number).to_socket_addrs().into_iter().flatten();
+        addresses.into_iter().any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
+    }
+
+    fn local_x11_is_reachable(number: u16) -> bool {
+        let path = format!("/tmp/.X11-unix/X{number}");
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};
+            let address = SocketAddr::from_abstract_name(path.as_bytes());
+            if address.and_then(|address| UnixStream::connect_addr(&address)).is_ok() {
+                return true;
+            }
+        }
+        UnixStream::connect(path).is_ok()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_display_that_cannot_be_reached_is_named() {
+            let with = |name: &'static str, value: &'static str| {
+                problem(move |variable| (variable == name).then(|| value.to_owned()))
+            };
+            assert_eq!(problem(|_| None).as_deref(), Some("no display"));
+            for display in [":4711", "unix:4711.0", "nonsense", ":x", "localhost:999"] {
+                let found = with("DISPLAY", display).unwrap();
+                assert!(found.contains(display), "{found}");
+            }
+            assert!(with("WAYLAND_DISPLAY", "wayland-4711").unwrap().contains("wayland-4711"));
+        }
+
+        #[test]
+        fn a_display_that_answers_is_present() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("wayland-0");
+            let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+            let runtime = folder.path().to_str().unwrap().to_owned();
+            let found = problem(move |variable| match variable {
+                "WAYLAND_DISPLAY" => Some("wayland-0".into()),
+                "XDG_RUNTIME_DIR" => Some(runtime.clone()),
+                _ => None,
+            });
+            assert_eq!(found, None);
+        }
+    }
+}
