@@ -266,9 +266,11 @@ impl TrainingPlugin {
         &self,
         kind: &Kind,
         config: LearnerConfig,
+        exploration: &ExplorationConfig,
         cores: &Cores,
     ) -> std::result::Result<(LearnerThread, u64), BevyError> {
         config.check()?;
+        exploration.check()?;
         let device = self.device.open(&config, kind.spec())?;
         let learner = match &self.resume {
             Some(path) => {
@@ -307,7 +309,7 @@ fn start(
             start_failure: None,
         };
         let (gamma, n_step) = (config.gamma, config.n_step as usize);
-        match training.plugin.open(kind, config, &training.cores) {
+        match training.plugin.open(kind, config, &exploration.config, &training.cores) {
             Ok((thread, transitions)) => {
                 kind.decisions = transitions;
                 clock.decisions += transitions;

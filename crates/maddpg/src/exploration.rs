@@ -18,21 +18,21 @@ use crate::policy::{
 pub struct ExplorationConfig {
     /// The random process whose values are added to the actions.
     pub noise: Noise,
-    /// Smallest and largest scale of the noise, in units of the action (-1 to 1). At the start of each episode, each
+    /// Smallest and largest scale of the noise, 0 or more, in units of the action (-1 to 1). At the start of each episode, each
     /// arena draws its own scale uniformly between them, so that the learner sees both careful and bold play (FastTD3,
     /// arXiv 2505.22642).
     ///
     /// Choices are drawn with the probabilities of the policy; with a probability of half the scale, a branch draws any of
     /// its possible choices instead, each as likely.
     pub scale: [f32; 2],
-    /// Factor on the scale at the end of the schedule; 1 keeps the scale constant.
+    /// Factor on the scale at the end of the schedule, 0 or more; 1 keeps the scale constant.
     pub final_factor: f32,
     /// Joint decisions over which the factor changes linearly from 1 to `final_factor`.
     pub schedule_decisions: u64,
     /// Joint decisions at the start of training whose actions are uniformly random: numbers from -1 to 1, and any possible
     /// choice.
     pub random_decisions: u64,
-    /// Decisions for which each of these random actions is held.
+    /// Decisions for which each of these random actions is held; 1 or more.
     pub random_hold: u32,
 }
 
@@ -48,9 +48,9 @@ pub enum Noise {
     /// `x += -theta x + sigma N(0, 1)` each decision, from 0 at the start of the episode (Uhlenbeck and Ornstein
     /// 1930; the DDPG paper uses theta 0.15, sigma 0.2).
     OrnsteinUhlenbeck {
-        /// Pull toward 0 per decision.
+        /// Pull toward 0 per decision, 0 to 2.
         theta: f32,
-        /// Standard deviation of the random increment per decision.
+        /// Standard deviation of the random increment per decision, 0 or more.
         sigma: f32,
     },
 }

@@ -566,9 +566,13 @@ fn errors_of_checkpoints_name_what_was_found_and_expected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.safetensors");
     for (place, value, expected) in [
-        ("/config/actor_hidden/0", json!(1u64 << 40), "`a.actor` has 50 numbers, expected 6597069766658"),
-        ("/config/critic_hidden/0", json!(1u64 << 62), "`a.critics` has 290 numbers, expected fewer"),
-        ("/config/critic_hidden/0", json!(0), "`learner.critic_hidden` is [0], expected sizes of 1 or more"),
+        ("/config/actor_hidden/0", json!(1u64 << 31), "`a.actor` has 50 numbers, expected 12884901890"),
+        (
+            "/config/critic_hidden",
+            json!([1u64 << 32, 1u64 << 32]),
+            "`a.critics` has 290 numbers, expected fewer",
+        ),
+        ("/config/critic_hidden/0", json!(0), "`learner.critic_hidden` is 0, expected a whole number from 1"),
         (
             "/config/batch_size",
             json!(1 << 30),

@@ -1,9 +1,13 @@
-use std::path::{Path, PathBuf};
+mod check;
+mod range;
+mod text;
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::Preset;
-use crate::exploration::{ExplorationConfig, Noise};
+use crate::exploration::ExplorationConfig;
 
 /// All settings of a training: the learner's and those of the exploration noise.
 ///
@@ -26,6 +30,9 @@ pub struct TrainingConfig {
 }
 
 /// The learner's settings. They also select the algorithm (MADDPG, MATD3, DDPG); see [`Preset`].
+///
+/// Every number must be finite. [`check`](Self::check) also refuses numbers that are far beyond any use, such as a learning
+/// rate of more than 10, and its error names the range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LearnerConfig {
@@ -57,7 +64,7 @@ pub struct LearnerConfig {
     /// et al. 2018, arXiv 1803.02348): the noise averages out the kinks of a piecewise-linear (ReLU) critic, and
     /// actions become more exact.
     pub target_noise: f32,
-    /// Bound of that noise: it is clipped to plus and minus this, in units of the action. 0 or more.
+    /// Bound of that noise: it is clipped to plus and minus this, in units of the action. More than 0 where there is noise.
     pub target_noise_clip: f32,
     /// Sizes of the actors' hidden layers, first to last; each 1 or more.
     pub actor_hidden: Vec<usize>,
@@ -70,9 +77,9 @@ pub struct LearnerConfig {
     pub last_layer_scale: f32,
     /// Joint transitions drawn for one update; 1 or more.
     pub batch_size: usize,
-    /// Joint transitions that the replay buffer can hold; at least `batch_size`.
+    /// Joint transitions that the replay buffer can hold; at least `batch_size` and `learning_starts`.
     pub replay_capacity: usize,
-    /// Joint transitions to store before the first update.
+    /// Joint transitions to store before the first update; at most `replay_capacity`.
     pub learning_starts: usize,
     /// Discount factor per decision, 0 to 1.
     pub gamma: f32,
@@ -105,7 +112,7 @@ pub struct LearnerConfig {
     /// Whether critics learn values scaled to mean 0 and standard deviation 1, whatever the scale of the game's rewards
     /// (Pop-Art, arXiv 1602.07714).
     pub normalize_values: bool,
-    /// Factor on the rewards that the critics learn from; more than 0. Not used with `normalize_values`.
+    /// Factor on the rewards that the critics learn from; more than 0, at most 1e9. Not used with `normalize_values`.
     pub reward_scale: f32,
     /// Weight of a penalty in the actors' loss: the mean square of their outputs before tanh. Keeps actions from
     /// saturating. 0 or more.
@@ -227,79 +234,6 @@ impl Default for LearnerConfig {
     }
 }
 
-impl TrainingConfig {
-    /// The preset's settings, changed as a TOML text says.
-    ///
-    /// # Errors
-    /// If the text is not TOML, has an unknown key or a value out of range; the error names the key.
-    pub fn from_toml(preset: Preset, text: &str) -> Result<Self, ConfigError> {
-        preset.config().changed_by(text)
-    }
-
-    /// These settings, changed as a TOML text says.
-    ///
-    /// # Errors
-    /// As [`from_toml`](Self::from_toml).
-    pub fn changed_by(&self, text: &str) -> Result<Self, ConfigError> {
-        let changes: toml::Table = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
-        let mut whole = toml::Table::try_from(self).map_err(|error| invalid(error.to_string()))?;
-        merge(&mut whole, changes);
-        let config: Self = whole.try_into().map_err(|error: toml::de::Error| invalid(error.to_string()))?;
-        config.check()?;
-        Ok(config)
-    }
-
-    /// The preset's settings, changed as a TOML file says.
-    ///
-    /// # Errors
-    /// As [`from_toml`](Self::from_toml), naming the file.
-    pub fn from_file(preset: Preset, path: &Path) -> Result<Self, ConfigError> {
-        preset.config().changed_by_file(path)
-    }
-
-    /// These settings, changed as a TOML file says.
-    ///
-    /// # Errors
-    /// As [`from_toml`](Self::from_toml), naming the file.
-    pub fn changed_by_file(&self, path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
-        self.changed_by(&text).map_err(|error| match error {
-            ConfigError::Invalid { reason, .. } => ConfigError::Invalid { path: Some(path.into()), reason },
-            other => other,
-        })
-    }
-
-    /// The whole configuration as TOML.
-    ///
-    /// # Errors
-    /// Never for a configuration that passed [`check`](Self::check).
-    pub fn to_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string_pretty(self)
-            .map_err(|error| ConfigError::Invalid { path: None, reason: error.to_string() })
-    }
-
-    /// Checks that every number is in its range.
-    ///
-    /// # Errors
-    /// [`ConfigError::Invalid`] names the first key out of range, what was found and what was expected.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.learner.check()?;
-        let ExplorationConfig { noise, scale: [least, largest], final_factor, .. } = self.exploration;
-        let (theta, sigma) = match noise {
-            Noise::OrnsteinUhlenbeck { theta, sigma } => (theta, sigma),
-            Noise::None | Noise::Gaussian => (0.0, 0.0),
-        };
-        let is_range = not_negative(least) && least <= largest && largest.is_finite();
-        first_broken(&[
-            rule("exploration.scale", least, "two finite numbers, 0 <= first <= second", is_range),
-            rule("exploration.final_factor", final_factor, "0 or more", not_negative(final_factor)),
-            rule("exploration.noise.ornstein_uhlenbeck.theta", theta, "0 or more", not_negative(theta)),
-            rule("exploration.noise.ornstein_uhlenbeck.sigma", sigma, "0 or more", not_negative(sigma)),
-        ])
-    }
-}
-
 impl LearnerConfig {
     /// The critics' learning rate after this many of their updates.
     pub(super) fn critic_rate(&self, updates: u64) -> f64 {
@@ -315,130 +249,15 @@ impl LearnerConfig {
         let progress = (updates as f64 / self.learning_rate_updates.max(1) as f64).min(1.0);
         1.0 + (self.learning_rate_final - 1.0) * progress
     }
-
-    /// Checks that every number is in its range.
-    ///
-    /// # Errors
-    /// As [`TrainingConfig::check`].
-    pub fn check(&self) -> Result<(), ConfigError> {
-        let share = |number: f32| number > 0.0 && number <= 1.0;
-        let ratio = self.max_updates_per_decision;
-        let is_ratio = ratio >= self.updates_per_decision && ratio.is_finite();
-        let (batch, replay) = (self.batch_size, self.replay_capacity);
-        first_broken(&[
-            rule("learner.policy_delay", self.policy_delay, "1 or more", self.policy_delay >= 1),
-            rule("learner.batch_size", batch as f64, "1 or more", batch >= 1),
-            rule("learner.replay_capacity", replay as f64, "at least batch_size", replay >= batch),
-            rule("learner.gamma", self.gamma, "0 to 1", (0.0..=1.0).contains(&self.gamma)),
-            rule("learner.n_step", self.n_step, "1 or more", self.n_step >= 1),
-            rule(
-                "learner.policy_average",
-                self.policy_average,
-                "more than 0, at most 1",
-                share(self.policy_average),
-            ),
-            rule("learner.tau", self.tau, "more than 0, at most 1", share(self.tau)),
-            positive("learner.actor_learning_rate", self.actor_learning_rate),
-            positive("learner.critic_learning_rate", self.critic_learning_rate),
-            positive("learner.learning_rate_final", self.learning_rate_final),
-            rule(
-                "learner.learning_rate_updates",
-                self.learning_rate_updates as f64,
-                "1 or more",
-                self.learning_rate_updates >= 1,
-            ),
-            rule("learner.gradient_clip", self.gradient_clip, "more than 0", self.gradient_clip > 0.0),
-            positive("learner.updates_per_decision", self.updates_per_decision),
-            rule("learner.max_updates_per_decision", ratio, "at least updates_per_decision", is_ratio),
-            rule("learner.target_noise", self.target_noise, "0 or more", not_negative(self.target_noise)),
-            rule(
-                "learner.target_noise_clip",
-                self.target_noise_clip,
-                "0 or more",
-                not_negative(self.target_noise_clip),
-            ),
-            positive("learner.reward_scale", self.reward_scale.into()),
-            rule(
-                "learner.action_penalty",
-                self.action_penalty,
-                "0 or more",
-                not_negative(self.action_penalty),
-            ),
-            rule(
-                "learner.choice_entropy",
-                self.choice_entropy,
-                "0 or more",
-                not_negative(self.choice_entropy),
-            ),
-            rule("learner.logit_penalty", self.logit_penalty, "0 or more", not_negative(self.logit_penalty)),
-            rule(
-                "learner.last_layer_scale",
-                self.last_layer_scale,
-                "0 or more",
-                not_negative(self.last_layer_scale),
-            ),
-        ])?;
-        for (key, sizes) in [("actor_hidden", &self.actor_hidden), ("critic_hidden", &self.critic_hidden)] {
-            if sizes.contains(&0) {
-                return Err(invalid(format!("`learner.{key}` is {sizes:?}, expected sizes of 1 or more")));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A key, the value found, what is expected, and whether it holds.
-type Rule = (&'static str, f64, &'static str, bool);
-
-fn rule(key: &'static str, found: impl Into<f64>, expected: &'static str, holds: bool) -> Rule {
-    (key, found.into(), expected, holds)
-}
-
-fn positive(key: &'static str, found: f64) -> Rule {
-    rule(key, found, "more than 0", found > 0.0 && found.is_finite())
-}
-
-fn not_negative(value: f32) -> bool {
-    value >= 0.0 && value.is_finite()
-}
-
-fn first_broken(rules: &[Rule]) -> Result<(), ConfigError> {
-    match rules.iter().find(|(.., holds)| !holds) {
-        Some((key, found, expected, _)) => Err(invalid(format!("`{key}` is {found}, expected {expected}"))),
-        None => Ok(()),
-    }
 }
 
 fn invalid(reason: String) -> ConfigError {
     ConfigError::Invalid { path: None, reason }
 }
 
-/// Overwrites the values in `whole` with those in `changes`, table by table.
-fn merge(whole: &mut toml::Table, changes: toml::Table) {
-    for (key, change) in changes {
-        match (whole.get_mut(&key), change) {
-            (Some(toml::Value::Table(inner)), toml::Value::Table(change)) => merge(inner, change),
-            (_, change) => {
-                whole.insert(key, change);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_preset_is_in_range_and_survives_toml() {
-        for preset in Preset::ALL {
-            let config = preset.config();
-            config.check().unwrap();
-            let text = config.to_toml().unwrap();
-            assert_eq!(TrainingConfig::from_toml(Preset::Matd3, &text).unwrap(), config, "{preset}");
-            assert_eq!(preset.to_string().parse::<Preset>().unwrap(), preset);
-        }
-    }
 
     #[test]
     fn learning_rates_fall_linearly_and_stay_at_their_end() {
@@ -454,36 +273,5 @@ mod tests {
         assert_eq!([0, 25, 50, 1_000].map(|updates| config.actor_rate(updates)), [1.0, 0.75, 0.5, 0.5]);
         let constant = LearnerConfig::default();
         assert_eq!(constant.critic_rate(12_345), constant.critic_learning_rate, "exactly");
-    }
-
-    #[test]
-    fn errors_name_the_key_and_what_was_expected() {
-        let error = |text| TrainingConfig::from_toml(Preset::Matd3, text).unwrap_err().to_string();
-        assert!(error("[learner]\ngama = 0.9").contains("gama"));
-        assert!(error("[learner]\ngamma = 1.5").contains("`learner.gamma` is 1.5, expected 0 to 1"));
-        assert!(error("[learner]\ngamma = \"x\"").contains("gamma"));
-        assert!(error("[learner").contains("TOML"));
-        for (text, key) in [
-            ("[learner]\ntarget_noise = inf", "learner.target_noise"),
-            ("[learner]\naction_penalty = inf", "learner.action_penalty"),
-            ("[learner]\nlast_layer_scale = nan", "learner.last_layer_scale"),
-            ("[learner]\nn_step = 0", "learner.n_step"),
-            ("[learner]\nlearning_rate_final = 0.0", "learner.learning_rate_final"),
-            ("[learner]\nlearning_rate_updates = 0", "learner.learning_rate_updates"),
-            ("[learner]\nchoice_entropy = -0.1", "learner.choice_entropy"),
-            ("[learner]\nlogit_penalty = nan", "learner.logit_penalty"),
-            ("[exploration]\nfinal_factor = -1.0", "exploration.final_factor"),
-            ("[exploration]\nscale = [0.1, inf]", "exploration.scale"),
-        ] {
-            let found = error(text);
-            assert!(found.contains(key) && found.contains("expected"), "{found}");
-        }
-        assert!(
-            "sac"
-                .parse::<Preset>()
-                .unwrap_err()
-                .to_string()
-                .contains("matd3, frugal, maddpg, maddpg_2017, ddpg_2017, ddpg")
-        );
     }
 }
