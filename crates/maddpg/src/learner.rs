@@ -3,6 +3,7 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`TrainingConfig`], [`LearnerConfig`], [`Preset`] | all settings of a training, and named presets |
+//! | [`Memory`] | how much memory a learner with certain settings needs |
 //! | [`ReplayBuffer`] | a ring buffer of joint transitions |
 //! | [`UpdateStatistics`] | what one update measured |
 //! | [`Learner`] | the learner itself: updates all policies, saves and loads checkpoints |
@@ -16,6 +17,7 @@ mod config;
 mod device;
 mod engine;
 mod fate;
+mod memory;
 mod preset;
 mod record;
 mod replay;
@@ -29,6 +31,7 @@ pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, LearnerConfig, TrainingConfig};
 pub use device::{Device, DeviceChoice, DeviceError};
 pub use engine::UpdateStatistics;
+pub use memory::Memory;
 pub use preset::Preset;
 pub use record::LearnerRecord;
 pub use replay::{ReplayBuffer, RowSizes, Transition};

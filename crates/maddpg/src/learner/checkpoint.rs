@@ -227,7 +227,7 @@ impl Header {
         let mut known = 0;
         for (saved, group) in self.groups.iter().zip(groups) {
             saved.check(group)?;
-            let [actor, critics] = self.parameters(group);
+            let [actor, critics] = self.config.parameters(&self.spec, group, self.has_absences);
             let parts = ACTOR_PARTS.map(|part| (part, actor)).into_iter();
             for (part, expected) in parts.chain(CRITIC_PARTS.map(|part| (part, critics))) {
                 let name = format!("{}.{part}", saved.name);
@@ -248,24 +248,6 @@ impl Header {
             found if found != known => Err(format!("it has {found} tensors, expected {known}")),
             _ => Ok(()),
         }
-    }
-
-    /// Number of parameters of a policy's actor and of its critics together; `None` if there are too many to count.
-    fn parameters(&self, group: &PolicyGroup) -> [Option<usize>; 2] {
-        let (config, agent) = (&self.config, &group.agent);
-        let sees_all = config.central_critic && !config.independent.contains(&agent.behavior);
-        let own = std::slice::from_ref(agent);
-        let seen = if sees_all { &self.spec.slots[..] } else { own };
-        let observed = if config.own_observation.contains(&agent.behavior) { own } else { seen };
-        let presence = usize::from(self.has_absences);
-        let inputs = observed.iter().map(|agent| agent.observation_size).sum::<usize>()
-            + seen.iter().map(|agent| agent.action_size() + presence).sum::<usize>();
-        let critic = parameters(inputs, &config.critic_hidden, 1, config.critic_layer_norm);
-        let critics = if config.twin_critics { 2 } else { 1 };
-        [
-            parameters(agent.observation_size, &config.actor_hidden, agent.action_size(), false),
-            critic.and_then(|critic| critic.checked_mul(critics)),
-        ]
     }
 }
 
@@ -314,16 +296,4 @@ fn numbers<'a>(tensors: &'a Tensors, name: &str) -> Result<&'a [f32], String> {
         Some(number) => Err(format!("its tensor `{name}` has the number {number}, expected finite numbers")),
         None => Ok(data),
     }
-}
-
-/// Number of parameters of a [`NetworkShape`](crate::policy::NetworkShape) with these sizes; `None` if too many to count.
-fn parameters(inputs: usize, hidden: &[usize], outputs: usize, layer_norm: bool) -> Option<usize> {
-    let vectors = if layer_norm { 3 } else { 1 };
-    let mut below = inputs;
-    let mut total = 0usize;
-    for size in hidden {
-        total = total.checked_add(below.checked_add(vectors)?.checked_mul(*size)?)?;
-        below = *size;
-    }
-    total.checked_add(below.checked_add(1)?.checked_mul(outputs)?)
 }

@@ -76,7 +76,7 @@ impl RowSizes {
     }
 
     /// How many numbers a whole transition has.
-    fn row(&self) -> usize {
+    pub(super) fn row(&self) -> usize {
         2 * self.observation + self.action + 2 * self.agents + 1 + 2 * self.choices
     }
 }
@@ -189,6 +189,11 @@ impl ReplayBuffer {
         for row in 0..count {
             let start = self.next * size;
             if start == self.numbers.len() {
+                if start + size > self.numbers.capacity() {
+                    // Double, but never beyond what a full buffer needs.
+                    let rows = (2 * self.len()).clamp(16, self.capacity.max(16)).min(self.capacity);
+                    self.numbers.reserve_exact(rows * size - start);
+                }
                 self.numbers.resize(start + size, 0.0);
             }
             let mut slot = &mut self.numbers[start..start + size];
@@ -241,6 +246,16 @@ mod tests {
             masks: values.clone().flat_map(|v| [1.0, (v % 2) as f32]).collect(),
             next_masks: values.flat_map(|v| [(v % 3) as f32, 1.0]).collect(),
         }
+    }
+
+    #[test]
+    fn memory_grows_with_use_up_to_the_capacity() {
+        let mut ring = ReplayBuffer::new(SIZES, 100);
+        assert_eq!(ring.numbers.capacity(), 0);
+        ring.push(&block(0..40));
+        assert!(ring.numbers.capacity() < 100 * SIZES.row());
+        ring.push(&block(40..200));
+        assert_eq!(ring.numbers.capacity(), 100 * SIZES.row());
     }
 
     proptest! {

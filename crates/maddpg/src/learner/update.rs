@@ -5,6 +5,7 @@ use super::{
     config::{ConfigError, LearnerConfig},
     device::Device,
     engine::{self, Engine, EngineError, Setup, UpdateStatistics, Weights},
+    memory::{Bytes, Memory},
     replay::{ReplayBuffer, RowSizes},
     statistics::RunningStatistics,
     values::ValueScale,
@@ -93,6 +94,17 @@ pub enum LearnerError {
     /// The agents do not match each other or the settings.
     #[error(transparent)]
     Spec(#[from] SpecError),
+    /// The settings need more memory than there is.
+    #[error(
+        "the settings need {needed}; but only {} of memory are available; lower `{}`, or free memory",
+        Bytes(*.available), .needed.largest()
+    )]
+    Memory {
+        /// What the settings need.
+        needed: Memory,
+        /// How much memory is available, in bytes.
+        available: u64,
+    },
     /// The device failed.
     #[error("the learner's device failed: {0}; the device `cpu` needs neither a driver nor a GPU")]
     Device(String),
@@ -123,8 +135,8 @@ impl Learner {
     /// Creates a learner with new random weights for arenas of `spec`.
     ///
     /// # Errors
-    /// If a setting is out of range, if agents of one behavior differ in size, if no agent has a behavior that the
-    /// settings name, or if the device fails.
+    /// If a setting is out of range, if the settings need more memory than is available, if agents of one behavior differ in
+    /// size, if no agent has a behavior that the settings name, or if the device fails.
     pub fn new(
         config: LearnerConfig,
         spec: ArenaSpec,
@@ -132,6 +144,7 @@ impl Learner {
         seed: u64,
     ) -> std::result::Result<Self, LearnerError> {
         config.check()?;
+        config.check_memory(&spec)?;
         let mut initial = stream(seed, "weights", 0);
         let setup = Setup::new(config, spec, false)?;
         let Setup { config, spec, groups, .. } = &setup;

@@ -1,0 +1,220 @@
+mod available;
+
+use std::fmt;
+
+use self::available::available;
+use super::{LearnerConfig, LearnerError, replay::RowSizes};
+use crate::policy::{AgentSpec, ArenaSpec, PolicyGroup, SpecError};
+
+/// The memory that a learner needs, in bytes. On a GPU, networks and minibatches need memory of the GPU instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// The replay buffer when it is full. Its memory grows with use.
+    pub replay_buffer: u64,
+    /// The actors with their target networks, averages, gradients and moments.
+    pub actors: u64,
+    /// The critics with their target networks, gradients and moments.
+    pub critics: u64,
+    /// The minibatch of one update.
+    pub minibatch: u64,
+    /// What writing a checkpoint needs in addition: a copy of the networks.
+    pub checkpoint: u64,
+}
+
+/// Bytes of one number.
+const NUMBER: u64 = size_of::<f32>() as u64;
+
+/// Vectors as long as an actor's parameters: itself, target, average, two moments, two gradients, three packed copies, and
+/// two in published policies. For critics: themselves, targets, two moments, two gradients and three packed copies.
+const ACTOR_COPIES: u64 = 12;
+const CRITIC_COPIES: u64 = 9;
+
+/// The same vectors in a checkpoint.
+const SAVED_ACTOR_COPIES: u64 = 5;
+const SAVED_CRITIC_COPIES: u64 = 4;
+
+impl LearnerConfig {
+    /// The memory that a learner with these settings needs for arenas of `spec`. Close to the truth for large settings;
+    /// what needs only a few megabytes is left out.
+    ///
+    /// # Errors
+    /// If agents of one behavior differ in size.
+    pub fn memory(&self, spec: &ArenaSpec) -> Result<Memory, SpecError> {
+        let (mut actors, mut critics) = (0u64, 0u64);
+        for group in spec.groups(self.share_policies)? {
+            // Slots can be empty later.
+            let [actor, of_critics] = self.parameters(spec, &group, true).map(or_most);
+            actors = actors.saturating_add(actor);
+            critics = critics.saturating_add(of_critics);
+        }
+        let bytes = |copies: u64, numbers: u64| copies.saturating_mul(NUMBER).saturating_mul(numbers);
+        let row = RowSizes::of(spec);
+        // Two copies of the noise and one of everything else, with five numbers more per agent than in the replay buffer.
+        let minibatch_row = row.row() + 2 * row.action + 5 * row.agents;
+        let rows = |rows: usize, size: usize| bytes(or_most(Some(rows)), or_most(Some(size)));
+        Ok(Memory {
+            replay_buffer: rows(self.replay_capacity, row.row()),
+            actors: bytes(ACTOR_COPIES, actors),
+            critics: bytes(CRITIC_COPIES, critics),
+            minibatch: rows(self.batch_size, minibatch_row),
+            checkpoint: bytes(SAVED_ACTOR_COPIES, actors).saturating_add(bytes(SAVED_CRITIC_COPIES, critics)),
+        })
+    }
+
+    /// Refuses settings that need more memory than there is, as far as the operating system tells.
+    pub(super) fn check_memory(&self, spec: &ArenaSpec) -> Result<(), LearnerError> {
+        let needed = self.memory(spec)?;
+        match available() {
+            Some(available) if needed.total() > available => Err(LearnerError::Memory { needed, available }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Number of parameters of a policy's actor and of its critics together; `None` if there are too many to count.
+    pub(super) fn parameters(
+        &self,
+        spec: &ArenaSpec,
+        group: &PolicyGroup,
+        has_absences: bool,
+    ) -> [Option<usize>; 2] {
+        let agent = &group.agent;
+        let sees_all = self.central_critic && !self.independent.contains(&agent.behavior);
+        let own = std::slice::from_ref(agent);
+        let seen = if sees_all { &spec.slots[..] } else { own };
+        let observed = if self.own_observation.contains(&agent.behavior) { own } else { seen };
+        let presence = usize::from(has_absences);
+        let inputs = observed.iter().map(|agent| agent.observation_size).sum::<usize>()
+            + seen.iter().map(|agent| agent.action_size() + presence).sum::<usize>();
+        let critic = parameters(inputs, &self.critic_hidden, 1, self.critic_layer_norm);
+        let critics = if self.twin_critics { 2 } else { 1 };
+        [self.actor_parameters(agent), critic.and_then(|critic| critic.checked_mul(critics))]
+    }
+
+    fn actor_parameters(&self, agent: &AgentSpec) -> Option<usize> {
+        parameters(agent.observation_size, &self.actor_hidden, agent.action_size(), false)
+    }
+}
+
+/// Number of parameters of a [`NetworkShape`](crate::policy::NetworkShape) with these sizes; `None` if too many to count.
+fn parameters(inputs: usize, hidden: &[usize], outputs: usize, layer_norm: bool) -> Option<usize> {
+    let vectors = if layer_norm { 3 } else { 1 };
+    let mut below = inputs;
+    let mut total = 0usize;
+    for size in hidden {
+        total = total.checked_add(below.checked_add(vectors)?.checked_mul(*size)?)?;
+        below = *size;
+    }
+    total.checked_add(below.checked_add(1)?.checked_mul(outputs)?)
+}
+
+fn or_most(count: Option<usize>) -> u64 {
+    count.and_then(|count| u64::try_from(count).ok()).unwrap_or(u64::MAX)
+}
+
+impl Memory {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.parts().iter().fold(0, |total: u64, (part, ..)| total.saturating_add(*part))
+    }
+
+    /// Each part, what it is for, and the setting that it grows with.
+    fn parts(&self) -> [(u64, &'static str, &'static str); 5] {
+        let Self { replay_buffer, actors, critics, minibatch, checkpoint } = *self;
+        let larger = if actors > critics { "actor_hidden" } else { "critic_hidden" };
+        [
+            (replay_buffer, "the replay buffer", "replay_capacity"),
+            (actors, "the actors", "actor_hidden"),
+            (critics, "the critics", "critic_hidden"),
+            (minibatch, "the minibatch", "batch_size"),
+            (checkpoint, "writing a checkpoint", larger),
+        ]
+    }
+
+    /// The setting that needs most.
+    pub(super) fn largest(&self) -> &'static str {
+        self.parts().into_iter().max_by_key(|(part, ..)| *part).map_or("replay_capacity", |(.., key)| key)
+    }
+}
+
+/// The total, then the parts that are 1% of it or more, largest first.
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = self.parts();
+        parts.sort_by_key(|(part, ..)| std::cmp::Reverse(*part));
+        write!(f, "{}:", Bytes(self.total()))?;
+        let shown = parts.iter().filter(|(part, ..)| *part >= self.total() / 100);
+        for (index, (part, purpose, key)) in shown.enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(f, "{comma} {} for {purpose} (`{key}`)", Bytes(*part))?;
+        }
+        Ok(())
+    }
+}
+
+/// A number of bytes to read: `23.1 GB`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bytes(pub(super) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+        let bytes = self.0 as f64;
+        match units.iter().find(|(unit, _)| bytes >= *unit) {
+            Some((unit, name)) => write!(f, "{:.1} {name}", bytes / unit),
+            None => write!(f, "{bytes} bytes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learner::{Device, Learner};
+
+    fn spec() -> ArenaSpec {
+        ArenaSpec::new(vec![AgentSpec::new("agent", 24, 2); 2])
+    }
+
+    #[test]
+    fn the_default_needs_what_its_replay_buffer_holds() {
+        let memory = LearnerConfig::default().memory(&spec()).unwrap();
+        // Two observations, an action, a reward and a state of each agent, and one discount, a million times.
+        assert_eq!(memory.replay_buffer, 4 * 1_000_000 * (2 * (2 * 24 + 2 + 2) + 1));
+        assert!(memory.total() < memory.replay_buffer + 10_000_000, "{memory}");
+        assert_eq!(memory.largest(), "replay_capacity");
+    }
+
+    #[test]
+    fn networks_are_counted_as_they_are_made() {
+        let config = LearnerConfig { critic_layer_norm: true, ..LearnerConfig::default() };
+        let learner = Learner::new(config.clone(), spec(), Device::cpu(), 0).unwrap();
+        for group in &learner.setup.groups {
+            let expected = [group.actor.parameters(), group.critics * group.critic.parameters()];
+            assert_eq!(config.parameters(&spec(), &group.group, false), expected.map(Some));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn settings_that_need_more_memory_than_there_is_are_refused() {
+        let error =
+            |config: LearnerConfig| Learner::new(config, spec(), Device::cpu(), 0).unwrap_err().to_string();
+        let found = error(LearnerConfig {
+            batch_size: 4_000_000_000,
+            replay_capacity: 5_000_000_000,
+            ..LearnerConfig::default()
+        });
+        for part in [
+            "2.1 TB for the replay buffer (`replay_capacity`)",
+            "for the minibatch (`batch_size`)",
+            "available",
+        ] {
+            assert!(found.contains(part), "{found}");
+        }
+        let found = error(LearnerConfig { critic_hidden: vec![1_000_000; 2], ..LearnerConfig::default() });
+        assert!(found.contains("for the critics") && found.contains("lower `critic_hidden`"), "{found}");
+        let found = error(LearnerConfig { actor_hidden: vec![1 << 32; 3], ..LearnerConfig::default() });
+        assert!(found.contains("lower `actor_hidden`"), "{found}");
+    }
+}
