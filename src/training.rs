@@ -16,7 +16,7 @@ use self::wait::WaitTimes;
 use crate::{
     exploration::ExplorationConfig,
     learner::{
-        CheckpointRequest, Cores, DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace,
+        CheckpointRequest, Cores, DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace, StopSignal,
         TrainingConfig,
     },
     plugin::{MaddpgPlugins, PolicySource},
@@ -83,6 +83,7 @@ impl Plugin for TrainingPlugin {
         app.insert_resource(Training {
             plugin: self.clone(),
             cores: Cores::all_but_one(),
+            stop: StopSignal::default(),
             learners: Vec::new(),
             wait_start: None,
             waits: WaitTimes::default(),
@@ -141,6 +142,7 @@ pub fn kind_path(path: &Path, kind: &str) -> PathBuf {
 pub struct Training {
     plugin: TrainingPlugin,
     cores: Cores,
+    stop: StopSignal,
     /// By kind, as in [`Arenas::kinds`].
     learners: Vec<KindLearner>,
     wait_start: Option<Instant>,
@@ -229,6 +231,19 @@ impl Training {
         self.learners.first_mut()?.thread.take().and_then(LearnerThread::join)
     }
 
+    /// As [`stop`](Self::stop), but all learners stop after the update that they are at, also in lockstep. The learner has
+    /// stored everything that was sent.
+    pub fn stop_now(&mut self) -> Option<Learner> {
+        self.stop.stop();
+        self.stop()
+    }
+
+    /// The signal that stops all learners between two updates, from any thread. A game that waits for a learner goes on at
+    /// once. Call [`stop`](Self::stop) afterwards.
+    pub fn stop_signal(&self) -> &StopSignal {
+        &self.stop
+    }
+
     /// As [`stop`](Self::stop), for the learner of this kind of arenas.
     pub fn stop_kind(&mut self, kind: &str) -> Option<Learner> {
         let learner = self.learners.iter_mut().find(|learner| learner.kind == kind)?;
@@ -268,6 +283,7 @@ impl TrainingPlugin {
         config: LearnerConfig,
         exploration: &ExplorationConfig,
         cores: &Cores,
+        stop: &StopSignal,
     ) -> std::result::Result<(LearnerThread, u64), BevyError> {
         config.check()?;
         exploration.check()?;
@@ -281,7 +297,7 @@ impl TrainingPlugin {
             None => Learner::new(config, kind.spec().clone(), device, self.seed)?,
         };
         let transitions = learner.transitions();
-        Ok((LearnerThread::spawn_on(learner, self.pace, cores)?, transitions))
+        Ok((LearnerThread::spawn_on(learner, self.pace, cores, stop)?, transitions))
     }
 }
 
@@ -309,7 +325,7 @@ fn start(
             start_failure: None,
         };
         let (gamma, n_step) = (config.gamma, config.n_step as usize);
-        match training.plugin.open(kind, config, &exploration.config, &training.cores) {
+        match training.plugin.open(kind, config, &exploration.config, &training.cores, &training.stop) {
             Ok((thread, transitions)) => {
                 kind.decisions = transitions;
                 clock.decisions += transitions;

@@ -7,7 +7,7 @@
 //! | [`ReplayBuffer`] | a ring buffer of joint transitions |
 //! | [`UpdateStatistics`] | what one update measured |
 //! | [`Learner`] | the learner itself: updates all policies, saves and loads checkpoints |
-//! | [`LearnerThread`], [`Pace`], [`Cores`] | a learner on its own thread, how it and the game stay in step, and how several learners share the cores |
+//! | [`LearnerThread`], [`Pace`], [`Cores`], [`StopSignal`] | a learner on its own thread, how it and the game stay in step, how several learners share the cores, and how they are stopped between two updates |
 //! | [`DeviceChoice`] | where the learner computes: CPU or GPU |
 
 mod batch;
@@ -35,5 +35,5 @@ pub use memory::Memory;
 pub use preset::Preset;
 pub use record::LearnerRecord;
 pub use replay::{ReplayBuffer, RowSizes, Transition};
-pub use thread::{CHANNEL_BLOCKS, CheckpointRequest, Cores, LearnerThread, Pace};
+pub use thread::{CHANNEL_BLOCKS, CheckpointRequest, Cores, LearnerThread, Pace, StopSignal};
 pub use update::{Learner, LearnerError};

@@ -11,15 +11,20 @@ use maddpg::{
 use rand::RngExt;
 
 fn learner(seed: u64) -> Learner {
+    learner_with(seed, |_| {})
+}
+
+fn learner_with(seed: u64, change: impl FnOnce(&mut LearnerConfig)) -> Learner {
     let agent = AgentSpec::new("agent", 3, 2);
     let spec = ArenaSpec::new(vec![agent; 2]);
-    let config = LearnerConfig {
+    let mut config = LearnerConfig {
         batch_size: 32,
         learning_starts: 64,
         updates_per_decision: 0.25,
         max_updates_per_decision: 1.0,
         ..Preset::Matd3.config().learner
     };
+    change(&mut config);
     Learner::new(config, spec, Device::cpu(), seed).unwrap()
 }
 
@@ -117,4 +122,52 @@ fn experience_memory_comes_back_to_be_used_again() {
         reused += usize::from(empty.observations.capacity() >= 32 * 6);
     }
     assert!(reused > 15, "{reused} of 20 blocks were reused");
+}
+
+/// A learner that has a million updates to make.
+fn overloaded(pace: Pace) -> LearnerThread {
+    let ratio = 1000.0;
+    let learner = learner_with(1, |config| {
+        (config.updates_per_decision, config.max_updates_per_decision) = (ratio, ratio);
+    });
+    let mut thread = LearnerThread::spawn(learner, pace).unwrap();
+    for number in 0..4 {
+        thread.send(block(number, 32));
+    }
+    while thread.updates() == 0 && thread.failure().is_none() {
+        std::thread::yield_now();
+    }
+    thread
+}
+
+#[test]
+fn a_learner_that_is_stopped_now_makes_no_more_updates_but_stores_everything() {
+    for pace in [Pace::FreeRunning, Pace::Balanced, Pace::Lockstep] {
+        let thread = overloaded(pace);
+        let start = Instant::now();
+        let learner = thread.stop_now().unwrap();
+        assert!(start.elapsed() < Duration::from_secs(2), "{pace:?}: {:?}", start.elapsed());
+        assert_eq!(learner.transitions(), 4 * 32, "{pace:?}");
+    }
+}
+
+#[test]
+fn a_game_that_waits_for_a_learner_goes_on_when_the_learner_is_told_to_stop() {
+    for pace in [Pace::Balanced, Pace::Lockstep] {
+        let mut thread = overloaded(pace);
+        let signal = thread.stop_signal().clone();
+        let start = Instant::now();
+        let handler = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            signal.stop();
+        });
+        for number in 4..30 {
+            thread.synchronize();
+            thread.send(block(number, 32));
+        }
+        let learner = thread.join().unwrap();
+        handler.join().unwrap();
+        assert!(start.elapsed() < Duration::from_secs(2), "{pace:?}: {:?}", start.elapsed());
+        assert_eq!(learner.transitions(), 30 * 32, "{pace:?}");
+    }
 }

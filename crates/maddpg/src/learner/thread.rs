@@ -6,6 +6,7 @@
 
 mod cores;
 mod report;
+mod stop_signal;
 mod worker;
 
 use std::{
@@ -19,7 +20,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 
-pub use self::cores::Cores;
+pub use self::{cores::Cores, stop_signal::StopSignal};
 use self::{report::Report, worker::Worker};
 use super::{Learner, LearnerError, LearnerRecord};
 use crate::{policy::LatestPolicy, transition::TransitionBlock};
@@ -60,6 +61,7 @@ pub struct LearnerThread {
     policy: LatestPolicy,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Learner>>,
+    stop: StopSignal,
     pace: Pace,
     in_flight: u32,
     dropped: u64,
@@ -91,14 +93,20 @@ impl LearnerThread {
     /// # Errors
     /// If the device fails or the operating system cannot start a thread.
     pub fn spawn(learner: Learner, pace: Pace) -> Result<Self, LearnerError> {
-        Self::spawn_on(learner, pace, &Cores::new(1))
+        Self::spawn_on(learner, pace, &Cores::new(1), &StopSignal::default())
     }
 
-    /// As [`spawn`](Self::spawn), for a learner that takes turns with others that share the same `cores`.
+    /// As [`spawn`](Self::spawn), for a learner that takes turns with others that share the same `cores`, and stops at the
+    /// same signal.
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn).
-    pub fn spawn_on(learner: Learner, pace: Pace, cores: &Cores) -> Result<Self, LearnerError> {
+    pub fn spawn_on(
+        learner: Learner,
+        pace: Pace,
+        cores: &Cores,
+        stop: &StopSignal,
+    ) -> Result<Self, LearnerError> {
         let blocks = if pace == Pace::FreeRunning { FREE_CHANNEL_BLOCKS } else { CHANNEL_BLOCKS };
         let (sender, receiver) = bounded(blocks);
         let (used_sender, used_blocks) = bounded(blocks + 2);
@@ -122,6 +130,7 @@ impl LearnerThread {
             report: Report::new(),
             pace,
             cores: cores.clone(),
+            stop: stop.clone(),
             learner,
         };
         let thread = std::thread::Builder::new()
@@ -137,6 +146,7 @@ impl LearnerThread {
             policy,
             shared,
             thread: Some(thread),
+            stop: stop.clone(),
             pace,
             in_flight: 0,
             dropped: 0,
@@ -218,12 +228,25 @@ impl LearnerThread {
         self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets the thread finish the blocks already sent, stops it, and returns the learner; `None` if it panicked.
+    /// Lets the thread make the updates that are due for the blocks already sent, stops it, and returns the learner; `None`
+    /// if it panicked.
     pub fn join(mut self) -> Option<Learner> {
-        self.stop()
+        self.wait()
     }
 
-    fn stop(&mut self) -> Option<Learner> {
+    /// Stops the thread after the update that it is at, and returns the learner, which has stored all blocks that were sent;
+    /// `None` if it panicked. Other learners with the same [`StopSignal`] stop as well.
+    pub fn stop_now(self) -> Option<Learner> {
+        self.stop.stop();
+        self.join()
+    }
+
+    /// The signal that stops this learner between two updates.
+    pub fn stop_signal(&self) -> &StopSignal {
+        &self.stop
+    }
+
+    fn wait(&mut self) -> Option<Learner> {
         self.sender = None;
         self.thread.take().and_then(|thread| thread.join().ok())
     }
@@ -231,6 +254,6 @@ impl LearnerThread {
 
 impl Drop for LearnerThread {
     fn drop(&mut self) {
-        self.stop();
+        self.wait();
     }
 }

@@ -5,7 +5,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
 
-use super::{CheckpointRequest, Cores, Pace, Shared, report::Report};
+use super::{CheckpointRequest, Cores, Pace, Shared, StopSignal, report::Report};
 use crate::{
     learner::{Learner, LearnerError, LearnerRecord},
     policy::LatestPolicy,
@@ -40,6 +40,7 @@ pub(super) struct Worker {
     pub(super) report: Report,
     pub(super) pace: Pace,
     pub(super) cores: Cores,
+    pub(super) stop: StopSignal,
     /// Updates due for the received transitions. `spare_owed` counts the optional ones on top, `spare` per transition.
     pub(super) owed: f64,
     pub(super) spare: f64,
@@ -90,6 +91,7 @@ impl Worker {
         loop {
             let behind = self.pace == Pace::FreeRunning && self.owed >= 1.0;
             let may_update = behind || (self.pace != Pace::Lockstep && self.spare_owed >= 1.0);
+            let may_update = may_update && !self.stop.is_stopped();
             if let Ok(request) = self.checkpoints.try_recv() {
                 self.save(request);
             }
@@ -166,7 +168,11 @@ impl Worker {
         self.owed -= updates;
         let cores = self.cores.clone();
         let permit = (updates > 0.0).then(|| cores.wait());
+        let before = self.learner.updates();
         for _ in 0..updates as u64 {
+            if self.stop.is_stopped() {
+                break;
+            }
             let measure =
                 self.learner.updates().is_multiple_of(UPDATES_PER_MEASURE) || self.report.wants_actors;
             let measures = self.learner.update(measure)?;
@@ -178,7 +184,7 @@ impl Worker {
                 let _ = self.records.try_send(record);
             }
         }
-        if updates > 0.0 {
+        if self.learner.updates() > before {
             self.policy.publish(self.learner.snapshot()?);
         }
         drop(permit);
