@@ -238,7 +238,7 @@ fn observations_of_any_scale_are_learned_from() {
 #[test]
 fn rewards_of_any_scale_and_offset_are_learned_from() {
     let target = |observation: &[f32], agent: usize| 0.6 * observation[agent];
-    for (scale, offset) in [(1e3, -5e3), (1e-3, 0.2)] {
+    for (scale, offset) in [(1e3, -5e3), (1e-3, 0.2), (1e-9, 0.0)] {
         let mut learner = Learner::new(config(Preset::Matd3), arena(2, 1), Device::cpu(), 7).unwrap();
         let mut block = one_step_game(4_000, &mut stream(7, "test", 0), target);
         block.rewards.iter_mut().for_each(|reward| *reward = scale * *reward + offset);
@@ -248,6 +248,24 @@ fn rewards_of_any_scale_and_offset_are_learned_from() {
         assert!(worst < 0.05, "rewards x {scale} + {offset}: worst error {worst}");
         let mean = block.rewards.iter().sum::<f32>() / 8_000.0;
         assert!((value - mean).abs() < 0.1 * scale, "values are in units of the rewards: {value}, {mean}");
+    }
+}
+
+#[test]
+fn rewards_that_come_late_are_learned_from() {
+    let target = |observation: &[f32], agent: usize| 0.6 * observation[agent];
+    for scale in [1e-4, 1.0, 1e4] {
+        let mut learner = Learner::new(config(Preset::Matd3), arena(2, 1), Device::cpu(), 8).unwrap();
+        let mut block = one_step_game(4_000, &mut stream(8, "test", 0), target);
+        learner.remember(&TransitionBlock { rewards: vec![0.0; 8_000], ..block.clone() });
+        update(&mut learner, 100);
+        block.rewards.iter_mut().for_each(|reward| *reward *= scale);
+        learner.remember(&block);
+        let first = learner.update(true).unwrap().critic_loss;
+        assert!(first < 10.0, "rewards x {scale}: {first}");
+        update(&mut learner, 900);
+        let worst = worst_error(&learner, target);
+        assert!(worst < 0.15, "rewards x {scale}: worst error {worst}");
     }
 }
 

@@ -63,6 +63,11 @@ pub(super) trait Engine: fmt::Debug + Send {
         measures: Option<&mut [UpdateStatistics]>,
     ) -> Result<()>;
 
+    /// Whether every update may be measured. On a GPU, reading the measures back takes time.
+    fn measures_at_no_cost(&self) -> bool {
+        false
+    }
+
     /// The actor parameters that policy `index` acts with.
     fn acting(&self, index: usize) -> Result<Vec<f32>>;
 

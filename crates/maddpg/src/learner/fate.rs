@@ -32,16 +32,25 @@ impl Fate {
         Self::Team((0..spec.agents()).filter(|mate| spec.team(*mate) == team).collect())
     }
 
+    /// What the agent at `slot` earns of the joint rewards.
+    pub(super) fn reward(&self, rewards: &[f32], slot: usize) -> f32 {
+        match self {
+            Self::Own => rewards[slot],
+            Self::Team(mates) => mates.iter().map(|mate| rewards[*mate]).sum(),
+        }
+    }
+
     /// What `transition` means for the agent at `slot`.
     pub(super) fn outcome(&self, transition: &Transition, slot: usize) -> Outcome {
         let own = transition.slot(slot);
         let is_over = transition.discount == 0.0;
+        let reward = self.reward(transition.rewards, slot);
         match self {
             Self::Own => {
                 // If an agent leaves without having ended, what would have followed is not known.
                 let is_known = own.present && own.learns && (own.ended || own.present_next || is_over);
                 Outcome {
-                    reward: transition.rewards[slot],
+                    reward,
                     continues: !own.ended,
                     is_known,
                     is_known_to_actor: is_known && own.age == 0,
@@ -54,7 +63,7 @@ impl Fate {
                 let learns = mates().any(|(_, state)| state.present && state.learns);
                 let is_known = learns && (continues || has_ended || is_over);
                 Outcome {
-                    reward: mates().map(|(mate, _)| transition.rewards[mate]).sum(),
+                    reward,
                     continues,
                     is_known,
                     is_known_to_actor: is_known && own.present && own.learns && own.age == 0,

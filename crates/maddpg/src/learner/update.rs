@@ -223,7 +223,12 @@ impl Learner {
     pub fn remember(&mut self, block: &TransitionBlock) {
         self.replay.push(block);
         self.transitions += block.rows() as u64;
-        let Setup { config, spec, groups, .. } = &*self.setup;
+        let Setup { config, spec, groups, fates, .. } = &*self.setup;
+        for (values, group) in self.values.iter_mut().zip(groups) {
+            for rewards in block.rewards.chunks_exact(spec.agents()) {
+                group.group.slots.iter().for_each(|slot| values.see(fates[*slot].reward(rewards, *slot)));
+            }
+        }
         if !config.normalize_observations {
             return;
         }
@@ -267,12 +272,8 @@ impl Learner {
         if self.replay.has_absences() && !self.setup.has_absences {
             self.show_absences()?;
         }
+        self.guess_values();
         let Setup { config, spec, groups, fates, has_absences, is_choice } = &*self.setup;
-        if config.normalize_values && self.updates == 0 {
-            for (values, group) in self.values.iter_mut().zip(groups) {
-                *values = ValueScale::guess(&self.replay, &group.group.slots, config.gamma);
-            }
-        }
         for (values, group) in self.values.iter().zip(groups) {
             group.group.slots.iter().for_each(|&slot| self.slot_values[slot] = *values);
         }
@@ -294,9 +295,13 @@ impl Learner {
             has_absences: *has_absences,
         };
         let rescale = config.normalize_values && self.updates.is_multiple_of(UPDATES_PER_RESCALING);
-        let measured = (measure || rescale).then_some(&mut self.measures[..]);
+        let follow = rescale || (config.normalize_values && self.engine.measures_at_no_cost());
+        let measured = (measure || follow).then_some(&mut self.measures[..]);
         self.engine.update(&draw, actors_too, measured)?;
         let mean = if measure { self.mean_measures()? } else { UpdateStatistics::default() };
+        if follow {
+            self.follow_values();
+        }
         if rescale {
             self.rescale_values()?;
         }
@@ -337,11 +342,35 @@ impl Learner {
         Ok(mean)
     }
 
-    /// Moves each policy's value scale towards the targets of the last critic update.
+    /// Guesses the value scales that have not been, if there are rewards to guess them from. Outputs stay: as long as all
+    /// rewards are 0, they are noise around 0 in any scale.
+    fn guess_values(&mut self) {
+        let Setup { config, groups, fates, .. } = &*self.setup;
+        if !config.normalize_values {
+            return;
+        }
+        for (values, group) in self.values.iter_mut().zip(groups) {
+            if values.can_be_guessed() {
+                values.guess(&self.replay, &group.group.slots, fates, config.gamma);
+            }
+        }
+    }
+
+    /// Moves the running means of each policy's values towards the targets of the last critic update.
+    fn follow_values(&mut self) {
+        let updates = if self.engine.measures_at_no_cost() { 1 } else { UPDATES_PER_RESCALING };
+        for (values, measures) in self.values.iter_mut().zip(&self.measures) {
+            if values.is_guessed && measures.target_square.is_finite() {
+                values.follow(measures.target_mean, measures.target_square, updates);
+            }
+        }
+    }
+
+    /// Makes each policy's running means its value scale.
     fn rescale_values(&mut self) -> std::result::Result<(), LearnerError> {
-        for (index, (values, measures)) in self.values.iter_mut().zip(&self.measures).enumerate() {
-            if measures.target_square.is_finite() {
-                let rescaling = values.follow(measures.target_mean, measures.target_square);
+        for (index, values) in self.values.iter_mut().enumerate() {
+            if values.is_guessed {
+                let rescaling = values.adopt();
                 self.engine.rescale_values(index, rescaling)?;
             }
         }

@@ -1,12 +1,15 @@
 use serde::{Deserialize, Serialize};
 
-use super::replay::ReplayBuffer;
+use super::{fate::Fate, replay::ReplayBuffer};
 
 /// The scale in which the critics of one policy learn values: `value = mean + deviation * output`.
 ///
 /// It tracks the mean and the standard deviation of the critics' targets, so that the scaled targets have about mean 0
 /// and deviation 1, whatever the game's rewards are (Pop-Art, van Hasselt et al. 2016, arXiv 1602.07714).
 /// Whenever it changes, the critics' last layers are adjusted so that they still represent the same values.
+///
+/// The running averages follow every minibatch, at first quickly, later slowly: where only one decision in thousands is
+/// rewarded, most minibatches contain no reward, and a quick average would forget that there are any.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct ValueScale {
     /// The value that an output of 0 represents, in units of the game's rewards.
@@ -15,13 +18,36 @@ pub(super) struct ValueScale {
     pub(super) deviation: f64,
     /// Running mean of the squares of the values.
     square: f64,
+    /// Running mean of the values, less `mean`.
+    #[serde(default)]
+    drift: f64,
+    /// Updates that the running means have followed.
+    #[serde(default)]
+    followed: u64,
+    /// Largest absolute reward so far.
+    #[serde(default)]
+    largest_reward: f64,
+    /// Whether there were rewards for a first guess. Until then, there is nothing to scale by.
+    #[serde(default = "is_guessed")]
+    pub(super) is_guessed: bool,
 }
 
-/// Fraction of the distance that a scale moves towards the measured values at each rescaling.
-const RATE: f64 = 0.1;
+/// In checkpoints from before this was noted.
+fn is_guessed() -> bool {
+    true
+}
 
-/// Smallest deviation to divide by, in units of the game's rewards.
-const LEAST_DEVIATION: f64 = 1e-4;
+/// Fraction of the distance that the running means move at each update, in the long run.
+const RATE: f64 = 1e-3;
+
+/// How many updates the first guess counts for: at first, the running means move by one over this.
+const GUESS: f64 = 100.0;
+
+/// Smallest deviation to divide by, as a part of the largest reward.
+const LEAST_DEVIATION: f64 = 1e-6;
+
+/// The same in a first guess, as a part of the mean value. Where all rewards are equal so far, values still differ.
+const LEAST_GUESS: f64 = 1e-2;
 
 /// Converts outputs from one scale to another: `output * factor + shift`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,18 +63,36 @@ impl ValueScale {
     }
 
     fn new(mean: f64, deviation: f64) -> Self {
-        Self { mean, deviation, square: mean * mean + deviation * deviation }
+        Self {
+            mean,
+            deviation,
+            square: mean * mean + deviation * deviation,
+            drift: 0.0,
+            followed: 0,
+            largest_reward: 0.0,
+            is_guessed: false,
+        }
+    }
+
+    /// Notes a reward that the replay buffer now has.
+    pub(super) fn see(&mut self, reward: f32) {
+        self.largest_reward = self.largest_reward.max(f64::from(reward).abs());
+    }
+
+    /// Whether there are rewards for a first guess, and it has not been made.
+    pub(super) fn can_be_guessed(&self) -> bool {
+        !self.is_guessed && self.largest_reward > 0.0
     }
 
     /// A first guess from the rewards of `slots` in the replay buffer, as if rewards were independent of each other.
     /// With `p` the fraction of decisions that do not end the episode, the mean is that of the rewards divided by
     /// `1 - gamma p`, the deviation is that of the rewards divided by `sqrt(1 - gamma² p²)`.
-    pub(super) fn guess(replay: &ReplayBuffer, slots: &[usize], gamma: f32) -> Self {
+    pub(super) fn guess(&mut self, replay: &ReplayBuffer, slots: &[usize], fates: &[Fate], gamma: f32) {
         let (mut sum, mut squares, mut continues, mut count) = (0.0, 0.0, 0.0, 0.0f64);
         for transition in (0..replay.len()).map(|index| replay.transition(index)) {
             for &slot in slots.iter().filter(|slot| transition.slot(**slot).present) {
                 count += 1.0;
-                let reward = f64::from(transition.rewards[slot]);
+                let reward = f64::from(fates[slot].reward(transition.rewards, slot));
                 sum += reward;
                 squares += reward * reward;
             }
@@ -60,7 +104,15 @@ impl ValueScale {
         // With gamma 1 and no terminal states, values are unbounded; the guess must not be.
         let horizon = (1.0 - discount).max(1e-3);
         let deviation = (squares / count - mean * mean).max(0.0).sqrt() / (horizon * (1.0 + discount)).sqrt();
-        Self::new(mean / horizon, deviation.max(LEAST_DEVIATION))
+        let mean = mean / horizon;
+        let deviation = deviation.max(LEAST_GUESS * mean.abs()).max(self.least_deviation());
+        let largest_reward = self.largest_reward;
+        *self = Self { largest_reward, is_guessed: true, ..Self::new(mean, deviation) };
+    }
+
+    fn least_deviation(&self) -> f64 {
+        // The second is for checkpoints that do not know the largest reward: `f32` must be able to hold one over it.
+        (LEAST_DEVIATION * self.largest_reward).max(1e-30)
     }
 
     /// Converts a reward to this scale, so that adding the discounted next output gives the critic's target output.
@@ -73,17 +125,27 @@ impl ValueScale {
         (self.mean + self.deviation * f64::from(output)) as f32
     }
 
-    /// Moves the scale part of the way towards targets with this mean and mean square, which are in the current scale.
-    pub(super) fn follow(&mut self, output_mean: f32, output_square: f32) -> Rescaling {
+    /// Moves the running means towards targets with this mean and mean square, which are in the current scale and stand for
+    /// those of this many updates. The scale itself stays until [`adopt`](Self::adopt).
+    pub(super) fn follow(&mut self, output_mean: f32, output_square: f32, updates: u64) {
         let (mean, square) = (f64::from(output_mean), f64::from(output_square));
-        let Self { mean: old_mean, deviation: old_deviation, .. } = *self;
-        let value = old_mean + old_deviation * mean;
-        let value_square = old_mean * old_mean
-            + 2.0 * old_mean * old_deviation * mean
-            + old_deviation * old_deviation * square;
-        self.mean += RATE * (value - self.mean);
-        self.square += RATE * (value_square - self.square);
-        self.deviation = (self.square - self.mean * self.mean).max(0.0).sqrt().max(LEAST_DEVIATION);
+        let value = self.mean + self.deviation * mean;
+        let value_square = self.mean * self.mean
+            + 2.0 * self.mean * self.deviation * mean
+            + self.deviation * self.deviation * square;
+        let rate = (1.0 / (GUESS + self.followed as f64)).max(RATE);
+        let share = 1.0 - (1.0 - rate).powi(updates.min(1_000_000) as i32);
+        self.drift += share * (value - self.mean - self.drift);
+        self.square += share * (value_square - self.square);
+        self.followed = self.followed.saturating_add(updates);
+    }
+
+    /// Makes the running means the scale.
+    pub(super) fn adopt(&mut self) -> Rescaling {
+        let (old_mean, old_deviation) = (self.mean, self.deviation);
+        self.mean += self.drift;
+        self.drift = 0.0;
+        self.deviation = (self.square - self.mean * self.mean).max(0.0).sqrt().max(self.least_deviation());
         Rescaling {
             factor: (old_deviation / self.deviation) as f32,
             shift: ((old_mean - self.mean) / self.deviation) as f32,
@@ -93,22 +155,56 @@ impl ValueScale {
 
 #[cfg(test)]
 mod tests {
+    use rand::RngExt;
+
     use super::*;
     use crate::{
         learner::replay::RowSizes,
+        random::stream,
         transition::{SlotState, TransitionBlock},
     };
+
+    /// The mean and mean square of the outputs that stand for these values.
+    fn outputs(scale: &ValueScale, values: &[f64]) -> (f32, f32) {
+        let outputs = values.iter().map(|value| (value - scale.mean) / scale.deviation);
+        let (sum, squares) = outputs.fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
+        ((sum / values.len() as f64) as f32, (squares / values.len() as f64) as f32)
+    }
+
+    fn rewards(rewards: &[f32]) -> ReplayBuffer {
+        let rows = rewards.len() / 2;
+        let mut replay =
+            ReplayBuffer::new(RowSizes { observation: 2, action: 2, agents: 2, choices: 0 }, rows);
+        replay.push(&TransitionBlock {
+            observations: vec![0.0; 2 * rows],
+            actions: vec![0.0; 2 * rows],
+            rewards: rewards.to_vec(),
+            next_observations: vec![0.0; 2 * rows],
+            discounts: vec![1.0; rows],
+            slots: vec![SlotState::PRESENT; 2 * rows],
+            ..TransitionBlock::default()
+        });
+        replay
+    }
+
+    fn guessed(all: &[f32], gamma: f32) -> ValueScale {
+        let mut scale = ValueScale::fixed(1.0);
+        all.iter().for_each(|reward| scale.see(*reward));
+        scale.guess(&rewards(all), &[0, 1], &[Fate::Own, Fate::Own], gamma);
+        scale
+    }
 
     #[test]
     fn a_scale_follows_the_values_and_rescaled_outputs_stand_for_the_same() {
         let values = [-31.0f64, -30.0, -28.0, -27.0];
         let mut scale = ValueScale::fixed(1.0);
-        for _ in 0..200 {
-            let outputs = values.map(|value| (value - scale.mean) / scale.deviation);
-            let mean = outputs.iter().sum::<f64>() / 4.0;
-            let square = outputs.iter().map(|x| x * x).sum::<f64>() / 4.0;
+        for _ in 0..2_000 {
             let before = scale;
-            let Rescaling { factor, shift } = scale.follow(mean as f32, square as f32);
+            for _ in 0..10 {
+                let (mean, square) = outputs(&scale, &values);
+                scale.follow(mean, square, 1);
+            }
+            let Rescaling { factor, shift } = scale.adopt();
             for output in [-2.0f32, 0.0, 0.7] {
                 let (old, new) = (before.value(output), scale.value(output * factor + shift));
                 assert!((old - new).abs() < 1e-4, "{old}, {new}");
@@ -119,20 +215,79 @@ mod tests {
     }
 
     #[test]
+    fn one_reading_for_ten_updates_moves_a_scale_about_as_far_as_ten() {
+        let (mut often, mut seldom) = (ValueScale::fixed(1.0), ValueScale::fixed(1.0));
+        for _ in 0..50 {
+            (0..10).for_each(|_| often.follow(1.0, 5.0, 1));
+            seldom.follow(1.0, 5.0, 10);
+        }
+        assert!((often.drift / seldom.drift - 1.0).abs() < 0.01, "{often:?}, {seldom:?}");
+        assert!((often.square / seldom.square - 1.0).abs() < 0.01, "{often:?}, {seldom:?}");
+    }
+
+    #[test]
+    fn rare_rewards_do_not_make_the_scale_jump() {
+        let mut random = stream(1, "rewards", 0);
+        let share = 1.0 / 2_000.0;
+        let mut draw = |count: usize| {
+            (0..count).map(|_| f64::from(u8::from(random.random::<f64>() < share))).collect::<Vec<f64>>()
+        };
+        let stored = draw(200_000).iter().map(|reward| *reward as f32).collect::<Vec<_>>();
+        let mut scale = guessed(&stored, 0.0);
+        let (mut least, mut largest, mut jump) = (f64::INFINITY, 0.0f64, 1.0f64);
+        for _ in 0..1_000 {
+            for _ in 0..10 {
+                let (mean, square) = outputs(&scale, &draw(256));
+                scale.follow(mean, square, 1);
+            }
+            let factor = f64::from(scale.adopt().factor);
+            (least, largest) = (least.min(scale.deviation), largest.max(scale.deviation));
+            jump = jump.max(factor).max(1.0 / factor);
+        }
+        // The true deviation is 0.0224.
+        assert!(least > 0.016 && largest < 0.029, "{least} to {largest}");
+        assert!(jump < 1.1, "{jump}");
+    }
+
+    #[test]
+    fn the_smallest_deviation_depends_on_the_rewards() {
+        for unit in [1e-9f32, 1.0, 1e6] {
+            let mut scale = guessed(&[0.0, unit, -unit, 0.0], 0.0);
+            assert!((scale.deviation / f64::from(unit) - 0.5f64.sqrt()).abs() < 1e-6, "{scale:?}");
+            for _ in 0..40_000 {
+                let (mean, square) = outputs(&scale, &[0.0]);
+                scale.follow(mean, square, 1);
+                scale.adopt();
+            }
+            assert!((scale.deviation / f64::from(unit) - 1e-6).abs() < 1e-8, "{scale:?}");
+        }
+    }
+
+    #[test]
+    fn without_rewards_there_is_nothing_to_guess() {
+        let mut scale = ValueScale::fixed(1.0);
+        scale.see(0.0);
+        assert!(!scale.can_be_guessed());
+        scale.see(-1e-5);
+        assert!(scale.can_be_guessed());
+        scale.guess(&rewards(&[0.0, 0.0, -1e-5, 0.0]), &[0, 1], &[Fate::Own, Fate::Own], 0.9);
+        assert!(!scale.can_be_guessed());
+        assert!(scale.deviation < 1e-4, "{scale:?}");
+    }
+
+    #[test]
+    fn scales_of_older_checkpoints_can_be_read() {
+        let scale: ValueScale =
+            serde_json::from_str(r#"{"mean": 2.0, "deviation": 3.0, "square": 13.0}"#).unwrap();
+        assert!(scale.is_guessed && scale.drift == 0.0);
+    }
+
+    #[test]
     fn the_first_guess_is_right_where_rewards_are_independent() {
         // Both agents get 1 and -3 in turn and no episode ends: mean -1, deviation 2.
-        let block = TransitionBlock {
-            observations: vec![0.0; 80],
-            actions: vec![0.0; 80],
-            rewards: (0..40).flat_map(|row| if row % 2 == 0 { [1.0, 1.0] } else { [-3.0, -3.0] }).collect(),
-            next_observations: vec![0.0; 80],
-            discounts: vec![1.0; 40],
-            slots: vec![SlotState::PRESENT; 80],
-            ..TransitionBlock::default()
-        };
-        let mut replay = ReplayBuffer::new(RowSizes { observation: 2, action: 2, agents: 2, choices: 0 }, 40);
-        replay.push(&block);
-        let scale = ValueScale::guess(&replay, &[0, 1], 0.9);
+        let all: Vec<f32> =
+            (0..40).flat_map(|row| if row % 2 == 0 { [1.0, 1.0] } else { [-3.0, -3.0] }).collect();
+        let scale = guessed(&all, 0.9);
         assert!((scale.mean + 10.0).abs() < 1e-5, "{scale:?}");
         assert!((scale.deviation - 2.0 / (1.0f64 - 0.81).sqrt()).abs() < 1e-5, "{scale:?}");
         // In the middle of an episode, the mean reward followed by an output of 0 gives a target output of 0.

@@ -209,6 +209,10 @@ impl Engine for CpuEngine {
         Ok(())
     }
 
+    fn measures_at_no_cost(&self) -> bool {
+        true
+    }
+
     fn acting(&self, index: usize) -> Result<Vec<f32>> {
         let weights = &self.groups[index].weights;
         let acting = if self.setup.config.policy_average < 1.0 { &weights.policy } else { &weights.actor };

@@ -378,7 +378,9 @@ impl Whole {
         let mut noise = Vec::new();
         draw_noise(&mut noise, rows, &setup.is_choice, config, random);
         let normalizer = Normalizer::identity(sizes.observation);
-        let values = vec![ValueScale::guess(&replay, &[0], config.gamma); sizes.agents];
+        let mut scale = ValueScale::fixed(1.0);
+        scale.guess(&replay, &[0], &setup.fates, config.gamma);
+        let values = vec![scale; sizes.agents];
         let indices: Vec<usize> = (0..rows).collect();
         let mut totals = Vec::new();
         count_decisions(setup, &replay, &indices, &mut totals);
