@@ -581,9 +581,9 @@ fn errors_of_checkpoints_name_what_was_found_and_expected() {
         ("/has_absences", json!(true), "`a.critics` has 290 numbers, expected 338"),
         ("/updates", json!(u64::MAX), "`updates` is 18446744073709551615, expected at most 9007199254740992"),
         ("/groups/0/name", json!("c"), "a policy `c`, expected `a`"),
-        ("/groups/0/mean", json!([0.0]), "1 means and 3 squares, expected 3 of each"),
+        ("/groups/0/mean", json!([0.0]), "1 means, 3 squares and 3 largest values, expected 3 of each"),
         ("/groups/0/values/deviation", json!(0.0), "the deviation 0, expected"),
-        ("/groups/1/squares/0", json!(-1.0), "0 or more for their number and their squares"),
+        ("/groups/1/squares/0", json!(-1.0), "0 or more for their number, their squares"),
         ("/replay_next", json!(3), "writes at row 3; expected up to 32 rows of"),
         ("/replay_next", json!(null), "it has 19 tensors, expected 18"),
     ] {

@@ -217,21 +217,23 @@ fn a_learner_that_knows_of_empty_slots_continues_from_its_checkpoint() {
 
 #[test]
 fn observations_of_any_scale_are_learned_from() {
-    let target = |observation: &[f32], agent: usize| 0.6 * (observation[agent] - 500.0) / 100.0;
-    let mut learner = Learner::new(config(Preset::Matd3), arena(2, 1), Device::cpu(), 5).unwrap();
-    let mut random = stream(5, "test", 0);
-    let mut block = one_step_game(4_000, &mut random, |observation, agent| 0.6 * observation[agent]);
-    for field in [&mut block.observations, &mut block.next_observations] {
-        field.iter_mut().for_each(|x| *x = 500.0 + 100.0 * *x);
-    }
-    learner.remember(&block);
-    update(&mut learner, 600);
-    let snapshot = learner.snapshot().unwrap();
-    let policy = &snapshot.policies()[0];
-    for observation in [420.0f32, 500.0, 580.0] {
-        let mut action = [0.0];
-        policy.act(&[observation], &[], &mut action, 1, &mut Scratch::default());
-        assert!((action[0] - target(&[observation; 2], 0)).abs() < 0.1, "at {observation}: {}", action[0]);
+    for (unit, offset) in [(100.0, 500.0), (1e-4, 0.0), (1e-6, 1e-4)] {
+        let mut learner = Learner::new(config(Preset::Matd3), arena(2, 1), Device::cpu(), 5).unwrap();
+        let mut random = stream(5, "test", 0);
+        let mut block = one_step_game(4_000, &mut random, |observation, agent| 0.6 * observation[agent]);
+        for field in [&mut block.observations, &mut block.next_observations] {
+            field.iter_mut().for_each(|x| *x = offset + unit * *x);
+        }
+        learner.remember(&block);
+        update(&mut learner, 600);
+        let snapshot = learner.snapshot().unwrap();
+        let policy = &snapshot.policies()[0];
+        for observation in [-0.8f32, 0.0, 0.8] {
+            let mut action = [0.0];
+            policy.act(&[offset + unit * observation], &[], &mut action, 1, &mut Scratch::default());
+            let error = (action[0] - 0.6 * observation).abs();
+            assert!(error < 0.1, "{observation} x {unit} + {offset}: {}", action[0]);
+        }
     }
 }
 

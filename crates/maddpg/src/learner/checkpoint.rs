@@ -79,6 +79,9 @@ struct GroupHeader {
     count: f64,
     mean: Vec<f64>,
     squares: Vec<f64>,
+    /// Empty in checkpoints from before it was noted.
+    #[serde(default)]
+    largest: Vec<f64>,
 }
 
 impl Learner {
@@ -106,6 +109,7 @@ impl Learner {
                 count: scaling.statistics.count,
                 mean: scaling.statistics.mean.clone(),
                 squares: scaling.statistics.squares.clone(),
+                largest: scaling.statistics.largest.clone(),
             });
         }
         if with_replay {
@@ -187,8 +191,11 @@ impl Learner {
             weights.actor_adam.steps = saved.actor_steps;
             weights.critics_adam.steps = saved.critic_steps;
             *values = saved.values;
-            let GroupHeader { count, mean, squares, .. } = saved;
-            *scaling = Scaling::new(RunningStatistics { count, mean, squares }, &group.group.agent);
+            let GroupHeader { count, mean, squares, mut largest, .. } = saved;
+            if largest.is_empty() {
+                largest = RunningStatistics::largest_of_old(mean.len());
+            }
+            *scaling = Scaling::new(RunningStatistics { count, mean, squares, largest }, &group.group.agent);
         }
         learner.engine.set_weights(weights).map_err(LearnerError::from)?;
         learner.refresh_joint_normalizer();
@@ -253,25 +260,27 @@ impl Header {
 
 impl GroupHeader {
     fn check(&self, group: &PolicyGroup) -> Result<(), String> {
-        let Self { name, values, count, mean, squares, .. } = self;
+        let Self { name, values, count, mean, squares, largest, .. } = self;
         if *name != group.name {
             return Err(format!("it has a policy `{name}`, expected `{}`", group.name));
         }
         at_most("actor_steps", self.actor_steps, MOST)?;
         at_most("critic_steps", self.critic_steps, MOST)?;
         let size = group.agent.observation_size;
-        if mean.len() != size || squares.len() != size {
-            let (means, squares) = (mean.len(), squares.len());
+        let is_whole = largest.is_empty() || largest.len() == size;
+        if mean.len() != size || squares.len() != size || !is_whole {
+            let (means, squares, largest) = (mean.len(), squares.len(), largest.len());
             return Err(format!(
-                "its statistics of `{name}` have {means} means and {squares} squares, expected {size} of each"
+                "its statistics of `{name}` have {means} means, {squares} squares and {largest} largest values, expected \
+                 {size} of each"
             ));
         }
         let is_small = |number: &f64| (*number as f32).is_finite();
         let is_square = |number: &f64| number.is_finite() && *number >= 0.0;
-        if !is_square(count) || !mean.iter().all(is_small) || !squares.iter().all(is_square) {
+        if !is_square(count) || !mean.iter().all(is_small) || !squares.iter().chain(largest).all(is_square) {
             return Err(format!(
                 "its statistics of `{name}` have a number that is out of range, expected finite means, and 0 or more for \
-                 their number and their squares"
+                 their number, their squares and their largest values"
             ));
         }
         if !values.mean.is_finite() || !values.deviation.is_finite() || values.deviation <= 0.0 {

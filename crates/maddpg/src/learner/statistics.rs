@@ -1,27 +1,47 @@
 use crate::policy::Normalizer;
 
 /// Running mean and variance of each number in an observation (Chan et al. 1979).
+///
+/// An input that is constant for a long time and then changes has a small deviation, so that even a small change is scaled to
+/// the normalizer's clip: the networks see a number of at most ±5 where they have always seen 0. That is what happens to any
+/// rare event, whatever its size in the game's unit, and it fades as the deviation grows. The alternative, a lower bound in the
+/// game's unit, would hide inputs from the networks whose unit is large.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RunningStatistics {
     pub(crate) count: f64,
     pub(crate) mean: Vec<f64>,
     /// Sum of squared deviations from the mean.
     pub(crate) squares: Vec<f64>,
+    /// Largest absolute value.
+    pub(crate) largest: Vec<f64>,
 }
 
-/// Smallest standard deviation to divide by, so that numbers that hardly vary are not amplified without bound.
-const LEAST_DEVIATION: f64 = 1e-2;
+/// Smallest standard deviation to divide by, as a part of the largest absolute value: well above the rounding errors of
+/// `f32`, so that the noise of a constant input is not amplified to the size of a signal.
+const LEAST_DEVIATION: f64 = 1e-6;
+
+/// Smallest standard deviation of inputs that are almost 0. One over it must fit in `f32`.
+const LEAST_OF_ALL: f64 = 1e-30;
 
 impl RunningStatistics {
     pub(crate) fn new(size: usize) -> Self {
-        Self { count: 0.0, mean: vec![0.0; size], squares: vec![0.0; size] }
+        let zeros = || vec![0.0; size];
+        Self { count: 0.0, mean: zeros(), squares: zeros(), largest: zeros() }
+    }
+
+    /// What stands for `largest` in checkpoints from before it was noted: the lower bound stays 0.01, as it was then, so that
+    /// the inputs of networks that are already trained do not change.
+    pub(crate) fn largest_of_old(size: usize) -> Vec<f64> {
+        vec![1e-2 / LEAST_DEVIATION; size]
     }
 
     /// Adds one observation.
     pub(crate) fn push(&mut self, observation: &[f32]) {
         self.count += 1.0;
-        for ((x, mean), squares) in observation.iter().zip(&mut self.mean).zip(&mut self.squares) {
+        let sums = self.mean.iter_mut().zip(&mut self.squares).zip(&mut self.largest);
+        for (x, ((mean, squares), largest)) in observation.iter().zip(sums) {
             let x = f64::from(*x);
+            *largest = largest.max(x.abs());
             let before = x - *mean;
             *mean += before / self.count;
             *squares += before * (x - *mean);
@@ -33,10 +53,15 @@ impl RunningStatistics {
         if self.count < 2.0 {
             return Normalizer::identity(self.mean.len());
         }
-        let deviation = |squares: &f64| (squares / self.count).sqrt().max(LEAST_DEVIATION);
+        let deviation = |(squares, largest): (&f64, &f64)| match *largest {
+            // Only zeros so far: there is nothing to scale by.
+            0.0 => 1.0,
+            largest => (squares / self.count).sqrt().max(LEAST_DEVIATION * largest).max(LEAST_OF_ALL),
+        };
+        let deviations = self.squares.iter().zip(&self.largest).map(deviation);
         Normalizer {
             mean: self.mean.iter().map(|&mean| mean as f32).collect(),
-            scale: self.squares.iter().map(|squares| (1.0 / deviation(squares)) as f32).collect(),
+            scale: deviations.map(|deviation| (1.0 / deviation) as f32).collect(),
             clip: Normalizer::CLIP,
         }
     }
@@ -57,6 +82,28 @@ mod tests {
         assert!((normalizer.mean[0] - 3.0).abs() < 1e-6);
         let deviation = ((4.0f32 + 1.0 + 25.0 + 36.0) / 4.0).sqrt();
         assert!((normalizer.scale[0] - 1.0 / deviation).abs() < 1e-6);
-        assert!((normalizer.scale[1] - 100.0).abs() < 1e-3, "the scale of a constant input is bounded");
+        assert!((normalizer.scale[1] - 2e5).abs() < 1.0, "the scale of a constant input is bounded");
+    }
+
+    #[test]
+    fn inputs_of_any_unit_are_scaled_to_deviation_1() {
+        for unit in [1e-12f32, 1e-4, 1.0, 1e6] {
+            let mut statistics = RunningStatistics::new(1);
+            [1.0, -1.0, 1.0, -1.0].iter().for_each(|x| statistics.push(&[unit * x]));
+            assert!((statistics.normalizer().scale[0] * unit - 1.0).abs() < 1e-5, "{unit}");
+        }
+    }
+
+    #[test]
+    fn zeros_are_not_scaled_and_rounding_errors_hardly() {
+        let mut statistics = RunningStatistics::new(2);
+        for row in 0..1_000 {
+            statistics.push(&[0.0, if row % 2 == 0 { 500.0 } else { 500.0 + 500.0 * f32::EPSILON }]);
+        }
+        let mut next = [[0.0, 500.0], [0.1, 500.1]];
+        statistics.normalizer().apply(next.as_flattened_mut());
+        assert!(next[0][0] == 0.0 && next[0][1].abs() < 0.2, "{next:?}");
+        assert!((next[1][0] - 0.1).abs() < 1e-6, "{next:?}");
+        assert_eq!(next[1][1], Normalizer::CLIP, "a change after a long time is clipped");
     }
 }
