@@ -60,6 +60,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod atomic_file;
 pub mod exploration;
 #[cfg_attr(
     not(feature = "learner"),
@@ -78,4 +79,5 @@ pub mod random;
 mod tensor_file;
 pub mod transition;
 
-pub use tensor_file::{FileError, write_atomically};
+pub use atomic_file::write_atomically;
+pub use tensor_file::FileError;

@@ -1,4 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
@@ -9,7 +12,7 @@ use super::{
 };
 use crate::{
     policy::{ArenaSpec, PolicyGroup},
-    tensor_file::{self, FileError, Kind, Tensor, Tensors},
+    tensor_file::{self, FileError, Kind, TensorView, Tensors},
 };
 
 /// The `format` of a checkpoint.
@@ -91,20 +94,21 @@ impl Learner {
     /// # Errors
     /// If the file cannot be written or the device fails.
     pub fn save(&self, path: &Path, with_replay: bool) -> Result<(), CheckpointError> {
-        let mut tensors = Tensors::new();
+        let mut tensors = BTreeMap::new();
         let mut groups = Vec::new();
-        let weights = self.engine.weights().map_err(LearnerError::from)?;
+        let mut weights = self.engine.weights().map_err(LearnerError::from)?;
         let policies = self.setup.groups.iter().zip(&self.scaling).zip(&self.values);
-        for (mut weights, ((setup, scaling), values)) in weights.into_iter().zip(policies) {
+        for (weights, ((setup, scaling), values)) in weights.iter_mut().zip(policies) {
             let name = &setup.group.name;
+            let (actor_steps, critic_steps) = (weights.actor_adam.steps, weights.critics_adam.steps);
             for (part, numbers) in weights.parts() {
-                let tensor = Tensor { shape: vec![numbers.len()], data: std::mem::take(numbers) };
+                let tensor = TensorView { shape: vec![numbers.len()], data: numbers };
                 tensors.insert(format!("{name}.{part}"), tensor);
             }
             groups.push(GroupHeader {
                 name: name.clone(),
-                actor_steps: weights.actor_adam.steps,
-                critic_steps: weights.critics_adam.steps,
+                actor_steps,
+                critic_steps,
                 values: *values,
                 count: scaling.statistics.count,
                 mean: scaling.statistics.mean.clone(),
@@ -113,8 +117,8 @@ impl Learner {
             });
         }
         if with_replay {
-            let data = self.replay.numbers().to_vec();
-            tensors.insert(REPLAY.into(), Tensor { shape: vec![data.len()], data });
+            let data = self.replay.numbers();
+            tensors.insert(REPLAY.into(), TensorView { shape: vec![data.len()], data });
         }
         let header = Header {
             spec: self.setup.spec.clone(),

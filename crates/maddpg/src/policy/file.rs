@@ -1,9 +1,9 @@
-use std::{iter, path::Path};
+use std::{collections::BTreeMap, iter, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 use super::{AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, Policy, PolicyGroup, PolicySnapshot};
-use crate::tensor_file::{self, Content, FileError, Kind, SLACK, Tensor, Tensors};
+use crate::tensor_file::{self, Content, FileError, Kind, SLACK, Tensor, TensorView, Tensors};
 
 /// Policy files. Those of policies that also choose have a format of their own, which versions that know only numbers refuse
 /// instead of misreading it.
@@ -101,7 +101,7 @@ impl PolicySnapshot {
             seed: self.seed(),
             policies: policies.collect(),
         };
-        Ok(tensor_file::write(path.as_ref(), format(chooses), &header, &tensors)?)
+        Ok(tensor_file::write(path.as_ref(), format(chooses), &header, &views(&tensors))?)
     }
 
     /// Reads a policy file. It may come from a stranger: sizes are checked against the bytes that are there before memory is
@@ -123,6 +123,11 @@ impl PolicySnapshot {
         let snapshot = tensor_file::parse(content, &KIND).and_then(read_snapshot);
         Ok(snapshot.map_err(|reason| FileError::damaged(Path::new("<bytes>"), KIND.name, reason))?)
     }
+}
+
+/// The tensors, where they lie.
+fn views(tensors: &Tensors) -> BTreeMap<String, TensorView<'_>> {
+    tensors.iter().map(|(name, tensor)| (name.clone(), tensor.view())).collect()
 }
 
 fn chooses(agent: &AgentSpec) -> bool {
@@ -341,7 +346,7 @@ mod tests {
             for place in ["/agent/observation_size", "/agent/action_size", "/hidden/0"] {
                 let mut crafted = header.clone();
                 *crafted.pointer_mut(&format!("/policies/0{place}")).unwrap() = size.into();
-                tensor_file::write(&path, NUMBERS, &crafted, &content.tensors).unwrap();
+                tensor_file::write(&path, NUMBERS, &crafted, &views(&content.tensors)).unwrap();
                 let error = PolicySnapshot::load(&path).unwrap_err().to_string();
                 assert!(error.contains("expected"), "{place} {size}: {error}");
             }
@@ -369,7 +374,7 @@ mod tests {
         assert_eq!(content.format, CHOICES);
         assert_eq!(PolicySnapshot::load(&path).unwrap(), snapshot);
         let header: serde_json::Value = content.header().unwrap();
-        tensor_file::write(&path, NUMBERS, &header, &content.tensors).unwrap();
+        tensor_file::write(&path, NUMBERS, &header, &views(&content.tensors)).unwrap();
         let error = PolicySnapshot::load(&path).unwrap_err().to_string();
         assert!(error.contains("policy v1`, expected `bevy_maddpg policy v2` as its policy `a`"), "{error}");
         let next = Kind { formats: &["bevy_maddpg policy v3"], ..KIND };

@@ -1,0 +1,235 @@
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Cursor, Read, Seek, SeekFrom},
+    path::Path,
+};
+
+use safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorInfo},
+};
+use serde::de::DeserializeOwned;
+
+use super::{Checksum, ENVELOPE, Envelope, FileError, Kind, NUMBER, PART, Tensor, Tensors};
+
+/// The content of a file. The header is still text, so that it is parsed when the bytes of the file are gone.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// One of the formats that were expected.
+    pub(crate) format: &'static str,
+    header: String,
+    pub(crate) tensors: Tensors,
+    /// Size of the file in bytes.
+    pub(crate) size: usize,
+}
+
+/// Why a file cannot be used.
+enum Failure {
+    Io(io::Error),
+    /// What is wrong with the content.
+    Damaged(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Self::Damaged(reason)
+    }
+}
+
+/// Reads a file of this kind that [`write`](super::write) wrote. For any other file, the error says what is wrong with it.
+pub(crate) fn read(path: &Path, kind: &Kind) -> Result<Content, FileError> {
+    let open = || {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok((file, size))
+    };
+    let content = open().map_err(Failure::Io).and_then(|(mut file, size)| read_from(&mut file, size, kind));
+    content.map_err(|failure| match failure {
+        Failure::Io(source) => FileError::Io { action: "read", path: path.into(), source },
+        Failure::Damaged(reason) => FileError::damaged(path, kind.name, reason),
+    })
+}
+
+/// Reads the bytes of a file of this kind that [`write`](super::write) wrote; the error says what is wrong with them.
+pub(crate) fn parse(bytes: &[u8], kind: &Kind) -> Result<Content, String> {
+    read_from(&mut Cursor::new(bytes), bytes.len() as u64, kind).map_err(|failure| match failure {
+        Failure::Io(error) => error.to_string(),
+        Failure::Damaged(reason) => reason,
+    })
+}
+
+/// Reads a file of `size` bytes. Nothing is allocated for sizes that the file only claims: JSON is not parsed before
+/// [`check_entries`] allows it, and tensors have the sizes of bytes that are there.
+fn read_from(file: &mut (impl Read + Seek), size: u64, kind: &Kind) -> Result<Content, Failure> {
+    let incomplete = |reason: String| {
+        format!("its {size} bytes are not a complete safetensors file ({reason}); use an undamaged copy")
+    };
+    let size = usize::try_from(size).map_err(|_| incomplete("it is too large for this machine".into()))?;
+    let rest =
+        size.checked_sub(8).ok_or_else(|| incomplete("it has no length of the safetensors header".into()))?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    let length_of_text = usize::try_from(length)
+        .ok()
+        .filter(|length| *length <= rest)
+        .ok_or_else(|| incomplete(format!("its safetensors header has {length} bytes")))?;
+    let data_length = rest - length_of_text;
+    let most = size / kind.header_part + SLACK / 4;
+    if length_of_text > most {
+        return Err(format!(
+            "its safetensors header has {length_of_text} of {size} bytes, expected at most {most}"
+        )
+        .into());
+    }
+    let mut text = room_for(length_of_text)?;
+    text.resize(length_of_text, 0);
+    file.read_exact(&mut text)?;
+    check_entries("safetensors header", &text, TENSOR_ENTRY, size)?;
+    let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| incomplete(shortened(&error)))?;
+    drop(text);
+    if metadata.data_len() != data_length {
+        let expected = metadata.data_len();
+        return Err(incomplete(format!("its tensors have {data_length} bytes, expected {expected}")).into());
+    }
+    let envelope = metadata.metadata().as_ref().and_then(|entries| entries.get(ENVELOPE));
+    let envelope = envelope.ok_or_else(|| format!("its metadata has no entry `{ENVELOPE}`"))?;
+    let envelope: Envelope = serde_json::from_str(envelope)
+        .map_err(|error| format!("its metadata cannot be parsed: {}", shortened(&error)))?;
+    let Some(&format) = kind.formats.iter().find(|format| **format == envelope.format) else {
+        let (found, expected) = (&envelope.format, kind.formats.join("` or `"));
+        return Err(format!("its metadata names the format `{found}`, expected `{expected}`").into());
+    };
+    let infos: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
+    if let Some((name, info)) = infos.iter().find(|(_, info)| info.dtype != Dtype::F32) {
+        return Err(format!("its tensor `{name}` has numbers of type {}, expected F32", info.dtype).into());
+    }
+    let mut checksum = Checksum::new(format, envelope.header.get());
+    let mut tensors = Tensors::new();
+    for (name, info) in infos {
+        checksum.begin(&name, info.dtype, &info.shape);
+        let start = 8 + length_of_text as u64 + info.data_offsets.0 as u64;
+        if file.stream_position()? != start {
+            file.seek(SeekFrom::Start(start))?;
+        }
+        let data = read_numbers(file, info, &mut checksum)?;
+        tensors.insert(name, Tensor { shape: info.shape.clone(), data });
+    }
+    let (found, expected) = (&envelope.crc32, checksum.text());
+    if *found != expected {
+        return Err(format!(
+            "its checksum is {found}, but its content gives {expected}: it was damaged after it was written; use an \
+             undamaged copy"
+        )
+        .into());
+    }
+    Ok(Content { format, tensors, header: envelope.header.get().into(), size })
+}
+
+/// Reads the numbers of a tensor, which begin here.
+fn read_numbers(
+    file: &mut impl Read,
+    info: &TensorInfo,
+    checksum: &mut Checksum,
+) -> Result<Vec<f32>, Failure> {
+    let (start, end) = info.data_offsets;
+    let mut left = (end - start) / NUMBER;
+    let mut numbers = room_for(left)?;
+    let mut bytes = vec![0; NUMBER * PART.min(left)];
+    while left > 0 {
+        let part = &mut bytes[..NUMBER * PART.min(left)];
+        file.read_exact(part)?;
+        checksum.add(part);
+        numbers.extend(part.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        left -= part.len() / NUMBER;
+    }
+    Ok(numbers)
+}
+
+/// An empty vector that can hold `count` items; an error where there is no memory for them.
+fn room_for<T>(count: usize) -> io::Result<Vec<T>> {
+    let mut room = Vec::new();
+    match room.try_reserve_exact(count) {
+        Ok(()) => Ok(room),
+        Err(_) => {
+            let bytes = count.saturating_mul(size_of::<T>());
+            Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
+                format!("there is no memory for {bytes} of its bytes"),
+            ))
+        }
+    }
+}
+
+impl Content {
+    /// Parses the header.
+    pub(crate) fn header<H: DeserializeOwned>(&self) -> Result<H, String> {
+        check_entries("header", self.header.as_bytes(), HEADER_ENTRY, self.size)?;
+        serde_json::from_str(&self.header)
+            .map_err(|error| format!("its header cannot be parsed: {}", shortened(&error)))
+    }
+
+    /// Number of entries of the header's lists and objects.
+    pub(crate) fn header_entries(&self) -> usize {
+        entries(self.header.as_bytes())
+    }
+}
+
+/// The message of a parser, without most of a long text that it quotes.
+fn shortened(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// Bytes that one entry of a list or an object takes at most when a safetensors header is parsed: the safetensors library
+/// first keeps every entry in a general form, in vectors that double when they are full.
+const TENSOR_ENTRY: usize = 128;
+
+/// The same for a header, which is parsed into its types.
+const HEADER_ENTRY: usize = 72;
+
+/// Bytes that one byte of a text takes at most where a parser's error quotes it: what is not printable is escaped, in a
+/// string that doubles when it is full.
+const ESCAPED: usize = 12;
+
+/// What a file of a few bytes may take in memory, in addition to what is proportional to its size.
+pub(crate) const SLACK: usize = 512 * 1024;
+
+/// Refuses JSON that could take much more memory than the file, of `size` bytes, has.
+fn check_entries(what: &str, json: &[u8], entry: usize, size: usize) -> Result<(), String> {
+    let escaped = json.iter().filter(|byte| !(b' '..=b'~').contains(*byte)).count();
+    for (found, unit, most) in [
+        (entries(json), "entries", (2 * size + SLACK) / entry),
+        (escaped, "bytes that are not ASCII", (size - json.len() + SLACK) / ESCAPED),
+    ] {
+        if found > most {
+            return Err(format!("its {what} has {found} {unit}, expected at most {most} in {size} bytes"));
+        }
+    }
+    Ok(())
+}
+
+/// Number of entries of all lists and objects in a JSON text, or a few more.
+fn entries(json: &[u8]) -> usize {
+    let (mut count, mut is_text, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b',' | b'[' | b'{' if !is_text => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
