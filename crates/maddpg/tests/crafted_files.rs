@@ -558,6 +558,25 @@ fn files_that_were_not_changed_are_loaded() {
     }
 }
 
+/// Statistics that older versions did not note are added.
+#[test]
+fn checkpoints_of_older_versions_are_loaded() {
+    let learner = learner(two_behaviors(), small(), 40, SlotState::PRESENT);
+    let mut file = saved(|path| learner.save(path, true).unwrap());
+    for group in file.header["groups"].as_array_mut().unwrap() {
+        assert!(group.as_object_mut().unwrap().remove("largest").is_some());
+        let values = group["values"].as_object_mut().unwrap();
+        for key in ["drift", "followed", "largest_reward", "is_guessed"] {
+            assert!(values.remove(key).is_some(), "{key}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.safetensors");
+    fs::write(&path, file.bytes(&file.header.to_string(), "")).unwrap();
+    let mut loaded = Learner::load(&path, &two_behaviors(), Device::cpu()).unwrap();
+    (0..20).for_each(|_| assert!(loaded.update(true).is_ok()));
+}
+
 /// What is wrong is named, before networks of the sizes that a checkpoint only claims are made.
 #[test]
 fn errors_of_checkpoints_name_what_was_found_and_expected() {
