@@ -74,6 +74,7 @@ impl Exploration {
         action: &mut [f32],
     ) {
         let (explorer, random) = &mut self.arenas[index];
+        explorer.count(&self.config, decisions, random);
         if self.enabled && decisions < self.config.random_decisions {
             explorer.act_randomly(&self.config, agents, masks, action, random);
         } else if self.enabled && explorer.scale() > 0.0 {

@@ -25,6 +25,9 @@ pub struct ExplorationConfig {
     /// Choices are drawn with the probabilities of the policy; with a probability of half the scale, a branch draws any of
     /// its possible choices instead, each as likely.
     pub scale: [f32; 2],
+    /// Decisions of an arena after which it draws a new scale within the same episode; 0 keeps the scale until the episode
+    /// ends. Where good play makes episodes long, careful arenas otherwise make most of the decisions.
+    pub redraw_decisions: u64,
     /// Factor on the scale at the end of the schedule, 0 or more; 1 keeps the scale constant.
     pub final_factor: f32,
     /// Joint decisions over which the factor changes linearly from 1 to `final_factor`.
@@ -60,6 +63,7 @@ impl Default for ExplorationConfig {
         Self {
             noise: Noise::Gaussian,
             scale: [0.05, 0.6],
+            redraw_decisions: 0,
             final_factor: 1.0,
             schedule_decisions: 0,
             random_decisions: 2_000,
@@ -79,10 +83,13 @@ impl ExplorationConfig {
     }
 }
 
-/// The exploration of one arena: the scale in this episode and the state of the random process.
+/// The exploration of one arena: the scale at present and the state of the random process.
 #[derive(Debug, Clone, Default)]
 pub struct Explorer {
     scale: f32,
+    /// Decisions since the scale was drawn.
+    since_draw: u64,
+    rests: bool,
     state: Vec<f32>,
     held: Vec<f32>,
     hold_left: u32,
@@ -91,21 +98,37 @@ pub struct Explorer {
 impl Explorer {
     /// Starts an episode: draws a scale and resets the random process.
     pub fn begin(&mut self, config: &ExplorationConfig, decisions: u64, random: &mut impl Rng) {
+        self.draw_scale(config, decisions, random);
+        self.rests = false;
+        self.state.fill(0.0);
+        self.hold_left = 0;
+    }
+
+    /// Counts a decision, and first draws a new scale if it is time. Call it before each decision.
+    pub fn count(&mut self, config: &ExplorationConfig, decisions: u64, random: &mut impl Rng) {
+        let is_due = config.redraw_decisions > 0 && self.since_draw >= config.redraw_decisions;
+        if is_due && !self.rests {
+            self.draw_scale(config, decisions, random);
+        }
+        self.since_draw += 1;
+    }
+
+    fn draw_scale(&mut self, config: &ExplorationConfig, decisions: u64, random: &mut impl Rng) {
         let [least, largest] = config.scale;
         self.scale = match config.noise {
             Noise::None => 0.0,
             _ => (least + (largest - least) * random.random::<f32>()) * config.factor(decisions),
         };
-        self.state.fill(0.0);
-        self.hold_left = 0;
+        self.since_draw = 0;
     }
 
     /// Takes the noise out of this episode.
     pub fn rest(&mut self) {
         self.scale = 0.0;
+        self.rests = true;
     }
 
-    /// Scale of the noise in this episode, in units of the action.
+    /// Scale of the noise at present, in units of the action.
     pub fn scale(&self) -> f32 {
         self.scale
     }
@@ -258,6 +281,34 @@ mod tests {
         let (least, largest) =
             (scales.iter().copied().fold(1.0, f32::min), scales.iter().copied().fold(0.0, f32::max));
         assert!((0.05..0.15).contains(&least) && (0.5..=0.6).contains(&largest));
+    }
+
+    #[test]
+    fn a_scale_is_drawn_anew_after_some_decisions() {
+        let config = ExplorationConfig { redraw_decisions: 3, ..ExplorationConfig::default() };
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
+        let mut explorer = Explorer::default();
+        let mut scales = |config: &ExplorationConfig, rests: bool| {
+            explorer.begin(config, 0, &mut random);
+            if rests {
+                explorer.rest();
+            }
+            let mut scales = (0..9).map(|_| {
+                explorer.count(config, 0, &mut random);
+                explorer.scale()
+            });
+            let mut runs = vec![(scales.next().unwrap(), 1)];
+            for scale in scales {
+                match runs.last_mut() {
+                    Some((last, count)) if *last == scale => *count += 1,
+                    _ => runs.push((scale, 1)),
+                }
+            }
+            runs.iter().map(|(_, count)| *count).collect::<Vec<u32>>()
+        };
+        assert_eq!(scales(&config, false), [3, 3, 3]);
+        assert_eq!(scales(&config, true), [9], "an arena that does not explore does not begin to");
+        assert_eq!(scales(&ExplorationConfig::default(), false), [9]);
     }
 
     #[test]

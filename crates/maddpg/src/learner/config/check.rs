@@ -182,8 +182,17 @@ impl ExplorationConfig {
 
     /// As [`LearnerConfig::numbers`].
     fn numbers(&self) -> Vec<Number> {
-        let Self { noise, scale, final_factor, schedule_decisions, random_decisions, random_hold } = self;
+        let Self {
+            noise,
+            scale,
+            redraw_decisions,
+            final_factor,
+            schedule_decisions,
+            random_decisions,
+            random_hold,
+        } = self;
         let mut numbers = vec![
+            Number::new("exploration.redraw_decisions", *redraw_decisions as f64, COUNT),
             Number::new("exploration.final_factor", (*final_factor).into(), Range::from(0.0, 1000.0)),
             Number::new("exploration.schedule_decisions", *schedule_decisions as f64, COUNT),
             Number::new("exploration.random_decisions", *random_decisions as f64, COUNT),
