@@ -28,7 +28,7 @@ mod update;
 mod values;
 
 pub use checkpoint::CheckpointError;
-pub use config::{ConfigError, LearnerConfig, TrainingConfig};
+pub use config::{ConfigError, GradientClip, LearnerConfig, TrainingConfig};
 pub use device::{Device, DeviceChoice, DeviceError};
 pub use engine::UpdateStatistics;
 pub use memory::Memory;

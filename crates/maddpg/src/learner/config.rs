@@ -106,9 +106,11 @@ pub struct LearnerConfig {
     /// Updates over which the factor falls linearly from 1 to `learning_rate_final`; 1 or more.
     #[serde(default = "learning_rate_updates")]
     pub learning_rate_updates: u64,
-    /// Maximum global norm of the gradient of a policy's actor, and of that of its critics; larger gradients are scaled
-    /// down to it. More than 0.
+    /// Maximum norm of a gradient; larger ones are scaled down to it. More than 0.
     pub gradient_clip: f64,
+    /// Over which parameters the norm of `gradient_clip` is taken.
+    #[serde(default)]
+    pub gradient_clip_by: GradientClip,
     /// Whether critics learn values scaled to mean 0 and standard deviation 1, whatever the scale of the game's rewards
     /// (Pop-Art, arXiv 1602.07714).
     pub normalize_values: bool,
@@ -136,6 +138,19 @@ pub struct LearnerConfig {
     /// Maximum updates per joint decision: a learner with time to spare makes up to this many. At least
     /// `updates_per_decision`. Not used in lockstep.
     pub max_updates_per_decision: f64,
+}
+
+/// The parameters whose gradient is clipped by one norm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GradientClip {
+    /// Those of a whole network: of an actor, or of one critic.
+    #[default]
+    Network,
+    /// Those of each tensor of a network: the weights of one layer, or its bias. So does the code of the MADDPG paper
+    /// (`minimize_and_clip` in openai/maddpg).
+    Tensor,
 }
 
 /// A configuration that cannot be used.
@@ -221,6 +236,7 @@ impl Default for LearnerConfig {
             learning_rate_final: learning_rate_final(),
             learning_rate_updates: learning_rate_updates(),
             gradient_clip: 10.0,
+            gradient_clip_by: GradientClip::Network,
             normalize_values: true,
             reward_scale: 1.0,
             action_penalty: 3e-3,

@@ -7,12 +7,12 @@ mod gpu;
 #[cfg(test)]
 mod reference;
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, ops::Range, sync::Arc};
 
 use super::{
     batch::{Draw, View},
     choices::Choices,
-    config::LearnerConfig,
+    config::{GradientClip, LearnerConfig},
     device::{Backend, Device},
     fate::Fate,
     values::Rescaling,
@@ -166,6 +166,9 @@ pub(super) struct GroupSetup {
     pub(super) critic: NetworkShape,
     /// Number of critics of this shape: 2 with twin critics, otherwise 1.
     pub(super) critics: usize,
+    /// The parameters of the actor, and of all critics, in parts whose gradients are clipped on their own.
+    actor_parts: Vec<Range<usize>>,
+    critic_parts: Vec<Range<usize>>,
     /// The branches of the actions, and how each is learned.
     pub(super) choices: Choices,
 }
@@ -189,15 +192,17 @@ impl GroupSetup {
         let views: Vec<View> = group.slots.iter().map(view).collect();
         let presence = if has_absences { views[0].slots.len() } else { 0 };
         let inputs = views[0].observation_size() + views[0].action_size() + presence;
+        let agent = &group.agent;
+        let actor =
+            NetworkShape::new(agent.observation_size, &config.actor_hidden, agent.action_size(), false);
+        let critic = NetworkShape::new(inputs, &config.critic_hidden, 1, config.critic_layer_norm);
+        let critics = if config.twin_critics { 2 } else { 1 };
         Self {
-            actor: NetworkShape::new(
-                group.agent.observation_size,
-                &config.actor_hidden,
-                group.agent.action_size(),
-                false,
-            ),
-            critic: NetworkShape::new(inputs, &config.critic_hidden, 1, config.critic_layer_norm),
-            critics: if config.twin_critics { 2 } else { 1 },
+            actor_parts: parts_to_clip(&actor, 1, config.gradient_clip_by),
+            critic_parts: parts_to_clip(&critic, critics, config.gradient_clip_by),
+            actor,
+            critic,
+            critics,
             choices: Choices::new(&group.agent.action, config.exact_choices),
             views,
             group,
@@ -205,7 +210,7 @@ impl GroupSetup {
     }
 
     /// Columns of a critic's inputs that contain its own agent's action.
-    fn action_columns(&self) -> std::ops::Range<usize> {
+    fn action_columns(&self) -> Range<usize> {
         self.views[0].action_columns.clone()
     }
 
@@ -213,6 +218,17 @@ impl GroupSetup {
     fn sees_what(&self, other: &Self) -> bool {
         self.views.iter().map(View::seen).eq(other.views.iter().map(View::seen))
     }
+}
+
+/// The parts of the parameters of some networks of this shape, one after another, whose gradients are clipped on their own.
+fn parts_to_clip(shape: &NetworkShape, networks: usize, by: GradientClip) -> Vec<Range<usize>> {
+    let size = shape.parameters();
+    let of_network = match by {
+        GradientClip::Network => vec![0..size],
+        GradientClip::Tensor => shape.tensors().collect(),
+    };
+    let starts = (0..networks).map(|network| network * size);
+    starts.flat_map(|start| of_network.iter().map(move |part| start + part.start..start + part.end)).collect()
 }
 
 /// The order in which a critic that several slots share sees the slots: the agent itself, its team-mates from its own
@@ -343,6 +359,15 @@ impl AdamFactors {
 mod tests {
     use super::*;
     use crate::policy::AgentSpec;
+
+    #[test]
+    fn gradients_are_clipped_by_network_or_by_tensor() {
+        let shape = NetworkShape::new(2, &[3], 1, true);
+        assert_eq!(parts_to_clip(&shape, 2, GradientClip::Network), [0..19, 19..38]);
+        let tensors = [0..6, 6..9, 9..12, 12..15, 15..18, 18..19];
+        assert_eq!(parts_to_clip(&shape, 1, GradientClip::Tensor), tensors);
+        assert_eq!(parts_to_clip(&shape, 2, GradientClip::Tensor)[6..8], [19..25, 25..28]);
+    }
 
     #[test]
     fn a_shared_critic_sees_itself_then_its_team_then_the_others() {

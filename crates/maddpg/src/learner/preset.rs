@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, LearnerConfig, TrainingConfig};
+use super::{ConfigError, GradientClip, LearnerConfig, TrainingConfig};
 use crate::exploration::{ExplorationConfig, Noise};
 
 /// A named set of settings to start from.
@@ -80,6 +80,7 @@ impl Preset {
                     actor_learning_rate: 1e-2,
                     critic_learning_rate: 1e-2,
                     gradient_clip: 0.5,
+                    gradient_clip_by: GradientClip::Tensor,
                     normalize_values: false,
                     reward_scale: 1.0,
                     action_penalty: 1e-3,

@@ -88,6 +88,15 @@ impl NetworkShape {
         last.norm.as_ref().map_or(last.bias.end, |norm| norm[1].end)
     }
 
+    /// Where each tensor of parameters is in the flat slice: weights, bias, gain and shift of each layer.
+    #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only the learner needs it"))]
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = Range<usize>> {
+        self.layers.iter().flat_map(|layer| {
+            let norm = layer.norm.iter().flatten();
+            [&layer.weights, &layer.bias].into_iter().chain(norm).cloned()
+        })
+    }
+
     /// Random initial parameters: uniform in `±1/sqrt(inputs)` for hidden layers (PyTorch's default), in
     /// `±last_layer_scale` for the last layer (3e-3 in the DDPG paper, so that the outputs start near zero).
     pub fn initialize(&self, last_layer_scale: f32, random: &mut impl Rng) -> Vec<f32> {

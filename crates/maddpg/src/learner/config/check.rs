@@ -121,6 +121,7 @@ impl LearnerConfig {
             learning_rate_final,
             learning_rate_updates,
             gradient_clip,
+            gradient_clip_by: _,
             normalize_values: _,
             reward_scale,
             action_penalty,

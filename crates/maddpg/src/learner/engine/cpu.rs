@@ -13,7 +13,7 @@ use std::sync::Arc;
 use self::{adam::step, backward::PackedBackward, lane::Lane};
 use super::{Engine, Result, Setup, UpdateStatistics, Weights};
 use crate::{
-    kernels::{add_rows, dot, move_towards},
+    kernels::move_towards,
     learner::{
         batch::{Batch, Draw},
         values::Rescaling,
@@ -123,12 +123,11 @@ impl CpuEngine {
     fn step_critics(&mut self, index: usize) -> f64 {
         let config = &self.setup.config;
         let [first, second] = &mut self.lanes;
-        let gradient = &mut first.critic_gradients[index];
-        let norm = add(gradient, &second.critic_gradients[index]);
+        let gradients = (&mut first.critic_gradients[index][..], &second.critic_gradients[index][..]);
         let Weights { critics, critics_adam, .. } = &mut self.groups[index].weights;
-        let clip = clip(norm, config.gradient_clip);
         let rate = config.critic_rate(critics_adam.steps);
-        step(critics, critics_adam, gradient, clip, rate);
+        let parts = &self.setup.groups[index].critic_parts;
+        let norm = step(critics, critics_adam, gradients, parts, config.gradient_clip, rate);
         self.pack_critics(index);
         norm
     }
@@ -138,12 +137,12 @@ impl CpuEngine {
     fn step_actor(&mut self, index: usize) -> f64 {
         let config = &self.setup.config;
         let [first, second] = &mut self.lanes;
-        let gradient = &mut first.actor_gradients[index];
-        let norm = add(gradient, &second.actor_gradients[index]);
+        let gradients = (&mut first.actor_gradients[index][..], &second.actor_gradients[index][..]);
         let Weights { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
             &mut self.groups[index].weights;
         let rate = config.actor_rate(actor_adam.steps);
-        step(actor, actor_adam, gradient, clip(norm, config.gradient_clip), rate);
+        let parts = &self.setup.groups[index].actor_parts;
+        let norm = step(actor, actor_adam, gradients, parts, config.gradient_clip, rate);
         move_towards(actor_target, actor, config.tau);
         if config.policy_average < 1.0 {
             move_towards(policy, actor, config.policy_average);
@@ -240,21 +239,4 @@ impl Engine for CpuEngine {
     fn share_work(&mut self) {
         self.shared = true;
     }
-}
-
-/// Adds `other` to the gradient and returns the norm of the sum.
-fn add(gradient: &mut [f32], other: &[f32]) -> f64 {
-    /// A block is small enough to stay in the nearest cache until it is squared.
-    const BLOCK: usize = 4096;
-    let blocks = gradient.chunks_mut(BLOCK).zip(other.chunks(BLOCK));
-    let squares = blocks.map(|(gradient, other)| {
-        add_rows(gradient, other);
-        dot(gradient, gradient)
-    });
-    squares.sum::<f64>().sqrt()
-}
-
-/// The factor that scales a gradient of this norm down to at most `max_norm`.
-fn clip(norm: f64, max_norm: f64) -> f64 {
-    if norm > max_norm { max_norm / (norm + 1e-6) } else { 1.0 }
 }

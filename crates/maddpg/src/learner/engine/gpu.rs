@@ -217,7 +217,7 @@ impl GpuEngine {
         let Networks { critics, critics_adam, .. } = &mut self.groups[index];
         let gradient = Tensor::cat(&gradients, 0)?;
         let rate = config.critic_rate(critics_adam.steps);
-        let norm = critics_adam.step(critics, &gradient, rate, config.gradient_clip)?;
+        let norm = critics_adam.step(critics, &gradient, rate, &setup.critic_parts, config.gradient_clip)?;
         if let Some(measures) = measures {
             let mean = |numbers: Tensor, count: f64| (numbers.sum_all()? / count)?.to_scalar();
             let all = total * errors.len() as f64;
@@ -338,7 +338,7 @@ impl GpuEngine {
         let Networks { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
             &mut self.groups[index];
         let rate = config.actor_rate(actor_adam.steps);
-        let norm = actor_adam.step(actor, &gradient, rate, config.gradient_clip)?;
+        let norm = actor_adam.step(actor, &gradient, rate, &setup.actor_parts, config.gradient_clip)?;
         polyak(actor_target, actor, config.tau)?;
         if config.policy_average < 1.0 {
             polyak(policy, actor, config.policy_average)?;

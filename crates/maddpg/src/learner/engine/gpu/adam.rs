@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use candle_core::{Result, Tensor};
 
 use crate::learner::engine::{AdamFactors, BETA1, BETA2, EPSILON};
@@ -11,23 +13,27 @@ pub(super) struct Adam {
 }
 
 impl Adam {
-    /// Takes one step against `gradient`, clipped to the norm `max_norm`. Returns the norm before clipping, `[1, 1]`,
-    /// without waiting for the device.
+    /// Takes one step against `gradient`, each of whose `parts` is clipped to the norm `max_norm`. Returns the norm of the whole
+    /// before clipping, `[1, 1]`, without waiting for the device.
     pub(super) fn step(
         &mut self,
         parameters: &mut Tensor,
         gradient: &Tensor,
         learning_rate: f64,
+        parts: &[Range<usize>],
         max_norm: f64,
     ) -> Result<Tensor> {
-        let norm = gradient.sqr()?.sum_all()?.sqrt()?.reshape((1, 1))?;
-        let gradient = if max_norm.is_finite() {
-            // min(1, max_norm / (norm + 1e-6)), applied to the gradient by a matrix product.
-            let ratio = ((&norm + 1e-6)?.recip()? * max_norm)?;
-            let clip = ratio.affine(-1.0, 1.0)?.relu()?.affine(-1.0, 1.0)?;
-            gradient.reshape(((), 1))?.matmul(&clip)?.flatten_all()?
-        } else {
-            gradient.clone()
+        let norm = norm(gradient)?;
+        let gradient = match parts {
+            _ if max_norm.is_infinite() => gradient.clone(),
+            [_] => clip(gradient, &norm, max_norm)?,
+            parts => {
+                let clipped = parts.iter().map(|part| {
+                    let gradient = gradient.narrow(0, part.start, part.len())?;
+                    clip(&gradient, &self::norm(&gradient)?, max_norm)
+                });
+                Tensor::cat(&clipped.collect::<Result<Vec<_>>>()?, 0)?
+            }
         };
         self.steps += 1;
         let AdamFactors { rate, variance_correction } = AdamFactors::new(learning_rate, self.steps);
@@ -37,4 +43,16 @@ impl Adam {
         *parameters = (&*parameters - ((&self.first / deviation)? * rate)?)?;
         Ok(norm)
     }
+}
+
+/// The norm of a gradient, `[1, 1]`.
+fn norm(gradient: &Tensor) -> Result<Tensor> {
+    gradient.sqr()?.sum_all()?.sqrt()?.reshape((1, 1))
+}
+
+/// `min(1, max_norm / (norm + 1e-6))` times the gradient, by a matrix product.
+fn clip(gradient: &Tensor, norm: &Tensor, max_norm: f64) -> Result<Tensor> {
+    let ratio = ((norm + 1e-6)?.recip()? * max_norm)?;
+    let factor = ratio.affine(-1.0, 1.0)?.relu()?.affine(-1.0, 1.0)?;
+    gradient.reshape(((), 1))?.matmul(&factor)?.flatten_all()
 }
