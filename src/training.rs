@@ -16,8 +16,8 @@ use self::wait::WaitTimes;
 use crate::{
     exploration::ExplorationConfig,
     learner::{
-        CheckpointRequest, Cores, DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace, StopSignal,
-        TrainingConfig,
+        CheckpointRequest, Cores, DeviceChoice, Learner, LearnerConfig, LearnerRecord, LearnerThread, Pace,
+        StopSignal, TrainingConfig,
     },
     plugin::{MaddpgPlugins, PolicySource},
     policy::LatestPolicy,

@@ -103,6 +103,7 @@ impl Run {
             training.override_settings = true;
         });
         add_game(app, &**game, plugins, setup);
+        self.interrupt.stops(app.world().resource::<Training>().stop_signal());
         rivals::add(app, folder.rivals(), earlier.as_ref().map(Earlier::decisions))?;
         app.add_plugins(self.statistics());
         if let Some(earlier) = earlier {

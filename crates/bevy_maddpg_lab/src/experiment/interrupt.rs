@@ -1,14 +1,19 @@
 //! The signals that stop a run: Ctrl-C, the end of a container or of a terminal.
 
 use std::sync::{
-    OnceLock,
+    Mutex, OnceLock, PoisonError,
     atomic::{AtomicI32, Ordering},
 };
+
+use bevy_maddpg::learner::StopSignal;
 
 use super::{ExperimentError, eprintln_line};
 
 /// The signal that asked the program to stop; 0 if none did.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// What stops the learners, so that they do not first finish the updates that are due.
+static LEARNERS: Mutex<Vec<StopSignal>> = Mutex::new(Vec::new());
 
 /// Tells whether the program was asked to stop. All runs of a program share it, so that they all stop.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +28,11 @@ impl Interrupt {
             Ok(()) => Ok(Self(())),
             Err(reason) => Err(ExperimentError::Interrupts(reason.clone())),
         }
+    }
+
+    /// Learners with this signal stop between two updates as soon as a signal arrives.
+    pub(super) fn stops(self, learners: &StopSignal) {
+        LEARNERS.lock().unwrap_or_else(PoisonError::into_inner).push(learners.clone());
     }
 
     /// The signal's number, if there was one.
@@ -45,6 +55,7 @@ fn on_signal(signal: i32) {
     if SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
         std::process::exit(128 + signal);
     }
+    LEARNERS.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(StopSignal::stop);
     eprintln_line(&format!("{}: stopping; once more ends the program at once, without saving", name(signal)));
 }
 
