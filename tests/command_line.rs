@@ -130,7 +130,7 @@ fn invalid_options_are_rejected() {
     let config_text = config.to_str().unwrap();
     for (text, expected) in [
         ("[learner]\ngama = 0.9", "gama"),
-        ("[learner]\ngamma = 2.0", "`learner.gamma` is 2, expected 0 to 1"),
+        ("[learner]\ngamma = 2.0", "`learner.gamma` is 2, expected a number from 0 to 1"),
         ("[learner]\nbatch_size = \"many\"", "batch_size"),
         ("[learner", "mine.toml"),
     ] {
