@@ -223,8 +223,8 @@ impl GroupSetup {
 /// The parts of the parameters of some networks of this shape, one after another, whose gradients are clipped on their own.
 fn parts_to_clip(shape: &NetworkShape, networks: usize, by: GradientClip) -> Vec<Range<usize>> {
     let size = shape.parameters();
-    let of_network = match by {
-        GradientClip::Network => vec![0..size],
+    let of_network: Vec<_> = match by {
+        GradientClip::Network => std::iter::once(0..size).collect(),
         GradientClip::Tensor => shape.tensors().collect(),
     };
     let starts = (0..networks).map(|network| network * size);
