@@ -211,6 +211,7 @@ impl Learner {
         }
         learner.note = header.note;
         learner.updates = header.updates;
+        learner.followed = header.updates;
         learner.transitions = header.transitions;
         learner.sampling = header.sampling;
         learner.smoothing = header.smoothing;

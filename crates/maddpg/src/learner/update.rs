@@ -41,6 +41,8 @@ pub struct Learner {
     pub(super) values: Vec<ValueScale>,
     pub(super) transitions: u64,
     pub(super) updates: u64,
+    /// Updates that the value scales have followed.
+    pub(super) followed: u64,
     /// Number of transitions that must be stored before updates start.
     pub(super) ready_at: usize,
     pub(super) sampling: Random,
@@ -169,6 +171,7 @@ impl Learner {
             seed,
             transitions: 0,
             updates: 0,
+            followed: 0,
             sampling: stream(seed, "replay sampling", 0),
             smoothing: stream(seed, "target smoothing", 0),
             joint: Normalizer::identity(sizes.observation),
@@ -295,7 +298,8 @@ impl Learner {
             has_absences: *has_absences,
         };
         let rescale = config.normalize_values && self.updates.is_multiple_of(UPDATES_PER_RESCALING);
-        let follow = rescale || (config.normalize_values && self.engine.measures_at_no_cost());
+        let is_measured = measure || rescale || self.engine.measures_at_no_cost();
+        let follow = config.normalize_values && is_measured;
         let measured = (measure || follow).then_some(&mut self.measures[..]);
         self.engine.update(&draw, actors_too, measured)?;
         let mean = if measure { self.mean_measures()? } else { UpdateStatistics::default() };
@@ -356,9 +360,11 @@ impl Learner {
         }
     }
 
-    /// Moves the running means of each policy's values towards the targets of the last critic update.
+    /// Moves the running means of each policy's values towards the targets of the last critic update, which stand for those
+    /// since the update that was measured before.
     fn follow_values(&mut self) {
-        let updates = if self.engine.measures_at_no_cost() { 1 } else { UPDATES_PER_RESCALING };
+        let updates = self.updates - self.followed;
+        self.followed = self.updates;
         for (values, measures) in self.values.iter_mut().zip(&self.measures) {
             if values.is_guessed && measures.target_square.is_finite() {
                 values.follow(measures.target_mean, measures.target_square, updates);

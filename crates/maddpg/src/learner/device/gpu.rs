@@ -65,3 +65,41 @@ pub(super) fn fastest(config: &LearnerConfig, spec: &ArenaSpec) -> Device {
     }
     Device::cpu()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        learner::{Learner, device::timing::random_transitions},
+        policy::AgentSpec,
+    };
+
+    /// The critic losses of 25 updates by the CPU engine, and by the GPU engine with its tensors on the CPU.
+    fn losses(measures_all: bool) -> [Vec<f32>; 2] {
+        let spec = ArenaSpec::new(vec![AgentSpec::new("agent", 5, 2); 2]);
+        [Device::cpu(), Device(Backend::Gpu(Gpu::Cpu))].map(|device| {
+            let mut learner = Learner::new(LearnerConfig::default(), spec.clone(), device, 1).unwrap();
+            learner.remember(&random_transitions(2_000, &spec));
+            let mut losses = Vec::new();
+            for update in 1..=25 {
+                let is_measured = measures_all || update == 25;
+                let loss = learner.update(is_measured).unwrap().critic_loss;
+                losses.extend(is_measured.then_some(loss));
+            }
+            losses
+        })
+    }
+
+    #[test]
+    fn the_scales_of_values_follow_alike_on_both_engines() {
+        for (measures_all, tolerance) in [(true, 1e-3), (false, 0.1)] {
+            let [cpu, gpu] = losses(measures_all);
+            for (cpu, gpu) in cpu.iter().zip(&gpu) {
+                assert!(
+                    (cpu - gpu).abs() < tolerance * cpu,
+                    "{cpu} by the CPU engine, {gpu} by the GPU engine"
+                );
+            }
+        }
+    }
+}

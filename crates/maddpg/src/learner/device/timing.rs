@@ -39,7 +39,7 @@ pub(super) fn update_time(
     Ok(least)
 }
 
-fn random_transitions(rows: usize, spec: &ArenaSpec) -> TransitionBlock {
+pub(super) fn random_transitions(rows: usize, spec: &ArenaSpec) -> TransitionBlock {
     let mut random = stream(0, "device timing", 0);
     let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..=1.0)).collect::<Vec<f32>>();
     TransitionBlock {
