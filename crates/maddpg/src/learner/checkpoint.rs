@@ -30,6 +30,9 @@ const ACTOR_PARTS: [&str; 5] =
 const CRITIC_PARTS: [&str; 4] =
     ["critics", "critics_target", "critics_first_moment", "critics_second_moment"];
 
+/// As long as an actor as well, if there is a long average.
+const PUBLISHED: &str = "published";
+
 /// A learner resumed without its replay buffer first collects this many transitions, so that a trained policy is not
 /// skewed by a few recent samples.
 const REFILL: usize = 20_000;
@@ -240,7 +243,8 @@ impl Header {
         for (saved, group) in self.groups.iter().zip(groups) {
             saved.check(group)?;
             let [actor, critics] = self.config.parameters(&self.spec, group, self.has_absences);
-            let parts = ACTOR_PARTS.map(|part| (part, actor)).into_iter();
+            let published = (self.config.published_average > 0.0).then_some(PUBLISHED);
+            let parts = ACTOR_PARTS.into_iter().chain(published).map(|part| (part, actor));
             for (part, expected) in parts.chain(CRITIC_PARTS.map(|part| (part, critics))) {
                 let name = format!("{}.{part}", saved.name);
                 let found = numbers(tensors, &name)?.len();

@@ -95,6 +95,13 @@ pub struct LearnerConfig {
     /// upset the policy. This is the fraction of the distance that the average moves towards the actor at each update
     /// of the actor; more than 0, at most 1. With 1, agents act with the actor itself.
     pub policy_average: f32,
+    /// A second, longer average of the actor, which does not act in the training: [`Learner::published_snapshot`]. This is the
+    /// fraction of the distance that it moves towards the actor at each update of the actor, 0 to 1. A long average plays more
+    /// evenly, but would slow exploration down if it acted. With 0, there is none, and what acts is published.
+    ///
+    /// [`Learner::published_snapshot`]: super::Learner::published_snapshot
+    #[serde(default)]
+    pub published_average: f32,
     /// Adam's learning rate for the actors; more than 0.
     pub actor_learning_rate: f64,
     /// Adam's learning rate for the critics; more than 0.
@@ -231,6 +238,7 @@ impl Default for LearnerConfig {
             n_step: n_step(),
             tau: 0.1,
             policy_average: 0.01,
+            published_average: 0.0,
             actor_learning_rate: 1e-3,
             critic_learning_rate: 3e-3,
             learning_rate_final: learning_rate_final(),

@@ -25,13 +25,13 @@ pub struct Memory {
 /// Bytes of one number.
 const NUMBER: u64 = size_of::<f32>() as u64;
 
-/// Vectors as long as an actor's parameters: itself, target, average, two moments, two gradients, three packed copies, and
+/// Vectors as long as an actor's parameters: itself, target, two averages, two moments, two gradients, three packed copies, and
 /// two in published policies. For critics: themselves, targets, two moments, two gradients and three packed copies.
-const ACTOR_COPIES: u64 = 12;
+const ACTOR_COPIES: u64 = 13;
 const CRITIC_COPIES: u64 = 9;
 
 /// The same vectors in a checkpoint.
-const SAVED_ACTOR_COPIES: u64 = 5;
+const SAVED_ACTOR_COPIES: u64 = 6;
 const SAVED_CRITIC_COPIES: u64 = 4;
 
 impl LearnerConfig {

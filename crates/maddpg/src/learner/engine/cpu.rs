@@ -138,7 +138,7 @@ impl CpuEngine {
         let config = &self.setup.config;
         let [first, second] = &mut self.lanes;
         let gradients = (&mut first.actor_gradients[index][..], &second.actor_gradients[index][..]);
-        let Weights { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
+        let Weights { actor, actor_target, policy, published, critics, critics_target, actor_adam, .. } =
             &mut self.groups[index].weights;
         let rate = config.actor_rate(actor_adam.steps);
         let parts = &self.setup.groups[index].actor_parts;
@@ -147,6 +147,8 @@ impl CpuEngine {
         if config.policy_average < 1.0 {
             move_towards(policy, actor, config.policy_average);
         }
+        // Empty if there is none.
+        move_towards(published, actor, config.published_average);
         move_towards(critics_target, critics, config.tau);
         self.pack_actor(index);
         self.pack_actor_target(index);
@@ -216,6 +218,11 @@ impl Engine for CpuEngine {
         let weights = &self.groups[index].weights;
         let acting = if self.setup.config.policy_average < 1.0 { &weights.policy } else { &weights.actor };
         Ok(acting.clone())
+    }
+
+    fn published(&self, index: usize) -> Result<Vec<f32>> {
+        let published = &self.groups[index].weights.published;
+        if published.is_empty() { self.acting(index) } else { Ok(published.clone()) }
     }
 
     fn weights(&self) -> Result<Vec<Weights>> {

@@ -42,6 +42,7 @@ struct Networks {
     actor: Tensor,
     actor_target: Tensor,
     policy: Tensor,
+    published: Option<Tensor>,
     critics: Tensor,
     critics_target: Tensor,
     actor_adam: Adam,
@@ -335,13 +336,16 @@ impl GpuEngine {
         let output_gradient = Tensor::cat(&output_gradient, 1)?;
         let wanted = Wanted::Parameters { inputs: &own };
         let gradient = backward(&setup.actor, &self.groups[index].actor, &kept, output_gradient, wanted)?;
-        let Networks { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
+        let Networks { actor, actor_target, policy, published, critics, critics_target, actor_adam, .. } =
             &mut self.groups[index];
         let rate = config.actor_rate(actor_adam.steps);
         let norm = actor_adam.step(actor, &gradient, rate, &setup.actor_parts, config.gradient_clip)?;
         polyak(actor_target, actor, config.tau)?;
         if config.policy_average < 1.0 {
             polyak(policy, actor, config.policy_average)?;
+        }
+        if let Some(published) = published {
+            polyak(published, actor, config.published_average)?;
         }
         polyak(critics_target, critics, config.tau)?;
         if let Some(measures) = measures {
@@ -394,6 +398,13 @@ impl Engine for GpuEngine {
         let networks = &self.groups[index];
         let acting = if self.setup.config.policy_average < 1.0 { &networks.policy } else { &networks.actor };
         Ok(acting.to_vec1()?)
+    }
+
+    fn published(&self, index: usize) -> super::Result<Vec<f32>> {
+        match &self.groups[index].published {
+            Some(published) => Ok(published.to_vec1()?),
+            None => self.acting(index),
+        }
     }
 
     fn weights(&self) -> super::Result<Vec<Weights>> {
@@ -458,6 +469,10 @@ impl Networks {
             actor: flat(&weights.actor)?,
             actor_target: flat(&weights.actor_target)?,
             policy: flat(&weights.policy)?,
+            published: match &weights.published[..] {
+                [] => None,
+                published => Some(flat(published)?),
+            },
             critics: flat(&weights.critics)?,
             critics_target: flat(&weights.critics_target)?,
             actor_adam: adam(&weights.actor_adam)?,
@@ -477,6 +492,7 @@ impl Networks {
             actor: self.actor.to_vec1()?,
             actor_target: self.actor_target.to_vec1()?,
             policy: self.policy.to_vec1()?,
+            published: self.published.as_ref().map_or(Ok(Vec::new()), |published| published.to_vec1())?,
             critics: self.critics.to_vec1()?,
             critics_target: self.critics_target.to_vec1()?,
             actor_adam: moments(&self.actor_adam)?,

@@ -458,6 +458,7 @@ fn configs() -> Vec<(String, LearnerConfig)> {
         // The last layers start as large as the others, so that no gradient is tiny. Clipping has its own test.
         last_layer_scale: 0.3,
         gradient_clip: f64::INFINITY,
+        published_average: 0.1,
         ..config
     };
     let presets = Preset::ALL.iter().map(|preset| (preset.to_string(), preset.config().learner));
@@ -570,7 +571,7 @@ fn both_engines_learn_the_same() {
         }
         let (host, device) = (host.weights().unwrap(), device.weights().unwrap());
         for (mut a, mut b) in host.into_iter().zip(device) {
-            for ((part, a), (_, b)) in a.parts().into_iter().zip(b.parts()) {
+            for ((part, a), (_, b)) in a.parts().zip(b.parts()) {
                 let worst = a.iter().zip(b).map(|(a, b)| (a - *b).abs()).fold(0.0f32, f32::max);
                 assert!(worst < 2e-3, "{name}: {part} differ by {worst}");
             }
