@@ -1,5 +1,9 @@
+mod scaling;
+mod value_scales;
+
 use std::sync::Arc;
 
+pub(super) use self::scaling::Scaling;
 use super::{
     batch::{Draw, Total, draw_noise},
     config::{ConfigError, LearnerConfig},
@@ -11,7 +15,7 @@ use super::{
     values::ValueScale,
 };
 use crate::{
-    policy::{AgentSpec, ArenaSpec, Network, Normalizer, Policy, PolicySnapshot, SpecError},
+    policy::{ArenaSpec, Network, Normalizer, Policy, PolicySnapshot, SpecError},
     random::{Random, stream},
     transition::TransitionBlock,
 };
@@ -60,31 +64,6 @@ pub struct Learner {
 
 /// Updates from one change of the value scales to the next.
 const UPDATES_PER_RESCALING: u64 = 10;
-
-/// How observations of the agents of one policy are scaled.
-#[derive(Debug)]
-pub(super) struct Scaling {
-    pub(super) statistics: RunningStatistics,
-    normalizer: Normalizer,
-}
-
-impl Scaling {
-    /// The scaling of the observations of `agent`.
-    pub(super) fn new(statistics: RunningStatistics, agent: &AgentSpec) -> Self {
-        let mut scaling = Self { normalizer: Normalizer::identity(0), statistics };
-        scaling.refresh(agent);
-        scaling
-    }
-
-    /// Follows the statistics, except for numbers that stay as they are.
-    fn refresh(&mut self, agent: &AgentSpec) {
-        self.normalizer = self.statistics.normalizer();
-        for range in &agent.raw {
-            self.normalizer.mean[range.clone()].fill(0.0);
-            self.normalizer.scale[range.clone()].fill(1.0);
-        }
-    }
-}
 
 /// A learner that cannot be created or cannot continue.
 #[derive(Debug, thiserror::Error)]
@@ -344,43 +323,6 @@ impl Learner {
             mean.actor_gradient_norm += share * measures.actor_gradient_norm;
         }
         Ok(mean)
-    }
-
-    /// Guesses the value scales that have not been, if there are rewards to guess them from. Outputs stay: as long as all
-    /// rewards are 0, they are noise around 0 in any scale.
-    fn guess_values(&mut self) {
-        let Setup { config, groups, fates, .. } = &*self.setup;
-        if !config.normalize_values {
-            return;
-        }
-        for (values, group) in self.values.iter_mut().zip(groups) {
-            if values.can_be_guessed() {
-                values.guess(&self.replay, &group.group.slots, fates, config.gamma);
-            }
-        }
-    }
-
-    /// Moves the running means of each policy's values towards the targets of the last critic update, which stand for those
-    /// since the update that was measured before.
-    fn follow_values(&mut self) {
-        let updates = self.updates - self.followed;
-        self.followed = self.updates;
-        for (values, measures) in self.values.iter_mut().zip(&self.measures) {
-            if values.is_guessed && measures.target_square.is_finite() {
-                values.follow(measures.target_mean, measures.target_square, updates);
-            }
-        }
-    }
-
-    /// Makes each policy's running means its value scale.
-    fn rescale_values(&mut self) -> std::result::Result<(), LearnerError> {
-        for (index, values) in self.values.iter_mut().enumerate() {
-            if values.is_guessed {
-                let rescaling = values.adopt();
-                self.engine.rescale_values(index, rescaling)?;
-            }
-        }
-        Ok(())
     }
 
     /// The current policies, without exploration noise. Their version is the number of updates done.

@@ -1,0 +1,43 @@
+//! How the scales of the policies' values begin and follow, update by update.
+
+use super::{Learner, LearnerError};
+use crate::learner::engine::Setup;
+
+impl Learner {
+    /// Guesses the value scales that have not been, if there are rewards to guess them from. Outputs stay: as long as all
+    /// rewards are 0, they are noise around 0 in any scale.
+    pub(super) fn guess_values(&mut self) {
+        let Setup { config, groups, fates, .. } = &*self.setup;
+        if !config.normalize_values {
+            return;
+        }
+        for (values, group) in self.values.iter_mut().zip(groups) {
+            if values.can_be_guessed() {
+                values.guess(&self.replay, &group.group.slots, fates, config.gamma);
+            }
+        }
+    }
+
+    /// Moves the running means of each policy's values towards the targets of the last critic update, which stand for those
+    /// since the update that was measured before.
+    pub(super) fn follow_values(&mut self) {
+        let updates = self.updates - self.followed;
+        self.followed = self.updates;
+        for (values, measures) in self.values.iter_mut().zip(&self.measures) {
+            if values.is_guessed && measures.target_square.is_finite() {
+                values.follow(measures.target_mean, measures.target_square, updates);
+            }
+        }
+    }
+
+    /// Makes each policy's running means its value scale.
+    pub(super) fn rescale_values(&mut self) -> Result<(), LearnerError> {
+        for (index, values) in self.values.iter_mut().enumerate() {
+            if values.is_guessed {
+                let rescaling = values.adopt();
+                self.engine.rescale_values(index, rescaling)?;
+            }
+        }
+        Ok(())
+    }
+}
