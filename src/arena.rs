@@ -2,6 +2,8 @@
 
 use bevy::{ecs::system::SystemParam, prelude::*};
 
+use crate::parameters::Parameters;
+
 /// A place where agents play episodes together. Its agents point to it with [`InArena`]. An agent that plays alone may have
 /// the `Arena` on its own entity.
 ///
@@ -279,6 +281,9 @@ pub struct EpisodeEnded {
     pub exploration_scale: f32,
     /// What the game measured in the episode.
     pub measures: Measures,
+    /// The parameters that were drawn for the episode; empty without
+    /// [`ParametersPlugin`](crate::parameters::ParametersPlugin).
+    pub parameters: Parameters,
 }
 
 impl EpisodeEnded {
@@ -293,6 +298,7 @@ impl EpisodeEnded {
             truncated: false,
             exploration_scale: 0.0,
             measures: Measures::default(),
+            parameters: Parameters::default(),
         }
     }
 }

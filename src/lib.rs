@@ -136,6 +136,7 @@
 //! | [`InArena`](arena::InArena) | agent | its arena |
 //! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; the state of the episode |
 //! | [`Measures`](arena::Measures) | arena | what the game measures in addition to rewards |
+//! | [`Parameters`](parameters::Parameters) | arena | the values of the game's [parameters] in this episode |
 //! | [`Visitors`](self_play::Visitors) | arena | in [self-play](self_play), the rival that plays one of the teams |
 //! | [`ArenasToReset`](arena::ArenasToReset) | system parameter | the arenas that the game must set up |
 //! | [`ActingPolicy`](rollout::ActingPolicy) | resource | the policies in use |
@@ -143,6 +144,7 @@
 //! | [`Problems`](problems::Problems) | resource | problems with the setup, each reported once |
 //! | [`Training`](training::Training) | resource | the running learners: checkpoints, failures |
 //! | [`EpisodeEnded`](arena::EpisodeEnded) | message, and event on the arena | an episode has ended |
+//! | [`LessonStarted`](parameters::LessonStarted) | event | the next lesson of a [curriculum](parameters) has started |
 //! | [`LearnerReport`](training::LearnerReport) | message | losses, Q values and more, every 100 updates |
 //! | [`diagnostics`] | Bevy diagnostics | decisions per second, updates per second, waits, dropped transitions |
 //!
@@ -192,6 +194,7 @@ pub mod diagnostics;
 #[doc = include_str!("../docs/adding-agents.md")]
 pub mod guide {}
 pub mod headless;
+pub mod parameters;
 pub mod plugin;
 pub mod prelude;
 pub mod problems;

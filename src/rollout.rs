@@ -37,8 +37,8 @@ pub use decide::Exploration;
 pub use experience::Experience;
 pub use kind::Kind;
 pub use policy::ActingPolicy;
-pub(crate) use schedule::DecideSystems;
 pub use schedule::{AgentSystems, Observe, Reset, StepEnd, StepStart, StepTiming};
+pub(crate) use schedule::{BeforeReset, DecideSystems};
 
 use bevy::{
     ecs::{schedule::ScheduleConfigs, system::ScheduleSystem},
@@ -52,6 +52,7 @@ use crate::{
     },
     arena::{Arena, ArenaAgents, Episode, EpisodeEnded, InArena, Measures, NoExploration},
     exploration::{ExplorationConfig, Noise},
+    parameters::Parameters,
     problems::Problems,
     typed,
 };
@@ -165,6 +166,7 @@ fn register_types(app: &mut App) {
         .register_type::<Episode>()
         .register_type::<NoExploration>()
         .register_type::<Measures>()
+        .register_type::<Parameters>()
         .register_type::<RolloutClock>();
 }
 

@@ -1,6 +1,14 @@
-//! The mean score of the last episodes.
+//! The score of an episode, and the mean score of the last episodes.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
+
+/// Scores an episode from the agents' undiscounted returns, by slot.
+pub type Score = Arc<dyn Fn(&[f32]) -> f32 + Send + Sync>;
+
+/// The score of games that have no other: the mean return.
+pub fn mean_return() -> Score {
+    Arc::new(|returns| returns.iter().sum::<f32>() / returns.len() as f32)
+}
 
 /// The mean score of the last `window` episodes, and the best such mean so far.
 ///

@@ -1,13 +1,14 @@
 use bevy::prelude::*;
 
 use super::{
-    Arenas, Experience, Exploration, Reset, RolloutClock,
+    Arenas, BeforeReset, Experience, Exploration, Reset, RolloutClock,
     experience::Earner,
     frames::{self, Observer},
 };
 use crate::{
     agent::{Action, Agent, DecisionClock, Life, LifeEnd, Observation, Reward},
     arena::{Arena, Episode, EpisodeEnded, EpisodeStatus, Measures, NoExploration},
+    parameters::Parameters,
     problems::Problems,
 };
 
@@ -67,13 +68,13 @@ pub(super) fn finish(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
     mut problems: ResMut<Problems>,
-    episodes: Query<(&Episode, Option<&Measures>)>,
+    episodes: Query<(&Episode, Option<&Measures>, Option<&Parameters>)>,
     mut agents: ParamSet<(Query<Observer>, Query<Earner>)>,
     mut ended: MessageWriter<EpisodeEnded>,
     mut commands: Commands,
 ) {
     for (index, entry) in arenas.entries().iter().enumerate() {
-        let Ok((episode, measures)) = episodes.get(entry.arena) else { continue };
+        let Ok((episode, measures, parameters)) = episodes.get(entry.arena) else { continue };
         let truncated = match episode.status() {
             EpisodeStatus::Terminated => false,
             EpisodeStatus::Truncated => true,
@@ -110,6 +111,7 @@ pub(super) fn finish(
             truncated,
             exploration_scale: episode.exploration_scale(),
             measures: measures.cloned().unwrap_or_default(),
+            parameters: parameters.cloned().unwrap_or_default(),
         };
         commands.trigger(episode.clone());
         ended.write(episode);
@@ -130,6 +132,8 @@ pub(super) fn reset(
                 .into()
         });
     }
+    // Without something to draw, there is no such schedule.
+    let _ = world.try_run_schedule(BeforeReset);
     world.run_schedule(Reset);
     world.resource_scope(|world, arenas: Mut<Arenas>| {
         world.resource_scope(|world, mut exploration: Mut<Exploration>| {

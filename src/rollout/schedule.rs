@@ -20,6 +20,11 @@ pub struct Observe;
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reset;
 
+/// Runs directly before [`Reset`], so that what is drawn for an episode is there when the game sets it up. Only there if a plugin
+/// of this crate has added it.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct BeforeReset;
+
 /// Which step of the game the agents' step surrounds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

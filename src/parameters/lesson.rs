@@ -1,0 +1,65 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Distribution;
+
+/// A lesson: what is drawn while it lasts, and when it ends. Lessons follow each other in the order of the
+/// [settings](super::ParametersConfig::lessons); the last one does not end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lesson {
+    /// The name, for reports.
+    pub name: String,
+    /// When it ends; `None` only for the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
+    /// What is drawn while it lasts, by the parameters' names. The other parameters are drawn as without lessons.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Distribution>,
+}
+
+impl Lesson {
+    /// A lesson that changes nothing and does not end.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), until: None, parameters: BTreeMap::new() }
+    }
+
+    /// Sets how a parameter is drawn while the lesson lasts.
+    #[must_use]
+    pub fn with(mut self, parameter: impl Into<String>, distribution: Distribution) -> Self {
+        self.parameters.insert(parameter.into(), distribution);
+        self
+    }
+
+    /// Sets when the lesson ends.
+    #[must_use]
+    pub fn until(mut self, until: Until) -> Self {
+        self.until = Some(until);
+        self
+    }
+}
+
+/// When a lesson ends. It is checked whenever an episode has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Until {
+    /// The mean score of the last episodes is high enough. Only episodes that began in the lesson count, so that it lasts at
+    /// least as many. In training, these are episodes with exploration noise.
+    Score {
+        /// The least mean score.
+        at_least: f32,
+        /// Episodes over which the mean is taken, 1 or more. Default: 100.
+        #[serde(default = "episodes")]
+        episodes: u32,
+    },
+    /// The training has come this far: joint decisions of all arenas since its start.
+    Decisions(u64),
+    /// The [rating](crate::self_play::Pool::rating) of the newest policy in self-play is at least this. The first snapshot has
+    /// 1,000.
+    Rating(f32),
+}
+
+fn episodes() -> u32 {
+    100
+}
