@@ -15,7 +15,8 @@
 //! | `policy.safetensors` | the trained policy |
 //! | `checkpoint.safetensors` | the state that `--resume` needs to continue training |
 //! | `run.json` | what the run was started with: game, preset, seed, arenas |
-//! | `config.toml` | every hyperparameter of the run |
+//! | `config.toml` | every hyperparameter of the run, and the parameters of the game that are drawn |
+//! | `lesson.txt` | the lesson that the run is in, if it has gone on to one |
 //! | `metrics.csv` | one row per episode and one per learner report |
 //! | `events.out.tfevents.*` | the same data for TensorBoard |
 //! | `curve.png` | the learning curve |
@@ -46,6 +47,7 @@ mod interrupt;
 mod metrics;
 mod options;
 mod output_error;
+mod parameters;
 mod policy_scores;
 mod progress;
 mod rating_curve;
@@ -61,7 +63,7 @@ mod window;
 pub use comparison::{Compared, draw_comparison};
 pub use curve::{CURVE_SIZE, draw_curve};
 pub use error::ExperimentError;
-pub use evaluation::{evaluate, evaluate_random};
+pub use evaluation::{evaluate, evaluate_random, evaluate_with};
 pub use metrics::{COLUMNS, MetricsWriter};
 pub use options::Options;
 pub use output_error::OutputError;
@@ -76,6 +78,7 @@ use std::{process::ExitCode, sync::Arc};
 use bevy_maddpg::{
     headless::display_problem,
     learner::{Preset, TrainingConfig},
+    parameters::ParametersConfig,
     policy::PolicySnapshot,
 };
 use clap::Parser;
@@ -138,6 +141,7 @@ impl Experiment {
             config = run_state::settings(folder, config)?;
             earlier = Earlier::load(folder, &*game, &config)?;
         }
+        let parameters = options.parameters_config(&game.parameters())?;
         let human = options.human_side(&game.sides())?;
         options.device.check()?;
         if options.arenas == Some(0) {
@@ -155,6 +159,7 @@ impl Experiment {
             game,
             options,
             config,
+            parameters,
             earlier,
             interrupt,
         };
@@ -200,6 +205,7 @@ struct Run {
     options: Options,
     setup: Setup,
     config: TrainingConfig,
+    parameters: ParametersConfig,
     /// The part of the run before this process.
     earlier: Option<Earlier>,
     interrupt: Interrupt,

@@ -2,7 +2,8 @@
 
 use bevy::{app::App, ecs::component::Component};
 use bevy_maddpg::{
-    headless, learner::TrainingConfig, plugin::MaddpgPlugins, policy::ArenaSpec, self_play::RivalKind,
+    headless, learner::TrainingConfig, parameters::Parameter, plugin::MaddpgPlugins, policy::ArenaSpec,
+    self_play::RivalKind,
 };
 
 /// A game that can be trained, evaluated and watched.
@@ -67,6 +68,12 @@ pub trait Game: Send + Sync {
 
     /// Adds the game to an app: its arenas, its rules, its physics.
     fn add(&self, app: &mut App, setup: &Setup);
+
+    /// The [parameters](bevy_maddpg::parameters) that can be drawn for each episode. The game reads them from the component
+    /// [`Parameters`](bevy_maddpg::parameters::Parameters) of the arena in its `Reset` systems. Default: none.
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
 
     /// Adds the systems and entities that draw the game in a window. Default: nothing.
     fn add_scene(&self, app: &mut App, setup: &Setup) {

@@ -1,6 +1,7 @@
 use bevy::app::App;
 use bevy_maddpg::{
     learner::TrainingConfig,
+    parameters::Parameter,
     policy::ArenaSpec,
     self_play::{RivalKind, SelfPlayPlugin},
 };
@@ -26,6 +27,10 @@ impl Game for Tennis {
 
     fn spec(&self) -> ArenaSpec {
         tennis::spec(Rules::Rally)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        Rules::Rally.parameters()
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {
@@ -94,6 +99,10 @@ impl Game for TennisMatch {
 
     fn spec(&self) -> ArenaSpec {
         tennis::spec(Rules::Match)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        Rules::Match.parameters()
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {

@@ -12,11 +12,12 @@ use std::{
 
 use bevy::prelude::*;
 use bevy_maddpg::{
+    parameters::ParametersConfig,
     policy::{PolicyError, PolicySnapshot},
     rollout::{ActingPolicy, RolloutClock},
 };
 
-use super::{Evaluation, RunFolder, evaluation::evaluate, policy_scores};
+use super::{Evaluation, RunFolder, evaluation::evaluate_with, policy_scores};
 use crate::{
     game::Game,
     statistics::{PolicyScore, RunStatistics, StatisticsSystems},
@@ -76,6 +77,7 @@ pub(super) struct Chosen {
 #[derive(Resource)]
 pub(super) struct BestPolicy {
     game: Arc<dyn Game>,
+    parameters: ParametersConfig,
     seed: u64,
     folder: RunFolder,
     /// Whether evaluations start and end at fixed joint decisions, so that the same seed gives the same result.
@@ -92,9 +94,16 @@ pub(super) struct BestPolicy {
 }
 
 impl BestPolicy {
-    pub(super) fn new(game: &Arc<dyn Game>, seed: u64, folder: &RunFolder, in_lockstep: bool) -> Self {
+    pub(super) fn new(
+        game: &Arc<dyn Game>,
+        parameters: &ParametersConfig,
+        seed: u64,
+        folder: &RunFolder,
+        in_lockstep: bool,
+    ) -> Self {
         Self {
             game: game.in_evaluation().map_or_else(|| game.clone(), Arc::from),
+            parameters: parameters.clone(),
             seed,
             folder: folder.clone(),
             in_lockstep,
@@ -145,7 +154,7 @@ impl BestPolicy {
         };
         let thread = thread::Builder::new()
             .name("evaluation".into())
-            .spawn(move || evaluate(&*game, &plays, EPISODES, seed, stop));
+            .spawn(move || evaluate_with(&*game, &plays, &parameters, EPISODES, seed, stop));
         match thread {
             Ok(thread) => {
                 let (policy, start) = (policy.clone(), Instant::now());
@@ -213,7 +222,7 @@ impl BestPolicy {
         let is_new = self.best.iter().all(|best| best.score.policy_version != last.version());
         if is_complete && !self.best.is_empty() {
             let mut play = |policy: &PolicySnapshot, episodes: u32, seed: u64| {
-                evaluate(&*self.game, policy, episodes, self.seed ^ seed, &mut stop)
+                evaluate_with(&*self.game, policy, &self.parameters, episodes, self.seed ^ seed, &mut stop)
             };
             let evaluation = if is_new { play(last, EPISODES, SEED) } else { None };
             let mut finalists = self.best.clone();
@@ -291,7 +300,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(Some(&parent.path().join("run")), "pendulum").unwrap();
         let game: Arc<dyn Game> = Arc::new(Pendulum);
-        let mut best = BestPolicy::new(&game, 1, &folder, true);
+        let mut best = BestPolicy::new(&game, &ParametersConfig::default(), 1, &folder, true);
         let groups = game.spec().groups(true).unwrap();
         for (decisions, mean) in [(1, -3.0), (2, -1.0), (3, -2.0), (4, -1.0), (5, -9.0)] {
             let policy = Arc::new(PolicySnapshot::zeros(&groups).unwrap());

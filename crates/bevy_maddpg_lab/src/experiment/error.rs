@@ -112,6 +112,19 @@ pub enum ExperimentError {
         /// The game's sides.
         known: Vec<String>,
     },
+    /// The run that should be resumed was in a lesson that its configuration does not have.
+    #[error(
+        "the run was in the lesson `{found}` (`{}`), but the lessons in its config.toml are: {}; restore them, or delete the \
+         file to begin with the first", .path.display(), .known.join(", ")
+    )]
+    UnknownLesson {
+        /// The file with the lesson's name.
+        path: PathBuf,
+        /// The lesson.
+        found: String,
+        /// The lessons of the configuration.
+        known: Vec<String>,
+    },
     /// The handler for Ctrl-C cannot be installed.
     #[error("cannot listen for Ctrl-C: {0}")]
     Interrupts(String),

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use bevy::{ecs::message::MessageCursor, prelude::*};
 
-use super::{Evaluation, GameResults};
+use super::{Evaluation, GameResults, parameters};
 use bevy_maddpg::{
-    arena::EpisodeEnded, exploration::ExplorationConfig, headless, plugin::MaddpgPlugins,
-    policy::PolicySnapshot,
+    arena::EpisodeEnded, exploration::ExplorationConfig, headless, parameters::ParametersConfig,
+    plugin::MaddpgPlugins, policy::PolicySnapshot,
 };
 
 use crate::game::{Game, Setup, headless_app};
@@ -22,7 +22,22 @@ pub fn evaluate(
     seed: u64,
     stop: impl FnMut() -> bool,
 ) -> Option<Evaluation> {
-    score(game, MaddpgPlugins::play(policy.clone()), episodes, seed, stop)
+    evaluate_with(game, policy, &ParametersConfig::default(), episodes, seed, stop)
+}
+
+/// Like [`evaluate`], in episodes whose parameters are drawn as in the last lesson of `parameters`.
+///
+/// # Panics
+/// If the game does not have these parameters. [`ParametersConfig::check`] tells.
+pub fn evaluate_with(
+    game: &dyn Game,
+    policy: &PolicySnapshot,
+    parameters: &ParametersConfig,
+    episodes: u32,
+    seed: u64,
+    stop: impl FnMut() -> bool,
+) -> Option<Evaluation> {
+    score(game, MaddpgPlugins::play(policy.clone()), parameters, episodes, seed, stop)
 }
 
 /// Like [`evaluate`], but draws actions uniformly from -1 to 1 at each decision: the baseline that every policy should
@@ -37,12 +52,13 @@ pub fn evaluate_random(
     let mut plugins = MaddpgPlugins::play(PolicySnapshot::zeros(&groups).ok()?);
     plugins.rollout.exploration =
         ExplorationConfig { random_decisions: u64::MAX, random_hold: 1, ..ExplorationConfig::default() };
-    score(game, plugins.with_seed(seed), episodes, seed, stop)
+    score(game, plugins.with_seed(seed), &ParametersConfig::default(), episodes, seed, stop)
 }
 
 fn score(
     game: &dyn Game,
     plugins: MaddpgPlugins,
+    parameters: &ParametersConfig,
     episodes: u32,
     seed: u64,
     mut stop: impl FnMut() -> bool,
@@ -55,6 +71,7 @@ fn score(
         human: None,
     };
     let mut app = headless_app(game, plugins, &setup);
+    parameters::play(&mut app, game, parameters, setup.seed);
     headless::start(&mut app);
     let mut scores = EpisodeScores::new(arenas, episodes as usize);
     let mut cursor = MessageCursor::<EpisodeEnded>::default();

@@ -6,14 +6,15 @@ use super::{
     Evaluation, ExperimentError, GameResults, ProgressGoal, ProgressLine, Recorder, Run, RunFolder, Summary,
     best_policy::{BestPolicy, Chosen},
     eprintln_line,
-    evaluation::evaluate,
-    policy_scores, println_line, rivals,
+    evaluation::evaluate_with,
+    parameters, policy_scores, println_line, rivals,
     run_state::{Earlier, RunDescription},
     selection::{Selection, select},
 };
 use bevy_maddpg::{
     headless,
     learner::{CheckpointError, Pace},
+    parameters::Curriculum,
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
     rollout::{ActingPolicy, RolloutClock},
@@ -92,7 +93,7 @@ impl Run {
         };
         app.insert_resource(folder.lock()?);
         self.describe().write(&folder.description())?;
-        folder.write_config(&config.to_toml()?)?;
+        folder.write_config(&parameters::to_toml(config, &self.parameters)?)?;
         let plugins = MaddpgPlugins::train(config.clone()).with_seed(setup.seed).with_training(|training| {
             training.seed = options.seed;
             training.pace = if options.lockstep { Pace::Lockstep } else { pace };
@@ -104,6 +105,7 @@ impl Run {
         });
         add_game(app, &**game, plugins, setup);
         self.interrupt.stops(app.world().resource::<Training>().stop_signal());
+        parameters::train(app, self, &folder)?;
         rivals::add(app, folder.rivals(), earlier.as_ref().map(Earlier::decisions))?;
         app.add_plugins(self.statistics());
         if let Some(earlier) = earlier {
@@ -113,7 +115,7 @@ impl Run {
                 earlier.decisions().saturating_sub(earlier.transitions);
         }
         if game.rivals().is_empty() && game.is_ranked_by_score() {
-            let mut best = BestPolicy::new(game, options.seed, &folder, options.lockstep);
+            let mut best = BestPolicy::new(game, &self.parameters, options.seed, &folder, options.lockstep);
             if let Some(earlier) = earlier {
                 best.resume(earlier.decisions())?;
             }
@@ -191,7 +193,8 @@ impl Run {
         if !self.game.rivals().is_empty() {
             eprintln_line("rating the policies of the run by games against each other and against scripts");
         }
-        let selection = select(&*self.game, pool, last, self.options.seed, || self.is_interrupted())?;
+        let stop = || self.is_interrupted();
+        let selection = select(&*self.game, pool, last, &self.parameters, self.options.seed, stop)?;
         tell_ratings(&selection);
         Some(selection)
     }
@@ -219,9 +222,10 @@ impl Run {
 
     fn evaluate(&self, policy: &PolicySnapshot, episodes: u32) -> Option<Evaluation> {
         eprintln_line(&format!("evaluating {episodes} noise-free episodes"));
-        evaluate(
+        evaluate_with(
             self.game.in_evaluation().as_deref().unwrap_or(&*self.game),
             policy,
+            &self.parameters,
             episodes,
             self.options.seed,
             || self.is_interrupted(),
@@ -321,12 +325,21 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
     let folder = run.add_training(&mut app, Pace::Balanced)?;
     headless::start(&mut app);
     let mut progress = ProgressLine::new(run.game.name(), limits.goal(run.game.solved()));
+    let mut lesson = 0;
     loop {
         app.update();
         for notice in app.world_mut().resource_mut::<Recorder>().take_notices() {
             progress.note(&notice);
         }
         let world = app.world();
+        if let Some(curriculum) =
+            world.get_resource::<Curriculum>().filter(|now| now.lesson_index() != lesson)
+        {
+            lesson = curriculum.lesson_index();
+            progress.note(
+                &curriculum.lesson().map_or_else(String::new, |lesson| format!("lesson `{}`", lesson.name)),
+            );
+        }
         let (recorder, statistics) = (world.resource::<Recorder>(), world.resource::<RunStatistics>());
         let status = statistics.status();
         progress.update(&status);

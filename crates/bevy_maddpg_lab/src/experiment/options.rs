@@ -2,9 +2,12 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use bevy_maddpg::learner::{ConfigError, DeviceChoice, Preset, TrainingConfig};
+use bevy_maddpg::{
+    learner::{ConfigError, DeviceChoice, Preset, TrainingConfig},
+    parameters::{Parameter, ParametersConfig},
+};
 
-use super::ExperimentError;
+use super::{ExperimentError, RunFolder, parameters};
 
 /// Trains agents inside the game, or plays with trained ones.
 ///
@@ -72,7 +75,8 @@ pub struct Options {
     /// Preset of hyperparameters: matd3, frugal, maddpg, maddpg_2017, ddpg_2017 or ddpg.
     #[arg(long, default_value_t = Preset::default(), value_name = "NAME")]
     pub preset: Preset,
-    /// TOML file with hyperparameters that override the preset's; config.toml in an output folder lists them all.
+    /// TOML file with hyperparameters that override the preset's; config.toml in an output folder lists them all. Its tables
+    /// `parameters` and `lessons` say which parameters of the game are drawn for each episode, also in an evaluation.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Save a screenshot of the window to this file after --screenshot-after seconds, then quit.
@@ -96,8 +100,21 @@ impl Options {
     /// If the file cannot be read or is invalid.
     pub fn training_config(&self, settings: TrainingConfig) -> Result<TrainingConfig, ConfigError> {
         match &self.config {
-            Some(path) => settings.changed_by_file(path),
+            Some(path) => parameters::training_config(&settings, path),
             None => Ok(settings),
+        }
+    }
+
+    /// How the parameters of the game, of which it has those that are `known`, are drawn: as the `--config` file says or, in a run that
+    /// is resumed, as before.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is invalid.
+    pub fn parameters_config(&self, known: &[Parameter]) -> Result<ParametersConfig, ConfigError> {
+        let resumed = self.resume.as_deref().map(|path| RunFolder::at(path).config());
+        match self.config.clone().or(resumed.filter(|path| path.exists())) {
+            Some(path) => parameters::parameters_config(&path, known),
+            None => Ok(ParametersConfig::default()),
         }
     }
 

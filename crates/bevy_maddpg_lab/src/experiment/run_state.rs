@@ -10,7 +10,7 @@ use bevy_maddpg::{
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::{ExperimentError, Options, OutputError, RunFolder, eprintln_line};
+use super::{ExperimentError, Options, OutputError, RunFolder, eprintln_line, parameters};
 use crate::{
     game::Game,
     statistics::{RunStatistics, SavedBoard, Thinning},
@@ -159,7 +159,7 @@ pub(super) fn settings(
     config: TrainingConfig,
 ) -> Result<TrainingConfig, ExperimentError> {
     let path = folder.config();
-    Ok(if path.exists() { config.changed_by_file(&path)? } else { config })
+    Ok(if path.exists() { parameters::training_config(&config, &path)? } else { config })
 }
 
 impl From<bevy_maddpg::learner::LearnerError> for ExperimentError {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bevy_maddpg::{
+    parameters::ParametersConfig,
     policy::PolicySnapshot,
     self_play::{Pool, Rival, RivalKind},
 };
 
 use super::{
-    Evaluation, GameResults, OutputError, RunFolder, evaluation::evaluate, rating_curve::draw_ratings,
+    Evaluation, GameResults, OutputError, RunFolder, evaluation::evaluate_with, rating_curve::draw_ratings,
 };
 use crate::{
     game::Game,
@@ -64,6 +65,7 @@ pub(super) fn select(
     game: &dyn Game,
     pool: &Pool,
     last: &PolicySnapshot,
+    parameters: &ParametersConfig,
     seed: u64,
     mut stop: impl FnMut() -> bool,
 ) -> Option<Selection> {
@@ -100,7 +102,7 @@ pub(super) fn select(
         let policy = &snapshots[player - anchors.len()].1;
         let seed = seed ^ SEED ^ round << 32 ^ (player * 1_000 + other) as u64;
         let Evaluation { results: Some(GameResults { games, wins, draws, .. }), .. } =
-            evaluate(&*against, policy, games, seed, &mut stop)?
+            evaluate_with(&*against, policy, parameters, games, seed, &mut stop)?
         else {
             return None;
         };

@@ -5,7 +5,7 @@ use std::{
 
 use bevy::{app::MainScheduleOrder, ecs::schedule::ScheduleLabel, log::LogPlugin, prelude::*};
 
-use super::{ExperimentError, Recorder, Run, RunFolder, Summary, evaluation::EpisodeScores};
+use super::{ExperimentError, Recorder, Run, RunFolder, Summary, evaluation::EpisodeScores, parameters};
 use crate::{
     game::add_game,
     statistics::RunStatistics,
@@ -116,6 +116,7 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
 /// Plays with a policy, noise-free. With `--evaluate`, scores that many episodes as they are played and then exits.
 fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) {
     add_game(app, &*run.game, MaddpgPlugins::play(policy.clone()), &run.setup);
+    parameters::play(app, &*run.game, &run.parameters, run.setup.seed);
     app.add_plugins(run.statistics());
     let (arenas, run, start) = (run.setup.arenas, run.clone(), Instant::now());
     let mut scores = run

@@ -34,14 +34,21 @@
 //! | `wins`, `draws`, `losses` | 1 for how the point ended, else 0 |
 //! | `goals_for`, `goals_against` | the same as `wins` and `losses` |
 //! | `seconds` | how long the point took |
+//!
+//! | [parameter](bevy_maddpg::parameters) | default | permitted |
+//! |---|---|---|
+//! | `gravity` on ball and rackets, m/s² | 9.81 | 1 to 40 |
+//! | `ball_radius`, m (the ball's mass stays the same) | 0.5, by the rules `match` 0.25 | 0.1 to 1.5 |
+//! | `racket_speed` at full action, m/s | 30 | 1 to 100 |
 
 mod court;
 mod opponent;
+mod parameters;
 mod play;
 mod points;
 mod rules;
 
-pub use court::{Ball, Court, CourtPart, Dimensions, Side};
+pub use court::{Ball, Court, CourtPart, Dimensions, RacketSpeed, Side};
 pub use opponent::{Opponent, Script};
 pub use rules::Rally;
 
@@ -118,7 +125,7 @@ impl Plugin for TennisPlugin {
         app.insert_resource(self.rules)
             .add_systems(Startup, move |mut commands: Commands| court::spawn(&mut commands, &plugin))
             .add_systems(Observe, play::sense)
-            .add_systems(Reset, play::serve)
+            .add_systems(Reset, (play::serve, parameters::apply))
             .add_systems(FixedUpdate, play::move_rackets.before(PhysicsSet::SyncBackend));
         match self.rules {
             Rules::Rally => {

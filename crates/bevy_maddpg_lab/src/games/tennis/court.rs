@@ -1,7 +1,7 @@
 use bevy::prelude::*;
 use bevy_rapier3d::{prelude::*, rapier::math::Pose};
 
-use super::{FRAMES, Rules, TIME_LIMIT, TennisPlugin, opponent, play, points, rules::Rally};
+use super::{FRAMES, Rules, TIME_LIMIT, TennisPlugin, opponent, parameters, play, points, rules::Rally};
 use bevy_maddpg::{
     agent::Agent,
     arena::{Arena, InArena},
@@ -92,7 +92,13 @@ pub struct Court {
 pub struct Ball {
     /// The entity with the [`Court`].
     pub court: Entity,
+    /// Its radius, m.
+    pub radius: f32,
 }
+
+/// Speed of a racket at full action, m/s.
+#[derive(Component, Debug, Clone, Copy, PartialEq)]
+pub struct RacketSpeed(pub f32);
 
 /// A half of the court.
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,13 +183,14 @@ fn spawn_arena(commands: &mut Commands, index: usize, plugin: &TennisPlugin) {
     if let Some((side, opponent)) = visitor {
         opponent::seat(commands, rackets[side.slot()], opponent);
     }
+    let radius = plugin.rules.dimensions().ball_radius;
     let ball = commands
         .spawn((
-            Ball { court: arena },
+            Ball { court: arena, radius },
             Transform::from_xyz(7.0, 6.0, z),
             RigidBody::Dynamic,
             Velocity::default(),
-            Collider::ball(plugin.rules.dimensions().ball_radius),
+            Collider::ball(radius),
             ColliderMassProperties::Mass(0.75),
             LockedAxes::TRANSLATION_LOCKED_Z | LockedAxes::ROTATION_LOCKED_Z,
             Damping { linear_damping: 0.0, angular_damping: 0.0 },
@@ -214,7 +221,7 @@ fn spawn_racket(commands: &mut Commands, rules: Rules, arena: Entity, side: Side
         .spawn((
             agent,
             InArena::slot(arena, side.slot()),
-            side,
+            (side, RacketSpeed(parameters::RACKET_SPEED)),
             Transform::from_xyz(-7.0 * side.mirror(), -1.5, z),
             RigidBody::Dynamic,
             Velocity::default(),

@@ -4,7 +4,7 @@ use rand::RngExt;
 
 use super::{
     Rules,
-    court::{Court, Side},
+    court::{Court, RacketSpeed, Side},
     rules::Rally,
 };
 use bevy_maddpg::{
@@ -31,8 +31,6 @@ pub(super) fn action_size(rules: Rules) -> usize {
 /// How far a racket turns at full action, in degrees.
 const TURN: f32 = 55.0;
 
-/// Speed of a racket at full action, m/s.
-const RACKET_SPEED: f32 = 30.0;
 /// Upward speed of a jump, m/s.
 const JUMP_SPEED: f32 = 7.0;
 /// A racket jumps only below this height, m.
@@ -43,15 +41,15 @@ const NET_DISTANCE: f32 = 1.0;
 /// Turns actions into the rackets' velocities.
 pub(super) fn move_rackets(
     rules: Res<Rules>,
-    mut rackets: Query<(&Action, &Side, &mut Transform, &mut Velocity)>,
+    mut rackets: Query<(&Action, &Side, &RacketSpeed, &mut Transform, &mut Velocity)>,
 ) {
     let upright = rules.dimensions().racket_tilt;
-    for (action, side, mut transform, mut velocity) in &mut rackets {
+    for (action, side, speed, mut transform, mut velocity) in &mut rackets {
         let mirror = side.mirror();
         if transform.translation.x * mirror > -NET_DISTANCE {
             transform.translation.x = -NET_DISTANCE * mirror;
         }
-        velocity.linear.x = RACKET_SPEED * action[0] * mirror;
+        velocity.linear.x = speed.0 * action[0] * mirror;
         if action[1] > 0.5 && transform.translation.y < JUMP_BELOW {
             velocity.linear.y = JUMP_SPEED;
         }

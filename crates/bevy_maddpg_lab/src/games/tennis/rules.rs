@@ -5,7 +5,7 @@ use bevy_rapier3d::prelude::*;
 
 use super::{
     Rules,
-    court::{Ball, Court, CourtPart, Dimensions, Side},
+    court::{Ball, Court, CourtPart, Side},
 };
 use bevy_maddpg::{agent::Reward, arena::Episode};
 
@@ -92,15 +92,15 @@ pub(super) fn judge_contacts(
 /// Rewards the last hitter when the ball leaves the plane above the net on the far side.
 pub(super) fn judge_crossings(
     mut courts: Query<(&Court, &mut Rally, &Episode)>,
-    balls: Query<&Transform, With<Ball>>,
+    balls: Query<(&Transform, &Ball)>,
     mut rewards: Query<&mut Reward>,
 ) {
-    let Dimensions { net, ball_radius, .. } = Rules::Rally.dimensions();
+    let net = Rules::Rally.dimensions().net;
     for (court, mut rally, episode) in &mut courts {
-        let Ok(ball) = balls.get(court.ball) else { continue };
+        let Ok((ball, Ball { radius, .. })) = balls.get(court.ball) else { continue };
         let position = ball.translation;
-        let height = net - ball_radius..=OVER + ball_radius;
-        let touches = position.x.abs() <= ball_radius && height.contains(&position.y);
+        let height = net - radius..=OVER + radius;
+        let touches = position.x.abs() <= *radius && height.contains(&position.y);
         let left = rally.over_net && !touches;
         if touches != rally.over_net {
             rally.over_net = touches;
@@ -108,7 +108,7 @@ pub(super) fn judge_crossings(
         let Some(hitter) = rally.last_hitter.filter(|_| left && episode.is_running()) else {
             continue;
         };
-        let is_far = position.x * hitter.mirror() > ball_radius;
+        let is_far = position.x * hitter.mirror() > *radius;
         if let Some(mut reward) = rewards.get_mut(court.rackets[hitter.slot()]).ok().filter(|_| is_far) {
             reward.add(CROSSING_REWARD);
             rally.crossings += 1;

@@ -1,0 +1,191 @@
+//! The parameters of the game in a run: in the configuration file, in training and in evaluations.
+
+use std::{fs, path::Path, sync::Arc};
+
+use bevy::prelude::*;
+use bevy_maddpg::{
+    learner::{ConfigError, TrainingConfig},
+    parameters::{LessonStarted, Parameter, ParametersConfig, ParametersPlugin},
+    write_atomically,
+};
+
+use super::{ExperimentError, OutputError, Run, RunFolder};
+use crate::{game::Game, watch::Toast};
+
+/// The keys of a configuration file that do not concern the learner.
+const KEYS: [&str; 2] = ["parameters", "lessons"];
+
+/// `settings` with the changes from a configuration file, without what it says about the parameters of the game.
+pub(super) fn training_config(settings: &TrainingConfig, path: &Path) -> Result<TrainingConfig, ConfigError> {
+    let text = read(path)?;
+    let rest = match toml::from_str::<toml::Table>(&text) {
+        Ok(mut table) => {
+            KEYS.iter().for_each(|key| _ = table.remove(*key));
+            table.to_string()
+        }
+        // The learner's settings report what is wrong with the text.
+        Err(_) => text,
+    };
+    settings.changed_by(&rest).map_err(|error| in_file(error, path))
+}
+
+/// What a configuration file says about the parameters of a game, of which it has those that are `known`.
+pub(super) fn parameters_config(path: &Path, known: &[Parameter]) -> Result<ParametersConfig, ConfigError> {
+    let invalid = |reason: String| ConfigError::Invalid { path: Some(path.into()), reason };
+    let text = read(path)?;
+    let table: toml::Table = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+    let own: toml::Table = table.into_iter().filter(|(key, _)| KEYS.contains(&key.as_str())).collect();
+    let config: ParametersConfig =
+        own.try_into().map_err(|error: toml::de::Error| invalid(error.to_string()))?;
+    config.check(known).map_err(|error| invalid(error.to_string()))?;
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.into(), source })
+}
+
+fn in_file(error: ConfigError, path: &Path) -> ConfigError {
+    match error {
+        ConfigError::Invalid { reason, .. } => ConfigError::Invalid { path: Some(path.into()), reason },
+        other => other,
+    }
+}
+
+/// All settings of a run as TOML.
+pub(super) fn to_toml(
+    training: &TrainingConfig,
+    parameters: &ParametersConfig,
+) -> Result<String, ConfigError> {
+    let own = toml::to_string(parameters)
+        .map_err(|error| ConfigError::Invalid { path: None, reason: error.to_string() })?;
+    let training = training.to_toml()?;
+    Ok(if own.is_empty() { training } else { format!("{training}\n{own}") })
+}
+
+/// Draws the parameters of a game that is trained. A run that is resumed goes on with the lesson that it was in.
+pub(super) fn train(app: &mut App, run: &Run, folder: &RunFolder) -> Result<(), ExperimentError> {
+    if run.parameters.is_empty() {
+        return Ok(());
+    }
+    let game = run.game.clone();
+    app.add_plugins(ParametersPlugin {
+        known: game.parameters(),
+        config: run.parameters.clone(),
+        first_lesson: if run.options.resume.is_some() { lesson(&run.parameters, folder)? } else { 0 },
+        seed: run.setup.seed,
+        score: Arc::new(move |returns| game.score(returns)),
+    });
+    let path = folder.lesson();
+    app.add_observer(move |started: On<LessonStarted>, toasts: Option<ResMut<Messages<Toast>>>| {
+        if let Err(source) = write_atomically(&path, started.name.as_bytes()) {
+            warn!("{}", OutputError::Io { action: "write", path: path.clone(), source });
+        }
+        if let Some(mut toasts) = toasts {
+            toasts.write(Toast::new(format!("lesson `{}` starts", started.name)));
+        }
+    });
+    Ok(())
+}
+
+/// The lesson in which the run in a folder was, as an index.
+fn lesson(config: &ParametersConfig, folder: &RunFolder) -> Result<usize, ExperimentError> {
+    let path = folder.lesson();
+    // Without the file, the first lesson was not over.
+    let Ok(name) = fs::read_to_string(&path) else { return Ok(0) };
+    let index = config.lessons.iter().position(|lesson| lesson.name == name);
+    index.ok_or_else(|| ExperimentError::UnknownLesson {
+        path,
+        found: name,
+        known: config.lessons.iter().map(|lesson| lesson.name.clone()).collect(),
+    })
+}
+
+/// Draws the parameters of a game that is played with a trained policy, as in the last lesson.
+pub(super) fn play(app: &mut App, game: &dyn Game, parameters: &ParametersConfig, seed: u64) {
+    if !parameters.is_empty() {
+        let config = parameters.of_last_lesson();
+        app.add_plugins(ParametersPlugin { known: game.parameters(), config, seed, ..default() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bevy_maddpg::{
+        learner::Preset,
+        parameters::{Distribution, Lesson, Until},
+    };
+
+    const KNOWN: [Parameter; 2] =
+        [Parameter::new("gravity", 9.81, [1.0, 30.0]), Parameter::new("size", 1.0, [0.5, 2.0])];
+
+    fn file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_file_has_settings_of_the_learner_and_parameters_of_the_game() {
+        let (_folder, path) = file(
+            r#"
+            [learner]
+            batch_size = 512
+            [parameters]
+            gravity = { uniform = [4, 14.7] }
+            [[lessons]]
+            name = "small"
+            until = { score = { at_least = 0.5 } }
+            parameters = { size = 0.5 }
+            [[lessons]]
+            name = "any"
+            parameters = { size = { ranges = [[0.5, 0.7], [1.5, 2.0]] }, gravity = { gaussian = { mean = 9.81, deviation = 1 } } }
+            "#,
+        );
+        let training = training_config(&Preset::Matd3.config(), &path).unwrap();
+        assert_eq!(training.learner.batch_size, 512);
+        let parameters = parameters_config(&path, &KNOWN).unwrap();
+        let gaussian = Distribution::Gaussian { mean: 9.81, deviation: 1.0, clip: None };
+        let expected = ParametersConfig::default()
+            .with("gravity", Distribution::Uniform(4.0, 14.7))
+            .with_lesson(
+                Lesson::new("small")
+                    .with("size", Distribution::Constant(0.5))
+                    .until(Until::Score { at_least: 0.5, episodes: 100 }),
+            )
+            .with_lesson(
+                Lesson::new("any")
+                    .with("size", Distribution::Ranges(vec![[0.5, 0.7], [1.5, 2.0]]))
+                    .with("gravity", gaussian),
+            );
+        assert_eq!(parameters, expected);
+
+        // What a run writes to its folder is read back.
+        fs::write(&path, to_toml(&training, &parameters).unwrap()).unwrap();
+        assert_eq!(training_config(&Preset::Ddpg.config(), &path).unwrap(), training);
+        assert_eq!(parameters_config(&path, &KNOWN).unwrap(), parameters);
+    }
+
+    #[test]
+    fn errors_name_the_file_and_the_key() {
+        for (text, expected) in [
+            (
+                "[parameters]\ngravty = 3",
+                "`parameters.gravty` is not a parameter of this game, expected `gravity`",
+            ),
+            ("[parameters]\ngravity = { uniform = [9, 4] }", "`parameters.gravity.uniform` is [9, 4]"),
+            ("[parameters]\ngravity = { unifrm = [4, 9] }", "unifrm"),
+            ("[parameters]\ngravity = \"low\"", "a number, or a table with `uniform`"),
+            ("[parameters]\ngravity = { gaussian = { mean = 9, devation = 1 } }", "devation"),
+            ("[[lessons]]\nname = \"a\"\nuntl = 1", "untl"),
+            ("[[lessons]]\nname = \"a\"\n[[lessons]]\nname = \"b\"", "`lesson a: until` is missing"),
+            ("[parameters", "mine.toml"),
+        ] {
+            let (_folder, path) = file(text);
+            let error = parameters_config(&path, &KNOWN).unwrap_err().to_string();
+            assert!(error.contains("mine.toml") && error.contains(expected), "{error}");
+        }
+    }
+}
