@@ -5,7 +5,7 @@ use bevy::{
 
 use super::court_mesh;
 use crate::{
-    games::tennis::{Court, Rules, Side},
+    games::tennis::{Ball, Court, Rules, Side},
     watch::Follow,
 };
 
@@ -44,7 +44,7 @@ pub(super) fn plugin(app: &mut App) {
         })
         .insert_resource(DirectionalLightShadowMap { size: 2048 })
         .add_systems(Startup, (stock_up, light))
-        .add_systems(Update, build_courts);
+        .add_systems(Update, (build_courts, size_balls).chain());
 }
 
 fn stock_up(
@@ -149,6 +149,24 @@ fn build_courts(mut commands: Commands, courts: Query<&Court, Added<Court>>, sto
             if !is_front {
                 racket.insert(NotShadowCaster);
             }
+        }
+    }
+}
+
+/// Draws balls as large as they are in this episode.
+fn size_balls(
+    rules: Res<Rules>,
+    balls: Query<&Ball>,
+    resized: Query<(), Changed<Ball>>,
+    mut visuals: Query<(&Follow, &mut Transform)>,
+) {
+    if resized.is_empty() {
+        return;
+    }
+    let usual = rules.dimensions().ball_radius;
+    for (follow, mut transform) in &mut visuals {
+        if let Ok(ball) = balls.get(follow.body) {
+            transform.scale = Vec3::splat(ball.radius / usual);
         }
     }
 }
