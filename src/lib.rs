@@ -98,6 +98,9 @@
 //! rewards that would have followed. Arenas whose episode has ended are observed once more; then the game sets them up
 //! again in the schedule [`Reset`](rollout::Reset).
 //!
+//! **Parameters and lessons.** Before `Reset`, arenas can draw [parameters] of the game, such as gravity, so that policies learn to
+//! play all of them; lessons make the game harder as the agents get better.
+//!
 //! **Learner.** [`Learner`](learner::Learner) stores joint transitions in a replay buffer and updates all policies with
 //! MADDPG and the improvements of TD3. Every number is a field of [`TrainingConfig`](learner::TrainingConfig). The
 //! learner runs on its own thread; [`Pace`](learner::Pace) sets how the game and the learner stay in step.

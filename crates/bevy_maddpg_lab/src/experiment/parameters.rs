@@ -112,6 +112,7 @@ pub(super) fn play(app: &mut App, game: &dyn Game, parameters: &ParametersConfig
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::games::tennis::Rules;
     use bevy_maddpg::{
         learner::Preset,
         parameters::{Distribution, Lesson, Until},
@@ -166,6 +167,19 @@ mod tests {
         fs::write(&path, to_toml(&training, &parameters).unwrap()).unwrap();
         assert_eq!(training_config(&Preset::Ddpg.config(), &path).unwrap(), training);
         assert_eq!(parameters_config(&path, &KNOWN).unwrap(), parameters);
+    }
+
+    #[test]
+    fn the_example_of_the_readme_can_be_read() {
+        let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+        let text = fs::read_to_string(readme).unwrap();
+        let example = text.split("```toml").nth(1).unwrap().split("```").next().unwrap();
+        let others = "name = \"c\"\nuntil = { rating = 1_200 }\n[[lessons]]\nname = \"b\"\nuntil = { decisions = 100_000 }";
+        for text in [example.into(), format!("[[lessons]]\n{others}\n[[lessons]]\nname = \"a\"")] {
+            let (_folder, path) = file(&text);
+            let known = Rules::Rally.parameters();
+            assert!(!parameters_config(&path, &known).unwrap().is_empty());
+        }
     }
 
     #[test]
