@@ -145,8 +145,8 @@ impl BestPolicy {
     /// Starts to evaluate a policy.
     fn start(&mut self, policy: &Arc<PolicySnapshot>, decisions: u64) {
         self.due_decisions = decisions + DECISIONS;
-        let (game, plays, seed, stop) =
-            (self.game.clone(), policy.clone(), self.seed ^ SEED, self.stop.clone());
+        let (game, parameters, plays) = (self.game.clone(), self.parameters.clone(), policy.clone());
+        let (seed, stop) = (self.seed ^ SEED, self.stop.clone());
         let mut updates = 0;
         let stop = move || {
             updates += 1;
