@@ -38,7 +38,7 @@ fn is_guessed() -> bool {
 }
 
 /// Fraction of the distance that the running means move at each update, in the long run.
-const RATE: f64 = 1e-3;
+const RATE: f64 = 3e-3;
 
 /// How many updates the first guess counts for: at first, the running means move by one over this.
 const GUESS: f64 = 100.0;
