@@ -132,6 +132,7 @@ impl Experiment {
         let game = self.game;
         let folder = options.resume.as_deref().map(RunFolder::reopen).transpose()?;
         if let Some(folder) = &folder {
+            options.resume = Some(folder.path().into());
             run_state::continue_with(folder, &*game, &mut options)?;
         }
         let policy = options.policy.as_deref().map(|path| load_policy(&*game, path)).transpose()?;
@@ -163,6 +164,10 @@ impl Experiment {
             earlier,
             interrupt,
         };
+        if let Some(reached) = run.earlier.as_ref().and_then(|earlier| run.limits().reached_by(earlier)) {
+            eprintln_line(&format!("nothing to do: {reached}; nothing was changed"));
+            return Ok(());
+        }
         let problem = if run.options.headless { None } else { display_problem() };
         if let Some(problem) = &problem {
             eprintln_line(&format!("{problem}: running headless (see --help)"));

@@ -48,7 +48,7 @@ impl Limits {
     }
 
     /// The limit that a resumed run has reached before it goes on, in words.
-    fn reached_by(&self, earlier: &Earlier) -> Option<String> {
+    pub(super) fn reached_by(&self, earlier: &Earlier) -> Option<String> {
         let (seconds, decisions) = (earlier.seconds(), earlier.decisions());
         if self.decisions.is_some_and(|limit| decisions >= limit) {
             return Some(format!("the run has already made {decisions} joint decisions (--max-decisions)"));
@@ -312,14 +312,9 @@ fn tell_measures(of: &str, measures: &BTreeMap<String, f32>) {
 pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
     let mut limits = run.limits();
     let mut episodes = run.options.evaluate;
-    let earlier = run.earlier.as_ref();
     if limits.seconds.is_none() && limits.decisions.is_none() && !limits.until_solved {
-        limits.seconds = Some(DEFAULT_MINUTES * 60.0 + earlier.map_or(0.0, Earlier::seconds));
+        limits.seconds = Some(DEFAULT_MINUTES * 60.0 + run.earlier.as_ref().map_or(0.0, Earlier::seconds));
         episodes = episodes.or(Some(DEFAULT_EPISODES));
-    }
-    if let Some(reached) = earlier.and_then(|earlier| limits.reached_by(earlier)) {
-        eprintln_line(&format!("nothing to do: {reached}; nothing was changed"));
-        return Ok(());
     }
     let mut app = headless::app(run.game.decision_period());
     let folder = run.add_training(&mut app, Pace::Balanced)?;

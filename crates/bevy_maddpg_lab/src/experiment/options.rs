@@ -30,7 +30,7 @@ pub struct Options {
     /// Stop as soon as the game is solved.
     #[arg(long)]
     pub until_solved: bool,
-    /// Stop after this many minutes of training.
+    /// Stop after this many minutes of training, including those before a resume.
     #[arg(long, value_name = "M", value_parser = positive)]
     pub max_minutes: Option<f64>,
     /// Stop after this many joint decisions (a joint decision is one decision of all agents of one arena).

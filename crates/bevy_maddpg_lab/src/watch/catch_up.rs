@@ -6,8 +6,10 @@ use bevy::prelude::*;
 
 use super::Settings;
 
-/// The most time that the game's steps may take in one frame. A game that cannot reach the requested speed within it is slower.
+/// The game's steps may always take this many seconds in a frame, and as long as the rest of the frame where that takes longer, up to a
+/// bound. A game that cannot reach the requested speed within this is slower.
 const BUDGET: f64 = 0.1;
+const MOST: f64 = 0.5;
 
 /// How quickly the measured time of a step follows the newest frame.
 const RATE: f64 = 0.3;
@@ -17,8 +19,10 @@ const RATE: f64 = 0.3;
 struct StepCost {
     start: Option<Instant>,
     steps: u32,
-    /// Smoothed; 0 before the first step.
+    /// Seconds of a step, smoothed; 0 before the first step.
     seconds: f64,
+    /// Seconds that all steps of the last frame took.
+    last_frame: f64,
 }
 
 pub(super) fn plugin(app: &mut App) {
@@ -35,26 +39,29 @@ fn start(mut cost: ResMut<StepCost>) {
 
 fn limit(
     mut cost: ResMut<StepCost>,
-    mut time: ResMut<Time<Virtual>>,
-    fixed: Res<Time<Fixed>>,
+    (mut time, fixed, real): (ResMut<Time<Virtual>>, Res<Time<Fixed>>, Res<Time<Real>>),
     settings: Res<Settings>,
 ) {
+    // The frame that has just ended contains the last steps.
+    let budget = (real.delta_secs_f64() - cost.last_frame).clamp(BUDGET, MOST);
+    cost.last_frame = 0.0;
     if let Some(start) = cost.start.filter(|_| cost.steps > 0) {
-        let seconds = start.elapsed().as_secs_f64() / f64::from(cost.steps);
+        cost.last_frame = start.elapsed().as_secs_f64();
+        let seconds = cost.last_frame / f64::from(cost.steps);
         let rate = if cost.seconds == 0.0 { 1.0 } else { RATE };
         cost.seconds += rate * (seconds - cost.seconds);
     }
-    let most = longest_frame(cost.seconds, fixed.timestep(), time.relative_speed_f64());
+    let most = longest_frame(budget, cost.seconds, fixed.timestep(), time.relative_speed_f64());
     let most = most.min(settings.max_delta);
     if most != time.max_delta() {
         time.set_max_delta(most);
     }
 }
 
-/// The real time that one frame may catch up on, so that its steps take no longer than [`BUDGET`]; at least one step.
-fn longest_frame(step_cost: f64, timestep: Duration, speed: f64) -> Duration {
+/// The real time that one frame may catch up on, so that its steps take at most `budget` seconds; at least one step.
+fn longest_frame(budget: f64, step_cost: f64, timestep: Duration, speed: f64) -> Duration {
     // Before the first measurement, a step is assumed to cost as much as the whole budget.
-    let steps = if step_cost > 0.0 { (BUDGET / step_cost).max(1.0) } else { 1.0 };
+    let steps = if step_cost > 0.0 { (budget / step_cost).max(1.0) } else { 1.0 };
     Duration::from_secs_f64((steps * timestep.as_secs_f64() / speed.max(1e-3)).clamp(1e-6, 3600.0))
 }
 
@@ -67,12 +74,12 @@ mod tests {
         let step = Duration::from_millis(20);
         for speed in [1.0, 8.0, 1000.0] {
             for cost in [1e-5, 1e-3, 0.02] {
-                let real = longest_frame(cost, step, speed).as_secs_f64();
+                let real = longest_frame(BUDGET, cost, step, speed).as_secs_f64();
                 let steps = real * speed / step.as_secs_f64();
                 assert!(steps * cost <= BUDGET * 1.001, "{steps} steps of {cost} s at {speed}x");
             }
         }
-        let slow = longest_frame(5.0, step, 2.0).as_secs_f64();
+        let slow = longest_frame(BUDGET, 5.0, step, 2.0).as_secs_f64();
         assert!((slow - 0.01).abs() < 1e-9, "at least one step: {slow}");
     }
 }
