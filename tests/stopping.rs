@@ -41,13 +41,25 @@ fn send(child: &Child, signal: &str) {
     assert!(status.success());
 }
 
+/// The signals that this process ignores, as bits.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    bits.map_or(0, |bits| u64::from_str_radix(bits.trim(), 16).unwrap())
+}
+
 fn errors(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[test]
 fn a_signal_ends_a_run_in_order_and_its_exit_code_tells_which() {
+    let ignored = ignored();
     for (signal, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        // A test in the background of a script inherits an ignored SIGINT, and so does the program.
+        if ignored & 1 << (code - 128 - 1) != 0 {
+            continue;
+        }
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("run");
         let child = start(&folder, &[]);
