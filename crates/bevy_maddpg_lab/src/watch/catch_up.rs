@@ -39,7 +39,9 @@ fn start(mut cost: ResMut<StepCost>) {
 
 fn limit(
     mut cost: ResMut<StepCost>,
-    (mut time, fixed, real): (ResMut<Time<Virtual>>, Res<Time<Fixed>>, Res<Time<Real>>),
+    mut time: ResMut<Time<Virtual>>,
+    fixed: Res<Time<Fixed>>,
+    real: Res<Time<Real>>,
     settings: Res<Settings>,
 ) {
     // The frame that has just ended contains the last steps.
