@@ -17,7 +17,7 @@ use bevy_maddpg::{
     rollout::{ActingPolicy, RolloutClock},
 };
 
-use super::{Evaluation, RunFolder, evaluation::evaluate_with, policy_scores};
+use super::{Evaluation, RunFolder, eprintln_line, evaluation::evaluate_with, policy_scores};
 use crate::{
     game::Game,
     statistics::{PolicyScore, RunStatistics, StatisticsSystems},
@@ -167,7 +167,7 @@ impl BestPolicy {
     /// Without evaluations, the result of the run is its last policy.
     fn fail(&mut self, reason: &str) {
         if !std::mem::replace(&mut self.has_failed, true) {
-            warn!("policies cannot be evaluated during training: {reason}");
+            eprintln_line(&format!("policies cannot be evaluated during training: {reason}"));
         }
     }
 
@@ -200,7 +200,7 @@ impl BestPolicy {
         if rank == 0
             && let Err(error) = candidate.policy.save(self.folder.policy())
         {
-            warn!("{error}");
+            eprintln_line(&error.to_string());
         }
         self.best.insert(rank, candidate);
         self.best.truncate(FINALISTS);

@@ -9,7 +9,7 @@ use bevy_maddpg::{
     write_atomically,
 };
 
-use super::{ExperimentError, OutputError, Run, RunFolder};
+use super::{ExperimentError, OutputError, Run, RunFolder, eprintln_line};
 use crate::{game::Game, watch::Toast};
 
 /// The keys of a configuration file that do not concern the learner.
@@ -79,7 +79,7 @@ pub(super) fn train(app: &mut App, run: &Run, folder: &RunFolder) -> Result<(), 
     let path = folder.lesson();
     app.add_observer(move |started: On<LessonStarted>, toasts: Option<ResMut<Messages<Toast>>>| {
         if let Err(source) = write_atomically(&path, started.name.as_bytes()) {
-            warn!("{}", OutputError::Io { action: "write", path: path.clone(), source });
+            eprintln_line(&OutputError::Io { action: "write", path: path.clone(), source }.to_string());
         }
         if let Some(mut toasts) = toasts {
             toasts.write(Toast::new(format!("lesson `{}` starts", started.name)));

@@ -14,7 +14,7 @@ use bevy_maddpg::{
     write_atomically,
 };
 
-use super::{ExperimentError, output_error::OutputError};
+use super::{ExperimentError, eprintln_line, output_error::OutputError};
 
 /// Keeps the past policies in `folder`, one file each, named after the joint decisions after which it was taken. If the run is
 /// resumed after `resumed` joint decisions, loads those taken until then. Does nothing for games without self-play.
@@ -32,7 +32,7 @@ pub(super) fn add(app: &mut App, folder: PathBuf, resumed: Option<u64>) -> Resul
         if play.is_changed()
             && let Err(error) = keep(&play, &folder, &mut kept)
         {
-            warn!("{error}");
+            eprintln_line(&error.to_string());
         }
     });
     Ok(())
