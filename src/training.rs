@@ -220,11 +220,6 @@ impl Training {
         self.threads().find_map(LearnerThread::checkpoint_failure)
     }
 
-    /// Checkpoints that the learners have written.
-    pub fn checkpoints(&self) -> u64 {
-        self.threads().map(LearnerThread::checkpoints).sum()
-    }
-
     /// Stops the learner that started first, once it has processed everything that was sent, and returns it. `None` if
     /// there is none, or if its thread panicked.
     pub fn stop(&mut self) -> Option<Learner> {

@@ -16,20 +16,18 @@ pub use run::{LearnerStatus, Rates, RunStatistics, RunStatus};
 pub use score_board::{CurvePoint, SCORE_WINDOW, SavedBoard, ScoreBoard, Solved};
 pub use series::Thinning;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use bevy::prelude::*;
 use bevy_maddpg::{
     agent::ActionOverride,
     arena::{ArenaAgents, EpisodeEnded},
     rollout::{ActingPolicy, Arenas, RolloutClock},
+    score::{Score, mean_return},
     training::{LearnerReport, Training},
 };
 
 use crate::game::Scripted;
-
-/// Scores an episode from the agents' undiscounted returns, by slot.
-pub type Score = Arc<dyn Fn(&[f32]) -> f32 + Send + Sync>;
 
 /// Keeps the statistics of a run. Needs [`MaddpgPlugins`](bevy_maddpg::plugin::MaddpgPlugins).
 ///
@@ -45,7 +43,7 @@ pub struct StatisticsPlugin {
 
 impl Default for StatisticsPlugin {
     fn default() -> Self {
-        Self { score: Arc::new(|returns| returns.iter().sum::<f32>() / returns.len() as f32), solved: None }
+        Self { score: mean_return(), solved: None }
     }
 }
 

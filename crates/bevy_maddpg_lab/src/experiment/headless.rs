@@ -8,6 +8,7 @@ use super::{
     eprintln_line,
     evaluation::evaluate_with,
     parameters, policy_scores, println_line, rivals,
+    run_folder::write_json,
     run_state::{Earlier, RunDescription},
     selection::{Selection, select},
 };
@@ -92,7 +93,7 @@ impl Run {
             None => RunFolder::create(options.out.as_deref(), game.name())?,
         };
         app.insert_resource(folder.lock()?);
-        self.describe().write(&folder.description())?;
+        write_json(&folder.description(), &self.describe())?;
         folder.write_config(&parameters::to_toml(config, &self.parameters)?)?;
         let plugins = MaddpgPlugins::train(config.clone()).with_seed(setup.seed).with_training(|training| {
             training.seed = options.seed;

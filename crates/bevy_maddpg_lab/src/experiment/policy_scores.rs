@@ -30,18 +30,8 @@ pub(super) fn append(path: &Path, score: &PolicyScore) -> Result<(), OutputError
 
 /// The score of the policy with this version, from the last row with it.
 pub(super) fn of(path: &Path, version: u64) -> Option<PolicyScore> {
-    let text = fs::read_to_string(path).ok()?;
-    let score = |line: &str| {
-        let mut cells = line.split(',');
-        Some(PolicyScore {
-            decisions: cells.next()?.parse().ok()?,
-            policy_version: cells.next()?.parse().ok()?,
-            episodes: cells.next()?.parse().ok()?,
-            mean: cells.next()?.parse().ok()?,
-            min: cells.next()?.parse().ok()?,
-        })
-    };
-    text.lines().rev().filter_map(score).find(|score| score.policy_version == version)
+    let rows = csv::Reader::from_path(path).ok()?.into_deserialize();
+    rows.flatten().filter(|score: &PolicyScore| score.policy_version == version).last()
 }
 
 /// Removes the rows of policies that were taken after `decisions`, which a resumed run has not reached again.

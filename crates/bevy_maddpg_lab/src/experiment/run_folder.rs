@@ -4,6 +4,7 @@ use std::{
 };
 
 use bevy_maddpg::write_atomically;
+use serde::Serialize;
 
 use super::{ExperimentError, OutputError};
 
@@ -175,6 +176,14 @@ impl RunFolder {
     fn io_error(&self, action: &'static str, source: io::Error) -> OutputError {
         OutputError::Io { action, path: self.0.clone(), source }
     }
+}
+
+/// Writes numbers and strings as indented JSON, atomically. An existing file is replaced.
+pub(super) fn write_json(path: &Path, content: &impl Serialize) -> Result<(), OutputError> {
+    let mut json =
+        serde_json::to_string_pretty(content).expect("a struct of numbers and strings is always JSON");
+    json.push('\n');
+    write_atomically(path, json.as_bytes()).map_err(OutputError::io("write", path))
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@ use std::{fs, path::Path};
 use bevy_maddpg::{
     learner::{CheckpointError, Device, Learner, Preset, TrainingConfig},
     random::stream,
-    write_atomically,
 };
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::{ExperimentError, Options, OutputError, RunFolder, eprintln_line, parameters};
+use super::{ExperimentError, Options, RunFolder, eprintln_line, parameters};
 use crate::{
     game::Game,
     statistics::{RunStatistics, SavedBoard, Thinning},
@@ -35,13 +34,6 @@ impl RunDescription {
             reason: error.to_string(),
         };
         serde_json::from_str(&text).map(Some).map_err(damaged)
-    }
-
-    pub(super) fn write(&self, path: &Path) -> Result<(), OutputError> {
-        let mut json =
-            serde_json::to_string_pretty(self).expect("a struct of numbers and strings is always JSON");
-        json.push('\n');
-        write_atomically(path, json.as_bytes()).map_err(OutputError::io("write", path))
     }
 }
 

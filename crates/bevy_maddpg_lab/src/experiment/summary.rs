@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bevy_maddpg::write_atomically;
 use serde::{Deserialize, Serialize};
 
-use super::output_error::OutputError;
+use super::{OutputError, run_folder::write_json};
 use crate::{
     rating::Rating,
     statistics::{PolicyScore, RunStatistics},
@@ -174,11 +173,7 @@ impl Summary {
     /// # Errors
     /// [`OutputError::Io`] if the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), OutputError> {
-        let path = path.as_ref();
-        let mut json =
-            serde_json::to_string_pretty(self).expect("a struct of numbers and strings is always JSON");
-        json.push('\n');
-        write_atomically(path, json.as_bytes()).map_err(OutputError::io("write", path))
+        write_json(path.as_ref(), self)
     }
 }
 

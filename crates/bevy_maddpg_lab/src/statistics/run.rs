@@ -5,10 +5,11 @@ use bevy_maddpg::{
     arena::EpisodeEnded,
     learner::LearnerRecord,
     rollout::{ActingPolicy, Arenas, RolloutClock},
+    score::Score,
     training::Training,
 };
 
-use super::{EpisodeRecord, SavedBoard, Score, ScoreBoard};
+use super::{EpisodeRecord, SavedBoard, ScoreBoard};
 
 /// The statistics of a run, up to date after [`StatisticsSystems`](super::StatisticsSystems).
 #[derive(Resource)]

@@ -84,7 +84,6 @@ struct Shared {
     updates: AtomicU64,
     failure: Mutex<Option<String>>,
     checkpoint_failure: Mutex<Option<String>>,
-    checkpoints: AtomicU64,
 }
 
 impl LearnerThread {
@@ -201,11 +200,6 @@ impl LearnerThread {
     /// Why the last checkpoint could not be written; `None` if it was.
     pub fn checkpoint_failure(&self) -> Option<String> {
         self.shared.checkpoint_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Checkpoints written so far.
-    pub fn checkpoints(&self) -> u64 {
-        self.shared.checkpoints.load(Ordering::Relaxed)
     }
 
     /// The records that arrived since the last call, oldest first.

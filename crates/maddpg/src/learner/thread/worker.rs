@@ -151,8 +151,6 @@ impl Worker {
         let failure = self.learner.save(&path, with_replay).err().map(|error| error.to_string());
         if let Some(error) = &failure {
             log::error!("{error}");
-        } else {
-            self.shared.checkpoints.fetch_add(1, Ordering::Relaxed);
         }
         *self.shared.checkpoint_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
