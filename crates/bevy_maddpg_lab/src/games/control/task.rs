@@ -1,0 +1,177 @@
+//! The tasks and their numbers.
+
+use std::{fmt, str::FromStr};
+
+/// A control task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// A cart should come to the middle of its rail.
+    Cart,
+    /// A pendulum with a weak motor should swing up and stay up.
+    Pendulum,
+    /// A pole on a cart should stay upright.
+    CartpoleBalance,
+    /// A hanging pole on a cart should swing up and stay up.
+    Cartpole,
+}
+
+/// The numbers of a task.
+struct Numbers {
+    name: &'static str,
+    summary: &'static str,
+    observation: usize,
+    action: usize,
+    /// Milliseconds of a control step.
+    control: u32,
+    /// Control steps of a decision.
+    repeat: u32,
+    /// Milliseconds that the planner looks ahead.
+    horizon: u32,
+    /// Milliseconds for which the planner holds an action.
+    hold: u32,
+}
+
+/// Seconds of an episode.
+const EPISODE_SECONDS: u32 = 10;
+
+impl Task {
+    /// Every task, from easy to hard.
+    pub const ALL: &[Self] = &[Self::Cart, Self::Pendulum, Self::CartpoleBalance, Self::Cartpole];
+
+    fn numbers(self) -> Numbers {
+        let of =
+            |name, summary, [observation, action]: [usize; 2], [control, repeat, horizon, hold]: [u32; 4]| {
+                Numbers { name, summary, observation, action, control, repeat, horizon, hold }
+            };
+        match self {
+            Self::Cart => {
+                of("cart", "A cart should come to the middle of its rail.", [2, 1], [10, 2, 1000, 100])
+            }
+            Self::Pendulum => of(
+                "pendulum",
+                "A pendulum with a weak motor should swing up and stay up.",
+                [3, 1],
+                [20, 2, 1600, 100],
+            ),
+            Self::CartpoleBalance => {
+                of("cartpole_balance", "A pole on a cart should stay upright.", [5, 1], [10, 2, 500, 50])
+            }
+            Self::Cartpole => of(
+                "cartpole",
+                "A hanging pole on a cart should swing up and stay up.",
+                [5, 1],
+                [10, 2, 1000, 100],
+            ),
+        }
+    }
+
+    /// The name, in snake_case.
+    pub fn name(self) -> &'static str {
+        self.numbers().name
+    }
+
+    /// The task in one sentence.
+    pub fn summary(self) -> &'static str {
+        self.numbers().summary
+    }
+
+    /// How many numbers an observation has.
+    pub fn observation_size(self) -> usize {
+        self.numbers().observation
+    }
+
+    /// How many numbers an action has.
+    pub fn action_size(self) -> usize {
+        self.numbers().action
+    }
+
+    /// Seconds of one control step.
+    pub fn control_seconds(self) -> f64 {
+        f64::from(self.numbers().control) / 1000.0
+    }
+
+    /// Control steps for which a policy holds an action.
+    pub fn action_repeat(self) -> u32 {
+        self.numbers().repeat
+    }
+
+    /// Decisions of an episode.
+    pub fn decisions(self) -> u32 {
+        self.control_steps() / self.action_repeat()
+    }
+
+    /// Control steps of an episode.
+    pub fn control_steps(self) -> u32 {
+        1000 * EPISODE_SECONDS / self.numbers().control
+    }
+
+    /// Seconds that the planner looks ahead.
+    pub fn horizon(self) -> f64 {
+        f64::from(self.numbers().horizon) / 1000.0
+    }
+
+    /// Control steps that the planner looks ahead.
+    pub(super) fn horizon_steps(self) -> usize {
+        let numbers = self.numbers();
+        (numbers.horizon / numbers.control) as usize
+    }
+
+    /// Control steps for which the planner holds an action.
+    pub(super) fn hold_steps(self) -> usize {
+        let numbers = self.numbers();
+        (numbers.hold / numbers.control) as usize
+    }
+
+    /// Whether the control suite rewards only success, where this crate also rewards coming closer.
+    pub fn is_sparse_in_the_suite(self) -> bool {
+        matches!(self, Self::Pendulum)
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for Task {
+    type Err = UnknownTask;
+
+    fn from_str(name: &str) -> Result<Self, UnknownTask> {
+        Self::ALL.iter().copied().find(|task| task.name() == name).ok_or_else(|| UnknownTask(name.into()))
+    }
+}
+
+/// No task has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no control task {0:?}; there are {list}", list = names())]
+pub struct UnknownTask(pub String);
+
+/// All names.
+fn names() -> String {
+    Task::ALL.iter().map(|task| task.name()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_tasks() {
+        for task in Task::ALL {
+            assert_eq!(task.name().parse(), Ok(*task));
+        }
+        let error = "chess".parse::<Task>().unwrap_err().to_string();
+        assert!(error.contains("\"chess\"") && error.contains("cart, pendulum"), "{error}");
+    }
+
+    #[test]
+    fn times_are_whole_steps() {
+        for task in Task::ALL {
+            let numbers = task.numbers();
+            assert_eq!(numbers.horizon % numbers.control, 0, "{task}");
+            assert_eq!(numbers.hold % numbers.control, 0, "{task}");
+            assert_eq!(task.control_steps() % task.action_repeat(), 0, "{task}");
+        }
+    }
+}
