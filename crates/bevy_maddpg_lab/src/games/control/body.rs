@@ -3,6 +3,7 @@
 pub(super) mod cart;
 pub(super) mod cartpole;
 pub(super) mod pendulum;
+pub(super) mod reacher;
 
 use std::f32::consts::TAU;
 

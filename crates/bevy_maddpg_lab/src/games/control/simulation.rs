@@ -9,6 +9,7 @@ use super::{
         cart::Cart,
         cartpole::{Cartpole, Poles},
         pendulum::Pendulum,
+        reacher::Reacher,
     },
     part::Part,
     task::Task,
@@ -36,6 +37,14 @@ impl Simulation {
             Task::Cart => Box::new(Cart::new()),
             Task::Pendulum => Box::new(Pendulum::new()),
             Task::CartpoleBalance => Box::new(Cartpole::new(Poles::OnTop(1), false)),
+            Task::FixedReacherSingle => Box::new(Reacher::new(1, true)),
+            Task::ReacherSingle => Box::new(Reacher::new(1, false)),
+            Task::FixedReacherDouble => Box::new(Reacher::new(2, true)),
+            Task::FixedReacher => Box::new(Reacher::new(3, true)),
+            Task::Reacher => Box::new(Reacher::new(3, false)),
+            Task::CartpoleParallelDouble => Box::new(Cartpole::new(Poles::SideBySide, false)),
+            Task::CartpoleSerialDouble => Box::new(Cartpole::new(Poles::OnTop(2), false)),
+            Task::CartpoleSerialTriple => Box::new(Cartpole::new(Poles::OnTop(3), false)),
             Task::Cartpole => Box::new(Cartpole::new(Poles::OnTop(1), true)),
         };
         Self { task, body, action: vec![0.0; task.action_size()] }

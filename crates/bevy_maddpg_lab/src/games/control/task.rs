@@ -11,8 +11,24 @@ pub enum Task {
     Pendulum,
     /// A pole on a cart should stay upright.
     CartpoleBalance,
+    /// An arm with one joint should point at a fixed target.
+    FixedReacherSingle,
+    /// An arm with one joint should point at a random target.
+    ReacherSingle,
+    /// An arm with two joints should come to a fixed target.
+    FixedReacherDouble,
+    /// An arm with three joints should come to a fixed target.
+    FixedReacher,
+    /// An arm with three joints should come to a random target.
+    Reacher,
     /// A hanging pole on a cart should swing up and stay up.
     Cartpole,
+    /// Two poles side by side on a cart should stay upright.
+    CartpoleParallelDouble,
+    /// Two poles on top of each other on a cart should stay upright.
+    CartpoleSerialDouble,
+    /// Three poles on top of each other on a cart should stay upright.
+    CartpoleSerialTriple,
 }
 
 /// The numbers of a task.
@@ -36,7 +52,20 @@ const EPISODE_SECONDS: u32 = 10;
 
 impl Task {
     /// Every task, from easy to hard.
-    pub const ALL: &[Self] = &[Self::Cart, Self::Pendulum, Self::CartpoleBalance, Self::Cartpole];
+    pub const ALL: &[Self] = &[
+        Self::Cart,
+        Self::Pendulum,
+        Self::CartpoleBalance,
+        Self::FixedReacherSingle,
+        Self::ReacherSingle,
+        Self::FixedReacherDouble,
+        Self::FixedReacher,
+        Self::Reacher,
+        Self::Cartpole,
+        Self::CartpoleParallelDouble,
+        Self::CartpoleSerialDouble,
+        Self::CartpoleSerialTriple,
+    ];
 
     fn numbers(self) -> Numbers {
         let of =
@@ -56,11 +85,59 @@ impl Task {
             Self::CartpoleBalance => {
                 of("cartpole_balance", "A pole on a cart should stay upright.", [5, 1], [10, 2, 500, 50])
             }
+            Self::FixedReacherSingle => of(
+                "fixed_reacher_single",
+                "An arm with one joint should point at a fixed target.",
+                [5, 1],
+                [20, 2, 600, 100],
+            ),
+            Self::ReacherSingle => of(
+                "reacher_single",
+                "An arm with one joint should point at a random target.",
+                [5, 1],
+                [20, 2, 600, 100],
+            ),
+            Self::FixedReacherDouble => of(
+                "fixed_reacher_double",
+                "An arm with two joints should come to a fixed target.",
+                [8, 2],
+                [20, 2, 600, 100],
+            ),
+            Self::FixedReacher => of(
+                "fixed_reacher",
+                "An arm with three joints should come to a fixed target.",
+                [11, 3],
+                [20, 2, 600, 100],
+            ),
+            Self::Reacher => of(
+                "reacher",
+                "An arm with three joints should come to a random target.",
+                [11, 3],
+                [20, 2, 600, 100],
+            ),
             Self::Cartpole => of(
                 "cartpole",
                 "A hanging pole on a cart should swing up and stay up.",
                 [5, 1],
                 [10, 2, 1000, 100],
+            ),
+            Self::CartpoleParallelDouble => of(
+                "cartpole_parallel_double",
+                "Two poles side by side on a cart should stay upright.",
+                [8, 1],
+                [10, 2, 800, 50],
+            ),
+            Self::CartpoleSerialDouble => of(
+                "cartpole_serial_double",
+                "Two poles on top of each other on a cart should stay upright.",
+                [8, 1],
+                [10, 2, 600, 50],
+            ),
+            Self::CartpoleSerialTriple => of(
+                "cartpole_serial_triple",
+                "Three poles on top of each other on a cart should stay upright.",
+                [11, 1],
+                [10, 2, 600, 30],
             ),
         }
     }
@@ -124,7 +201,15 @@ impl Task {
 
     /// Whether the control suite rewards only success, where this crate also rewards coming closer.
     pub fn is_sparse_in_the_suite(self) -> bool {
-        matches!(self, Self::Pendulum)
+        matches!(
+            self,
+            Self::Pendulum
+                | Self::FixedReacherSingle
+                | Self::ReacherSingle
+                | Self::FixedReacherDouble
+                | Self::FixedReacher
+                | Self::Reacher
+        )
     }
 }
 
