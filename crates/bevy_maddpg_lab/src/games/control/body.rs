@@ -2,8 +2,12 @@
 
 pub(super) mod cart;
 pub(super) mod cartpole;
+pub(super) mod cheetah;
+pub(super) mod hopper;
+mod legged;
 pub(super) mod pendulum;
 pub(super) mod reacher;
+pub(super) mod walker;
 
 use std::f32::consts::TAU;
 

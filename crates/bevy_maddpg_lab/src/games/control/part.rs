@@ -53,3 +53,23 @@ pub struct Part {
     /// Torque at its joint as share of the largest one, -1 to 1.
     pub effort: f32,
 }
+
+impl Part {
+    /// Height of its lowest point, m.
+    pub(super) fn lowest(&self) -> f32 {
+        let below = match self.shape {
+            Shape::Capsule { half_length, radius } => {
+                half_length * (self.rotation * Vector::Y).y.abs() + radius
+            }
+            Shape::Ball { radius } => radius,
+            Shape::Box { half } => {
+                let [x, y, z] = half;
+                [Vector::X * x, Vector::Y * y, Vector::Z * z]
+                    .map(|edge| (self.rotation * edge).y.abs())
+                    .iter()
+                    .sum()
+            }
+        };
+        self.position.y - below
+    }
+}

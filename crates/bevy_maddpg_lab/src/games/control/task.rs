@@ -27,6 +27,14 @@ pub enum Task {
     CartpoleParallelDouble,
     /// Two poles on top of each other on a cart should stay upright.
     CartpoleSerialDouble,
+    /// A planar cheetah should run.
+    Cheetah,
+    /// A planar cheetah without springs should run.
+    HardCheetah,
+    /// A planar walker on two legs should walk.
+    Walker,
+    /// A planar hopper on one leg should stand.
+    Hopper,
     /// Three poles on top of each other on a cart should stay upright.
     CartpoleSerialTriple,
 }
@@ -64,6 +72,10 @@ impl Task {
         Self::Cartpole,
         Self::CartpoleParallelDouble,
         Self::CartpoleSerialDouble,
+        Self::Cheetah,
+        Self::HardCheetah,
+        Self::Walker,
+        Self::Hopper,
         Self::CartpoleSerialTriple,
     ];
 
@@ -133,6 +145,16 @@ impl Task {
                 [8, 1],
                 [10, 2, 600, 50],
             ),
+            Self::Cheetah => of("cheetah", "A planar cheetah should run.", [18, 6], [10, 2, 500, 50]),
+            Self::HardCheetah => {
+                of("hard_cheetah", "A planar cheetah without springs should run.", [18, 6], [10, 2, 500, 50])
+            }
+            Self::Walker => {
+                of("walker", "A planar walker on two legs should walk.", [18, 6], [25, 2, 800, 100])
+            }
+            Self::Hopper => {
+                of("hopper", "A planar hopper on one leg should stand.", [16, 4], [20, 2, 800, 100])
+            }
             Self::CartpoleSerialTriple => of(
                 "cartpole_serial_triple",
                 "Three poles on top of each other on a cart should stay upright.",
@@ -209,6 +231,7 @@ impl Task {
                 | Self::FixedReacherDouble
                 | Self::FixedReacher
                 | Self::Reacher
+                | Self::Hopper
         )
     }
 }

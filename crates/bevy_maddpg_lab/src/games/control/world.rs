@@ -87,6 +87,11 @@ impl Solid {
         Self::Capsule { from: at(from[0], from[1]), to: at(to[0], to[1]), radius }
     }
 
+    /// Mass of solids, kg.
+    pub fn weigh(solids: &[Self]) -> f32 {
+        solids.iter().map(|solid| solid.mass(DENSITY).mass()).sum()
+    }
+
     /// Mass properties at a density.
     fn mass(self, density: f32) -> MassProperties {
         match self {
@@ -297,8 +302,7 @@ impl World {
         let axes = link.freedom.axes();
         let free = axes.iter().fold(JointAxesMask::empty(), |mask, axis| mask | JointAxesMask::from(*axis));
         let mut joint = GenericJointBuilder::new(JointAxesMask::all() - free)
-            .local_frame1(Pose::from_translation(link.anchor))
-            .contacts_enabled(false);
+            .local_frame1(Pose::from_translation(link.anchor));
         if let Some(limits) = link.limits {
             joint = joint.limits(axes[0], limits);
         }
@@ -348,13 +352,12 @@ impl World {
 
     /// Adds a floor at a height of 0.
     pub fn floor(&mut self, friction: f32) {
-        self.colliders.insert_with_parent(
+        // It has no rigid body: links that are jointed to its body would fall through it.
+        self.colliders.insert(
             ColliderBuilder::halfspace(Unit::new_unchecked(Vector::Y))
                 .friction(friction)
                 .friction_combine_rule(CoefficientCombineRule::Max)
                 .collision_groups(InteractionGroups::new(Self::FLOOR, Self::ROBOT, InteractionTestMode::And)),
-            self.plan.links[Self::GROUND],
-            &mut self.bodies,
         );
     }
 
