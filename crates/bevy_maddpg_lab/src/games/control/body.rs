@@ -1,5 +1,7 @@
 //! What every body of the tasks can do.
 
+pub(super) mod arm;
+pub(super) mod car;
 pub(super) mod cart;
 pub(super) mod cartpole;
 pub(super) mod cheetah;

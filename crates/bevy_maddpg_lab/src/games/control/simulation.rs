@@ -6,6 +6,8 @@ use rand::Rng;
 use super::{
     body::{
         Body,
+        arm::Arm,
+        car::Car,
         cart::Cart,
         cartpole::{Cartpole, Poles},
         cheetah::Cheetah,
@@ -47,6 +49,8 @@ impl Simulation {
             Task::Reacher => Box::new(Reacher::new(3, false)),
             Task::CartpoleParallelDouble => Box::new(Cartpole::new(Poles::SideBySide, false)),
             Task::CartpoleSerialDouble => Box::new(Cartpole::new(Poles::OnTop(2), false)),
+            Task::Car => Box::new(Car::new()),
+            Task::Reacher3dFixedTarget => Box::new(Arm::new()),
             Task::Cheetah => Box::new(Cheetah::new(true)),
             Task::HardCheetah => Box::new(Cheetah::new(false)),
             Task::Walker => Box::new(Walker::new()),

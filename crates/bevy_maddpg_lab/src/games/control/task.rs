@@ -27,6 +27,8 @@ pub enum Task {
     CartpoleParallelDouble,
     /// Two poles on top of each other on a cart should stay upright.
     CartpoleSerialDouble,
+    /// A car should drive fast along a random closed track.
+    Car,
     /// A planar cheetah should run.
     Cheetah,
     /// A planar cheetah without springs should run.
@@ -37,6 +39,8 @@ pub enum Task {
     Hopper,
     /// Three poles on top of each other on a cart should stay upright.
     CartpoleSerialTriple,
+    /// An arm with seven joints in space should come to a fixed target.
+    Reacher3dFixedTarget,
 }
 
 /// The numbers of a task.
@@ -72,11 +76,13 @@ impl Task {
         Self::Cartpole,
         Self::CartpoleParallelDouble,
         Self::CartpoleSerialDouble,
+        Self::Car,
         Self::Cheetah,
         Self::HardCheetah,
         Self::Walker,
         Self::Hopper,
         Self::CartpoleSerialTriple,
+        Self::Reacher3dFixedTarget,
     ];
 
     fn numbers(self) -> Numbers {
@@ -145,6 +151,9 @@ impl Task {
                 [8, 1],
                 [10, 2, 600, 50],
             ),
+            Self::Car => {
+                of("car", "A car should drive fast along a random closed track.", [17, 2], [50, 2, 2000, 200])
+            }
             Self::Cheetah => of("cheetah", "A planar cheetah should run.", [18, 6], [10, 2, 500, 50]),
             Self::HardCheetah => {
                 of("hard_cheetah", "A planar cheetah without springs should run.", [18, 6], [10, 2, 500, 50])
@@ -160,6 +169,12 @@ impl Task {
                 "Three poles on top of each other on a cart should stay upright.",
                 [11, 1],
                 [10, 2, 600, 30],
+            ),
+            Self::Reacher3dFixedTarget => of(
+                "reacher_3d_fixed_target",
+                "An arm with seven joints in space should come to a fixed target.",
+                [17, 7],
+                [20, 2, 600, 100],
             ),
         }
     }

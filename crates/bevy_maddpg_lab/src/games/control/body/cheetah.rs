@@ -12,7 +12,7 @@ use crate::games::control::{part::Part, world::Solid};
 /// Physics steps of one control step.
 const STEPS: u32 = 2;
 /// Control steps for which it comes to rest before an episode.
-const SETTLING: u32 = 50;
+const SETTLING: u32 = 25;
 /// Speed for the full reward, m/s.
 const SPEED: f32 = 10.0;
 /// Radius of every capsule, m.
