@@ -1,10 +1,12 @@
 //! What every body of the tasks can do.
 
 pub(super) mod arm;
+pub(super) mod canada;
 pub(super) mod car;
 pub(super) mod cart;
 pub(super) mod cartpole;
 pub(super) mod cheetah;
+pub(super) mod gripper;
 pub(super) mod hopper;
 mod legged;
 pub(super) mod pendulum;

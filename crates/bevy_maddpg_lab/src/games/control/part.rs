@@ -55,6 +55,11 @@ pub struct Part {
 }
 
 impl Part {
+    /// A ball.
+    pub(super) fn ball(position: Vector, radius: f32, role: Role) -> Self {
+        Self { shape: Shape::Ball { radius }, position, rotation: Rotation::IDENTITY, role, effort: 0.0 }
+    }
+
     /// Height of its lowest point, m.
     pub(super) fn lowest(&self) -> f32 {
         let below = match self.shape {

@@ -41,6 +41,10 @@ pub enum Task {
     CartpoleSerialTriple,
     /// An arm with seven joints in space should come to a fixed target.
     Reacher3dFixedTarget,
+    /// An arm with three joints should hit a ball to a random target.
+    Canada2d,
+    /// An arm with two fingers should lift a ball to a target.
+    Gripper,
 }
 
 /// The numbers of a task.
@@ -83,6 +87,8 @@ impl Task {
         Self::Hopper,
         Self::CartpoleSerialTriple,
         Self::Reacher3dFixedTarget,
+        Self::Canada2d,
+        Self::Gripper,
     ];
 
     fn numbers(self) -> Numbers {
@@ -175,6 +181,18 @@ impl Task {
                 "An arm with seven joints in space should come to a fixed target.",
                 [17, 7],
                 [20, 2, 600, 100],
+            ),
+            Self::Canada2d => of(
+                "canada_2d",
+                "An arm with three joints should hit a ball to a random target.",
+                [17, 3],
+                [20, 2, 800, 100],
+            ),
+            Self::Gripper => of(
+                "gripper",
+                "An arm with two fingers should lift a ball to a target.",
+                [20, 5],
+                [20, 2, 800, 100],
             ),
         }
     }

@@ -243,6 +243,7 @@ pub(super) struct World {
     gravity: Vector,
     robot: Option<MultibodyIndex>,
     coordinates: Vec<Coordinate>,
+    ball: Option<RigidBodyHandle>,
     plan: Arc<Plan>,
 }
 
@@ -253,6 +254,8 @@ impl World {
     const ROBOT: Group = Group::GROUP_1;
     /// What the floor is, for collisions.
     const FLOOR: Group = Group::GROUP_2;
+    /// What the ball is, for collisions.
+    const BALL: Group = Group::GROUP_3;
 
     /// A world without bodies.
     ///
@@ -278,6 +281,7 @@ impl World {
             },
             gravity: Vector::new(0.0, -gravity, 0.0),
             robot: None,
+            ball: None,
             coordinates: Vec::new(),
             plan: Arc::new(Plan { links: vec![ground], first: vec![0], ..Plan::default() }),
         }
@@ -337,14 +341,18 @@ impl World {
         plan.pieces.push(Piece { link, shape, place, role });
     }
 
-    /// Lets a solid of a link touch the floor.
+    /// Lets a solid of a link touch the floor and the ball.
     pub fn touch(&mut self, link: usize, solid: Solid, friction: f32) {
         self.colliders.insert_with_parent(
             solid
                 .collider()
                 .friction(friction)
                 .friction_combine_rule(CoefficientCombineRule::Max)
-                .collision_groups(InteractionGroups::new(Self::ROBOT, Self::FLOOR, InteractionTestMode::And)),
+                .collision_groups(InteractionGroups::new(
+                    Self::ROBOT,
+                    Self::FLOOR | Self::BALL,
+                    InteractionTestMode::And,
+                )),
             self.plan.links[link],
             &mut self.bodies,
         );
@@ -357,14 +365,67 @@ impl World {
             ColliderBuilder::halfspace(Unit::new_unchecked(Vector::Y))
                 .friction(friction)
                 .friction_combine_rule(CoefficientCombineRule::Max)
-                .collision_groups(InteractionGroups::new(Self::FLOOR, Self::ROBOT, InteractionTestMode::And)),
+                .collision_groups(InteractionGroups::new(
+                    Self::FLOOR,
+                    Self::ROBOT | Self::BALL,
+                    InteractionTestMode::And,
+                )),
         );
+    }
+
+    /// Adds a ball that moves in the plane.
+    ///
+    /// - `mass`: its mass, kg
+    /// - `damping`: share of its speed that it loses in a second
+    /// - `bounce`: share of its speed that it keeps when it bounces
+    pub fn add_ball(&mut self, radius: f32, mass: f32, damping: f32, bounce: f32, friction: f32) {
+        let ball = self.bodies.insert(
+            RigidBodyBuilder::dynamic()
+                .enabled_translations(true, true, false)
+                .enabled_rotations(false, false, true)
+                .linear_damping(damping)
+                .angular_damping(damping)
+                .can_sleep(false),
+        );
+        self.colliders.insert_with_parent(
+            ColliderBuilder::ball(radius)
+                .mass(mass)
+                .restitution(bounce)
+                .friction(friction)
+                .friction_combine_rule(CoefficientCombineRule::Max)
+                .collision_groups(InteractionGroups::new(
+                    Self::BALL,
+                    Self::ROBOT | Self::FLOOR,
+                    InteractionTestMode::And,
+                )),
+            ball,
+            &mut self.bodies,
+        );
+        self.ball = Some(ball);
+    }
+
+    /// Where the ball is.
+    pub fn ball(&self) -> Vector {
+        self.bodies[self.ball.expect("This world has a ball")].translation()
+    }
+
+    /// The ball's speed, m/s.
+    pub fn ball_velocity(&self) -> Vector {
+        self.bodies[self.ball.expect("This world has a ball")].linvel()
+    }
+
+    /// Puts the ball somewhere, at rest.
+    pub fn place_ball(&mut self, place: Vector) {
+        let ball = &mut self.bodies[self.ball.expect("This world has a ball")];
+        ball.set_translation(place, true);
+        ball.set_linvel(Vector::ZERO, true);
+        ball.set_angvel(Vector::ZERO, true);
     }
 
     /// Ends the building: from here on, coordinates and speeds can be set.
     pub fn finish(mut self) -> Arc<Self> {
         let robot = self.robot.expect("A world has a body");
-        for link in &self.plan.links {
+        for link in self.plan.links.iter().chain(&self.ball) {
             self.bodies[*link].recompute_mass_properties_from_colliders(&self.colliders);
         }
         let multibody = self.joints.get_multibody_mut(robot).expect("It exists");
@@ -402,6 +463,11 @@ impl World {
     /// Speeds of coordinates.
     pub fn speeds(&self, range: Range<usize>) -> impl Iterator<Item = f32> {
         range.map(|coordinate| self.speed(coordinate))
+    }
+
+    /// How many links there are, the ground included.
+    pub fn links(&self) -> usize {
+        self.plan.links.len()
     }
 
     /// How many coordinates there are.

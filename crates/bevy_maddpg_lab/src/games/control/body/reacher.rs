@@ -2,12 +2,12 @@
 
 use std::{f32::consts::PI, sync::Arc};
 
-use bevy_rapier3d::rapier::math::{Rotation, Vector};
+use bevy_rapier3d::rapier::math::Vector;
 use rand::Rng;
 
 use super::{Body, around, between};
 use crate::games::control::{
-    part::{Part, Role, Shape},
+    part::{Part, Role},
     tolerance::{linear, near, small},
     world::{Link, Solid, World, at},
 };
@@ -117,13 +117,7 @@ impl Body for Reacher {
 
     fn parts(&self, out: &mut Vec<Part>) {
         out.extend(self.world.parts());
-        out.push(Part {
-            shape: Shape::Ball { radius: TARGET },
-            position: self.target,
-            rotation: Rotation::IDENTITY,
-            role: Role::Target,
-            effort: 0.0,
-        });
+        out.push(Part::ball(self.target, TARGET, Role::Target));
     }
 
     fn focus(&self) -> Vector {
