@@ -120,3 +120,36 @@ fn normal(rng: &mut SmallRng) -> f32 {
     let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
     radius * (std::f32::consts::TAU * rng.random::<f32>()).cos()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The actions and the mean reward of a planner's first control steps.
+    fn play(task: Task, steps: usize) -> (Vec<f32>, f32) {
+        let mut simulation = Simulation::new(task);
+        simulation.reset(&mut SmallRng::seed_from_u64(1));
+        let mut planner = Planner::new(task, 7);
+        let mut actions = Vec::new();
+        let mut sum = 0.0;
+        for _ in 0..steps {
+            let action = planner.act(&simulation);
+            actions.extend_from_slice(action);
+            sum += simulation.step(action);
+        }
+        (actions, sum / steps as f32)
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_plans() {
+        let (actions, _) = play(Task::Pendulum, 6);
+        assert!(actions.iter().all(|action| action.abs() <= 1.0));
+        assert_eq!(play(Task::Pendulum, 6).0, actions);
+    }
+
+    #[test]
+    fn it_drives_a_car() {
+        let (_, reward) = play(Task::Car, 200);
+        assert!(reward > 0.35, "The reward is {reward}");
+    }
+}

@@ -177,13 +177,13 @@ impl Task {
                 [10, 2, 600, 30],
             ),
             Self::Reacher3dFixedTarget => of(
-                "reacher_3d_fixed_target",
+                "reacher3d_fixed_target",
                 "An arm with seven joints in space should come to a fixed target.",
                 [17, 7],
                 [20, 2, 600, 100],
             ),
             Self::Canada2d => of(
-                "canada_2d",
+                "canada2d",
                 "An arm with three joints should hit a ball to a random target.",
                 [17, 3],
                 [20, 2, 800, 100],

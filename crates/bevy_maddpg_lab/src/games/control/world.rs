@@ -569,6 +569,21 @@ impl World {
         }
     }
 
+    /// How far hinged links are from their joints, m.
+    #[cfg(test)]
+    pub fn separation(&self) -> f32 {
+        let robot = self.robot();
+        robot
+            .links()
+            .filter(|link| link.joint.data.locked_axes.contains(JointAxesMask::LIN_AXES))
+            .filter_map(|link| {
+                let parent = &self.bodies[robot.link(link.parent_id()?)?.rigid_body_handle()];
+                let joint = parent.position() * link.joint.data.local_frame1.translation;
+                Some((self.bodies[link.rigid_body_handle()].translation() - joint).length())
+            })
+            .fold(0.0, f32::max)
+    }
+
     /// Everything to draw.
     pub fn parts(&self) -> impl Iterator<Item = Part> {
         self.plan.pieces.iter().map(|piece| {

@@ -145,4 +145,18 @@ mod tests {
         let tip = PLACE - body.way();
         assert!((tip - Vector::new(0.0, 0.75, -0.05)).length() < 1e-5, "{tip}");
     }
+
+    #[test]
+    fn it_is_robust() {
+        let mut rng = SmallRng::seed_from_u64(2);
+        let mut body = Arm::new();
+        body.reset(&mut rng);
+        for _ in 0..200 {
+            let action: [f32; 7] = std::array::from_fn(|_| rng.random_range(-5.0..5.0));
+            body.world.drive(&action);
+            body.world.step(2);
+            assert!(body.world.positions(0..7).chain(body.world.speeds(0..7)).all(f32::is_finite));
+            assert!(body.world.separation() < 1e-3, "Links are {} m apart", body.world.separation());
+        }
+    }
 }

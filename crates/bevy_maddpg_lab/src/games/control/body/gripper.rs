@@ -1,6 +1,6 @@
 //! A planar arm with two fingers that should lift a ball to a target.
 
-use std::{f32::consts::PI, sync::Arc};
+use std::sync::Arc;
 
 use bevy_rapier3d::rapier::math::Vector;
 use rand::Rng;
@@ -179,7 +179,7 @@ mod tests {
         for _ in 0..50 {
             body.step(&[0.0, 0.0, 0.0, 1.0, 1.0]);
         }
-        let open = FINGER_LIMITS[1] * PI / 180.0;
+        let open = FINGER_LIMITS[1].to_radians();
         assert!((body.world.position(3) + open).abs() < 0.05, "{}", body.world.position(3));
         assert!((body.world.position(4) - open).abs() < 0.05, "{}", body.world.position(4));
     }

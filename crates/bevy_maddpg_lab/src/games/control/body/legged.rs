@@ -188,6 +188,7 @@ pub(super) mod tests {
             body.world.step(2);
             let end = body.world.coordinates();
             assert!(body.world.positions(0..end).chain(body.world.speeds(0..end)).all(f32::is_finite));
+            assert!(body.world.separation() < 1e-3, "Links are {} m apart", body.world.separation());
             highest = highest.max(body.height());
         }
         assert!(highest < 20.0, "It flew to {highest}");
