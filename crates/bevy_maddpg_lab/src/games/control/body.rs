@@ -46,8 +46,8 @@ pub(super) trait Body: Send + Sync {
 
 /// A number from a bell curve with a mean of 0.
 fn normal(rng: &mut dyn Rng, deviation: f32) -> f32 {
-    let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
-    deviation * radius * (TAU * rng.random::<f32>()).cos()
+    let radius = (-2.0 * libm::logf(1.0 - rng.random::<f32>())).sqrt();
+    deviation * radius * libm::cosf(TAU * rng.random::<f32>())
 }
 
 /// A number between `-limit` and `limit`.

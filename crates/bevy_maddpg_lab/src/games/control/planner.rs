@@ -67,7 +67,7 @@ impl Planner {
             let last = self.plan.len() - size;
             self.plan.copy_within(last - size..last, last);
         }
-        if self.time % PERIOD == 0 {
+        if self.time.is_multiple_of(PERIOD) {
             self.improve(simulation, phase);
         }
         self.time += 1;
@@ -117,8 +117,8 @@ impl Planner {
 
 /// A number from a bell curve.
 fn normal(rng: &mut SmallRng) -> f32 {
-    let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
-    radius * (std::f32::consts::TAU * rng.random::<f32>()).cos()
+    let radius = (-2.0 * libm::logf(1.0 - rng.random::<f32>())).sqrt();
+    radius * libm::cosf(std::f32::consts::TAU * rng.random::<f32>())
 }
 
 #[cfg(test)]

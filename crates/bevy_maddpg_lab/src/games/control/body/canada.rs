@@ -80,7 +80,7 @@ impl Canada {
 /// A place in front of the arm.
 fn front(rng: &mut dyn Rng, [nearest, farthest]: [f32; 2], spread: f32) -> Vector {
     let (distance, angle) = (between(rng, nearest, farthest), 0.5 * PI + around(rng, spread));
-    at(distance * angle.cos(), distance * angle.sin())
+    at(distance * libm::cosf(angle), distance * libm::sinf(angle))
 }
 
 impl Body for Canada {
@@ -99,7 +99,7 @@ impl Body for Canada {
 
     fn observe(&self, out: &mut Vec<f32>) {
         for angle in self.world.positions(0..3) {
-            out.extend([angle.cos(), angle.sin()]);
+            out.extend([libm::cosf(angle), libm::sinf(angle)]);
         }
         out.extend(self.world.speeds(0..3));
         let (ball, velocity, tip) = (self.world.ball(), self.world.ball_velocity(), self.tip());

@@ -57,7 +57,7 @@ fn dot(one: Point, other: Point) -> f32 {
 
 /// The direction of an angle.
 fn direction(angle: f32) -> Point {
-    let (sine, cosine) = angle.sin_cos();
+    let (sine, cosine) = libm::sincosf(angle);
     [cosine, sine]
 }
 
@@ -150,7 +150,7 @@ impl Car {
         let [x, y] = track.directions[0];
         Self {
             place: track.middle[0],
-            heading: y.atan2(x),
+            heading: libm::atan2f(y, x),
             track: Arc::new(track),
             speed: 5.0,
             steering: 0.0,
@@ -219,7 +219,7 @@ impl Body for Car {
         self.speed = (self.speed + STEP * push).clamp(0.0, SPEED);
         // The tires hold only so much: a car that is too fast goes straighter than its wheels.
         let slip = GRIP / self.speed.max(1e-3);
-        let rate = (self.speed * self.steering.tan() / WHEELBASE).clamp(-slip, slip);
+        let rate = (self.speed * libm::tanf(self.steering) / WHEELBASE).clamp(-slip, slip);
         // Halfway through the turn, for accuracy.
         self.place = along(self.place, direction(self.heading + 0.5 * STEP * rate), STEP * self.speed);
         self.heading += STEP * rate;
@@ -268,7 +268,7 @@ impl Body for Car {
             for side in [-HALF_WIDTH, HALF_WIDTH] {
                 let [x, y] = track.directions[index];
                 let place = along(track.middle[index], left([x, y]), side);
-                add(Shape::Box { half: [0.7, 0.1, 0.1] }, place, 0.1, y.atan2(x), Role::Base, 0.0);
+                add(Shape::Box { half: [0.7, 0.1, 0.1] }, place, 0.1, libm::atan2f(y, x), Role::Base, 0.0);
             }
         }
     }
@@ -315,7 +315,7 @@ mod tests {
     fn a_circle_is_as_wide_as_the_wheels_say() {
         let mut car = Car::new();
         (car.speed, car.steering) = (5.0, 0.1);
-        let radius = WHEELBASE / 0.1f32.tan();
+        let radius = WHEELBASE / libm::tanf(0.1);
         let center = along(car.place, left(direction(car.heading)), radius);
         for _ in 0..30 {
             car.step(&[0.1 / STEERING, 0.0]);
@@ -334,7 +334,7 @@ mod tests {
             for _ in 0..400 {
                 view.clear();
                 car.observe(&mut view);
-                let steering = view[8].atan2(view[7]) / STEERING;
+                let steering = libm::atan2f(view[8], view[7]) / STEERING;
                 car.step(&[steering.clamp(-1.0, 1.0), (0.3 - view[0]).clamp(-1.0, 1.0)]);
                 assert!(!car.terminated(), "It left the track");
             }

@@ -116,7 +116,7 @@ impl Body for Cartpole {
     fn observe(&self, out: &mut Vec<f32>) {
         out.extend([self.world.position(0), self.world.speed(0)]);
         for (angle, speed) in self.angles() {
-            out.extend([angle.cos(), angle.sin(), speed]);
+            out.extend([libm::cosf(angle), libm::sinf(angle), speed]);
         }
     }
 
@@ -125,7 +125,7 @@ impl Body for Cartpole {
         self.world.step(STEPS);
         let count = self.count();
         let upright: f32 =
-            self.angles().map(|(angle, _)| 0.5 * (1.0 + angle.cos())).sum::<f32>() / count as f32;
+            self.angles().map(|(angle, _)| 0.5 * (1.0 + libm::cosf(angle))).sum::<f32>() / count as f32;
         let centered = 0.5 * (1.0 + near(self.world.position(0), [0.0, 0.0], 2.0));
         let slow =
             self.world.speeds(1..count + 1).map(|speed| near(speed, [0.0, 0.0], 5.0)).fold(1.0, f32::min);

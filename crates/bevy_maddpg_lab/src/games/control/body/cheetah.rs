@@ -76,7 +76,7 @@ impl Cheetah {
 
 /// The ends of a capsule, by its middle, its angle from the vertical (degrees, counterclockwise) and half its length.
 fn along(middle: [f32; 2], degrees: f32, half: f32) -> [[f32; 2]; 2] {
-    let (sine, cosine) = degrees.to_radians().sin_cos();
+    let (sine, cosine) = libm::sincosf(degrees.to_radians());
     [-half, half].map(|half| [middle[0] - half * sine, middle[1] + half * cosine])
 }
 

@@ -137,7 +137,7 @@ impl Legged {
     pub fn observe(&self, out: &mut Vec<f32>) {
         out.push(self.height());
         let lean = self.lean();
-        out.extend([lean.cos(), lean.sin()]);
+        out.extend([libm::cosf(lean), libm::sinf(lean)]);
         let end = self.world.coordinates();
         out.extend(self.world.positions(ROOT..end));
         out.extend(self.world.speeds(0..end));

@@ -69,14 +69,14 @@ impl Body for Pendulum {
 
     fn observe(&self, out: &mut Vec<f32>) {
         let angle = self.angle();
-        out.extend([angle.cos(), angle.sin(), self.world.speed(0)]);
+        out.extend([libm::cosf(angle), libm::sinf(angle), self.world.speed(0)]);
     }
 
     fn step(&mut self, action: &[f32]) -> f32 {
         self.world.drive(action);
         self.world.step(STEPS);
         let angle = self.angle();
-        let upright = 0.5 * (1.0 + angle.cos());
+        let upright = 0.5 * (1.0 + libm::cosf(angle));
         0.5 * (upright + near(angle, [-BONUS, BONUS], 3.0 * BONUS)) * small(action)
     }
 

@@ -69,7 +69,7 @@ impl Reacher {
             _ => (0.05, 0.3),
         };
         let distance = nearest + share * (farthest - nearest);
-        at(distance * angle.cos(), distance * angle.sin())
+        at(distance * libm::cosf(angle), distance * libm::sinf(angle))
     }
 
     /// From the tip to the target.
@@ -95,7 +95,7 @@ impl Body for Reacher {
 
     fn observe(&self, out: &mut Vec<f32>) {
         for angle in self.world.positions(0..self.links) {
-            out.extend([angle.cos(), angle.sin()]);
+            out.extend([libm::cosf(angle), libm::sinf(angle)]);
         }
         out.extend(self.world.speeds(0..self.links));
         let way = self.way();

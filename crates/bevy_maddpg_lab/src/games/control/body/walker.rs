@@ -68,7 +68,7 @@ impl Body for Walker {
         self.0.world.drive(action);
         self.0.world.step(STEPS);
         let high = near(self.0.height(), [STANDING, f32::INFINITY], 0.5 * STANDING);
-        let upright = 0.5 * (1.0 + self.0.lean().cos());
+        let upright = 0.5 * (1.0 + libm::cosf(self.0.lean()));
         let stands = (3.0 * high + upright) / 4.0;
         let walks = linear(self.0.speed(), [SPEED, f32::INFINITY], 0.5 * SPEED, 0.5);
         stands * (5.0 * walks + 1.0) / 6.0
