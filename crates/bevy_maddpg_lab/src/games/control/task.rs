@@ -107,7 +107,7 @@ impl Task {
                 [20, 2, 1600, 100],
             ),
             Self::CartpoleBalance => {
-                of("cartpole_balance", "A pole on a cart should stay upright.", [5, 1], [10, 2, 500, 50])
+                of("cartpole_balance", "A pole on a cart should stay upright.", [5, 1], [10, 2, 1000, 100])
             }
             Self::FixedReacherSingle => of(
                 "fixed_reacher_single",
@@ -149,13 +149,13 @@ impl Task {
                 "cartpole_parallel_double",
                 "Two poles side by side on a cart should stay upright.",
                 [8, 1],
-                [10, 2, 800, 50],
+                [10, 2, 1000, 50],
             ),
             Self::CartpoleSerialDouble => of(
                 "cartpole_serial_double",
                 "Two poles on top of each other on a cart should stay upright.",
                 [8, 1],
-                [10, 2, 600, 50],
+                [10, 2, 1000, 50],
             ),
             Self::Car => {
                 of("car", "A car should drive fast along a random closed track.", [17, 2], [50, 2, 2000, 200])
@@ -174,7 +174,7 @@ impl Task {
                 "cartpole_serial_triple",
                 "Three poles on top of each other on a cart should stay upright.",
                 [11, 1],
-                [10, 2, 600, 30],
+                [10, 2, 800, 50],
             ),
             Self::Reacher3dFixedTarget => of(
                 "reacher3d_fixed_target",
