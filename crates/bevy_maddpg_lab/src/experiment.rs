@@ -48,6 +48,7 @@ mod metrics;
 mod options;
 mod output_error;
 mod parameters;
+mod play_off;
 mod policy_scores;
 mod progress;
 mod rating_curve;
@@ -92,17 +93,25 @@ use crate::{
 /// A training program for a game.
 pub struct Experiment {
     game: Arc<dyn Game>,
+    policy: Option<PolicySnapshot>,
 }
 
 impl Experiment {
     /// Creates a training program for `game`.
     pub fn new(game: impl Game + 'static) -> Self {
-        Self { game: Arc::new(game) }
+        Self { game: Arc::new(game), policy: None }
     }
 
     /// Creates a training program for a game whose type is only known at run time.
     pub fn boxed(game: Box<dyn Game>) -> Self {
-        Self { game: game.into() }
+        Self { game: game.into(), policy: None }
+    }
+
+    /// Plays with this policy instead of training, unless the options name another one.
+    #[must_use]
+    pub fn with_policy(mut self, policy: PolicySnapshot) -> Self {
+        self.policy = Some(policy);
+        self
     }
 
     /// Runs with the options from the command line. Prints errors and the summary.
@@ -135,7 +144,10 @@ impl Experiment {
             options.resume = Some(folder.path().into());
             run_state::continue_with(folder, &*game, &mut options)?;
         }
-        let policy = options.policy.as_deref().map(|path| load_policy(&*game, path)).transpose()?;
+        let policy = match &options.policy {
+            Some(path) => Some(load_policy(&*game, path)?),
+            None => self.policy,
+        };
         let mut config = options.training_config(preset_config(&*game, options.preset))?;
         let mut earlier = None;
         if let Some(folder) = &folder {

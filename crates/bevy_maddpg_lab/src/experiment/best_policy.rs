@@ -17,7 +17,9 @@ use bevy_maddpg::{
     rollout::{ActingPolicy, RolloutClock},
 };
 
-use super::{Evaluation, RunFolder, eprintln_line, evaluation::evaluate_with, policy_scores};
+use super::{
+    Evaluation, RunFolder, eprintln_line, evaluation::evaluate_with, play_off::play_off, policy_scores,
+};
 use crate::{
     game::Game,
     statistics::{PolicyScore, RunStatistics, StatisticsSystems},
@@ -25,9 +27,8 @@ use crate::{
 
 /// Episodes of an evaluation.
 const EPISODES: u32 = 32;
-/// Policies that play on at the end of the run, and the episodes that each of them then plays.
-const FINALISTS: usize = 3;
-const FINAL_EPISODES: u32 = 128;
+/// Policies that play on at the end of the run.
+const FINALISTS: usize = 6;
 /// The time from the end of an evaluation to the start of the next one, in units of the time that the evaluation took. So at
 /// most a tenth of one core is spent.
 const PAUSE: u32 = 9;
@@ -54,9 +55,9 @@ pub(super) struct EvaluationSystems;
 
 /// A policy that may become the result.
 #[derive(Debug, Clone)]
-struct Candidate {
-    policy: Arc<PolicySnapshot>,
-    score: PolicyScore,
+pub(super) struct Candidate {
+    pub(super) policy: Arc<PolicySnapshot>,
+    pub(super) score: PolicyScore,
 }
 
 /// An evaluation that is running.
@@ -65,12 +66,6 @@ struct Running {
     decisions: u64,
     start: Instant,
     thread: JoinHandle<Option<Evaluation>>,
-}
-
-/// The policy that a run chose as its result.
-pub(super) struct Chosen {
-    pub(super) policy: Arc<PolicySnapshot>,
-    pub(super) score: PolicyScore,
 }
 
 /// Evaluates policies during training, and keeps the best.
@@ -214,17 +209,19 @@ impl BestPolicy {
         decisions: u64,
         is_complete: bool,
         mut stop: impl FnMut() -> bool,
-    ) -> Option<Chosen> {
+    ) -> Option<Candidate> {
         if !is_complete {
             self.stop.store(true, Ordering::Relaxed);
         }
         self.join();
         let is_new = self.best.iter().all(|best| best.score.policy_version != last.version());
         if is_complete && !self.best.is_empty() {
-            let mut play = |policy: &PolicySnapshot, episodes: u32, seed: u64| {
-                evaluate_with(&*self.game, policy, &self.parameters, episodes, self.seed ^ seed, &mut stop)
+            let (game, parameters, seed) = (&*self.game, &self.parameters, self.seed);
+            let evaluation = if is_new {
+                evaluate_with(game, last, parameters, EPISODES, seed ^ SEED, &mut stop)
+            } else {
+                None
             };
-            let evaluation = if is_new { play(last, EPISODES, SEED) } else { None };
             let mut finalists = self.best.clone();
             if let Some(evaluation) = evaluation {
                 let score = score_of(decisions, last, &evaluation);
@@ -232,23 +229,15 @@ impl BestPolicy {
                 finalists.sort_by(|a, b| b.score.mean.total_cmp(&a.score.mean));
                 finalists.truncate(FINALISTS);
             }
-            for finalist in &mut finalists {
-                match play(&finalist.policy, FINAL_EPISODES, FINAL_SEED) {
-                    Some(evaluation) => {
-                        finalist.score = score_of(finalist.score.decisions, &finalist.policy, &evaluation);
-                    }
-                    None => return self.first(),
-                }
+            let play = |policy: &PolicySnapshot, episodes: u32, round: u64, is_stopped: &AtomicBool| {
+                let seed = (seed ^ FINAL_SEED).wrapping_add(round);
+                evaluate_with(game, policy, parameters, episodes, seed, || is_stopped.load(Ordering::Relaxed))
+            };
+            if let Some(ranked) = play_off(finalists, play, stop) {
+                self.best = ranked;
             }
-            finalists.sort_by(|a, b| b.score.mean.total_cmp(&a.score.mean));
-            self.best = finalists;
         }
-        self.first()
-    }
-
-    fn first(&self) -> Option<Chosen> {
-        let Candidate { policy, score } = self.best.first()?.clone();
-        Some(Chosen { policy, score })
+        self.best.first().cloned()
     }
 }
 
@@ -302,12 +291,13 @@ mod tests {
         let game: Arc<dyn Game> = Arc::new(Pendulum);
         let mut best = BestPolicy::new(&game, &ParametersConfig::default(), 1, &folder, true);
         let groups = game.spec().groups(true).unwrap();
-        for (decisions, mean) in [(1, -3.0), (2, -1.0), (3, -2.0), (4, -1.0), (5, -9.0)] {
+        for (decisions, mean) in [(1, -3.0), (2, -1.0), (3, -2.0), (4, -1.0), (5, -9.0), (6, -8.0), (7, -7.0)]
+        {
             let policy = Arc::new(PolicySnapshot::zeros(&groups).unwrap());
             best.add(Candidate { policy, score: PolicyScore { decisions, mean, ..PolicyScore::default() } });
         }
         let order: Vec<u64> = best.best.iter().map(|candidate| candidate.score.decisions).collect();
-        assert_eq!(order, [4, 2, 3]);
+        assert_eq!(order, [4, 2, 3, 1, 7, 6]);
         assert!(folder.policy().exists());
     }
 }

@@ -4,7 +4,7 @@ use bevy::prelude::*;
 
 use super::{
     Evaluation, ExperimentError, GameResults, ProgressGoal, ProgressLine, Recorder, Run, RunFolder, Summary,
-    best_policy::{BestPolicy, Chosen},
+    best_policy::{BestPolicy, Candidate},
     eprintln_line,
     evaluation::evaluate_with,
     parameters, policy_scores, println_line, rivals,
@@ -207,7 +207,7 @@ impl Run {
         last: &Arc<PolicySnapshot>,
         decisions: u64,
         is_complete: bool,
-    ) -> Option<Chosen> {
+    ) -> Option<Candidate> {
         let mut best = world.get_resource_mut::<BestPolicy>()?;
         if is_complete && best.score().is_some() {
             eprintln_line("choosing the best policy of the run by its play without exploration");
