@@ -123,7 +123,8 @@ fn read_from(file: &mut (impl Read + Seek), size: u64, kind: &Kind) -> Result<Co
         tensors.insert(name, Tensor { shape: info.shape.clone(), data });
     }
     let (found, expected) = (&envelope.crc32, checksum.text());
-    if *found != expected {
+    // A fuzzer would not get past this.
+    if *found != expected && !cfg!(fuzzing) {
         return Err(format!(
             "its checksum is {found}, but its content gives {expected}: it was damaged after it was written; use an \
              undamaged copy"
