@@ -1,0 +1,85 @@
+use std::{collections::BTreeMap, path::PathBuf};
+
+use bevy::prelude::*;
+
+#[cfg(doc)]
+use super::kind_path;
+use super::{LearnerReport, Training, exchange, start, wait::WaitTimes};
+use crate::{
+    learner::{Cores, DeviceChoice, LearnerConfig, Pace, StopSignal, TrainingConfig},
+    plugin::{MaddpgPlugins, PolicySource},
+    rollout::{Arenas, DecideSystems, RolloutPlugin, StepStart, decision_is_due},
+};
+
+impl MaddpgPlugins {
+    /// The agents learn while they play.
+    pub fn train(config: TrainingConfig) -> Self {
+        Self {
+            rollout: RolloutPlugin { exploration: config.exploration, ..RolloutPlugin::default() },
+            policy: PolicySource::Learner(Box::new(TrainingPlugin {
+                config: config.learner,
+                ..TrainingPlugin::default()
+            })),
+        }
+    }
+
+    /// Changes the training: pace, device, a checkpoint to continue from. Has no effect after [`play`](Self::play).
+    #[must_use]
+    pub fn with_training(mut self, change: impl FnOnce(&mut TrainingPlugin)) -> Self {
+        if let PolicySource::Learner(training) = &mut self.policy {
+            change(training);
+        }
+        self
+    }
+}
+
+/// Starts a learner for each kind of arenas as soon as there are any, sends it the agents' experience, and makes the agents
+/// use its newest policies. Needs [`RolloutPlugin`], which must be added first.
+#[derive(Debug, Clone, Default)]
+pub struct TrainingPlugin {
+    /// The settings of all learners except those in `kinds`.
+    pub config: LearnerConfig,
+    /// The settings of the learners of some kinds of arenas, by the kinds' names. Default: none.
+    pub kinds: BTreeMap<String, LearnerConfig>,
+    /// How the game and the learner stay in step. Default: the game never waits.
+    pub pace: Pace,
+    /// The device that the learner computes on. Default: the faster of GPU and CPU.
+    pub device: DeviceChoice,
+    /// Seed of the weights and the sampling. Default: 0.
+    pub seed: u64,
+    /// A checkpoint to continue from, with its settings (see `override_settings`) and seed. Default: none. If there are several kinds of arenas, the
+    /// learner of each takes the file that [`kind_path`] names.
+    pub resume: Option<PathBuf>,
+    /// Whether a learner that continues from a checkpoint takes the settings of `config` instead of those in the checkpoint. It does
+    /// not start if they differ where they must not; see [`LearnerConfig::changes_from`]. Default: false.
+    pub override_settings: bool,
+    /// Whether the default settings stay as they are with fewer than 8 arenas. Default: false. A game with few arenas
+    /// collects little experience per second, so default settings are replaced by ones with earlier and more updates; the
+    /// log says so. Settings that are not the defaults always stay.
+    pub keep_defaults: bool,
+}
+
+impl Plugin for TrainingPlugin {
+    fn build(&self, app: &mut App) {
+        app.world_mut().get_resource_or_init::<Arenas>().has_learner = true;
+        app.insert_resource(Training {
+            plugin: self.clone(),
+            cores: Cores::all_but_one(),
+            stop: StopSignal::default(),
+            learners: Vec::new(),
+            wait_start: None,
+            waits: WaitTimes::default(),
+        })
+        .add_message::<LearnerReport>()
+        .add_systems(
+            StepStart,
+            (
+                (start::start, exchange::synchronize.run_if(decision_is_due))
+                    .chain()
+                    .in_set(DecideSystems::Synchronize),
+                exchange::hand_over.in_set(DecideSystems::HandOver).run_if(decision_is_due),
+            ),
+        )
+        .add_systems(Last, exchange::report);
+    }
+}
