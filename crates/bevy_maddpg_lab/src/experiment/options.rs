@@ -72,7 +72,7 @@ pub struct Options {
     /// Initial speed of the game in the window, in multiples of real time, at most 1000. The window shows the speed that is reached.
     #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = speed)]
     pub speed: f64,
-    /// Preset of hyperparameters: matd3, frugal, maddpg, maddpg_2017, ddpg_2017 or ddpg.
+    /// Preset of hyperparameters: matd3, frugal, maddpg, maddpg_2017, ddpg_2017, ddpg or ddpg_2015.
     #[arg(long, default_value_t = Preset::default(), value_name = "NAME")]
     pub preset: Preset,
     /// TOML file with hyperparameters that override the preset's; config.toml in an output folder lists them all. Its tables

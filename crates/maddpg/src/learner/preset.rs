@@ -28,12 +28,25 @@ pub enum Preset {
     /// Ornstein-Uhlenbeck noise and the initial weights are the DDPG paper's (arXiv 1509.02971); network sizes,
     /// learning rates and batch size are those of Spinning Up.
     Ddpg,
+    /// The DDPG paper's settings for observations of a few numbers (arXiv 1509.02971, section 7), for one agent or for several that
+    /// learn independently. It differs from the paper in three ways: observations are scaled by their running statistics instead
+    /// of batch normalization in every layer, the action enters the critic with the observation instead of at its second layer, and
+    /// the critic's weights do not decay.
+    #[serde(rename = "ddpg_2015")]
+    Ddpg2015,
 }
 
 impl Preset {
     /// All presets.
-    pub const ALL: [Self; 6] =
-        [Self::Matd3, Self::Frugal, Self::Maddpg, Self::Maddpg2017, Self::Ddpg2017, Self::Ddpg];
+    pub const ALL: [Self; 7] = [
+        Self::Matd3,
+        Self::Frugal,
+        Self::Maddpg,
+        Self::Maddpg2017,
+        Self::Ddpg2017,
+        Self::Ddpg,
+        Self::Ddpg2015,
+    ];
 
     /// The number of arenas to run at once, if the preset suggests one; otherwise the program chooses.
     pub fn arenas(self) -> Option<usize> {
@@ -91,24 +104,26 @@ impl Preset {
                 };
                 config.exploration.random_decisions = 0;
             }
-            Self::Ddpg => {
+            Self::Ddpg | Self::Ddpg2015 => {
+                let is_paper = self == Self::Ddpg2015;
+                let hidden = if is_paper { vec![400, 300] } else { vec![256, 256] };
                 config.learner = LearnerConfig {
                     central_critic: false,
-                    actor_hidden: vec![256, 256],
-                    critic_hidden: vec![256, 256],
-                    batch_size: 100,
+                    actor_hidden: hidden.clone(),
+                    critic_hidden: hidden,
+                    batch_size: if is_paper { 64 } else { 100 },
                     learning_starts: 1_000,
                     gamma: 0.99,
-                    tau: 0.005,
+                    tau: if is_paper { 0.001 } else { 0.005 },
                     policy_average: 1.0,
                     // The papers do not clip: too large to ever take effect.
                     gradient_clip: 1e9,
                     normalize_values: false,
                     action_penalty: 0.0,
-                    normalize_observations: false,
+                    normalize_observations: is_paper,
                     updates_per_decision: 1.0,
                     max_updates_per_decision: 1.0,
-                    actor_learning_rate: 1e-3,
+                    actor_learning_rate: if is_paper { 1e-4 } else { 1e-3 },
                     critic_learning_rate: 1e-3,
                     ..plain
                 };
@@ -134,6 +149,7 @@ impl fmt::Display for Preset {
             Self::Maddpg2017 => "maddpg_2017",
             Self::Ddpg2017 => "ddpg_2017",
             Self::Ddpg => "ddpg",
+            Self::Ddpg2015 => "ddpg_2015",
         })
     }
 }
