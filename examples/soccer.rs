@@ -42,6 +42,9 @@ struct Arguments {
     /// Factor on the rewards for coming closer to the ball and for moving it toward their goal; 0 leaves only goals.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
     shaping: f32,
+    /// Joint decisions over which these rewards fall to 0.
+    #[arg(long, value_name = "DECISIONS", default_value_t = Shaping::default().decisions)]
+    shaping_decisions: u64,
     /// The share of the games of the training that start with players and ball anywhere.
     #[arg(long, value_name = "SHARE", default_value_t = Scatter::default().share, value_parser = share)]
     scatter: f32,
@@ -91,7 +94,8 @@ fn opponent(text: &str) -> Result<Opponent, String> {
 }
 
 fn main() -> ExitCode {
-    let Arguments { against, sight, anchors, rivals, shaping, scatter, run } = Arguments::parse();
+    let Arguments { against, sight, anchors, rivals, shaping, shaping_decisions, scatter, run } =
+        Arguments::parse();
     let anchors = anchors.into_iter().map(|script| (script.name().to_owned(), RivalKind::Script)).collect();
     let self_play = SelfPlayPlugin { share: rivals, anchors, ..SelfPlayPlugin::default() };
     let game = match run.policy {
@@ -99,7 +103,7 @@ fn main() -> ExitCode {
         None => Soccer {
             against,
             sight,
-            shaping: Shaping::default().scaled(shaping),
+            shaping: Shaping { decisions: shaping_decisions, ..Shaping::default().scaled(shaping) },
             scatter: Scatter { share: scatter, ..Scatter::default() },
             self_play: Some(self_play),
             ..Soccer::default()
