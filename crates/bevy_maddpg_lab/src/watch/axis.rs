@@ -44,7 +44,7 @@ pub(super) fn axes(scores: impl Iterator<Item = f32>, shown: [f32; 2], from: u64
     let (low, high) = scores
         .filter(|score| score.is_finite())
         .fold((a.min(b), a.max(b)), |(low, high), score| (low.min(score), high.max(score)));
-    let span = (high - low).max(1e-3);
+    let span = if high > low { high - low } else { 1.0 };
     let y = Axis::new(f64::from(low - 0.04 * span), f64::from(high + 0.08 * span), 5);
     (Axis::new(start, last.max(start + 100.0), 5), y)
 }
