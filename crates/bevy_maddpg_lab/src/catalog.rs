@@ -1,6 +1,7 @@
 //! The descriptions of the ready games.
 
 mod cartpole;
+mod control;
 mod hunt;
 mod particle;
 mod pendulum;
@@ -8,6 +9,7 @@ mod soccer;
 mod tennis;
 
 pub use cartpole::CartPole;
+pub use control::Control;
 pub use hunt::Hunt;
 pub use particle::Particle;
 pub use pendulum::Pendulum;

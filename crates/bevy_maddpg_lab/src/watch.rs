@@ -25,6 +25,7 @@ mod canvas;
 pub mod cartpole;
 mod catch_up;
 mod control;
+pub mod control_tasks;
 mod dashboard;
 mod fans;
 mod follow;

@@ -42,6 +42,8 @@
 mod body;
 mod part;
 mod planner;
+mod play;
+mod plugin;
 mod simulation;
 mod task;
 mod tolerance;
@@ -50,6 +52,8 @@ mod yardstick;
 
 pub use part::{Part, Role, Shape};
 pub use planner::Planner;
+pub use play::ControlArena;
+pub use plugin::{ARENAS, ControlPlugin, adapt, score, spec};
 pub use simulation::Simulation;
 pub use task::{Task, UnknownTask};
 pub use yardstick::{Yardstick, yardstick};

@@ -1,0 +1,63 @@
+use bevy::app::App;
+use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
+
+use crate::{
+    game::{Game, Setup},
+    games::control::{self, ControlPlugin, Task},
+    watch::control_tasks::ControlScenePlugin,
+};
+
+/// One of the [control tasks](control).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Control {
+    /// The task.
+    pub task: Task,
+    /// Whether the planner plays instead of a policy.
+    pub is_planned: bool,
+}
+
+impl Control {
+    /// A task that a policy plays.
+    pub fn new(task: Task) -> Self {
+        Self { task, is_planned: false }
+    }
+}
+
+impl Game for Control {
+    fn name(&self) -> &str {
+        self.task.name()
+    }
+
+    fn title(&self) -> String {
+        self.task.summary().into()
+    }
+
+    fn spec(&self) -> ArenaSpec {
+        control::spec(self.task)
+    }
+
+    fn add(&self, app: &mut App, setup: &Setup) {
+        let Self { task, is_planned } = *self;
+        app.add_plugins(ControlPlugin { task, is_planned, arenas: setup.arenas, seed: setup.seed });
+    }
+
+    fn add_scene(&self, app: &mut App, _: &Setup) {
+        app.add_plugins(ControlScenePlugin::new(self.task));
+    }
+
+    fn score(&self, returns: &[f32]) -> f32 {
+        control::score(self.task, returns)
+    }
+
+    fn decision_period(&self) -> u32 {
+        self.task.action_repeat()
+    }
+
+    fn arenas(&self) -> usize {
+        control::ARENAS
+    }
+
+    fn adapt(&self, config: &mut TrainingConfig) {
+        control::adapt(config);
+    }
+}

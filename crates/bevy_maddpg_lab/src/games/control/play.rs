@@ -1,0 +1,122 @@
+use bevy::prelude::*;
+
+use super::{Planner, Simulation, Task};
+use crate::game::Scripted;
+use bevy_maddpg::{
+    agent::{Action, ActionOverride, Agent, Observation, Reward},
+    arena::{Arena, Episode, InArena, Measures},
+    random::{Random, stream},
+};
+
+/// One body that is controlled. A component of the entity with the [`Arena`].
+#[derive(Component, Clone)]
+pub struct ControlArena {
+    /// The body and its world.
+    pub simulation: Simulation,
+    /// The agent that controls it.
+    pub agent: Entity,
+    /// The reward of the last control step, 0 to 1.
+    pub reward: f32,
+    /// The sum of the task's sparse scores over the episode.
+    sparse: f32,
+    /// Control steps of the episode so far.
+    steps: u32,
+    random: Random,
+    /// The last observation, kept to write it without allocating.
+    observation: Vec<f32>,
+}
+
+impl ControlArena {
+    /// Control steps of the episode so far.
+    pub fn steps(&self) -> u32 {
+        self.steps
+    }
+}
+
+/// Plans the actions of an arena's agent instead of a policy. A component of the entity with the [`Arena`].
+#[derive(Component)]
+pub struct Planned(Planner);
+
+/// Spawns arena number `index`, with starts seeded by `seed`.
+pub(super) fn spawn(commands: &mut Commands, task: Task, index: usize, seed: u64, is_planned: bool) {
+    let arena = commands.spawn(Arena::with_time_limit(task.decisions())).id();
+    let agent = Agent::new(task.name(), task.observation_size(), task.action_size());
+    let agent = commands.spawn((agent, InArena::slot(arena, 0))).id();
+    let simulation = Simulation::new(task);
+    commands.entity(arena).insert(ControlArena {
+        simulation,
+        agent,
+        reward: 0.0,
+        sparse: 0.0,
+        steps: 0,
+        random: stream(seed, "control start", index as u64),
+        observation: Vec::with_capacity(task.observation_size()),
+    });
+    if task.is_sparse_in_the_suite() {
+        commands.entity(arena).insert(Measures::new(["sparse"]));
+    }
+    if is_planned {
+        let planner = Planner::new(task, seed.wrapping_add(index as u64));
+        commands.entity(arena).insert(Planned(planner));
+        commands.entity(agent).insert((Scripted, ActionOverride(vec![0.0; task.action_size()])));
+    }
+}
+
+/// Starts new episodes.
+pub(super) fn place(mut arenas: Query<(&mut ControlArena, &Episode, Option<&mut Planned>)>) {
+    for (mut arena, _, planned) in arenas.iter_mut().filter(|(_, episode, _)| episode.needs_reset()) {
+        let ControlArena { simulation, random, .. } = &mut *arena;
+        simulation.reset(random);
+        (arena.reward, arena.sparse, arena.steps) = (0.0, 0.0, 0);
+        if let Some(mut planned) = planned {
+            planned.0.restart();
+        }
+    }
+}
+
+/// Writes the observations.
+pub(super) fn sense(mut arenas: Query<&mut ControlArena>, mut agents: Query<&mut Observation>) {
+    for mut arena in &mut arenas {
+        let ControlArena { simulation, agent, observation: numbers, .. } = &mut *arena;
+        if let Ok(mut observation) = agents.get_mut(*agent) {
+            simulation.observe(numbers);
+            observation.write(numbers);
+        }
+    }
+}
+
+/// Plans the next action of each agent that a planner plays.
+pub(super) fn plan(
+    mut arenas: Query<(&ControlArena, &mut Planned)>,
+    mut agents: Query<&mut ActionOverride, With<Scripted>>,
+) {
+    for (arena, mut planned) in &mut arenas {
+        if let Ok(mut action) = agents.get_mut(arena.agent) {
+            action.0.copy_from_slice(planned.0.act(&arena.simulation));
+        }
+    }
+}
+
+/// Advances every body by one control step and adds its reward.
+pub(super) fn simulate(
+    mut arenas: Query<(&mut ControlArena, &mut Episode)>,
+    mut agents: Query<(&Action, &mut Reward)>,
+) {
+    for (mut arena, mut episode) in &mut arenas {
+        let Ok((action, mut reward)) = agents.get_mut(arena.agent) else { continue };
+        arena.reward = arena.simulation.step(action);
+        arena.sparse += arena.simulation.sparse_score().unwrap_or(0.0);
+        arena.steps += 1;
+        reward.add(arena.reward);
+        if arena.simulation.terminated() {
+            episode.terminate();
+        }
+    }
+}
+
+/// Updates the measures of the episodes after a step.
+pub(super) fn measure(mut arenas: Query<(&ControlArena, &mut Measures)>) {
+    for (arena, mut measures) in &mut arenas {
+        measures.values_mut().for_each(|sparse| *sparse = arena.sparse);
+    }
+}

@@ -1,0 +1,95 @@
+//! Twenty bodies learn to move: balance, swing up, reach, run, drive.
+//!
+//! ```sh
+//! cargo run --example control                                   # watch a cartpole learn to swing up
+//! cargo run --example control -- --task list                    # what else there is
+//! cargo run --example control -- --task cheetah --headless --max-minutes 30
+//! cargo run --example control -- --task walker --planner        # watch a planner that knows the physics
+//! cargo run --example control -- --help
+//! ```
+
+use std::{
+    io::{Write, stdout},
+    process::ExitCode,
+};
+
+use bevy_maddpg::policy::PolicySnapshot;
+use bevy_maddpg_lab::{
+    catalog::Control,
+    experiment::{Experiment, Options},
+    game::Game,
+    games::control::{Task, UnknownTask},
+};
+use clap::Parser;
+
+/// Trains a body to do a task, or plays with a trained policy or with a planner.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The task, or `list` to see them all.
+    #[arg(long, default_value = "cartpole", value_name = "TASK", value_parser = wish)]
+    task: Wish,
+    /// A planner that knows the physics acts, instead of a policy. It needs many times real time for each move. With --headless,
+    /// its play is evaluated.
+    #[arg(long, conflicts_with_all = ["policy", "resume"])]
+    planner: bool,
+    #[command(flatten)]
+    run: Options,
+}
+
+/// What to do with a task.
+#[derive(Clone, Copy)]
+enum Wish {
+    List,
+    Run(Task),
+}
+
+/// Reads a task's name, or `list`.
+fn wish(text: &str) -> Result<Wish, String> {
+    if text == "list" {
+        return Ok(Wish::List);
+    }
+    text.parse().map(Wish::Run).map_err(|error: UnknownTask| error.to_string())
+}
+
+/// Prints all tasks.
+fn list() {
+    let mut out = stdout().lock();
+    for task in Task::ALL {
+        // If nobody reads any more, there is nothing to do.
+        let _ = writeln!(
+            out,
+            "{:26} {:3} observed, {} controlled  {}",
+            task.name(),
+            task.observation_size(),
+            task.action_size(),
+            task.summary()
+        );
+    }
+}
+
+fn main() -> ExitCode {
+    let Arguments { task, planner, run } = Arguments::parse();
+    let Wish::Run(task) = task else {
+        list();
+        return ExitCode::SUCCESS;
+    };
+    let game = Control { task, is_planned: planner };
+    let experiment = Experiment::new(game);
+    if !planner {
+        return experiment.run_by(run);
+    }
+    // The planner overrides every action of this policy.
+    let idle = game
+        .spec()
+        .groups(true)
+        .map_err(|error| error.to_string())
+        .and_then(|groups| PolicySnapshot::zeros(&groups).map_err(|error| error.to_string()));
+    match idle {
+        Ok(policy) => experiment.with_policy(policy).run_by(run),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
