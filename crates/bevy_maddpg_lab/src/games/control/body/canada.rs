@@ -29,7 +29,7 @@ const BALL: f32 = 0.04;
 /// Mass of the ball, kg.
 const BALL_MASS: f32 = 0.1;
 /// Share of its speed that the ball loses in a second.
-const BALL_DAMPING: f32 = 2.0;
+const BALL_DAMPING: f32 = 4.0;
 /// Radius of the target, m.
 const TARGET: f32 = 0.05;
 
@@ -94,7 +94,7 @@ impl Body for Canada {
         let positions = [-0.5 * PI + around(rng, 0.5), around(rng, 0.5), around(rng, 0.5)];
         self.world.place(&positions, &[0.0; 3]);
         self.world.place_ball(front(rng, [0.2, 0.35], 0.8));
-        self.target = front(rng, [0.25, 0.55], 1.0);
+        self.target = front(rng, [0.2, 0.42], 1.0);
     }
 
     fn observe(&self, out: &mut Vec<f32>) {
