@@ -2,7 +2,7 @@ use std::array;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::tile::tile_columns;
+use super::tile::{load, store, tile_columns};
 
 /// Number of `f32` in a cache line.
 const LINE: usize = 16;
@@ -23,6 +23,7 @@ pub(crate) struct PackedMatrix {
 }
 
 /// How the numbers of a [`PackedMatrix`] are arranged.
+#[derive(PartialEq, Eq)]
 pub(super) enum Layout {
     /// Panels as wide as a tile, each row by row, padded with zeros.
     Panels,
@@ -33,29 +34,12 @@ pub(super) enum Layout {
 impl PackedMatrix {
     /// Packs a row-major matrix of `rows` by `columns`.
     pub(crate) fn pack(&mut self, matrix: &[f32], rows: usize, columns: usize) {
-        self.pack_in_panels(matrix, rows, columns, Arch::new().dispatch(TileColumns));
+        Arch::new().dispatch(Pack { packed: self, matrix, rows, columns });
     }
 
     /// Packs the transpose of a row-major matrix of `columns` by `rows`.
     pub(crate) fn pack_transposed(&mut self, matrix: &[f32], columns: usize, rows: usize) {
         self.pack_transposed_in_panels(matrix, columns, rows, Arch::new().dispatch(TileColumns));
-    }
-
-    pub(super) fn pack_in_panels(&mut self, matrix: &[f32], rows: usize, columns: usize, width: usize) {
-        assert_eq!(matrix.len(), rows * columns, "`matrix` must hold rows * columns numbers");
-        self.fit(rows, columns, width);
-        match self.layout() {
-            Layout::Columns => copy_transposed(self.data_mut(), rows, matrix, rows, columns),
-            Layout::Panels => {
-                for (index, panel) in self.data_mut().chunks_exact_mut(width * rows).enumerate() {
-                    let from = index * width;
-                    let count = width.min(columns - from);
-                    for (out, row) in panel.chunks_exact_mut(width).zip(matrix.chunks_exact(columns)) {
-                        out[..count].copy_from_slice(&row[from..from + count]);
-                    }
-                }
-            }
-        }
     }
 
     pub(super) fn pack_transposed_in_panels(
@@ -126,6 +110,41 @@ fn copy_transposed(out: &mut [f32], width: usize, matrix: &[f32], rows: usize, c
         let from = if row < whole.0 { whole.1 } else { 0 };
         for column in from..columns {
             out[column * width + row] = matrix[row * columns + column];
+        }
+    }
+}
+
+/// Packs a row-major matrix.
+pub(super) struct Pack<'a> {
+    pub(super) packed: &'a mut PackedMatrix,
+    pub(super) matrix: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+impl WithSimd for Pack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { packed, matrix, rows, columns } = self;
+        assert_eq!(matrix.len(), rows * columns, "`matrix` must hold rows * columns numbers");
+        let width = tile_columns::<S>();
+        packed.fit(rows, columns, width);
+        if packed.layout() == Layout::Columns {
+            return copy_transposed(packed.data_mut(), rows, matrix, rows, columns);
+        }
+        for (index, panel) in packed.data_mut().chunks_exact_mut(width * rows).enumerate() {
+            let from = index * width;
+            for (row, out) in panel.chunks_exact_mut(width).enumerate() {
+                let row = &matrix[row * columns..][..columns];
+                // With a constant width there are no branches in the loop.
+                if from + width <= columns {
+                    store(simd, out, load(simd, &row[from..from + width]));
+                } else {
+                    store(simd, out, load(simd, &row[from..]));
+                }
+            }
         }
     }
 }

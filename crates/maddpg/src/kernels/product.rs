@@ -1,5 +1,3 @@
-use std::array;
-
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{
@@ -59,44 +57,17 @@ impl Product<'_> {
     fn by_panels<S: Simd>(self, simd: S) {
         let Self { out, a, b, bias, finish } = self;
         let (inner, columns) = (b.rows, b.columns);
-        let rows = out.len() / columns;
         let width = tile_columns::<S>();
-        for (index, panel) in b.data().chunks_exact(width * inner).enumerate() {
-            let from = index * width;
-            let to = columns.min(from + width);
-            let zero = simd.splat_f32s(0.0);
-            let start = match bias {
-                Some(bias) => load(simd, &bias[from..to]),
-                None => [zero; VECTORS],
-            };
-            let panel = S::as_simd_f32s(panel).0;
-            for_tiles!(S, row in rows, ROWS => {
-                let a = &a[row * inner..(row + ROWS) * inner];
-                let sums = if to - from > S::F32_LANES {
-                    tile::<S, ROWS, VECTORS>(simd, a, inner, panel, start)
-                } else {
-                    tile::<S, ROWS, 1>(simd, a, inner, panel, start)
-                };
-                let out = out[row * columns..].chunks_exact_mut(columns).zip(sums);
-                for (offset, (out, mut sums)) in out.enumerate() {
-                    // No closures here: code called in a closure is not compiled for the chosen instruction set.
-                    match finish {
-                        Finish::Linear => {}
-                        Finish::Relu => {
-                            for sum in &mut sums {
-                                *sum = simd.max_f32s(zero, *sum);
-                            }
-                        }
-                        Finish::ReluDerivative(outputs) => {
-                            let at = (row + offset) * columns;
-                            for (sum, output) in sums.iter_mut().zip(load(simd, &outputs[at + from..at + to])) {
-                                *sum = simd.select_f32s(simd.less_than_f32s(zero, output), *sum, zero);
-                            }
-                        }
-                    }
-                    store(simd, &mut out[from..to], sums);
-                }
-            });
+        for (panel, from) in b.data().chunks_exact(width * inner).zip((0..).step_by(width)) {
+            let operands = Panel { out, a, panel, inner, columns, from, bias, finish };
+            // Each case is a function of its own: the compiler does not inline into larger ones what must be inlined.
+            if from + width <= columns {
+                simd.vectorize(MultiplyPanel::<VECTORS, true>(operands));
+            } else if from + S::F32_LANES < columns {
+                simd.vectorize(MultiplyPanel::<VECTORS, false>(operands));
+            } else {
+                simd.vectorize(MultiplyPanel::<1, false>(operands));
+            }
         }
     }
 
@@ -124,33 +95,116 @@ impl Product<'_> {
     }
 }
 
+/// A product with one panel, which holds the columns from `from` on.
+struct Panel<'a> {
+    out: &'a mut [f32],
+    a: &'a [f32],
+    panel: &'a [f32],
+    inner: usize,
+    columns: usize,
+    from: usize,
+    bias: Option<&'a [f32]>,
+    finish: Finish<'a>,
+}
+
+/// Multiplies with the first `USED` vectors of a panel. `WHOLE` means that all columns of the panel are used.
+struct MultiplyPanel<'a, const USED: usize, const WHOLE: bool>(Panel<'a>);
+
+impl<const USED: usize, const WHOLE: bool> WithSimd for MultiplyPanel<'_, USED, WHOLE> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Panel { out, a, panel, inner, columns, from, bias, finish } = self.0;
+        let to = if WHOLE { from + tile_columns::<S>() } else { columns };
+        let zero = simd.splat_f32s(0.0);
+        let start = match bias {
+            Some(bias) => load(simd, &bias[from..to]),
+            None => [zero; VECTORS],
+        };
+        let panel = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0;
+        for_tiles!(S, row in out.len() / columns, ROWS => {
+            let sums = tile::<S, ROWS, USED>(simd, &a[row * inner..(row + ROWS) * inner], inner, panel, start);
+            for offset in 0..ROWS {
+                let at = (row + offset) * columns;
+                let mut sums = sums[offset];
+                // No closures here: code called in a closure is not compiled for the chosen instruction set.
+                match finish {
+                    Finish::Linear => {}
+                    Finish::Relu => {
+                        for sum in &mut sums {
+                            *sum = simd.max_f32s(zero, *sum);
+                        }
+                    }
+                    Finish::ReluDerivative(outputs) => {
+                        for (sum, output) in sums.iter_mut().zip(load(simd, &outputs[at + from..at + to])) {
+                            *sum = where_positive(simd, output, *sum);
+                        }
+                    }
+                }
+                store(simd, &mut out[at + from..at + to], sums);
+            }
+        });
+    }
+}
+
 /// Multiplies `ROWS` rows of `a`, each of `inner` numbers, by the first `USED` vectors of a panel, and adds `start`.
 #[inline(always)]
 fn tile<S: Simd, const ROWS: usize, const USED: usize>(
     simd: S,
     a: &[f32],
     inner: usize,
-    panel: &[S::f32s],
+    panel: &[Pair<S>],
     start: Pair<S>,
 ) -> [Pair<S>; ROWS] {
-    let rows: [&[f32]; ROWS] = array::from_fn(|row| &a[row * inner..(row + 1) * inner]);
-    let panel = &panel.as_chunks::<VECTORS>().0[..inner];
+    /// Numbers of each row that are multiplied without a branch.
+    const STEPS: usize = 4;
+    let (blocks, rest) = panel.as_chunks::<STEPS>();
+    let mut rows = [(&[] as &[[f32; STEPS]], &[] as &[f32]); ROWS];
+    for (index, row) in rows.iter_mut().enumerate() {
+        *row = a[index * inner..(index + 1) * inner].as_chunks::<STEPS>();
+        *row = (&row.0[..blocks.len()], &row.1[..rest.len()]);
+    }
     let mut sums = [start; ROWS];
-    for k in 0..inner {
-        for (sums, row) in sums.iter_mut().zip(rows) {
-            let factor = simd.splat_f32s(row[k]);
-            for (sum, b) in sums.iter_mut().zip(panel[k]).take(USED) {
-                *sum = simd.mul_add_e_f32s(factor, b, *sum);
+    for (index, block) in blocks.iter().enumerate() {
+        for (step, b) in block.iter().enumerate() {
+            for (sums, row) in sums.iter_mut().zip(rows) {
+                add_product::<S, USED>(simd, sums, row.0[index][step], *b);
             }
         }
     }
+    for (index, b) in rest.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            add_product::<S, USED>(simd, sums, row.1[index], *b);
+        }
+    }
     sums
+}
+
+/// `sums += factor * b` in the first `USED` vectors.
+#[inline(always)]
+fn add_product<S: Simd, const USED: usize>(simd: S, sums: &mut Pair<S>, factor: f32, b: Pair<S>) {
+    let factor = simd.splat_f32s(factor);
+    for (sum, b) in sums.iter_mut().zip(b).take(USED) {
+        *sum = simd.mul_add_e_f32s(factor, b, *sum);
+    }
+}
+
+/// `x` where `condition` is positive, otherwise 0.
+#[inline(always)]
+fn where_positive<S: Simd>(simd: S, condition: S::f32s, x: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    let is_positive = simd.less_than_f32s(zero, condition);
+    // `select_f32s` is not always inlined, and then it costs more than the product.
+    let (x, zero) = (simd.transmute_u32s_f32s(x), simd.transmute_u32s_f32s(zero));
+    simd.transmute_f32s_u32s(simd.select_u32s(is_positive, x, zero))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernels::instruction_set::InstructionSet;
+    use crate::kernels::packed::Pack;
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
@@ -170,7 +224,7 @@ mod tests {
                 if from_transposed {
                     packed.pack_transposed_in_panels(&transposed, columns, inner, set.tile_columns());
                 } else {
-                    packed.pack_in_panels(&b, inner, columns, set.tile_columns());
+                    set.run(Pack { packed: &mut packed, matrix: &b, rows: inner, columns });
                 }
                 set.run(Product { out: &mut out, a: &a, b: &packed, bias: Some(&bias), finish });
                 for (index, &found) in out.iter().enumerate() {

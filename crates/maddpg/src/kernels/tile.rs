@@ -44,7 +44,12 @@ macro_rules! for_tiles {
             $crate::kernels::tile::for_tiles!(@step 12, $row in $rows, $count => $body);
             $crate::kernels::tile::for_tiles!(@step 8, $row in $rows, $count => $body);
         } else {
-            $crate::kernels::tile::for_tiles!(@step 6, $row in $rows, $count => $body);
+            // Two tiles of four rows take less time than one of six and one of two.
+            while $rows - $row >= 6 && !(8..10).contains(&($rows - $row)) {
+                const $count: usize = 6;
+                $body
+                $row += 6;
+            }
         }
         $crate::kernels::tile::for_tiles!(@step 4, $row in $rows, $count => $body);
         $crate::kernels::tile::for_tiles!(@step 2, $row in $rows, $count => $body);

@@ -37,6 +37,7 @@ impl PackedBackward {
 pub(super) struct Deltas {
     above: Vec<f32>,
     below: Vec<f32>,
+    packed: PackedMatrix,
 }
 
 /// What a backward pass computes.
@@ -58,7 +59,7 @@ pub(super) fn backward(
     deltas: &mut Deltas,
 ) {
     let rows = output_gradient.len() / shape.outputs();
-    let Deltas { above, below } = deltas;
+    let Deltas { above, below, packed: packed_above } = deltas;
     above.clear();
     above.extend_from_slice(output_gradient);
     if let Wanted::Parameters { gradient, add: false, .. } = &mut wanted {
@@ -88,6 +89,7 @@ pub(super) fn backward(
                 above,
                 layer.outputs,
                 *add,
+                packed_above,
             );
             add_rows(&mut gradient[layer.bias.clone()], above);
         }
