@@ -18,7 +18,7 @@ use bevy_maddpg_lab::{
     catalog::Control,
     experiment::{Experiment, Options},
     game::Game,
-    games::control::{Task, UnknownTask},
+    games::control::{self, Task, UnknownTask, Yardstick},
 };
 use clap::Parser;
 
@@ -33,6 +33,10 @@ struct Arguments {
     /// its play is evaluated.
     #[arg(long, conflicts_with_all = ["policy", "resume"])]
     planner: bool,
+    /// Instead of training, measure the scores of random actions and of the planner in this many episodes, and print them as a row of
+    /// `crates/bevy_maddpg_lab/assets/control/yardstick.csv`. Takes minutes.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    yardstick: Option<u16>,
     #[command(flatten)]
     run: Options,
 }
@@ -69,11 +73,18 @@ fn list() {
 }
 
 fn main() -> ExitCode {
-    let Arguments { task, planner, run } = Arguments::parse();
+    let Arguments { task, planner, yardstick, run } = Arguments::parse();
     let Wish::Run(task) = task else {
         list();
         return ExitCode::SUCCESS;
     };
+    if let Some(episodes) = yardstick {
+        let Yardstick { random, planner } = control::yardstick(task, episodes.into(), run.seed);
+        let [random, planner] =
+            [random, planner].map(|[mean, deviation]| format!("{mean:.2},{deviation:.2}"));
+        println!("{task},{random},{planner},{episodes},{}", run.seed);
+        return ExitCode::SUCCESS;
+    }
     let game = Control { task, is_planned: planner };
     let experiment = Experiment::new(game);
     if !planner {

@@ -131,3 +131,26 @@ fn a_checkpoint_that_cannot_be_written_is_told_and_training_goes_on() {
     assert_eq!(output.status.code(), Some(143), "{text}");
     assert!(text.contains("the checkpoint could not be written") && text.contains("written again"), "{text}");
 }
+
+/// As on a full disk: no file may grow beyond a limit.
+#[test]
+fn a_run_that_cannot_write_any_more_says_so_and_keeps_its_last_checkpoint() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("run");
+    let program = example("tennis");
+    // A checkpoint has 300 kB, and `metrics.csv` grows by 90 bytes an episode.
+    let output = Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\""])
+        .arg(program.get_program())
+        .args(["--headless", "--max-minutes", "5", "--checkpoint-every", "0.5", "--out"])
+        .arg(&folder)
+        .env_remove("DISPLAY")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+    assert!(errors(&output).contains("error: cannot write"), "{}", errors(&output));
+    assert!(PolicySnapshot::load(folder.join("policy.safetensors")).is_ok());
+    let resumed = run("tennis", &["--resume", folder.to_str().unwrap(), "--max-minutes", "0.01"]);
+    assert!(resumed.status.success(), "{}", errors(&resumed));
+}

@@ -95,6 +95,12 @@ pub trait Game: Send + Sync {
         None
     }
 
+    /// The scores of random actions and of a good player, such as a planner or a script, which become 0 and 1 in
+    /// [`Evaluation::normalized`](crate::experiment::Evaluation::normalized). Default: none.
+    fn yardstick(&self) -> Option<[f32; 2]> {
+        None
+    }
+
     /// Steps from one decision to the next. Default: 5.
     fn decision_period(&self) -> u32 {
         5

@@ -3,7 +3,7 @@ use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
 
 use crate::{
     game::{Game, Setup},
-    games::control::{self, ControlPlugin, Task},
+    games::control::{self, ControlPlugin, Task, Yardstick},
     watch::control_tasks::ControlScenePlugin,
 };
 
@@ -47,6 +47,10 @@ impl Game for Control {
 
     fn score(&self, returns: &[f32]) -> f32 {
         control::score(self.task, returns)
+    }
+
+    fn yardstick(&self) -> Option<[f32; 2]> {
+        Yardstick::of(self.task).map(|Yardstick { random, planner }| [random[0], planner[0]])
     }
 
     fn decision_period(&self) -> u32 {

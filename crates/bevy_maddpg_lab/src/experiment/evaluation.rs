@@ -70,6 +70,7 @@ fn score(
         seed: seed ^ 0x5eed_e7a1,
         human: None,
     };
+    let yardstick = game.yardstick();
     let mut app = headless_app(game, plugins, &setup);
     parameters::play(&mut app, game, parameters, setup.seed);
     headless::start(&mut app);
@@ -85,7 +86,7 @@ fn score(
             scores.push(episode, game.score(&episode.returns));
         }
     }
-    scores.evaluation()
+    scores.evaluation(yardstick)
 }
 
 /// Collects the scores of each arena's first episodes, an equal share from each.
@@ -119,12 +120,15 @@ impl EpisodeScores {
         }
     }
 
-    /// The evaluation of the episodes so far; `None` before the first.
-    pub(super) fn evaluation(&self) -> Option<Evaluation> {
+    /// The evaluation of the episodes so far, normalized by the game's yardstick; `None` before the first.
+    pub(super) fn evaluation(&self, yardstick: Option<[f32; 2]>) -> Option<Evaluation> {
         let mean = |(name, sum): (&String, &f32)| (name.clone(), sum / self.scores.len() as f32);
         let measures = self.measures.iter().map(mean).collect();
         let results = GameResults::of(self.scores.len() as u64, &self.measures);
-        Evaluation::of(&self.scores).map(|evaluation| Evaluation { measures, results, ..evaluation })
+        Evaluation::of(&self.scores).map(|evaluation| {
+            let normalized = yardstick.map(|[random, good]| (evaluation.mean - random) / (good - random));
+            Evaluation { measures, results, normalized, ..evaluation }
+        })
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -155,7 +159,8 @@ mod tests {
         scores.push(&episode(1, 6.0), 3.0);
         assert!(scores.is_complete());
         assert_eq!(scores.scores, [1.0, 2.0, 3.0]);
-        let evaluation = scores.evaluation().unwrap();
+        let evaluation = scores.evaluation(Some([1.0, 5.0])).unwrap();
         assert_eq!((evaluation.mean, &evaluation.measures), (2.0, &[("touches".into(), 3.0)].into()));
+        assert_eq!(evaluation.normalized, Some(0.25));
     }
 }

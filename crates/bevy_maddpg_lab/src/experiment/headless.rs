@@ -271,10 +271,17 @@ impl Run {
                 100.0 * results.win_rate,
                 results.seconds_a_game
             ));
-        } else if let Some(Evaluation { episodes, mean, min, max, measures, .. }) = &summary.evaluation {
+        } else if let Some(Evaluation { episodes, mean, min, max, normalized, measures, .. }) =
+            &summary.evaluation
+        {
             eprintln_line(&format!(
                 "{episodes} noise-free episodes: mean {mean:.3}, minimum {min:.3}, maximum {max:.3}"
             ));
+            if let (Some(normalized), Some([random, good])) = (normalized, self.game.yardstick()) {
+                eprintln_line(&format!(
+                    "normalized mean: {normalized:.3} (0 is random play with {random:.1}, 1 the yardstick with {good:.1})"
+                ));
+            }
             tell_measures("the noise-free episodes", measures);
         }
         if let Some(folder) = folder {

@@ -74,6 +74,10 @@ pub struct Evaluation {
     pub min: f32,
     /// The best score.
     pub max: f32,
+    /// The mean score on a scale where random actions have 0 and the game's [yardstick](crate::game::Game::yardstick) has 1; omitted if
+    /// it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalized: Option<f32>,
     /// Means of the game's measures, by name; omitted if it has none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, f32>,
@@ -133,6 +137,7 @@ impl Evaluation {
             mean: (sum / scores.len() as f64) as f32,
             min: scores.iter().copied().fold(first, f32::min),
             max: scores.iter().copied().fold(first, f32::max),
+            normalized: None,
             measures: BTreeMap::new(),
             results: None,
         })

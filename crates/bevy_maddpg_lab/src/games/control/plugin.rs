@@ -11,7 +11,7 @@ use bevy_maddpg::{
 pub const ARENAS: usize = 16;
 
 /// The score of an episode in which every control step has the reward 1.
-const FULL_SCORE: f32 = 1000.0;
+pub(super) const FULL_SCORE: f32 = 1000.0;
 
 /// Spawns arenas with one body each and runs their task. Needs [`MaddpgPlugins`](bevy_maddpg::plugin::MaddpgPlugins) with a decision
 /// period of [`Task::action_repeat`].
@@ -58,8 +58,9 @@ pub fn score(task: Task, returns: &[f32]) -> f32 {
 pub fn adapt(config: &mut TrainingConfig) {
     let learner = &mut config.learner;
     learner.actor_hidden = vec![128, 128];
-    learner.critic_hidden = vec![256, 256];
+    learner.critic_hidden = vec![128, 128];
     learner.gamma = 0.99;
+    learner.n_step = 3;
     learner.tau = 0.02;
     learner.actor_learning_rate = 5e-4;
     learner.critic_learning_rate = 1e-3;

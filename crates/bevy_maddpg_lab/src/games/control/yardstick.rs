@@ -2,9 +2,12 @@
 
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-use super::{planner::Planner, simulation::Simulation, task::Task};
+use super::{planner::Planner, plugin::FULL_SCORE, simulation::Simulation, task::Task};
 
-/// Mean reward of a control step, by random actions and by the planner: mean and standard deviation over episodes.
+/// What random actions and the planner reached in each task, as measured once: see the function [`yardstick`].
+const TABLE: &str = include_str!("../../../assets/control/yardstick.csv");
+
+/// Scores of episodes of a task, 0 to 1,000, by random actions and by the planner: mean and standard deviation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Yardstick {
     /// By random actions, each held for one decision.
@@ -14,9 +17,12 @@ pub struct Yardstick {
 }
 
 impl Yardstick {
-    /// 0 for the score of random actions, 1 for that of the planner.
-    pub fn normalized(&self, score: f32) -> f32 {
-        (score - self.random[0]) / (self.planner[0] - self.random[0])
+    /// What was measured for a task and is kept in `assets/control/yardstick.csv`; `None` if it was not measured.
+    pub fn of(task: Task) -> Option<Self> {
+        let row = TABLE.lines().find(|row| row.split(',').next() == Some(task.name()))?;
+        let mut numbers = row.split(',').skip(1).map_while(|number| number.parse().ok());
+        let mut next = || numbers.next();
+        Some(Self { random: [next()?, next()?], planner: [next()?, next()?] })
     }
 }
 
@@ -44,7 +50,7 @@ pub fn yardstick(task: Task, episodes: usize, seed: u64) -> Yardstick {
     Yardstick { random: statistics(&random), planner: statistics(&planned) }
 }
 
-/// Plays an episode and returns the mean reward of a control step; steps after an early end count as 0.
+/// Plays an episode and returns its score; steps after an early end count as 0.
 fn play(simulation: &mut Simulation, mut act: impl FnMut(&Simulation, u32) -> Vec<f32>) -> f32 {
     let steps = simulation.task().control_steps();
     let mut sum = 0.0;
@@ -55,7 +61,7 @@ fn play(simulation: &mut Simulation, mut act: impl FnMut(&Simulation, u32) -> Ve
             break;
         }
     }
-    sum / steps as f32
+    FULL_SCORE * sum / steps as f32
 }
 
 /// Mean and standard deviation.
@@ -64,4 +70,25 @@ fn statistics(numbers: &[f32]) -> [f32; 2] {
     let mean = numbers.iter().sum::<f32>() / count;
     let variance = numbers.iter().map(|number| (number - mean).powi(2)).sum::<f32>() / (count - 1.0).max(1.0);
     [mean, variance.sqrt()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_planner_beats_random_actions_in_every_task_that_was_measured() {
+        let mut measured = 0;
+        for task in Task::ALL {
+            if let Some(Yardstick { random, planner }) = Yardstick::of(*task) {
+                assert!(planner[0] > random[0], "{task}: {planner:?}, {random:?}");
+                measured += 1;
+            }
+        }
+        assert_eq!(
+            measured,
+            TABLE.lines().count() - 1,
+            "the table has only tasks that there are, and a header"
+        );
+    }
 }

@@ -1,0 +1,62 @@
+//! The control tasks as a program: a body learns, a planner plays, and mistakes are answered.
+
+mod example_program;
+
+use std::process::Output;
+
+use bevy_maddpg_lab::{experiment::Evaluation, games::control::Task};
+use example_program::{example, run, summary};
+
+fn errors(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn evaluation(arguments: &[&str]) -> Evaluation {
+    summary(&run("control", arguments)).evaluation.unwrap()
+}
+
+#[test]
+fn a_cart_learns_to_go_to_the_middle_and_to_stay_there() {
+    let parent = tempfile::tempdir().unwrap();
+    let out = parent.path().join("run");
+    let arguments = ["--task", "cart", "--lockstep", "--max-decisions", "60000", "--evaluate", "20"];
+    let learned = evaluation(&[&arguments[..], &["--out", out.to_str().unwrap()]].concat());
+    assert!(learned.mean > 900.0, "{learned:?}");
+    assert!(learned.normalized.is_some_and(|normalized| normalized > 0.9), "{learned:?}");
+}
+
+#[test]
+fn the_planner_plays_without_a_policy() {
+    let planned = evaluation(&["--task", "car", "--planner", "--arenas", "2", "--evaluate", "2"]);
+    assert!(planned.min > 200.0, "random actions score 19: {planned:?}");
+}
+
+#[test]
+fn the_tasks_are_listed_and_a_wrong_name_is_answered_with_them() {
+    let list = example("control").args(["--task", "list"]).output().unwrap();
+    assert!(list.status.success());
+    let list = String::from_utf8(list.stdout).unwrap();
+    assert_eq!(list.lines().count(), Task::ALL.len());
+    let output = run("control", &["--task", "cheeta"]);
+    assert!(!output.status.success());
+    for task in Task::ALL {
+        assert!(list.contains(task.name()), "{task}");
+        assert!(errors(&output).contains(task.name()), "{task}: {}", errors(&output));
+    }
+}
+
+#[test]
+fn a_policy_of_another_task_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let out = parent.path().join("run");
+    let out = out.to_str().unwrap();
+    let trained = run(
+        "control",
+        &["--task", "cart", "--lockstep", "--max-decisions", "500", "--evaluate", "1", "--out", out],
+    );
+    assert!(trained.status.success(), "{}", errors(&trained));
+    let policy = format!("{out}/policy.safetensors");
+    let output = run("control", &["--task", "walker", "--policy", &policy, "--evaluate", "1"]);
+    assert!(!output.status.success());
+    assert!(errors(&output).contains("cart") && errors(&output).contains("walker"), "{}", errors(&output));
+}
