@@ -101,9 +101,9 @@ impl<const WHOLE: bool> WithSimd for ByPanel<'_, WHOLE> {
         let panel = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0;
         for_tiles!(S, index in inputs.size, COUNT => {
             let sums = sum_panel::<S, COUNT>(simd, inputs, index, panel);
-            for offset in 0..COUNT {
+            for (offset, sum) in sums.into_iter().enumerate() {
                 let at = (index + offset) * output_size;
-                write(simd, &mut gradient[at + from..at + to], sums[offset], add);
+                write(simd, &mut gradient[at + from..at + to], sum, add);
             }
         });
     }
@@ -130,18 +130,18 @@ impl WithSimd for ByRows<'_> {
                 } else {
                     sum_rows::<S, COUNT, false>(simd, left, index, right, from, to)
                 };
-                for offset in 0..COUNT {
+                for (offset, sum) in sums.into_iter().enumerate() {
                     let at = index + offset;
                     if transposed {
                         let mut lanes = [0.0f32; 64];
-                        store(simd, &mut lanes[..width], sums[offset]);
+                        store(simd, &mut lanes[..width], sum);
                         for (lane, column) in (from..to).enumerate() {
                             let slot = &mut gradient[column * deltas.size + at];
                             *slot = if add { *slot + lanes[lane] } else { lanes[lane] };
                         }
                     } else {
                         let at = at * deltas.size;
-                        write(simd, &mut gradient[at + from..at + to], sums[offset], add);
+                        write(simd, &mut gradient[at + from..at + to], sum, add);
                     }
                 }
             });
