@@ -83,6 +83,52 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
 }
 
 #[test]
+fn a_killed_run_in_lockstep_ends_with_the_same_bits() {
+    let parent = tempfile::tempdir().unwrap();
+    let part = 20_000;
+    let arguments = |out: &str| {
+        let words = "--headless --lockstep --save-replay --seed 3 --arenas 16 --max-decisions 70000 --checkpoint-decisions";
+        words
+            .split(' ')
+            .map(String::from)
+            .chain([part.to_string(), "--out".into(), out.into()])
+            .collect::<Vec<_>>()
+    };
+    let [whole, killed] = ["whole", "killed"].map(|name| parent.path().join(name));
+    summary(&example("tennis").args(arguments(whole.to_str().unwrap())).output().unwrap());
+    let mut child = example("tennis")
+        .args(arguments(killed.to_str().unwrap()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    // In the middle of the third part.
+    let third = 2 * part + part / 4;
+    while !killed.join("metrics.csv").exists() || episodes(&killed).last().is_none_or(|last| last.0 < third) {
+        assert!(Instant::now() < deadline, "the run is too slow");
+        sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!killed.join("summary.json").exists(), "the run was killed too late");
+    let resumed = run("tennis", &["--resume", killed.to_str().unwrap(), "--max-decisions", "70000"]);
+    summary(&resumed);
+    assert!(errors(&resumed).contains("resuming after 4"), "{}", errors(&resumed));
+    assert_is_one_run(&killed);
+    let of = |folder: &Path, name: &str| fs::read(folder.join(name)).unwrap();
+    for name in ["policy-last.safetensors", "policy.safetensors", "evaluations.csv"] {
+        let exists = [&whole, &killed].map(|folder| folder.join(name).exists());
+        assert_eq!(exists[0], exists[1], "{name}");
+        assert!(!exists[0] || of(&whole, name) == of(&killed, name), "{name} differs");
+    }
+    let decisions = |folder| {
+        episodes(folder).into_iter().map(|(decisions, _, episode)| (decisions, episode)).collect::<Vec<_>>()
+    };
+    assert!(decisions(&whole) == decisions(&killed), "the episodes differ");
+}
+
+#[test]
 fn a_run_that_has_reached_its_limit_is_left_alone() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("run");

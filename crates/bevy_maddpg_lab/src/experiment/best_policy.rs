@@ -13,12 +13,13 @@ use std::{
 use bevy::prelude::*;
 use bevy_maddpg::{
     parameters::ParametersConfig,
-    policy::{PolicyError, PolicySnapshot},
+    policy::PolicySnapshot,
     rollout::{ActingPolicy, RolloutClock},
 };
 
 use super::{
-    Evaluation, RunFolder, eprintln_line, evaluation::evaluate_with, play_off::play_off, policy_scores,
+    Evaluation, ExperimentError, RunFolder, eprintln_line, evaluation::evaluate_with, play_off::play_off,
+    policy_scores,
 };
 use crate::{
     game::Game,
@@ -112,14 +113,15 @@ impl BestPolicy {
     }
 
     /// Goes on after an earlier part of the run, which made `decisions` joint decisions, with its best policy.
-    pub(super) fn resume(&mut self, decisions: u64) -> Result<(), PolicyError> {
+    pub(super) fn resume(&mut self, decisions: u64) -> Result<(), ExperimentError> {
         self.due_decisions = decisions + DECISIONS;
         if self.folder.policy().exists() {
             let policy = PolicySnapshot::load(self.folder.policy())?;
             let score = policy_scores::of(&self.folder.evaluations(), policy.version());
             self.best.extend(score.map(|score| Candidate { policy: Arc::new(policy), score }));
         }
-        Ok(())
+        let best = self.score().map(|score| score.policy_version);
+        Ok(policy_scores::cut(&self.folder.evaluations(), decisions, best)?)
     }
 
     /// Adds the evaluations to an app that trains.
@@ -167,7 +169,7 @@ impl BestPolicy {
     }
 
     /// Takes the result of the running evaluation; waits for it if it is still running.
-    fn join(&mut self) -> Option<PolicyScore> {
+    pub(super) fn join(&mut self) -> Option<PolicyScore> {
         let Running { policy, decisions, start, thread } = self.running.take()?;
         let evaluation = thread.join();
         self.due = Instant::now() + (PAUSE * start.elapsed()).max(LEAST_PAUSE);
@@ -191,6 +193,8 @@ impl BestPolicy {
 
     /// Ranks a candidate. Of two with the same mean score, the later one comes first.
     fn add(&mut self, candidate: Candidate) {
+        // A resumed run may reach its best policy again.
+        self.best.retain(|other| other.score.policy_version != candidate.score.policy_version);
         let rank = self.best.partition_point(|other| other.score.mean > candidate.score.mean);
         if rank == 0
             && let Err(error) = candidate.policy.save(self.folder.policy())
@@ -294,7 +298,10 @@ mod tests {
         for (decisions, mean) in [(1, -3.0), (2, -1.0), (3, -2.0), (4, -1.0), (5, -9.0), (6, -8.0), (7, -7.0)]
         {
             let policy = Arc::new(PolicySnapshot::zeros(&groups).unwrap());
-            best.add(Candidate { policy, score: PolicyScore { decisions, mean, ..PolicyScore::default() } });
+            best.add(Candidate {
+                policy,
+                score: PolicyScore { decisions, policy_version: decisions, mean, ..PolicyScore::default() },
+            });
         }
         let order: Vec<u64> = best.best.iter().map(|candidate| candidate.score.decisions).collect();
         assert_eq!(order, [4, 2, 3, 1, 7, 6]);

@@ -123,6 +123,7 @@ impl Run {
             best.add_to(app);
         }
         let every = Duration::from_secs_f64(options.checkpoint_every);
+        let every = (pace == Pace::FreeRunning || options.decisions_of_part().is_none()).then_some(every);
         Recorder::open(folder.clone(), earlier.as_ref(), options.save_replay, every)?.add_to(app);
         Ok(folder)
     }
@@ -134,7 +135,28 @@ impl Run {
             seed: self.options.seed,
             arenas: self.setup.arenas,
             lockstep: self.options.lockstep,
+            decisions_of_part: self.options.decisions_of_part(),
         }
+    }
+
+    /// Ends a part of the run: saves everything that the next part needs. The next part goes on as the run would if it had been
+    /// killed now and resumed, so that both give the same bits.
+    fn next_part(mut self, world: &mut World, folder: &RunFolder) -> Result<Self, ExperimentError> {
+        if let Some(score) = world.get_resource_mut::<BestPolicy>().and_then(|mut best| best.join()) {
+            policy_scores::append(&folder.evaluations(), &score)?;
+        }
+        let state = world.resource::<Recorder>().state(world.resource::<RunStatistics>());
+        world.resource_mut::<Recorder>().flush()?;
+        if let Some(mut learner) = world.resource_mut::<Training>().stop() {
+            learner.snapshot().map_err(CheckpointError::Learner)?.save(folder.last_policy())?;
+            learner.set_note(state.to_json());
+            learner.save(&folder.checkpoint(), true)?;
+            let earlier = Earlier::ending_with(&learner, state);
+            self.setup.seed = earlier.seed(self.options.seed);
+            self.earlier = Some(earlier);
+            self.options.resume = Some(folder.path().into());
+        }
+        Ok(self)
     }
 
     /// Ends training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary. `selects` says
@@ -324,11 +346,31 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
         limits.seconds = Some(DEFAULT_MINUTES * 60.0 + run.earlier.as_ref().map_or(0.0, Earlier::seconds));
         episodes = episodes.or(Some(DEFAULT_EPISODES));
     }
-    let mut app = headless::app(run.game.decision_period());
-    let folder = run.add_training(&mut app, Pace::Balanced)?;
-    headless::start(&mut app);
     let mut progress = ProgressLine::new(run.game.name(), limits.goal(run.game.solved()));
-    let mut lesson = 0;
+    let mut run = run.clone();
+    loop {
+        let mut app = headless::app(run.game.decision_period());
+        let folder = run.add_training(&mut app, Pace::Balanced)?;
+        headless::start(&mut app);
+        if train_part(&run, &mut app, &limits, &mut progress) {
+            run = run.next_part(app.world_mut(), &folder)?;
+            continue;
+        }
+        if run.is_interrupted() {
+            eprintln_line("saving the policy and a checkpoint");
+            episodes = None;
+        }
+        let selects = !run.is_interrupted();
+        run.finish_training(app.world_mut(), &folder, episodes, selects)?;
+        return run.outcome();
+    }
+}
+
+/// Trains until the run ends, or until the end of one of its parts. Returns whether another part follows.
+fn train_part(run: &Run, app: &mut App, limits: &Limits, progress: &mut ProgressLine) -> bool {
+    let start = run.earlier.as_ref().map_or(0, Earlier::decisions);
+    let end = run.options.decisions_of_part().map(|decisions| start + decisions);
+    let mut lesson = app.world().get_resource::<Curriculum>().map_or(0, Curriculum::lesson_index);
     loop {
         app.update();
         for notice in app.world_mut().resource_mut::<Recorder>().take_notices() {
@@ -350,16 +392,12 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
         let failed = training.failure().is_some() || recorder.has_failed();
         if failed || run.is_interrupted() || limits.reached(statistics, status.decisions) {
             progress.finish(&status);
-            break;
+            return false;
+        }
+        if end.is_some_and(|end| status.decisions >= end) {
+            return true;
         }
     }
-    if run.is_interrupted() {
-        eprintln_line("saving the policy and a checkpoint");
-        episodes = None;
-    }
-    let selects = !run.is_interrupted();
-    run.finish_training(app.world_mut(), &folder, episodes, selects)?;
-    run.outcome()
 }
 
 /// Evaluates a trained policy.

@@ -53,9 +53,14 @@ pub struct Options {
     /// Seconds from one checkpoint to the next. A run that is killed loses at most this.
     #[arg(long, default_value_t = 60.0, value_name = "S", value_parser = positive)]
     pub checkpoint_every: f64,
-    /// Save the replay buffer in checkpoints, so that --resume restores it (about 400 bytes per joint decision).
+    /// Save the replay buffer in checkpoints, so that --resume restores it (about 400 bytes per joint decision). With --lockstep
+    /// and without a window, a run that was killed and resumed then ends with the same policy as one that was not, bit for bit.
     #[arg(long)]
     pub save_replay: bool,
+    /// Joint decisions from one checkpoint to the next with --lockstep and --save-replay, instead of --checkpoint-every. All
+    /// episodes are cut off at each of them.
+    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub checkpoint_decisions: u64,
     /// Play with this trained policy instead of training. Headless, evaluate it.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
@@ -116,6 +121,12 @@ impl Options {
             Some(path) => parameters::parameters_config(&path, known),
             None => Ok(ParametersConfig::default()),
         }
+    }
+
+    /// Joint decisions from one checkpoint to the next of a headless run that can be repeated bit by bit after a resume; `None` if the
+    /// run has checkpoints after fixed times instead.
+    pub(super) fn decisions_of_part(&self) -> Option<u64> {
+        (self.lockstep && self.save_replay).then_some(self.checkpoint_decisions)
     }
 
     /// The index in `sides` of the side that a person plays; `None` without `--human`.

@@ -34,12 +34,14 @@ pub(super) fn of(path: &Path, version: u64) -> Option<PolicyScore> {
     rows.flatten().filter(|score: &PolicyScore| score.policy_version == version).last()
 }
 
-/// Removes the rows of policies that were taken after `decisions`, which a resumed run has not reached again.
-pub(super) fn cut(path: &Path, decisions: u64) -> Result<(), OutputError> {
+/// Removes the rows of policies that were taken after `decisions`, which a resumed run has not reached again, except those of the
+/// policy with the version `best`, which is still there.
+pub(super) fn cut(path: &Path, decisions: u64, best: Option<u64>) -> Result<(), OutputError> {
     let Ok(text) = fs::read_to_string(path) else { return Ok(()) };
     let is_kept = |line: &&str| {
-        let at = line.split(',').next().and_then(|cell| cell.parse::<u64>().ok());
-        at.is_none_or(|at| at <= decisions)
+        let mut cells = line.split(',').map(|cell| cell.parse::<u64>().ok());
+        let (at, version) = (cells.next().flatten(), cells.next().flatten());
+        at.is_none_or(|at| at <= decisions) || (version.is_some() && version == best)
     };
     let kept: String = text.split_inclusive('\n').filter(is_kept).collect();
     if kept == text {
@@ -56,7 +58,7 @@ mod tests {
     fn rows_are_added_and_those_after_a_checkpoint_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("evaluations.csv");
-        for decisions in [10, 20, 30] {
+        for decisions in [10, 20, 30, 40] {
             let score = PolicyScore {
                 decisions,
                 policy_version: decisions / 10,
@@ -66,10 +68,12 @@ mod tests {
             append(&path, &score).unwrap();
         }
         assert_eq!(of(&path, 3).unwrap().decisions, 30);
-        cut(&path, 20).unwrap();
+        cut(&path, 20, Some(4)).unwrap();
         assert_eq!(of(&path, 3), None);
+        assert_eq!(of(&path, 4).unwrap().decisions, 40, "the best policy is not forgotten");
+        cut(&path, 20, None).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, format!("{HEADER}\n10,1,0,1.5,0\n20,2,0,1.5,0\n"));
-        assert!(cut(&folder.path().join("none.csv"), 1).is_ok());
+        assert!(cut(&folder.path().join("none.csv"), 1, None).is_ok());
     }
 }

@@ -32,7 +32,8 @@ pub struct Recorder {
     tensorboard: TensorBoardWriter,
     episodes: Thinning,
     reports: Thinning,
-    checkpoint_every: Duration,
+    /// `None` if the recorder writes no checkpoints.
+    checkpoint_every: Option<Duration>,
     /// `None` before the first.
     last_checkpoint: Option<Instant>,
     /// Why the last checkpoint could not be written, if that was told.
@@ -45,7 +46,8 @@ pub struct Recorder {
 
 impl Recorder {
     /// Opens the files. After an `earlier` part of the run, rows are added to those up to its last checkpoint; later ones are removed,
-    /// since the run has not reached them again. `save_replay` says whether checkpoints include the replay buffer.
+    /// since the run has not reached them again. `save_replay` says whether checkpoints include the replay buffer, and
+    /// `checkpoint_every` how often they are written, if not by someone else.
     ///
     /// # Errors
     /// If a file cannot be opened.
@@ -53,13 +55,12 @@ impl Recorder {
         folder: RunFolder,
         earlier: Option<&Earlier>,
         save_replay: bool,
-        checkpoint_every: Duration,
+        checkpoint_every: Option<Duration>,
     ) -> Result<Self, OutputError> {
         let mut tensorboard = TensorBoardWriter::create(folder.path())?;
         let metrics = match earlier {
             Some(earlier) => {
                 tensorboard.purge(earlier.decisions())?;
-                policy_scores::cut(&folder.evaluations(), earlier.decisions())?;
                 MetricsWriter::append(folder.metrics(), earlier.decisions())?
             }
             None => MetricsWriter::create(folder.metrics())?,
@@ -142,13 +143,21 @@ impl Recorder {
         self.checkpoint_failure = failure;
     }
 
+    /// Flushes all rows.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub(super) fn flush(&mut self) -> Result<(), OutputError> {
+        self.metrics.flush()?;
+        self.tensorboard.flush()
+    }
+
     /// Flushes all rows and writes the learning curve.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn finish(&mut self, board: &ScoreBoard, title: &str) -> Result<(), OutputError> {
-        self.metrics.flush()?;
-        self.tensorboard.flush()?;
+        self.flush()?;
         draw_curve(self.folder.curve(), board.points(), title, board.bar())
     }
 
@@ -219,8 +228,10 @@ fn record(
     }
     recorder.watch_checkpoints(&training);
     let has_learner = training.latest_policy().is_some() && training.failure().is_none();
-    if has_learner && recorder.last_checkpoint.is_none_or(|last| last.elapsed() >= recorder.checkpoint_every)
-    {
+    let is_due = recorder
+        .checkpoint_every
+        .is_some_and(|every| recorder.last_checkpoint.is_none_or(|last| last.elapsed() >= every));
+    if has_learner && is_due {
         let flushed = recorder.metrics.flush();
         if let Err(error) = recorder.checkpoint(&training, &statistics, &acting) {
             recorder.notices.push(error.to_string());
@@ -237,7 +248,7 @@ mod tests {
     fn the_files_of_a_long_run_stay_small() {
         let parent = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(Some(&parent.path().join("run")), "walk").unwrap();
-        let mut recorder = Recorder::open(folder, None, false, Duration::from_secs(60)).unwrap();
+        let mut recorder = Recorder::open(folder, None, false, None).unwrap();
         let mut report = LearnerReport::default();
         let mut sizes = Vec::new();
         for number in 1..=320_000u64 {

@@ -23,6 +23,9 @@ pub(super) struct RunDescription {
     pub(super) seed: u64,
     pub(super) arenas: usize,
     pub(super) lockstep: bool,
+    /// Joint decisions of a part, if each part goes on as a resumed run does.
+    #[serde(default)]
+    pub(super) decisions_of_part: Option<u64>,
 }
 
 impl RunDescription {
@@ -103,6 +106,11 @@ impl Earlier {
         Ok(Some(earlier))
     }
 
+    /// The part of a run that ends with this learner.
+    pub(super) fn ending_with(learner: &Learner, state: RunState) -> Self {
+        Self { state: Some(state), transitions: learner.transitions(), updates: learner.updates() }
+    }
+
     /// Joint decisions of all arenas so far.
     pub(super) fn decisions(&self) -> u64 {
         self.state.as_ref().map_or(0, |state| state.decisions).max(self.transitions)
@@ -142,6 +150,9 @@ pub(super) fn continue_with(
     options.seed = description.seed;
     options.arenas = Some(description.arenas);
     options.lockstep = description.lockstep;
+    if let Some(decisions) = description.decisions_of_part {
+        (options.save_replay, options.checkpoint_decisions) = (true, decisions);
+    }
     Ok(())
 }
 

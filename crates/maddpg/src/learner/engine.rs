@@ -23,6 +23,7 @@ use crate::{
 };
 
 use self::cpu::CpuEngine;
+pub(super) use self::cpu::lanes;
 #[cfg(any(feature = "gpu", test))]
 use self::gpu::GpuEngine;
 
@@ -83,7 +84,12 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// Changes the critics of policy `index` and their targets so that they give the same values in another scale.
     fn rescale_values(&mut self, index: usize, rescaling: Rescaling) -> Result<()>;
 
-    /// From now on, also uses a second thread of the `rayon` pool in which `update` is called, if the engine can.
+    /// How many threads can share the work of an update.
+    fn most_threads(&self) -> usize {
+        1
+    }
+
+    /// From now on, shares the work of an update among the threads of the `rayon` pool in which it is called, if it can.
     fn share_work(&mut self) {}
 }
 

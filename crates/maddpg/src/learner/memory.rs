@@ -3,7 +3,7 @@ mod available;
 use std::fmt;
 
 use self::available::available;
-use super::{LearnerConfig, LearnerError, replay::RowSizes};
+use super::{LearnerConfig, LearnerError, engine::lanes, replay::RowSizes};
 use crate::policy::{AgentSpec, ArenaSpec, PolicyGroup, SpecError};
 
 /// The memory that a learner needs, in bytes. On a GPU, networks and minibatches need memory of the GPU instead.
@@ -25,10 +25,11 @@ pub struct Memory {
 /// Bytes of one number.
 const NUMBER: u64 = size_of::<f32>() as u64;
 
-/// Vectors as long as an actor's parameters: itself, target, two averages, two moments, two gradients, three packed copies, and
-/// two in published policies. For critics: themselves, targets, two moments, two gradients and three packed copies.
-const ACTOR_COPIES: u64 = 13;
-const CRITIC_COPIES: u64 = 9;
+/// Vectors as long as an actor's parameters: itself, target, two averages, two moments, three packed copies, and two in
+/// published policies. For critics: themselves, targets, two moments, the sum of the gradients and three packed copies. Each
+/// also has a gradient in every part of the minibatch.
+const ACTOR_COPIES: u64 = 11;
+const CRITIC_COPIES: u64 = 8;
 
 /// The same vectors in a checkpoint.
 const SAVED_ACTOR_COPIES: u64 = 6;
@@ -49,14 +50,15 @@ impl LearnerConfig {
             critics = critics.saturating_add(of_critics);
         }
         let bytes = |copies: u64, numbers: u64| copies.saturating_mul(NUMBER).saturating_mul(numbers);
+        let gradients = lanes(self.batch_size) as u64;
         let row = RowSizes::of(spec);
         // Two copies of the noise and one of everything else, with five numbers more per agent than in the replay buffer.
         let minibatch_row = row.row() + 2 * row.action + 5 * row.agents;
         let rows = |rows: usize, size: usize| bytes(or_most(Some(rows)), or_most(Some(size)));
         Ok(Memory {
             replay_buffer: rows(self.replay_capacity, row.row()),
-            actors: bytes(ACTOR_COPIES, actors),
-            critics: bytes(CRITIC_COPIES, critics),
+            actors: bytes(ACTOR_COPIES + gradients, actors),
+            critics: bytes(CRITIC_COPIES + gradients, critics),
             minibatch: rows(self.batch_size, minibatch_row),
             checkpoint: bytes(SAVED_ACTOR_COPIES, actors).saturating_add(bytes(SAVED_CRITIC_COPIES, critics)),
         })

@@ -358,7 +358,12 @@ impl Learner {
             .expect("the groups of an arena contain each slot exactly once"))
     }
 
-    /// From now on, updates also use a second thread of the `rayon` pool that the calling thread belongs to, if the
+    /// How many threads can share the work of an update.
+    pub(super) fn most_threads(&self) -> usize {
+        self.engine.most_threads()
+    }
+
+    /// From now on, the threads of the `rayon` pool that the calling thread belongs to share the work of an update, if the
     /// engine can. The results stay the same.
     pub(super) fn share_work(&mut self) {
         self.shares_work = true;

@@ -1,4 +1,5 @@
 use bevy::prelude::*;
+use rayon::prelude::*;
 
 use super::{Planner, Simulation, Task};
 use crate::game::Scripted;
@@ -97,19 +98,27 @@ pub(super) fn plan(
     }
 }
 
-/// Advances every body by one control step and adds its reward.
+/// Advances every body by one control step and adds its reward. The bodies share the cores; each moves as it would alone.
 pub(super) fn simulate(
     mut arenas: Query<(&mut ControlArena, &mut Episode)>,
     mut agents: Query<(&Action, &mut Reward)>,
 ) {
-    for (mut arena, mut episode) in &mut arenas {
-        let Ok((action, mut reward)) = agents.get_mut(arena.agent) else { continue };
+    let actions = agents.as_readonly();
+    let mut moving: Vec<_> = arenas
+        .iter_mut()
+        .filter_map(|(arena, episode)| Some((actions.get(arena.agent).ok()?.0, arena, episode)))
+        .collect();
+    moving.par_iter_mut().for_each(|(action, arena, episode)| {
         arena.reward = arena.simulation.step(action);
         arena.sparse += arena.simulation.sparse_score().unwrap_or(0.0);
         arena.steps += 1;
-        reward.add(arena.reward);
         if arena.simulation.terminated() {
             episode.terminate();
+        }
+    });
+    for (arena, _) in &arenas {
+        if let Ok((_, mut reward)) = agents.get_mut(arena.agent) {
+            reward.add(arena.reward);
         }
     }
 }

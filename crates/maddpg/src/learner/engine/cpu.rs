@@ -1,36 +1,58 @@
 //! Updates on the CPU: plain loops that call kernels, without allocation after the first updates.
 //!
-//! The rows of the minibatch are split into two halves, one per [`Lane`]. Each lane processes its rows in chunks that
-//! stay in the nearest cache from the first layer to the last gradient. The lanes' gradients are added in a fixed
-//! order, so the results are the same whether one thread computes both lanes or two threads compute one each.
+//! The rows of the minibatch are divided among [`Lane`]s, whose number depends on the size of the minibatch alone. Each lane
+//! processes its rows in chunks that stay in the nearest cache from the first layer to the last gradient. The lanes'
+//! gradients are added in a fixed order, so the results are the same for any number of threads.
 
 mod adam;
 mod backward;
 mod lane;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
-use self::{adam::step, backward::PackedBackward, lane::Lane};
-use super::{Engine, Result, Setup, UpdateStatistics, Weights};
+use rayon::prelude::*;
+
+use self::{
+    adam::step,
+    backward::PackedBackward,
+    lane::{Lane, Sums},
+};
+use super::{Engine, GroupSetup, Result, Setup, UpdateStatistics, Weights};
 use crate::{
     kernels::move_towards,
     learner::{
+        LearnerConfig,
         batch::{Batch, Draw},
         values::Rescaling,
     },
     policy::PackedNetwork,
 };
 
+/// Rows of a lane, unless there are more rows than for [`MOST_LANES`].
+const LANE_ROWS: usize = 256;
+/// Every lane's gradients are added up, which costs more than further threads gain if there are too many lanes.
+const MOST_LANES: usize = 8;
+
+/// How many lanes divide a minibatch of this many rows: at least two, so that two threads can share the smallest ones.
+pub(in crate::learner) fn lanes(batch_size: usize) -> usize {
+    batch_size.div_ceil(LANE_ROWS).clamp(2, MOST_LANES)
+}
+
 /// Computes updates in place with this crate's kernels.
 #[derive(Debug)]
 pub(in crate::learner) struct CpuEngine {
     setup: Arc<Setup>,
     groups: Vec<Networks>,
-    lanes: [Lane; 2],
-    /// Each lane's part of the minibatch.
-    batches: [Batch; 2],
-    /// Whether the lanes run on two threads.
+    parts: Vec<Part>,
+    /// Whether lanes and policies are shared among threads.
     shared: bool,
+}
+
+/// A part of the minibatch, and what computes its gradients.
+#[derive(Debug)]
+struct Part {
+    lane: Lane,
+    batch: Batch,
 }
 
 /// One policy's networks: their weights, and copies of them in the layout that matrix products read.
@@ -43,11 +65,16 @@ struct Networks {
     critics: Vec<PackedNetwork>,
     critics_backward: Vec<PackedBackward>,
     critics_target: Vec<PackedNetwork>,
+    /// The gradient over all lanes, of the critics or of the actor.
+    gradient: Vec<f32>,
+    /// Norm of the critics' last gradient, and of the actor's, before clipping.
+    critic_norm: f64,
+    actor_norm: f64,
 }
 
-impl CpuEngine {
-    pub(in crate::learner) fn new(setup: Arc<Setup>, weights: Vec<Weights>) -> Self {
-        let groups = weights.into_iter().zip(&setup.groups).map(|(weights, setup)| Networks {
+impl Networks {
+    fn new(weights: Weights, setup: &GroupSetup) -> Self {
+        let mut networks = Self {
             weights,
             actor: PackedNetwork::default(),
             actor_backward: PackedBackward::default(),
@@ -55,41 +82,20 @@ impl CpuEngine {
             critics: vec![PackedNetwork::default(); setup.critics],
             critics_backward: vec![PackedBackward::default(); setup.critics],
             critics_target: vec![PackedNetwork::default(); setup.critics],
-        });
-        let mut engine = Self {
-            groups: groups.collect(),
-            lanes: [Lane::new(&setup), Lane::new(&setup)],
-            batches: Default::default(),
-            shared: false,
-            setup,
+            gradient: Vec::new(),
+            critic_norm: 0.0,
+            actor_norm: 0.0,
         };
-        for index in 0..engine.groups.len() {
-            engine.pack_critics(index);
-            engine.pack_actor(index);
-            engine.pack_actor_target(index);
-            engine.pack_critic_targets(index);
-        }
-        engine
+        networks.pack_critics(setup);
+        networks.pack_actor(setup);
+        networks.pack_actor_target(setup);
+        networks.pack_critic_targets(setup);
+        networks
     }
 
-    /// Runs `work` for both lanes.
-    fn on_lanes(&mut self, work: impl Fn(&mut Lane, &mut Batch, &[Networks], usize) + Sync) {
-        let Self { groups, lanes: [first, second], batches: [first_batch, second_batch], shared, .. } = self;
-        let mut one = || work(first, first_batch, groups, 0);
-        let mut other = || work(second, second_batch, groups, 1);
-        if *shared {
-            rayon::join(one, other);
-        } else {
-            one();
-            other();
-        }
-    }
-
-    fn pack_critics(&mut self, index: usize) {
-        let setup = &self.setup.groups[index];
-        let networks = &mut self.groups[index];
-        let parameters = networks.weights.critics.chunks_exact(setup.critic.parameters());
-        let packed = networks.critics.iter_mut().zip(&mut networks.critics_backward);
+    fn pack_critics(&mut self, setup: &GroupSetup) {
+        let parameters = self.weights.critics.chunks_exact(setup.critic.parameters());
+        let packed = self.critics.iter_mut().zip(&mut self.critics_backward);
         for (number, (parameters, (forward, backward))) in parameters.zip(packed).enumerate() {
             forward.pack(&setup.critic, parameters);
             // The actor maximizes the first critic, so only that one needs gradients of its action inputs.
@@ -98,51 +104,51 @@ impl CpuEngine {
         }
     }
 
-    fn pack_actor(&mut self, index: usize) {
-        let shape = &self.setup.groups[index].actor;
-        let networks = &mut self.groups[index];
-        networks.actor.pack(shape, &networks.weights.actor);
-        networks.actor_backward.pack(shape, &networks.weights.actor, 0..0);
+    fn pack_actor(&mut self, setup: &GroupSetup) {
+        self.actor.pack(&setup.actor, &self.weights.actor);
+        self.actor_backward.pack(&setup.actor, &self.weights.actor, 0..0);
     }
 
-    fn pack_actor_target(&mut self, index: usize) {
-        let networks = &mut self.groups[index];
-        networks.actor_target.pack(&self.setup.groups[index].actor, &networks.weights.actor_target);
+    fn pack_actor_target(&mut self, setup: &GroupSetup) {
+        self.actor_target.pack(&setup.actor, &self.weights.actor_target);
     }
 
-    fn pack_critic_targets(&mut self, index: usize) {
-        let setup = &self.setup.groups[index];
-        let networks = &mut self.groups[index];
-        let parameters = networks.weights.critics_target.chunks_exact(setup.critic.parameters());
-        for (parameters, packed) in parameters.zip(&mut networks.critics_target) {
+    fn pack_critic_targets(&mut self, setup: &GroupSetup) {
+        let parameters = self.weights.critics_target.chunks_exact(setup.critic.parameters());
+        for (parameters, packed) in parameters.zip(&mut self.critics_target) {
             packed.pack(&setup.critic, parameters);
         }
     }
 
-    /// Takes one Adam step for the critics of policy `index`. Returns the norm of the gradient before clipping.
-    fn step_critics(&mut self, index: usize) -> f64 {
-        let config = &self.setup.config;
-        let [first, second] = &mut self.lanes;
-        let gradients = (&mut first.critic_gradients[index][..], &second.critic_gradients[index][..]);
-        let Weights { critics, critics_adam, .. } = &mut self.groups[index].weights;
+    /// Takes one Adam step for the critics against the sum of the lanes' gradients.
+    fn step_critics<'a>(
+        &mut self,
+        setup: &GroupSetup,
+        config: &LearnerConfig,
+        gradients: impl Iterator<Item = &'a [f32]> + Clone,
+    ) {
+        let Weights { critics, critics_adam, .. } = &mut self.weights;
         let rate = config.critic_rate(critics_adam.steps);
-        let parts = &self.setup.groups[index].critic_parts;
-        let norm = step(critics, critics_adam, gradients, parts, config.gradient_clip, rate);
-        self.pack_critics(index);
-        norm
+        let clip = config.gradient_clip;
+        self.critic_norm =
+            step(critics, critics_adam, gradients, &mut self.gradient, &setup.critic_parts, clip, rate);
+        self.pack_critics(setup);
     }
 
-    /// Takes one Adam step for the actor of policy `index`, then moves the policy's average and targets. Returns the
-    /// norm of the gradient before clipping.
-    fn step_actor(&mut self, index: usize) -> f64 {
-        let config = &self.setup.config;
-        let [first, second] = &mut self.lanes;
-        let gradients = (&mut first.actor_gradients[index][..], &second.actor_gradients[index][..]);
+    /// Takes one Adam step for the actor against the sum of the lanes' gradients, then moves the policy's average and the
+    /// targets.
+    fn step_actor<'a>(
+        &mut self,
+        setup: &GroupSetup,
+        config: &LearnerConfig,
+        gradients: impl Iterator<Item = &'a [f32]> + Clone,
+    ) {
         let Weights { actor, actor_target, policy, published, critics, critics_target, actor_adam, .. } =
-            &mut self.groups[index].weights;
+            &mut self.weights;
         let rate = config.actor_rate(actor_adam.steps);
-        let parts = &self.setup.groups[index].actor_parts;
-        let norm = step(actor, actor_adam, gradients, parts, config.gradient_clip, rate);
+        let clip = config.gradient_clip;
+        self.actor_norm =
+            step(actor, actor_adam, gradients, &mut self.gradient, &setup.actor_parts, clip, rate);
         move_towards(actor_target, actor, config.tau);
         if config.policy_average < 1.0 {
             move_towards(policy, actor, config.policy_average);
@@ -150,10 +156,32 @@ impl CpuEngine {
         // Empty if there is none.
         move_towards(published, actor, config.published_average);
         move_towards(critics_target, critics, config.tau);
-        self.pack_actor(index);
-        self.pack_actor_target(index);
-        self.pack_critic_targets(index);
-        norm
+        self.pack_actor(setup);
+        self.pack_actor_target(setup);
+        self.pack_critic_targets(setup);
+    }
+}
+
+impl CpuEngine {
+    pub(in crate::learner) fn new(setup: Arc<Setup>, weights: Vec<Weights>) -> Self {
+        let groups =
+            weights.into_iter().zip(&setup.groups).map(|(weights, setup)| Networks::new(weights, setup));
+        let part = |_| Part { lane: Lane::new(&setup), batch: Batch::default() };
+        Self {
+            groups: groups.collect(),
+            parts: (0..lanes(setup.config.batch_size)).map(part).collect(),
+            shared: false,
+            setup,
+        }
+    }
+}
+
+/// Runs `work` on every item, on all threads of the current pool if it is `shared`.
+fn for_all<T: Send>(items: &mut [T], shared: bool, work: impl Fn(usize, &mut T) + Sync) {
+    if shared {
+        items.par_iter_mut().enumerate().for_each(|(index, item)| work(index, item));
+    } else {
+        items.iter_mut().enumerate().for_each(|(index, item)| work(index, item));
     }
 }
 
@@ -164,48 +192,46 @@ impl Engine for CpuEngine {
         actors_too: bool,
         mut measures: Option<&mut [UpdateStatistics]>,
     ) -> Result<()> {
-        let setup = self.setup.clone();
-        let rows = draw.indices.len();
-        let middle = rows.div_ceil(2);
-        self.on_lanes(|lane, batch, groups, number| {
-            batch.gather(draw, if number == 0 { 0..middle } else { middle..rows });
-            lane.critic_gradients(&setup, groups, batch);
+        let Self { setup, groups, parts, shared } = self;
+        let rows_of = rows_of_parts(draw.indices.len(), parts.len());
+        for_all(parts, *shared, |number, Part { lane, batch }| {
+            batch.gather(draw, rows_of(number));
+            lane.critic_gradients(setup, groups, batch);
         });
-        for index in 0..self.groups.len() {
-            let norm = self.step_critics(index);
-            if let Some(measures) = &mut measures {
-                let [first, second] = &self.lanes;
-                let values = draw.totals[index].critic;
-                let mean = |sum: f32| sum / (values * setup.groups[index].critics as f32);
-                let (a, b) = (&first.sums[index], &second.sums[index]);
-                measures[index] = UpdateStatistics {
-                    critic_loss: mean(a.squared_error + b.squared_error),
-                    q_mean: mean(a.value + b.value),
-                    target_mean: (a.target + b.target) / values,
-                    target_square: (a.squared_target + b.squared_target) / values,
-                    critic_gradient_norm: norm as f32,
-                    actors_updated: actors_too,
-                    ..UpdateStatistics::default()
-                };
-            }
+        for_all(groups, *shared, |index, networks| {
+            let gradients = parts.iter().map(|part| &part.lane.critic_gradients[index][..]);
+            networks.step_critics(&setup.groups[index], &setup.config, gradients);
+        });
+        for (index, measures) in measures.iter_mut().flat_map(|all| all.iter_mut()).enumerate() {
+            let values = draw.totals[index].critic;
+            let sums = parts.iter().map(|part| part.lane.sums[index]).sum::<Sums>();
+            let mean = |sum: f32| sum / (values * setup.groups[index].critics as f32);
+            *measures = UpdateStatistics {
+                critic_loss: mean(sums.squared_error),
+                q_mean: mean(sums.value),
+                target_mean: sums.target / values,
+                target_square: sums.squared_target / values,
+                critic_gradient_norm: groups[index].critic_norm as f32,
+                actors_updated: actors_too,
+                ..UpdateStatistics::default()
+            };
         }
         if !actors_too {
             return Ok(());
         }
-        self.on_lanes(|lane, batch, groups, _| lane.actor_gradients(&setup, groups, batch));
-        for index in 0..self.groups.len() {
-            let norm = self.step_actor(index);
-            if let Some(measures) = &mut measures {
-                let [a, b] = &self.lanes;
-                let (a, b) = (&a.sums[index], &b.sums[index]);
-                let group = &setup.groups[index];
-                let rows = draw.totals[index].actor;
-                let outputs = rows * group.choices.numbers.max(1) as f32;
-                let penalty = setup.config.action_penalty * (a.squared_output + b.squared_output) / outputs;
-                measures[index].actor_loss = penalty - (a.climbed_value + b.climbed_value) / rows;
-                measures[index].saturation = (a.saturated + b.saturated) / outputs;
-                measures[index].actor_gradient_norm = norm as f32;
-            }
+        for_all(parts, *shared, |_, Part { lane, batch }| lane.actor_gradients(setup, groups, batch));
+        for_all(groups, *shared, |index, networks| {
+            let gradients = parts.iter().map(|part| &part.lane.actor_gradients[index][..]);
+            networks.step_actor(&setup.groups[index], &setup.config, gradients);
+        });
+        for (index, measures) in measures.iter_mut().flat_map(|all| all.iter_mut()).enumerate() {
+            let sums = parts.iter().map(|part| part.lane.sums[index]).sum::<Sums>();
+            let rows = draw.totals[index].actor;
+            let outputs = rows * setup.groups[index].choices.numbers.max(1) as f32;
+            let penalty = setup.config.action_penalty * sums.squared_output / outputs;
+            measures.actor_loss = penalty - sums.climbed_value / rows;
+            measures.saturation = sums.saturated / outputs;
+            measures.actor_gradient_norm = groups[index].actor_norm as f32;
         }
         Ok(())
     }
@@ -237,13 +263,24 @@ impl Engine for CpuEngine {
     }
 
     fn rescale_values(&mut self, index: usize, rescaling: Rescaling) -> Result<()> {
-        self.groups[index].weights.rescale_values(&self.setup.groups[index], rescaling);
-        self.pack_critics(index);
-        self.pack_critic_targets(index);
+        let (networks, setup) = (&mut self.groups[index], &self.setup.groups[index]);
+        networks.weights.rescale_values(setup, rescaling);
+        networks.pack_critics(setup);
+        networks.pack_critic_targets(setup);
         Ok(())
+    }
+
+    fn most_threads(&self) -> usize {
+        self.parts.len().max(self.groups.len())
     }
 
     fn share_work(&mut self) {
         self.shared = true;
     }
+}
+
+/// The rows of each of `parts` parts of a minibatch. With fewer rows than parts, the last ones are empty.
+fn rows_of_parts(rows: usize, parts: usize) -> impl Fn(usize) -> Range<usize> {
+    let size = rows.div_ceil(parts);
+    move |number| (number * size).min(rows)..((number + 1) * size).min(rows)
 }

@@ -580,18 +580,26 @@ fn both_engines_learn_the_same() {
 }
 
 #[test]
-fn two_threads_compute_the_same_bits() {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+fn any_number_of_threads_computes_the_same_bits() {
+    let pools =
+        [1, 2, 3, 8].map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
     for (name, config, spec, has_absences) in cases() {
+        let config = LearnerConfig { batch_size: 1024, ..config };
         let mut random = stream(9, "reference", 0);
         let (setup, before) = setup(config.clone(), spec, has_absences, &mut random);
         let whole = Whole::new(&setup, &mut random);
-        let [mut alone, mut shared] = [0; 2].map(|_| CpuEngine::new(setup.clone(), before.clone()));
-        shared.share_work();
+        let mut alone = CpuEngine::new(setup.clone(), before.clone());
+        assert_eq!(alone.most_threads(), 4, "{name}");
         for update in 0..4 {
             alone.update(&whole.draw(), update % 2 == 1, None).unwrap();
-            pool.install(|| shared.update(&whole.draw(), update % 2 == 1, None)).unwrap();
         }
-        assert!(alone.weights().unwrap() == shared.weights().unwrap(), "{name}");
+        for pool in &pools {
+            let mut shared = CpuEngine::new(setup.clone(), before.clone());
+            shared.share_work();
+            for update in 0..4 {
+                pool.install(|| shared.update(&whole.draw(), update % 2 == 1, None)).unwrap();
+            }
+            assert!(alone.weights().unwrap() == shared.weights().unwrap(), "{name}");
+        }
     }
 }

@@ -72,16 +72,18 @@ impl Worker {
         self.learner
     }
 
-    /// While the game waits for the learner, the learner also uses the game's core. If the game never waits, this is
-    /// not called and the learner keeps to its own core.
+    /// While the game waits for the learner, the learner uses all cores, the game's included. If the game never waits, this
+    /// is not called and the learner keeps to its own core.
     fn share_work(&mut self) -> Option<rayon::ThreadPool> {
-        if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.min(self.learner.most_threads());
+        if threads < 2 {
             return None;
         }
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(2)
+            .num_threads(threads)
             .use_current_thread()
-            .thread_name(|_| "maddpg learner 2".into());
+            .thread_name(|index| format!("maddpg learner {}", index + 1));
         let pool = pool.build().ok()?;
         self.learner.share_work();
         Some(pool)

@@ -7,23 +7,24 @@ use crate::{
     learner::engine::{AdamFactors, BETA1, BETA2, EPSILON, Moments},
 };
 
-/// Takes one step of Adam against the sum of both `gradients`, which ends up in the first. The gradient of each of the `parts`
-/// is scaled down to `max_norm` if its norm is larger. Returns the norm of the whole gradient before that.
-pub(super) fn step(
+/// Takes one step of Adam against the sum of `gradients`, which is written to `sum`. The gradient of each of the `parts` is
+/// scaled down to `max_norm` if its norm is larger. Returns the norm of the whole gradient before that.
+pub(super) fn step<'a>(
     parameters: &mut [f32],
     moments: &mut Moments,
-    gradients: (&mut [f32], &[f32]),
+    gradients: impl Iterator<Item = &'a [f32]> + Clone,
+    sum: &mut Vec<f32>,
     parts: &[Range<usize>],
     max_norm: f64,
     learning_rate: f64,
 ) -> f64 {
     moments.steps += 1;
     let factors = AdamFactors::new(learning_rate, moments.steps);
-    let (gradient, other) = gradients;
+    sum.resize(parameters.len(), 0.0);
     let mut squares = 0.0;
     for part in parts {
-        let gradient = &mut gradient[part.clone()];
-        let square = add(gradient, &other[part.clone()]);
+        let gradient = &mut sum[part.clone()];
+        let square = add(gradient, gradients.clone().map(|gradient| &gradient[part.clone()]));
         squares += square;
         let moments = (&mut moments.first[part.clone()], &mut moments.second[part.clone()]);
         step_part(&mut parameters[part.clone()], moments, gradient, clip(square.sqrt(), max_norm), factors);
@@ -62,14 +63,20 @@ fn without_subnormal(number: f32) -> f32 {
     if number.abs() < f32::MIN_POSITIVE { 0.0 } else { number }
 }
 
-/// Adds `other` to the gradient and returns the square of the norm of the sum.
-fn add(gradient: &mut [f32], other: &[f32]) -> f64 {
+/// Writes the sum of `gradients` to `sum`, in their order, and returns the square of its norm.
+fn add<'a>(sum: &mut [f32], gradients: impl Iterator<Item = &'a [f32]> + Clone) -> f64 {
     /// A block is small enough to stay in the nearest cache until it is squared.
     const BLOCK: usize = 4096;
-    let blocks = gradient.chunks_mut(BLOCK).zip(other.chunks(BLOCK));
-    let squares = blocks.map(|(gradient, other)| {
-        add_rows(gradient, other);
-        dot(gradient, gradient)
+    let blocks = sum.chunks_mut(BLOCK).zip((0..).step_by(BLOCK));
+    let squares = blocks.map(|(sum, start)| {
+        let end = start + sum.len();
+        let mut parts = gradients.clone().map(|gradient| &gradient[start..end]);
+        match parts.next() {
+            Some(first) => sum.copy_from_slice(first),
+            None => sum.fill(0.0),
+        }
+        parts.for_each(|part| add_rows(sum, part));
+        dot(sum, sum)
     });
     squares.sum()
 }
@@ -95,9 +102,9 @@ mod tests {
         let (mut theta, mut m, mut v) = ([1.0f64, -2.0], [0.0; 2], [0.0; 2]);
         for step_number in 1..=20 {
             let gradient = [0.3 * theta[0], theta[1] - 1.0];
-            let mut halves = [gradient.map(|g| 0.5 * g as f32); 2];
-            let [first, second] = &mut halves;
-            step(&mut parameters, &mut moments, (first, second), &whole(2), 1e9, 0.01);
+            let halves = [gradient.map(|g| 0.5 * g as f32); 2];
+            let halves = halves.iter().map(|half| &half[..]);
+            step(&mut parameters, &mut moments, halves, &mut Vec::new(), &whole(2), 1e9, 0.01);
             for k in 0..2 {
                 m[k] = 0.9 * m[k] + 0.1 * gradient[k];
                 v[k] = 0.999 * v[k] + 0.001 * gradient[k] * gradient[k];
@@ -114,8 +121,11 @@ mod tests {
     #[test]
     fn each_part_is_clipped_by_its_own_norm() {
         let (mut parameters, mut moments) = ([0.0f32; 4], Moments::new(4));
-        let mut gradient = [3.0, 4.0, 300.0, 400.0];
-        let norm = step(&mut parameters, &mut moments, (&mut gradient, &[0.0; 4]), &[0..2, 2..4], 10.0, 0.1);
+        let gradients =
+            [&[1.0, 4.0, 100.0, 300.0][..], &[2.0, 0.0, 100.0, 100.0], &[0.0, 0.0, 100.0, 0.0]].into_iter();
+        let mut sum = Vec::new();
+        let norm = step(&mut parameters, &mut moments, gradients, &mut sum, &[0..2, 2..4], 10.0, 0.1);
+        assert_eq!(sum, [3.0, 4.0, 300.0, 400.0]);
         assert!((norm - 500.025).abs() < 1e-3, "{norm}");
         for (found, expected) in moments.first.iter().zip([0.3, 0.4, 0.6, 0.8]) {
             assert!((found - expected).abs() < 1e-6, "{:?}", moments.first);
@@ -125,9 +135,11 @@ mod tests {
     #[test]
     fn moments_without_gradients_become_0() {
         let (mut parameters, mut moments) = ([0.0f32; 1], Moments::new(1));
-        step(&mut parameters, &mut moments, (&mut [1e-3], &[0.0]), &whole(1), 10.0, 0.1);
-        for _ in 0..100_000 {
-            step(&mut parameters, &mut moments, (&mut [0.0], &[0.0]), &whole(1), 10.0, 0.1);
+        let mut sum = Vec::new();
+        for gradient in std::iter::once(1e-3).chain([0.0; 100_000]) {
+            let gradient = [gradient];
+            let gradients = std::iter::once(&gradient[..]);
+            step(&mut parameters, &mut moments, gradients, &mut sum, &whole(1), 10.0, 0.1);
         }
         assert_eq!((moments.first[0], moments.second[0]), (0.0, 0.0));
     }

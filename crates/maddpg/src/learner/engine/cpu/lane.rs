@@ -17,7 +17,7 @@ use crate::{
 /// Rows that are processed together through all layers, few enough that their activations fit the nearest caches.
 const CHUNK_ROWS: usize = 128;
 
-/// Computes the gradients over half of a minibatch. Holds these gradients, measurements and reusable buffers.
+/// Computes the gradients over a part of a minibatch. Holds these gradients, measurements and reusable buffers.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     /// Gradients of each policy's critics and actor, over this lane's rows.
@@ -58,6 +58,20 @@ pub(super) struct Sums {
     pub(super) climbed_value: f32,
     pub(super) squared_output: f32,
     pub(super) saturated: f32,
+}
+
+impl std::iter::Sum for Sums {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |a, b| Self {
+            squared_error: a.squared_error + b.squared_error,
+            target: a.target + b.target,
+            squared_target: a.squared_target + b.squared_target,
+            value: a.value + b.value,
+            climbed_value: a.climbed_value + b.climbed_value,
+            squared_output: a.squared_output + b.squared_output,
+            saturated: a.saturated + b.saturated,
+        })
+    }
 }
 
 impl Lane {
