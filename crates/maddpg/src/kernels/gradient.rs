@@ -2,7 +2,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::{
     packed::{Pack, PackedMatrix},
-    tile::{Pair, VECTORS, for_tiles, load, store, tile_columns},
+    tile::{Pair, VECTORS, for_tiles, load, store, tile_columns, unrolled},
 };
 
 /// `gradient = inputsᵀ deltas`, or `gradient += inputsᵀ deltas` if `add`. The gradient is `[input_size, output_size]`,
@@ -101,10 +101,10 @@ impl<const WHOLE: bool> WithSimd for ByPanel<'_, WHOLE> {
         let panel = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0;
         for_tiles!(S, index in inputs.size, COUNT => {
             let sums = sum_panel::<S, COUNT>(simd, inputs, index, panel);
-            for (offset, sum) in sums.into_iter().enumerate() {
-                let at = (index + offset) * output_size;
-                write(simd, &mut gradient[at + from..at + to], sum, add);
-            }
+            unrolled!(ROW in COUNT => {
+                let at = (index + ROW) * output_size;
+                write(simd, &mut gradient[at + from..at + to], sums[ROW], add);
+            });
         });
     }
 }
@@ -130,20 +130,20 @@ impl WithSimd for ByRows<'_> {
                 } else {
                     sum_rows::<S, COUNT, false>(simd, left, index, right, from, to)
                 };
-                for (offset, sum) in sums.into_iter().enumerate() {
-                    let at = index + offset;
+                unrolled!(ROW in COUNT => {
+                    let at = index + ROW;
                     if transposed {
                         let mut lanes = [0.0f32; 64];
-                        store(simd, &mut lanes[..width], sum);
+                        store(simd, &mut lanes[..width], sums[ROW]);
                         for (lane, column) in (from..to).enumerate() {
                             let slot = &mut gradient[column * deltas.size + at];
                             *slot = if add { *slot + lanes[lane] } else { lanes[lane] };
                         }
                     } else {
                         let at = at * deltas.size;
-                        write(simd, &mut gradient[at + from..at + to], sum, add);
+                        write(simd, &mut gradient[at + from..at + to], sums[ROW], add);
                     }
-                }
+                });
             });
         }
     }
@@ -162,12 +162,12 @@ fn sum_panel<S: Simd, const COUNT: usize>(
     for right in panel {
         let factors = &inputs.data[at..at + COUNT];
         at += inputs.size;
-        for (sums, factor) in sums.iter_mut().zip(factors) {
-            let factor = simd.splat_f32s(*factor);
-            for (sum, right) in sums.iter_mut().zip(*right) {
+        unrolled!(ROW in COUNT => {
+            let factor = simd.splat_f32s(factors[ROW]);
+            for (sum, right) in sums[ROW].iter_mut().zip(*right) {
                 *sum = simd.mul_add_e_f32s(factor, right, *sum);
             }
-        }
+        });
     }
     sums
 }
@@ -190,12 +190,12 @@ fn sum_rows<S: Simd, const COUNT: usize, const WHOLE: bool>(
         let right_row = load(simd, &right.data[right_at + from..right_at + to]);
         left_at += left.size;
         right_at += right.size;
-        for (sums, factor) in sums.iter_mut().zip(factors) {
-            let factor = simd.splat_f32s(*factor);
-            for (sum, right) in sums.iter_mut().zip(right_row) {
+        unrolled!(ROW in COUNT => {
+            let factor = simd.splat_f32s(factors[ROW]);
+            for (sum, right) in sums[ROW].iter_mut().zip(right_row) {
                 *sum = simd.mul_add_e_f32s(factor, right, *sum);
             }
-        }
+        });
     }
     sums
 }

@@ -2,7 +2,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::{
     packed::{Layout, PackedMatrix},
-    tile::{Pair, VECTORS, for_tiles, load, store, tile_columns},
+    tile::{Pair, VECTORS, for_tiles, load, store, tile_columns, unrolled},
 };
 
 /// What is done to a product before it is written.
@@ -125,9 +125,9 @@ impl<const USED: usize, const WHOLE: bool> WithSimd for MultiplyPanel<'_, USED, 
         let panel = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0;
         for_tiles!(S, row in out.len() / columns, ROWS => {
             let sums = tile::<S, ROWS, USED>(simd, &a[row * inner..(row + ROWS) * inner], inner, panel, start);
-            for offset in 0..ROWS {
-                let at = (row + offset) * columns;
-                let mut sums = sums[offset];
+            unrolled!(ROW in ROWS => {
+                let at = (row + ROW) * columns;
+                let mut sums = sums[ROW];
                 // No closures here: code called in a closure is not compiled for the chosen instruction set.
                 match finish {
                     Finish::Linear => {}
@@ -143,7 +143,7 @@ impl<const USED: usize, const WHOLE: bool> WithSimd for MultiplyPanel<'_, USED, 
                     }
                 }
                 store(simd, &mut out[at + from..at + to], sums);
-            }
+            });
         });
     }
 }
@@ -161,22 +161,22 @@ fn tile<S: Simd, const ROWS: usize, const USED: usize>(
     const STEPS: usize = 4;
     let (blocks, rest) = panel.as_chunks::<STEPS>();
     let mut rows = [(&[] as &[[f32; STEPS]], &[] as &[f32]); ROWS];
-    for (index, row) in rows.iter_mut().enumerate() {
-        *row = a[index * inner..(index + 1) * inner].as_chunks::<STEPS>();
-        *row = (&row.0[..blocks.len()], &row.1[..rest.len()]);
-    }
+    unrolled!(ROW in ROWS => {
+        let row = a[ROW * inner..(ROW + 1) * inner].as_chunks::<STEPS>();
+        rows[ROW] = (&row.0[..blocks.len()], &row.1[..rest.len()]);
+    });
     let mut sums = [start; ROWS];
     for (index, block) in blocks.iter().enumerate() {
         for (step, b) in block.iter().enumerate() {
-            for (sums, row) in sums.iter_mut().zip(rows) {
-                add_product::<S, USED>(simd, sums, row.0[index][step], *b);
-            }
+            unrolled!(ROW in ROWS => {
+                add_product::<S, USED>(simd, &mut sums[ROW], rows[ROW].0[index][step], *b);
+            });
         }
     }
     for (index, b) in rest.iter().enumerate() {
-        for (sums, row) in sums.iter_mut().zip(rows) {
-            add_product::<S, USED>(simd, sums, row.1[index], *b);
-        }
+        unrolled!(ROW in ROWS => {
+            add_product::<S, USED>(simd, &mut sums[ROW], rows[ROW].1[index], *b);
+        });
     }
     sums
 }

@@ -64,3 +64,18 @@ macro_rules! for_tiles {
     };
 }
 pub(super) use for_tiles;
+
+/// Runs `$body` with `$index` from 0 to `$count`, a constant of at most 12, without a loop. The compiler does not unroll all
+/// loops over the rows of a tile, and a tile whose sums are not in registers takes several times as long.
+macro_rules! unrolled {
+    ($index:ident in $count:expr => $body:block) => {
+        $crate::kernels::tile::unrolled!(@each $index, $count, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    (@each $index:ident, $count:expr, $body:block, $($value:literal)*) => {
+        $(if $value < $count {
+            const $index: usize = $value;
+            $body
+        })*
+    };
+}
+pub(super) use unrolled;
