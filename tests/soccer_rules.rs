@@ -324,3 +324,30 @@ fn the_shipped_policies_play_soccer_and_the_hard_one_is_the_stronger() {
         assert!(rate > 0.55, "hard against {name}: {rate}");
     }
 }
+
+/// Where ball and player are after 40 steps, in which the player runs into the ball while it turns and pushes to the side, and where
+/// it then looks. With `side` -1, everything is seen in a mirror along the field.
+fn played_in_a_mirror(side: f32) -> [Vec2; 3] {
+    let mut app = soccer();
+    clear(&mut app);
+    let field = field(&mut app);
+    let player = field.players[0];
+    app.world_mut().entity_mut(player).insert(ActionOverride(vec![1.0, side * 0.5, side * 0.4]));
+    (0..DECISION_PERIOD).for_each(|_| app.update());
+    put(&mut app, field.ball, [0.0, side * 0.6], [0.0; 2]);
+    put(&mut app, player, [-3.0, side * 0.5], [0.0; 2]);
+    app.world_mut().get_mut::<Player>(player).unwrap().facing = Vec2::new(1.0, side * 0.1).normalize();
+    (0..40).for_each(|_| app.update());
+    let seen = |vector: Vec2| Vec2::new(vector.x, side * vector.y);
+    let [ball, own] = [field.ball, player].map(|body| motion(&app, body).0 - field.center);
+    [ball, own, app.world().get::<Player>(player).unwrap().facing].map(seen)
+}
+
+#[test]
+fn the_game_is_the_same_in_a_mirror() {
+    let (here, there) = (played_in_a_mirror(1.0), played_in_a_mirror(-1.0));
+    assert!(here[0].length() > 2.0, "the player meets the ball: {here:?}");
+    for (here, there) in here.into_iter().zip(there) {
+        assert!(here.distance(there) < 0.02, "{here} and {there}");
+    }
+}

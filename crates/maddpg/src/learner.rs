@@ -3,6 +3,7 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`TrainingConfig`], [`LearnerConfig`], [`Preset`] | all settings of a training, and named presets |
+//! | [`Mirror`] | how an agent sees and acts in the mirror image of its game, from which it learns as well |
 //! | [`Memory`] | how much memory a learner with certain settings needs |
 //! | [`ReplayBuffer`] | a ring buffer of joint transitions |
 //! | [`UpdateStatistics`] | what one update measured |
@@ -18,6 +19,7 @@ mod device;
 mod engine;
 mod fate;
 mod memory;
+mod mirror;
 mod preset;
 mod record;
 mod replay;
@@ -32,6 +34,7 @@ pub use config::{ConfigError, GradientClip, LearnerConfig, TrainingConfig};
 pub use device::{Device, DeviceChoice, DeviceError};
 pub use engine::UpdateStatistics;
 pub use memory::Memory;
+pub use mirror::Mirror;
 pub use preset::Preset;
 pub use record::LearnerRecord;
 pub use replay::{ReplayBuffer, RowSizes, Transition};

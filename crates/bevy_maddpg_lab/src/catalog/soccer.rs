@@ -99,7 +99,7 @@ impl Game for Soccer {
     }
 
     fn adapt(&self, config: &mut TrainingConfig) {
-        soccer::adapt(config);
+        soccer::adapt(config, self.sight);
     }
 
     fn sides(&self) -> Vec<String> {

@@ -347,12 +347,12 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
         episodes = episodes.or(Some(DEFAULT_EPISODES));
     }
     let mut progress = ProgressLine::new(run.game.name(), limits.goal(run.game.solved()));
-    let mut run = run.clone();
+    let (mut run, mut lesson) = (run.clone(), 0);
     loop {
         let mut app = headless::app(run.game.decision_period());
         let folder = run.add_training(&mut app, Pace::Balanced)?;
         headless::start(&mut app);
-        if train_part(&run, &mut app, &limits, &mut progress) {
+        if train_part(&run, &mut app, &limits, &mut progress, &mut lesson) {
             run = run.next_part(app.world_mut(), &folder)?;
             continue;
         }
@@ -366,11 +366,17 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
     }
 }
 
-/// Trains until the run ends, or until the end of one of its parts. Returns whether another part follows.
-fn train_part(run: &Run, app: &mut App, limits: &Limits, progress: &mut ProgressLine) -> bool {
+/// Trains until the run ends, or until the end of one of its parts. Tells which lesson starts, if it is not `lesson`. Returns whether
+/// another part follows.
+fn train_part(
+    run: &Run,
+    app: &mut App,
+    limits: &Limits,
+    progress: &mut ProgressLine,
+    lesson: &mut usize,
+) -> bool {
     let start = run.earlier.as_ref().map_or(0, Earlier::decisions);
     let end = run.options.decisions_of_part().map(|decisions| start + decisions);
-    let mut lesson = app.world().get_resource::<Curriculum>().map_or(0, Curriculum::lesson_index);
     loop {
         app.update();
         for notice in app.world_mut().resource_mut::<Recorder>().take_notices() {
@@ -378,9 +384,9 @@ fn train_part(run: &Run, app: &mut App, limits: &Limits, progress: &mut Progress
         }
         let world = app.world();
         if let Some(curriculum) =
-            world.get_resource::<Curriculum>().filter(|now| now.lesson_index() != lesson)
+            world.get_resource::<Curriculum>().filter(|now| now.lesson_index() != *lesson)
         {
-            lesson = curriculum.lesson_index();
+            *lesson = curriculum.lesson_index();
             progress.note(
                 &curriculum.lesson().map_or_else(String::new, |lesson| format!("lesson `{}`", lesson.name)),
             );

@@ -74,6 +74,9 @@ pub struct Evaluation {
     pub min: f32,
     /// The best score.
     pub max: f32,
+    /// Standard deviation of the scores.
+    #[serde(default)]
+    pub deviation: f32,
     /// The mean score on a scale where random actions have 0 and the game's [yardstick](crate::game::Game::yardstick) has 1; omitted if
     /// it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,10 +134,13 @@ impl Evaluation {
     /// Summarizes `scores`, without measures; `None` if there are none.
     pub fn of(scores: &[f32]) -> Option<Self> {
         let (&first, _) = scores.split_first()?;
-        let sum: f64 = scores.iter().map(|&score| f64::from(score)).sum();
+        let count = scores.len() as f64;
+        let mean = scores.iter().map(|&score| f64::from(score)).sum::<f64>() / count;
+        let variance = scores.iter().map(|&score| (f64::from(score) - mean).powi(2)).sum::<f64>() / count;
         Some(Self {
             episodes: scores.len() as u64,
-            mean: (sum / scores.len() as f64) as f32,
+            mean: mean as f32,
+            deviation: variance.sqrt() as f32,
             min: scores.iter().copied().fold(first, f32::min),
             max: scores.iter().copied().fold(first, f32::max),
             normalized: None,

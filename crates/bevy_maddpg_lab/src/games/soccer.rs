@@ -149,8 +149,9 @@ pub fn spec(sight: Sight) -> ArenaSpec {
 }
 
 /// Settings for soccer. `docs/experiments.md` has the trials.
-pub fn adapt(config: &mut TrainingConfig) {
+pub fn adapt(config: &mut TrainingConfig, sight: Sight) {
     let learner = &mut config.learner;
+    learner.mirror.insert("player".into(), sight.mirror());
     learner.own_observation = vec!["player".into()];
     learner.actor_hidden = vec![256, 256];
     learner.critic_hidden = vec![256, 256];

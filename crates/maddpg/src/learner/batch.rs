@@ -2,7 +2,14 @@ use std::ops::Range;
 
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{choices::gumbel, config::LearnerConfig, fate::Fate, replay::ReplayBuffer, values::ValueScale};
+use super::{
+    choices::gumbel,
+    config::LearnerConfig,
+    fate::Fate,
+    mirror::Reflection,
+    replay::{ReplayBuffer, Transition},
+    values::ValueScale,
+};
 use crate::{
     policy::{ArenaSpec, Normalizer},
     random::Random,
@@ -30,6 +37,8 @@ pub(super) struct Draw<'a> {
     pub(super) totals: &'a [Total],
     /// Whether slots can be empty.
     pub(super) has_absences: bool,
+    /// The mirror images of transitions, and for each row whether it is replaced by it.
+    pub(super) reflection: Option<(&'a Reflection, &'a [bool])>,
 }
 
 /// How many decisions a policy learns from, as numbers to divide by: at least 1.
@@ -254,13 +263,25 @@ impl Batch {
 
     /// Fills the batch with these rows of a draw.
     pub(super) fn gather(&mut self, draw: &Draw, rows: Range<usize>) {
-        let Draw { replay, indices, normalizer, values, gamma, noise, spec, fates, totals, has_absences } =
-            *draw;
+        let Draw {
+            replay,
+            indices,
+            normalizer,
+            values,
+            gamma,
+            noise,
+            spec,
+            fates,
+            totals,
+            has_absences,
+            reflection,
+        } = *draw;
         let noise_width = noise.len() / indices.len();
         self.noise.clear();
         self.noise.extend_from_slice(&noise[rows.start * noise_width..rows.end * noise_width]);
         self.totals.clear();
         self.totals.extend_from_slice(totals);
+        let reflection = reflection.map(|(reflection, reflected)| (reflection, &reflected[rows.clone()]));
         let indices = &indices[rows];
         self.rows = indices.len();
         for numbers in [
@@ -279,7 +300,7 @@ impl Batch {
             numbers.clear();
         }
         self.acts_next.clear();
-        for &index in indices {
+        for (row, &index) in indices.iter().enumerate() {
             let transition = replay.transition(index);
             self.observations.extend_from_slice(transition.observation);
             self.next_observations.extend_from_slice(transition.next_observation);
@@ -294,12 +315,32 @@ impl Batch {
                 self.critic_weights.push(flag(outcome.is_known));
                 self.actor_weights.push(flag(outcome.is_known_to_actor));
             }
+            if let Some((reflection, _)) = reflection.filter(|(_, reflected)| reflected[row]) {
+                self.reflect(reflection, &transition);
+            }
         }
         normalizer.apply(&mut self.observations);
         normalizer.apply(&mut self.next_observations);
         if has_absences {
             self.mark_absences(draw, indices, spec);
         }
+    }
+
+    /// Replaces the last row, which holds this transition, by its mirror image.
+    fn reflect(&mut self, reflection: &Reflection, transition: &Transition) {
+        fn last(all: &mut [f32], size: usize) -> &mut [f32] {
+            let start = all.len() - size;
+            &mut all[start..]
+        }
+        let size = transition.observation.len();
+        reflection.apply(
+            [last(&mut self.observations, size), last(&mut self.next_observations, size)],
+            last(&mut self.actions, transition.action.len()),
+            [
+                last(&mut self.masks, transition.mask.len()),
+                last(&mut self.next_masks, transition.next_mask.len()),
+            ],
+        );
     }
 
     /// Notes which slots are empty, and makes their numbers neutral.

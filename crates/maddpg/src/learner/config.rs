@@ -2,11 +2,11 @@ mod check;
 mod range;
 mod text;
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Preset;
+use super::{Mirror, Preset};
 use crate::exploration::ExplorationConfig;
 
 /// All settings of a training: the learner's and those of the exploration noise.
@@ -145,6 +145,10 @@ pub struct LearnerConfig {
     /// Maximum updates per joint decision: a learner with time to spare makes up to this many. At least
     /// `updates_per_decision`. Not used in lockstep.
     pub max_updates_per_decision: f64,
+    /// For games that keep their rules in a mirror: how the observations and actions of each behavior change in it. Half of each
+    /// minibatch is then replaced by its mirror image. Without mirrors, transitions are used as they are.
+    #[serde(default)]
+    pub mirror: BTreeMap<String, Mirror>,
 }
 
 /// The parameters whose gradient is clipped by one norm.
@@ -254,6 +258,7 @@ impl Default for LearnerConfig {
             normalize_observations: true,
             updates_per_decision: 0.0625,
             max_updates_per_decision: 1.0,
+            mirror: BTreeMap::new(),
         }
     }
 }

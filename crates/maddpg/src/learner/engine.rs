@@ -15,6 +15,7 @@ use super::{
     config::{GradientClip, LearnerConfig},
     device::{Backend, Device},
     fate::Fate,
+    mirror::Reflection,
     values::Rescaling,
 };
 use crate::{
@@ -134,6 +135,8 @@ pub(super) struct Setup {
     pub(super) groups: Vec<GroupSetup>,
     /// What each slot earns, and what follows its end.
     pub(super) fates: Vec<Fate>,
+    /// The mirror images of transitions, if the game has a mirror.
+    pub(super) reflection: Option<Reflection>,
     /// Whether slots can be empty, so that the critics are told which ones are.
     pub(super) has_absences: bool,
     /// For each column of the joint action, whether it is a choice.
@@ -146,7 +149,8 @@ impl Setup {
         spec: ArenaSpec,
         has_absences: bool,
     ) -> std::result::Result<Self, SpecError> {
-        let named = config.independent.iter().chain(&config.own_observation).chain(&config.team_fate);
+        let lists = config.independent.iter().chain(&config.own_observation).chain(&config.team_fate);
+        let named = lists.chain(config.mirror.keys());
         named.into_iter().try_for_each(|behavior| spec.check_behavior(behavior))?;
         let groups = spec.groups(config.share_policies)?;
         let groups = groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec, has_absences));
@@ -157,6 +161,7 @@ impl Setup {
         Ok(Self {
             groups: groups.collect(),
             is_choice: is_choice.collect(),
+            reflection: Reflection::of(&spec, &config.mirror)?,
             fates: (0..spec.agents()).map(|slot| Fate::of(&spec, &config, slot)).collect(),
             config,
             spec,

@@ -3,6 +3,8 @@ mod value_scales;
 
 use std::sync::Arc;
 
+use rand::RngExt;
+
 pub(super) use self::scaling::Scaling;
 use super::{
     batch::{Draw, Total, draw_noise},
@@ -54,6 +56,8 @@ pub struct Learner {
     /// Normalizes joint observations.
     joint: Normalizer,
     indices: Vec<usize>,
+    /// Which rows of the minibatch are replaced by their mirror images; empty without mirrors.
+    reflected: Vec<bool>,
     noise: Vec<f32>,
     totals: Vec<Total>,
     pub(super) note: String,
@@ -155,6 +159,7 @@ impl Learner {
             smoothing: stream(seed, "target smoothing", 0),
             joint: Normalizer::identity(sizes.observation),
             indices: Vec::new(),
+            reflected: Vec::new(),
             noise: Vec::new(),
             totals: Vec::new(),
             note: String::new(),
@@ -255,11 +260,15 @@ impl Learner {
             self.show_absences()?;
         }
         self.guess_values();
-        let Setup { config, spec, groups, fates, has_absences, is_choice } = &*self.setup;
+        let Setup { config, spec, groups, fates, reflection, has_absences, is_choice } = &*self.setup;
         for (values, group) in self.values.iter().zip(groups) {
             group.group.slots.iter().for_each(|&slot| self.slot_values[slot] = *values);
         }
         self.replay.sample(config.batch_size, &mut self.sampling, &mut self.indices);
+        self.reflected.clear();
+        if reflection.is_some() {
+            self.reflected.extend((0..config.batch_size).map(|_| self.sampling.random::<bool>()));
+        }
         draw_noise(&mut self.noise, config.batch_size, is_choice, config, &mut self.smoothing);
         count_decisions(&self.setup, &self.replay, &self.indices, &mut self.totals);
         self.updates += 1;
@@ -275,6 +284,7 @@ impl Learner {
             fates,
             totals: &self.totals,
             has_absences: *has_absences,
+            reflection: reflection.as_ref().map(|reflection| (reflection, &self.reflected[..])),
         };
         let rescale = config.normalize_values && self.updates.is_multiple_of(UPDATES_PER_RESCALING);
         let is_measured = measure || rescale || self.engine.measures_at_no_cost();

@@ -167,6 +167,14 @@ pub enum SpecError {
         /// The behaviors of the arena's agents.
         known: Vec<String>,
     },
+    /// A mirror that does not fit the agents.
+    #[error("the mirror of the behavior `{behavior}` cannot be used: {reason}")]
+    Mirror {
+        /// The behavior.
+        behavior: String,
+        /// What does not fit.
+        reason: String,
+    },
     /// An arena without agents, or an agent with an empty observation or action.
     #[error("slot {slot} of the arena has no {missing}; every agent needs an observation and an action")]
     Empty {

@@ -1,6 +1,12 @@
-use bevy_maddpg::{agent::Agent, rays::RaySensor};
+use bevy_maddpg::{agent::Agent, learner::Mirror, rays::RaySensor};
 
 use super::{Part, Team, play, view};
+
+/// Rays ahead and behind.
+const AHEAD: usize = 11;
+const BEHIND: usize = 3;
+/// Frames that a policy sees at once, if it sees by rays.
+const FRAMES: usize = 3;
 
 /// How players see the game.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,10 +31,40 @@ impl Sight {
                 agent.observation_names = view::names();
                 agent
             }
-            Self::Rays => Agent::new("player", 0, 0).with_rays(&sensor(Team::Blue)).with_frames(3),
+            Self::Rays => Agent::new("player", 0, 0).with_rays(&sensor(Team::Blue)).with_frames(FRAMES),
         };
         agent.with_action(play::action())
     }
+}
+
+impl Sight {
+    /// How a player sees the field, and acts, in a mirror along the field.
+    pub fn mirror(self) -> Mirror {
+        let (negated, swapped) = match self {
+            Self::Vector => (view::negated_in_mirror(), Vec::new()),
+            Self::Rays => {
+                let sensor = sensor(Team::Blue);
+                (
+                    Vec::new(),
+                    (0..FRAMES).flat_map(|frame| swapped_rays(&sensor, frame * sensor.size())).collect(),
+                )
+            }
+        };
+        // A push to the side, and a turn.
+        Mirror { negated, swapped, negated_actions: vec![1, 2], ..Mirror::default() }
+    }
+}
+
+/// The numbers of rays to the left and to the right that change places, from the number `start` on.
+fn swapped_rays(sensor: &RaySensor, start: usize) -> impl Iterator<Item = [usize; 2]> {
+    let classes = sensor.classes.len();
+    let fans = [0..AHEAD, AHEAD..AHEAD + BEHIND];
+    fans.into_iter().flat_map(move |fan| {
+        let pairs = fan.clone().zip(fan.rev()).take_while(|(left, right)| left < right);
+        pairs.flat_map(move |(left, right)| {
+            (0..classes).map(move |class| [left, right].map(|ray| start + ray * classes + class))
+        })
+    })
 }
 
 /// The class of the ball.
@@ -55,7 +91,26 @@ pub(super) fn class_of(team: Team) -> u8 {
 pub(super) fn sensor(team: Team) -> RaySensor {
     let [own, other] = [team, team.other()].map(Team::index);
     let classes = [BALL, GOALS[own], GOALS[other], WALL, PLAYERS[own], PLAYERS[other]];
-    let mut behind = RaySensor::fan(3, 90.0, 20.0, classes);
+    let mut behind = RaySensor::fan(BEHIND, 90.0, 20.0, classes);
     behind.angles.iter_mut().for_each(|angle| *angle += std::f32::consts::PI);
-    RaySensor::fan(11, 120.0, 20.0, classes).and(&behind).with_radius(0.5)
+    RaySensor::fan(AHEAD, 120.0, 20.0, classes).and(&behind).with_radius(0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rays_change_places_with_those_on_the_other_side() {
+        let sensor = sensor(Team::Blue);
+        let classes = sensor.classes.len();
+        let pairs: Vec<_> = swapped_rays(&sensor, sensor.size()).collect();
+        assert_eq!(pairs.len(), (5 + 1) * classes);
+        for [left, right] in pairs {
+            let [left, right] = [left, right].map(|index| index - sensor.size());
+            assert_eq!(left % classes, right % classes);
+            let sum = sensor.angles[left / classes] + sensor.angles[right / classes];
+            assert!(sum.sin().abs() < 1e-5 && left != right, "{left} and {right}");
+        }
+    }
 }

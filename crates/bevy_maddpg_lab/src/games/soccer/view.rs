@@ -169,6 +169,15 @@ pub(super) fn right(facing: Vec2) -> Vec2 {
     facing.perp()
 }
 
+/// The numbers that change their sign in a mirror along the field.
+pub(super) fn negated_in_mirror() -> Vec<usize> {
+    let is_across = |name: &str| {
+        let [last, whole] = [name.rsplit('.').next().unwrap_or_default(), name];
+        matches!(last, "across" | "z" | "at" | "aside") || matches!(whole, "shot.sine" | "aim")
+    };
+    names().iter().enumerate().filter(|(_, name)| is_across(name)).map(|(index, _)| index).collect()
+}
+
 /// The names of an observation's numbers.
 pub fn names() -> Vec<String> {
     let mut names: Vec<String> = [
@@ -256,6 +265,28 @@ mod tests {
             for slot in 0..PLAYERS {
                 let [here, there] = [observe(&scene, slot), observe(&turned(&scene), (slot + 2) % 4)];
                 assert_eq!(here.map(f32::to_bits), there.map(f32::to_bits));
+            }
+        }
+    }
+
+    #[test]
+    fn in_a_mirror_only_the_numbers_that_are_named_change_their_sign() {
+        let mut random = stream(2, "view", 0);
+        let negated = negated_in_mirror();
+        for _ in 0..1_000 {
+            let scene = scene(&mut random);
+            let flip = |vector: Vec2| Vec2::new(vector.x, -vector.y);
+            let flipped =
+                |motion: Motion| Motion { position: flip(motion.position), velocity: flip(motion.velocity) };
+            let mirrored = Scene {
+                ball: flipped(scene.ball),
+                players: scene.players.map(flipped),
+                facing: scene.facing.map(flip),
+            };
+            for slot in 0..PLAYERS {
+                let mut expected = observe(&scene, slot);
+                negated.iter().for_each(|index| expected[*index] *= -1.0);
+                assert_eq!(observe(&mirrored, slot), expected);
             }
         }
     }

@@ -132,6 +132,7 @@ impl LearnerConfig {
             normalize_observations: _,
             updates_per_decision,
             max_updates_per_decision,
+            mirror: _,
         } = self;
         let mut numbers = vec![
             Number::new("learner.policy_delay", (*policy_delay).into(), Range::whole(1, 1_000_000)),

@@ -402,6 +402,7 @@ impl Whole {
             fates,
             totals,
             has_absences: *has_absences,
+            reflection: None,
         }
     }
 

@@ -1,6 +1,6 @@
 """Times one MADDPG update of all agents in eager PyTorch, written as in public implementations.
 
-Usage: python maddpg_update.py AGENTS HIDDEN BATCH OBSERVATION ACTION UPDATES THREADS [DEVICE]
+Usage: python update_pytorch.py AGENTS HIDDEN BATCH OBSERVATION ACTION UPDATES THREADS [DEVICE]
 
 Per agent: critic regression on target networks, policy gradient through the critic with the other agents' replayed
 actions, Adam on both, Polyak averaging of both targets. Two hidden layers, ReLU, tanh actor. Prints milliseconds per
