@@ -113,6 +113,10 @@ pub struct LearnerConfig {
     /// Updates over which the factor falls linearly from 1 to `learning_rate_final`; 1 or more.
     #[serde(default = "learning_rate_updates")]
     pub learning_rate_updates: u64,
+    /// Weight of an L2 penalty on the critics' parameters: this share of each is added to its gradient after clipping (1e-2 in the
+    /// DDPG paper, section 7). 0 or more.
+    #[serde(default)]
+    pub critic_weight_decay: f64,
     /// Maximum norm of a gradient; larger ones are scaled down to it. More than 0.
     pub gradient_clip: f64,
     /// Over which parameters the norm of `gradient_clip` is taken.
@@ -247,6 +251,7 @@ impl Default for LearnerConfig {
             critic_learning_rate: 3e-3,
             learning_rate_final: learning_rate_final(),
             learning_rate_updates: learning_rate_updates(),
+            critic_weight_decay: 0.0,
             gradient_clip: 10.0,
             gradient_clip_by: GradientClip::Network,
             normalize_values: true,

@@ -223,6 +223,26 @@ impl GroupSetup {
         }
     }
 
+    /// The next step of the critics, after this many.
+    fn critic_step(&self, config: &LearnerConfig, steps: u64) -> StepSettings<'_> {
+        StepSettings {
+            learning_rate: config.critic_rate(steps),
+            parts: &self.critic_parts,
+            max_norm: config.gradient_clip,
+            weight_decay: config.critic_weight_decay,
+        }
+    }
+
+    /// The next step of the actor, after this many.
+    fn actor_step(&self, config: &LearnerConfig, steps: u64) -> StepSettings<'_> {
+        StepSettings {
+            learning_rate: config.actor_rate(steps),
+            parts: &self.actor_parts,
+            max_norm: config.gradient_clip,
+            weight_decay: 0.0,
+        }
+    }
+
     /// Columns of a critic's inputs that contain its own agent's action.
     fn action_columns(&self) -> Range<usize> {
         self.views[0].action_columns.clone()
@@ -354,6 +374,17 @@ impl Weights {
         ];
         always.into_iter().chain(published)
     }
+}
+
+/// How the parameters of a policy's critics, or of its actor, take a step of Adam.
+#[derive(Debug, Clone, Copy)]
+struct StepSettings<'a> {
+    learning_rate: f64,
+    /// The gradient of each of these parts is scaled down to `max_norm` if its norm is larger.
+    parts: &'a [Range<usize>],
+    max_norm: f64,
+    /// This share of each parameter is added to its gradient after clipping.
+    weight_decay: f64,
 }
 
 /// The factors of one Adam step, given the number of steps including this one:

@@ -29,9 +29,8 @@ pub enum Preset {
     /// learning rates and batch size are those of Spinning Up.
     Ddpg,
     /// The DDPG paper's settings for observations of a few numbers (arXiv 1509.02971, section 7), for one agent or for several that
-    /// learn independently. It differs from the paper in three ways: observations are scaled by their running statistics instead
-    /// of batch normalization in every layer, the action enters the critic with the observation instead of at its second layer, and
-    /// the critic's weights do not decay.
+    /// learn independently. It differs from the paper in two ways: observations are scaled by their running statistics instead
+    /// of batch normalization in every layer, and the action enters the critic with the observation instead of at its second layer.
     #[serde(rename = "ddpg_2015")]
     Ddpg2015,
 }
@@ -118,6 +117,7 @@ impl Preset {
                     policy_average: 1.0,
                     // The papers do not clip: too large to ever take effect.
                     gradient_clip: 1e9,
+                    critic_weight_decay: if is_paper { 1e-2 } else { 0.0 },
                     normalize_values: false,
                     action_penalty: 0.0,
                     normalize_observations: is_paper,

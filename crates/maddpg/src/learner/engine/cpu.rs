@@ -128,10 +128,8 @@ impl Networks {
         gradients: impl Iterator<Item = &'a [f32]> + Clone,
     ) {
         let Weights { critics, critics_adam, .. } = &mut self.weights;
-        let rate = config.critic_rate(critics_adam.steps);
-        let clip = config.gradient_clip;
-        self.critic_norm =
-            step(critics, critics_adam, gradients, &mut self.gradient, &setup.critic_parts, clip, rate);
+        let settings = setup.critic_step(config, critics_adam.steps);
+        self.critic_norm = step(critics, critics_adam, gradients, &mut self.gradient, settings);
         self.pack_critics(setup);
     }
 
@@ -145,10 +143,8 @@ impl Networks {
     ) {
         let Weights { actor, actor_target, policy, published, critics, critics_target, actor_adam, .. } =
             &mut self.weights;
-        let rate = config.actor_rate(actor_adam.steps);
-        let clip = config.gradient_clip;
-        self.actor_norm =
-            step(actor, actor_adam, gradients, &mut self.gradient, &setup.actor_parts, clip, rate);
+        let settings = setup.actor_step(config, actor_adam.steps);
+        self.actor_norm = step(actor, actor_adam, gradients, &mut self.gradient, settings);
         move_towards(actor_target, actor, config.tau);
         if config.policy_average < 1.0 {
             move_towards(policy, actor, config.policy_average);

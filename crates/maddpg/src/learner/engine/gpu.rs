@@ -217,8 +217,8 @@ impl GpuEngine {
         let config = &self.setup.config;
         let Networks { critics, critics_adam, .. } = &mut self.groups[index];
         let gradient = Tensor::cat(&gradients, 0)?;
-        let rate = config.critic_rate(critics_adam.steps);
-        let norm = critics_adam.step(critics, &gradient, rate, &setup.critic_parts, config.gradient_clip)?;
+        let settings = setup.critic_step(config, critics_adam.steps);
+        let norm = critics_adam.step(critics, &gradient, settings)?;
         if let Some(measures) = measures {
             let mean = |numbers: Tensor, count: f64| (numbers.sum_all()? / count)?.to_scalar();
             let all = total * errors.len() as f64;
@@ -338,8 +338,8 @@ impl GpuEngine {
         let gradient = backward(&setup.actor, &self.groups[index].actor, &kept, output_gradient, wanted)?;
         let Networks { actor, actor_target, policy, published, critics, critics_target, actor_adam, .. } =
             &mut self.groups[index];
-        let rate = config.actor_rate(actor_adam.steps);
-        let norm = actor_adam.step(actor, &gradient, rate, &setup.actor_parts, config.gradient_clip)?;
+        let settings = setup.actor_step(config, actor_adam.steps);
+        let norm = actor_adam.step(actor, &gradient, settings)?;
         polyak(actor_target, actor, config.tau)?;
         if config.policy_average < 1.0 {
             polyak(policy, actor, config.policy_average)?;

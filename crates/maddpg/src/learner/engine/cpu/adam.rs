@@ -4,19 +4,16 @@ use pulp::Arch;
 
 use crate::{
     kernels::{add_rows, dot},
-    learner::engine::{AdamFactors, BETA1, BETA2, EPSILON, Moments},
+    learner::engine::{AdamFactors, BETA1, BETA2, EPSILON, Moments, StepSettings},
 };
 
-/// Takes one step of Adam against the sum of `gradients`, which is written to `sum`. The gradient of each of the `parts` is
-/// scaled down to `max_norm` if its norm is larger. Returns the norm of the whole gradient before that.
+/// Takes one step of Adam against the sum of `gradients`, which is written to `sum`. Returns the norm of the sum, before clipping.
 pub(super) fn step<'a>(
     parameters: &mut [f32],
     moments: &mut Moments,
     gradients: impl Iterator<Item = &'a [f32]> + Clone,
     sum: &mut Vec<f32>,
-    parts: &[Range<usize>],
-    max_norm: f64,
-    learning_rate: f64,
+    StepSettings { learning_rate, parts, max_norm, weight_decay }: StepSettings,
 ) -> f64 {
     moments.steps += 1;
     let factors = AdamFactors::new(learning_rate, moments.steps);
@@ -27,9 +24,23 @@ pub(super) fn step<'a>(
         let square = add(gradient, gradients.clone().map(|gradient| &gradient[part.clone()]));
         squares += square;
         let moments = (&mut moments.first[part.clone()], &mut moments.second[part.clone()]);
-        step_part(&mut parameters[part.clone()], moments, gradient, clip(square.sqrt(), max_norm), factors);
+        let parameters = &mut parameters[part.clone()];
+        let mut clip = clip(square.sqrt(), max_norm);
+        if weight_decay > 0.0 {
+            add_decay(gradient, clip, parameters, weight_decay);
+            clip = 1.0;
+        }
+        step_part(parameters, moments, gradient, clip, factors);
     }
     squares.sqrt()
+}
+
+/// Adds a share of the parameters to `clip` times their gradient.
+fn add_decay(gradient: &mut [f32], clip: f64, parameters: &[f32], share: f64) {
+    let (clip, share) = (clip as f32, share as f32);
+    for (gradient, parameter) in gradient.iter_mut().zip(parameters) {
+        *gradient = clip * *gradient + share * parameter;
+    }
 }
 
 /// Takes one step of some parameters against `clip` times their gradient.
@@ -90,22 +101,24 @@ fn clip(norm: f64, max_norm: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// One part.
-    fn whole(size: usize) -> Vec<Range<usize>> {
-        std::iter::once(0..size).collect()
+    fn settings(parts: &[Range<usize>], learning_rate: f64) -> StepSettings<'_> {
+        StepSettings { learning_rate, parts, max_norm: 10.0, weight_decay: 0.0 }
     }
 
-    #[test]
-    fn adam_walks_as_the_paper_writes_it() {
+    /// Compares 20 steps with the formulas of the paper, where a share of the parameters is added to each gradient.
+    fn walk(weight_decay: f64) {
         let mut parameters = [1.0f32, -2.0];
         let mut moments = Moments::new(2);
         let (mut theta, mut m, mut v) = ([1.0f64, -2.0], [0.0; 2], [0.0; 2]);
+        let parts = [0..1, 1..2];
         for step_number in 1..=20 {
             let gradient = [0.3 * theta[0], theta[1] - 1.0];
             let halves = [gradient.map(|g| 0.5 * g as f32); 2];
             let halves = halves.iter().map(|half| &half[..]);
-            step(&mut parameters, &mut moments, halves, &mut Vec::new(), &whole(2), 1e9, 0.01);
+            let settings = StepSettings { weight_decay, ..settings(&parts, 0.01) };
+            step(&mut parameters, &mut moments, halves, &mut Vec::new(), settings);
             for k in 0..2 {
+                let gradient = [0, 1].map(|k| gradient[k] + weight_decay * theta[k]);
                 m[k] = 0.9 * m[k] + 0.1 * gradient[k];
                 v[k] = 0.999 * v[k] + 0.001 * gradient[k] * gradient[k];
                 let (m, v) =
@@ -119,12 +132,22 @@ mod tests {
     }
 
     #[test]
+    fn adam_walks_as_the_paper_writes_it() {
+        walk(0.0);
+    }
+
+    #[test]
+    fn weights_decay_by_the_gradient_of_their_squares() {
+        walk(0.5);
+    }
+
+    #[test]
     fn each_part_is_clipped_by_its_own_norm() {
         let (mut parameters, mut moments) = ([0.0f32; 4], Moments::new(4));
         let gradients =
             [&[1.0, 4.0, 100.0, 300.0][..], &[2.0, 0.0, 100.0, 100.0], &[0.0, 0.0, 100.0, 0.0]].into_iter();
         let mut sum = Vec::new();
-        let norm = step(&mut parameters, &mut moments, gradients, &mut sum, &[0..2, 2..4], 10.0, 0.1);
+        let norm = step(&mut parameters, &mut moments, gradients, &mut sum, settings(&[0..2, 2..4], 0.1));
         assert_eq!(sum, [3.0, 4.0, 300.0, 400.0]);
         assert!((norm - 500.025).abs() < 1e-3, "{norm}");
         for (found, expected) in moments.first.iter().zip([0.3, 0.4, 0.6, 0.8]) {
@@ -135,11 +158,11 @@ mod tests {
     #[test]
     fn moments_without_gradients_become_0() {
         let (mut parameters, mut moments) = ([0.0f32; 1], Moments::new(1));
-        let mut sum = Vec::new();
+        let (mut sum, part) = (Vec::new(), [0..1; 1]);
         for gradient in std::iter::once(1e-3).chain([0.0; 100_000]) {
             let gradient = [gradient];
             let gradients = std::iter::once(&gradient[..]);
-            step(&mut parameters, &mut moments, gradients, &mut sum, &whole(1), 10.0, 0.1);
+            step(&mut parameters, &mut moments, gradients, &mut sum, settings(&part, 0.1));
         }
         assert_eq!((moments.first[0], moments.second[0]), (0.0, 0.0));
     }

@@ -1,8 +1,6 @@
-use std::ops::Range;
-
 use candle_core::{Result, Tensor};
 
-use crate::learner::engine::{AdamFactors, BETA1, BETA2, EPSILON};
+use crate::learner::engine::{AdamFactors, BETA1, BETA2, EPSILON, StepSettings};
 
 /// Adam for one flat tensor of parameters, on its device.
 #[derive(Debug)]
@@ -13,15 +11,12 @@ pub(super) struct Adam {
 }
 
 impl Adam {
-    /// Takes one step against `gradient`, each of whose `parts` is clipped to the norm `max_norm`. Returns the norm of the whole
-    /// before clipping, `[1, 1]`, without waiting for the device.
+    /// Takes one step against `gradient`. Returns its norm before clipping, `[1, 1]`, without waiting for the device.
     pub(super) fn step(
         &mut self,
         parameters: &mut Tensor,
         gradient: &Tensor,
-        learning_rate: f64,
-        parts: &[Range<usize>],
-        max_norm: f64,
+        StepSettings { learning_rate, parts, max_norm, weight_decay }: StepSettings,
     ) -> Result<Tensor> {
         let norm = norm(gradient)?;
         let gradient = match parts {
@@ -35,6 +30,8 @@ impl Adam {
                 Tensor::cat(&clipped.collect::<Result<Vec<_>>>()?, 0)?
             }
         };
+        let gradient =
+            if weight_decay > 0.0 { (gradient + (&*parameters * weight_decay)?)? } else { gradient };
         self.steps += 1;
         let AdamFactors { rate, variance_correction } = AdamFactors::new(learning_rate, self.steps);
         self.first = ((&self.first * BETA1)? + (&gradient * (1.0 - BETA1))?)?;
