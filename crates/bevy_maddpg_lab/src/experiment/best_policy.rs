@@ -18,7 +18,9 @@ use bevy_maddpg::{
 };
 
 use super::{
-    Evaluation, ExperimentError, RunFolder, eprintln_line, evaluation::evaluate_with, play_off::play_off,
+    Evaluation, ExperimentError, RunFolder, eprintln_line,
+    evaluation::evaluate_with,
+    play_off::{self, play_off},
     policy_scores,
 };
 use crate::{
@@ -28,8 +30,12 @@ use crate::{
 
 /// Episodes of an evaluation.
 const EPISODES: u32 = 32;
-/// Policies that play on at the end of the run.
+/// Most policies that play on at the end of the run.
 const FINALISTS: usize = 6;
+/// The share of the time of the training that they may take to play, and the least such time. In lockstep they take the time that they
+/// need.
+const FINAL_SHARE: f64 = 0.1;
+const LEAST_FINAL: Duration = Duration::from_secs(10);
 /// The time from the end of an evaluation to the start of the next one, in units of the time that the evaluation took. So at
 /// most a tenth of one core is spent.
 const PAUSE: u32 = 9;
@@ -83,6 +89,8 @@ pub(super) struct BestPolicy {
     running: Option<Running>,
     /// Ends the running evaluation without a result.
     stop: Arc<AtomicBool>,
+    /// How long the last evaluation took.
+    took: Duration,
     due: Instant,
     due_decisions: u64,
     /// Whether an evaluation had no result.
@@ -106,6 +114,7 @@ impl BestPolicy {
             best: Vec::new(),
             running: None,
             stop: Arc::default(),
+            took: Duration::ZERO,
             due: Instant::now() + LEAST_PAUSE,
             due_decisions: if game.solved().is_some() { 0 } else { DECISIONS },
             has_failed: false,
@@ -172,7 +181,8 @@ impl BestPolicy {
     pub(super) fn join(&mut self) -> Option<PolicyScore> {
         let Running { policy, decisions, start, thread } = self.running.take()?;
         let evaluation = thread.join();
-        self.due = Instant::now() + (PAUSE * start.elapsed()).max(LEAST_PAUSE);
+        self.took = start.elapsed();
+        self.due = Instant::now() + (PAUSE * self.took).max(LEAST_PAUSE);
         match evaluation {
             Ok(Some(evaluation)) => {
                 let score = score_of(decisions, &policy, &evaluation);
@@ -205,12 +215,25 @@ impl BestPolicy {
         self.best.truncate(FINALISTS);
     }
 
-    /// Chooses the result of a run whose last policy is `last`. If the run `is_complete`, the last policy is evaluated too, and the
-    /// best ones play further episodes, which alone decide. `None` if no policy was evaluated.
+    /// How many policies may play on, if one round of them may take this long.
+    fn finalists(&self, time: Duration) -> usize {
+        if self.in_lockstep {
+            return FINALISTS;
+        }
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let of_one = self.took.as_secs_f64() * f64::from(play_off::EPISODES) / f64::from(EPISODES);
+        // A number that is too large, or 0 divided by 0, becomes one that is not.
+        ((time.as_secs_f64() * cores as f64 / of_one) as usize).clamp(1, FINALISTS)
+    }
+
+    /// Chooses the result of a run whose last policy is `last`, after `decisions` joint decisions and `seconds` of training. If the run
+    /// `is_complete`, the last policy is evaluated too, and the best ones play further episodes, which alone decide, unless episodes
+    /// take so long that there is no time for them. `None` if no policy was evaluated.
     pub(super) fn choose(
         &mut self,
         last: &Arc<PolicySnapshot>,
         decisions: u64,
+        seconds: f64,
         is_complete: bool,
         mut stop: impl FnMut() -> bool,
     ) -> Option<Candidate> {
@@ -231,13 +254,19 @@ impl BestPolicy {
                 let score = score_of(decisions, last, &evaluation);
                 finalists.insert(0, Candidate { policy: last.clone(), score });
                 finalists.sort_by(|a, b| b.score.mean.total_cmp(&a.score.mean));
-                finalists.truncate(FINALISTS);
             }
+            let time = LEAST_FINAL.max(Duration::from_secs_f64(FINAL_SHARE * seconds));
+            finalists.truncate(self.finalists(time));
+            self.best.clone_from(&finalists);
             let play = |policy: &PolicySnapshot, episodes: u32, round: u64, is_stopped: &AtomicBool| {
                 let seed = (seed ^ FINAL_SEED).wrapping_add(round);
                 evaluate_with(game, policy, parameters, episodes, seed, || is_stopped.load(Ordering::Relaxed))
             };
-            if let Some(ranked) = play_off(finalists, play, stop) {
+            let start = Instant::now();
+            let may_go_on = || self.in_lockstep || start.elapsed() < time;
+            if finalists.len() > 1
+                && let Some(ranked) = play_off(finalists, play, may_go_on, stop)
+            {
                 self.best = ranked;
             }
         }

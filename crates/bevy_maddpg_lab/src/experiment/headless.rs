@@ -190,7 +190,7 @@ impl Run {
                 policy = selection.policy;
                 summary.rating = Some(selection.rating);
             }
-            if let Some(chosen) = self.choose(world, &policy, summary.decisions, selects) {
+            if let Some(chosen) = self.choose(world, &policy, &summary, selects) {
                 policy_scores::append(&folder.evaluations(), &chosen.score)?;
                 policy = chosen.policy;
                 summary.chosen = Some(chosen.score);
@@ -227,14 +227,15 @@ impl Run {
         &self,
         world: &mut World,
         last: &Arc<PolicySnapshot>,
-        decisions: u64,
+        summary: &Summary,
         is_complete: bool,
     ) -> Option<Candidate> {
         let mut best = world.get_resource_mut::<BestPolicy>()?;
         if is_complete && best.score().is_some() {
             eprintln_line("choosing the best policy of the run by its play without exploration");
         }
-        let chosen = best.choose(last, decisions, is_complete, || self.is_interrupted())?;
+        let chosen =
+            best.choose(last, summary.decisions, summary.seconds, is_complete, || self.is_interrupted())?;
         let PolicyScore { decisions, episodes, mean, min, .. } = &chosen.score;
         eprintln_line(&format!(
             "the result is the policy after {decisions} joint decisions: {episodes} episodes without exploration, mean \

@@ -11,7 +11,7 @@ use bevy_maddpg::policy::PolicySnapshot;
 use super::{Evaluation, best_policy::Candidate};
 
 /// Episodes that each policy plays in a round.
-const EPISODES: u32 = 128;
+pub(super) const EPISODES: u32 = 128;
 /// Rounds. A policy that plays one episode in 200 badly has none of these in 128 episodes with a probability of 0.53, and none in 512 with
 /// 0.08.
 const ROUNDS: u64 = 4;
@@ -62,11 +62,13 @@ impl Standing {
 }
 
 /// Lets policies play in rounds, and returns them with the scores of these games, the best one first; of those that are level, the one that
-/// was first before. Whoever is clearly behind is out. It ends when only one policy is left. `play` plays a number of episodes with
+/// was first before. Whoever is clearly behind is out. It ends when only one policy is left, or after a
+/// round after which it may not go on. `play` plays a number of episodes with
 /// a seed, until its flag is set. `None` if `stop` returned true before the end.
 pub(super) fn play_off(
     policies: Vec<Candidate>,
     play: impl Fn(&PolicySnapshot, u32, u64, &AtomicBool) -> Option<Evaluation> + Sync,
+    may_go_on: impl Fn() -> bool,
     mut stop: impl FnMut() -> bool,
 ) -> Option<Vec<Candidate>> {
     let mut standings: Vec<_> = policies.into_iter().map(Standing::new).collect();
@@ -99,7 +101,7 @@ pub(super) fn play_off(
             let error = (uncertainty + standing.uncertainty()).sqrt();
             standing.is_out |= mean - standing.mean > CLEARLY * error;
         }
-        if standings.iter().filter(|standing| !standing.is_out).count() < 2 {
+        if standings.iter().filter(|standing| !standing.is_out).count() < 2 || !may_go_on() {
             break;
         }
     }
@@ -128,7 +130,7 @@ mod tests {
         let play = |_: &PolicySnapshot, _: u32, round: u64, _: &AtomicBool| {
             Evaluation::of(&[2.0, if round < 2 { 2.0 } else { 1.0 }])
         };
-        let ranked = play_off(candidates(&[3, 2]), play, || false).unwrap();
+        let ranked = play_off(candidates(&[3, 2]), play, || true, || false).unwrap();
         let results: Vec<_> = ranked
             .iter()
             .map(|Candidate { score, .. }| (score.decisions, score.episodes, score.mean, score.min))
@@ -144,9 +146,16 @@ mod tests {
             assert_eq!(episodes, EPISODES);
             Evaluation::of(&[games.fetch_add(1, Ordering::Relaxed) as f32])
         };
-        let ranked = play_off(candidates(&[3, 2, 1]), play, || false).unwrap();
+        let ranked = play_off(candidates(&[3, 2, 1]), play, || true, || false).unwrap();
         assert_eq!(games.load(Ordering::Relaxed), 3);
         assert_eq!(ranked.iter().map(|ranked| ranked.score.mean).collect::<Vec<_>>(), [2.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn it_ends_after_a_round_if_it_may_not_go_on() {
+        let play = |_: &PolicySnapshot, _: u32, _: u64, _: &AtomicBool| Evaluation::of(&[2.0, 1.0]);
+        let ranked = play_off(candidates(&[3, 2]), play, || false, || false).unwrap();
+        assert!(ranked.iter().all(|ranked| ranked.score.episodes == 2));
     }
 
     #[test]
@@ -164,7 +173,7 @@ mod tests {
             let policy = Arc::new(PolicySnapshot::new(version, 0, 0, policies).unwrap());
             Candidate { policy, score: PolicyScore { policy_version: version, ..PolicyScore::default() } }
         });
-        let ranked = play_off(versions.to_vec(), play, || false).unwrap();
+        let ranked = play_off(versions.to_vec(), play, || true, || false).unwrap();
         let results: Vec<_> =
             ranked.iter().map(|ranked| (ranked.score.policy_version, ranked.score.episodes)).collect();
         assert_eq!(results, [(2, 512), (1, 512)]);
@@ -179,6 +188,6 @@ mod tests {
             }
             None
         };
-        assert!(play_off(candidates(&[2, 1]), play, || true).is_none());
+        assert!(play_off(candidates(&[2, 1]), play, || true, || true).is_none());
     }
 }

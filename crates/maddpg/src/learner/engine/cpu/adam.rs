@@ -1,5 +1,3 @@
-use std::ops::Range;
-
 use pulp::Arch;
 
 use crate::{
@@ -99,6 +97,8 @@ fn clip(norm: f64, max_norm: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
 
     fn settings(parts: &[Range<usize>], learning_rate: f64) -> StepSettings<'_> {
