@@ -101,9 +101,9 @@ impl<const WHOLE: bool> WithSimd for ByPanel<'_, WHOLE> {
         let panel = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0;
         for_tiles!(S, index in inputs.size, COUNT => {
             let sums = sum_panel::<S, COUNT>(simd, inputs, index, panel);
-            unrolled!(ROW in COUNT => {
-                let at = (index + ROW) * output_size;
-                write(simd, &mut gradient[at + from..at + to], sums[ROW], add);
+            unrolled!(offset in COUNT => {
+                let at = (index + offset) * output_size;
+                write(simd, &mut gradient[at + from..at + to], sums[offset], add);
             });
         });
     }
@@ -130,18 +130,18 @@ impl WithSimd for ByRows<'_> {
                 } else {
                     sum_rows::<S, COUNT, false>(simd, left, index, right, from, to)
                 };
-                unrolled!(ROW in COUNT => {
-                    let at = index + ROW;
+                unrolled!(offset in COUNT => {
+                    let at = index + offset;
                     if transposed {
                         let mut lanes = [0.0f32; 64];
-                        store(simd, &mut lanes[..width], sums[ROW]);
+                        store(simd, &mut lanes[..width], sums[offset]);
                         for (lane, column) in (from..to).enumerate() {
                             let slot = &mut gradient[column * deltas.size + at];
                             *slot = if add { *slot + lanes[lane] } else { lanes[lane] };
                         }
                     } else {
                         let at = at * deltas.size;
-                        write(simd, &mut gradient[at + from..at + to], sums[ROW], add);
+                        write(simd, &mut gradient[at + from..at + to], sums[offset], add);
                     }
                 });
             });
@@ -162,9 +162,9 @@ fn sum_panel<S: Simd, const COUNT: usize>(
     for right in panel {
         let factors = &inputs.data[at..at + COUNT];
         at += inputs.size;
-        unrolled!(ROW in COUNT => {
-            let factor = simd.splat_f32s(factors[ROW]);
-            for (sum, right) in sums[ROW].iter_mut().zip(*right) {
+        unrolled!(offset in COUNT => {
+            let factor = simd.splat_f32s(factors[offset]);
+            for (sum, right) in sums[offset].iter_mut().zip(*right) {
                 *sum = simd.mul_add_e_f32s(factor, right, *sum);
             }
         });
@@ -190,9 +190,9 @@ fn sum_rows<S: Simd, const COUNT: usize, const WHOLE: bool>(
         let right_row = load(simd, &right.data[right_at + from..right_at + to]);
         left_at += left.size;
         right_at += right.size;
-        unrolled!(ROW in COUNT => {
-            let factor = simd.splat_f32s(factors[ROW]);
-            for (sum, right) in sums[ROW].iter_mut().zip(right_row) {
+        unrolled!(offset in COUNT => {
+            let factor = simd.splat_f32s(factors[offset]);
+            for (sum, right) in sums[offset].iter_mut().zip(right_row) {
                 *sum = simd.mul_add_e_f32s(factor, right, *sum);
             }
         });

@@ -125,9 +125,9 @@ impl<const USED: usize, const WHOLE: bool> WithSimd for MultiplyPanel<'_, USED, 
         let panel = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>().0;
         for_tiles!(S, row in out.len() / columns, ROWS => {
             let sums = tile::<S, ROWS, USED>(simd, &a[row * inner..(row + ROWS) * inner], inner, panel, start);
-            unrolled!(ROW in ROWS => {
-                let at = (row + ROW) * columns;
-                let mut sums = sums[ROW];
+            unrolled!(offset in ROWS => {
+                let at = (row + offset) * columns;
+                let mut sums = sums[offset];
                 // No closures here: code called in a closure is not compiled for the chosen instruction set.
                 match finish {
                     Finish::Linear => {}
@@ -161,21 +161,21 @@ fn tile<S: Simd, const ROWS: usize, const USED: usize>(
     const STEPS: usize = 4;
     let (blocks, rest) = panel.as_chunks::<STEPS>();
     let mut rows = [(&[] as &[[f32; STEPS]], &[] as &[f32]); ROWS];
-    unrolled!(ROW in ROWS => {
-        let row = a[ROW * inner..(ROW + 1) * inner].as_chunks::<STEPS>();
-        rows[ROW] = (&row.0[..blocks.len()], &row.1[..rest.len()]);
+    unrolled!(offset in ROWS => {
+        let row = a[offset * inner..(offset + 1) * inner].as_chunks::<STEPS>();
+        rows[offset] = (&row.0[..blocks.len()], &row.1[..rest.len()]);
     });
     let mut sums = [start; ROWS];
     for (index, block) in blocks.iter().enumerate() {
         for (step, b) in block.iter().enumerate() {
-            unrolled!(ROW in ROWS => {
-                add_product::<S, USED>(simd, &mut sums[ROW], rows[ROW].0[index][step], *b);
+            unrolled!(offset in ROWS => {
+                add_product::<S, USED>(simd, &mut sums[offset], rows[offset].0[index][step], *b);
             });
         }
     }
     for (index, b) in rest.iter().enumerate() {
-        unrolled!(ROW in ROWS => {
-            add_product::<S, USED>(simd, &mut sums[ROW], rows[ROW].1[index], *b);
+        unrolled!(offset in ROWS => {
+            add_product::<S, USED>(simd, &mut sums[offset], rows[offset].1[index], *b);
         });
     }
     sums

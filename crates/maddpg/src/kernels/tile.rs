@@ -73,7 +73,7 @@ macro_rules! unrolled {
     };
     (@each $index:ident, $count:expr, $body:block, $($value:literal)*) => {
         $(if $value < $count {
-            const $index: usize = $value;
+            let $index: usize = $value;
             $body
         })*
     };
