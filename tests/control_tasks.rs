@@ -60,3 +60,28 @@ fn a_policy_of_another_task_is_refused() {
     assert!(!output.status.success());
     assert!(errors(&output).contains("cart") && errors(&output).contains("walker"), "{}", errors(&output));
 }
+
+/// The shipped policies and a score that each reaches in every one of four episodes.
+const SHIPPED: [(&str, f32); 12] = [
+    ("cart", 900.0),
+    ("pendulum", 350.0),
+    ("cartpole_balance", 990.0),
+    ("fixed_reacher_single", 900.0),
+    ("reacher_single", 800.0),
+    ("fixed_reacher_double", 900.0),
+    ("fixed_reacher", 850.0),
+    ("reacher", 500.0),
+    ("cartpole", 800.0),
+    ("cartpole_parallel_double", 600.0),
+    ("walker", 850.0),
+    ("cheetah", 750.0),
+];
+
+#[test]
+fn the_shipped_policies_master_their_tasks() {
+    for (task, least) in SHIPPED {
+        let policy = format!("{}/assets/policies/control/{task}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        let played = evaluation(&["--task", task, "--policy", &policy, "--evaluate", "4"]);
+        assert!(played.min > least, "{task}: {played:?}");
+    }
+}
