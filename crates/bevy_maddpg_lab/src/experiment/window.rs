@@ -5,7 +5,9 @@ use std::{
 
 use bevy::{app::MainScheduleOrder, ecs::schedule::ScheduleLabel, log::LogPlugin, prelude::*};
 
-use super::{ExperimentError, Recorder, Run, RunFolder, Summary, evaluation::EpisodeScores, parameters};
+use super::{
+    ExperimentError, OutputError, Recorder, Run, RunFolder, Summary, evaluation::EpisodeScores, parameters,
+};
 use crate::{
     game::add_game,
     statistics::RunStatistics,
@@ -30,6 +32,9 @@ type Outcome = Arc<Mutex<Result<(), ExperimentError>>>;
 
 /// Trains in a window, or plays with `policy` if there is one.
 pub(super) fn run(run: &Run, policy: Option<PolicySnapshot>) -> Result<(), ExperimentError> {
+    if let Some(folder) = &run.options.record {
+        std::fs::create_dir_all(folder).map_err(OutputError::io("create", folder))?;
+    }
     let mut app = App::new();
     let window = Window {
         title: format!("{} - bevy_maddpg", run.game.name()),

@@ -156,6 +156,11 @@ impl Glide {
         self.0 = Some([eye, subject]);
         Transform::from_translation(eye).looking_at(subject, Vec3::Y)
     }
+
+    /// Moves along with a subject, without delay.
+    pub(super) fn carry(&mut self, by: Vec3) {
+        self.0.iter_mut().flatten().for_each(|end| *end += by);
+    }
 }
 
 #[cfg(test)]
@@ -170,5 +175,7 @@ mod tests {
         let z = glide.towards(far, EASE).translation.z;
         assert!((20.0..22.0).contains(&z), "two thirds of the way, at {z}");
         assert!((glide.towards(far, 10.0 * EASE).translation.z - 30.0).abs() < 0.01);
+        glide.carry(Vec3::X);
+        assert!((glide.towards(far.map(|end| end + Vec3::X), 0.0).translation.x - 1.0).abs() < 1e-6);
     }
 }

@@ -26,10 +26,15 @@ fn go(
     arenas: Query<&ControlArena>,
     window: Single<&Window, With<PrimaryWindow>>,
     mut camera: Single<&mut Transform, With<Camera3d>>,
-    mut glide: Local<Glide>,
+    (mut glide, mut last): (Local<Glide>, Local<Option<(Entity, Vec3)>>),
 ) {
     let Ok(arena) = arenas.get(front.0) else { return };
     let focus = Vec3::from_array(arena.simulation.focus().to_array());
+    // The camera stays beside a body that runs, and goes with it when it starts anew, but does not nod with it.
+    if let Some((_, before)) = last.filter(|(arena, _)| *arena == front.0) {
+        glide.carry((focus - before).with_y(0.0));
+    }
+    *last = Some((front.0, focus));
     let view = shot(views.current, focus, &layout, inset.aspect(&window));
     **camera = glide.towards(view, time.delta_secs());
 }

@@ -1,7 +1,13 @@
 use bevy::prelude::*;
 
 use super::Layout;
-use crate::watch::{mesh_builder::MeshBuilder, stage::surface};
+use crate::{
+    games::control::ControlArena,
+    watch::{
+        mesh_builder::MeshBuilder,
+        stage::{FrontArena, surface},
+    },
+};
 
 /// Colors of the tiles.
 const TILES: [Color; 2] = [Color::srgb(0.115, 0.15, 0.21), Color::srgb(0.135, 0.175, 0.245)];
@@ -9,8 +15,12 @@ const TILES: [Color; 2] = [Color::srgb(0.115, 0.15, 0.21), Color::srgb(0.135, 0.
 const HALF: i32 = 60;
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Startup, build);
+    app.add_systems(Startup, build).add_systems(Update, follow.run_if(resource_exists::<FrontArena>));
 }
+
+/// The floor, which goes along with the first body.
+#[derive(Component)]
+struct Floor;
 
 /// A checkered floor, whose tiles are as wide as the bodies are large.
 fn build(
@@ -28,8 +38,23 @@ fn build(
         }
     }
     commands.spawn((
+        Floor,
         Mesh3d(meshes.add(mesh.build())),
         MeshMaterial3d(materials.add(StandardMaterial { reflectance: 0.1, ..surface(Color::WHITE, 0.0) })),
         Transform::from_xyz(0.0, layout.floor, 0.0),
     ));
+}
+
+/// Moves the floor by whole pairs of tiles, so that nobody sees it move and nobody runs beyond its end.
+fn follow(
+    layout: Res<Layout>,
+    front: Res<FrontArena>,
+    arenas: Query<&ControlArena>,
+    mut floor: Single<&mut Transform, With<Floor>>,
+) {
+    let Ok(arena) = arenas.get(front.0) else { return };
+    let focus = arena.simulation.focus();
+    let pair = layout.size;
+    let place = |along: f32| (along / pair).round() * pair;
+    floor.translation = Vec3::new(place(focus.x), layout.floor, place(focus.z));
 }
