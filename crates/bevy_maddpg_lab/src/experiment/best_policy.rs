@@ -35,7 +35,9 @@ const FINALISTS: usize = 6;
 /// The share of the time of the training that they may take to play, and the least such time. In lockstep they take the time that they
 /// need.
 const FINAL_SHARE: f64 = 0.1;
-const LEAST_FINAL: Duration = Duration::from_secs(10);
+const LEAST_FINAL: Duration = Duration::from_secs(30);
+/// An evaluation takes about this many times as long while the training keeps all cores busy.
+const BUSY: f64 = 3.0;
 /// The time from the end of an evaluation to the start of the next one, in units of the time that the evaluation took. So at
 /// most a tenth of one core is spent.
 const PAUSE: u32 = 9;
@@ -221,7 +223,7 @@ impl BestPolicy {
             return FINALISTS;
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let of_one = self.took.as_secs_f64() * f64::from(play_off::EPISODES) / f64::from(EPISODES);
+        let of_one = self.took.as_secs_f64() / BUSY * f64::from(play_off::EPISODES) / f64::from(EPISODES);
         // A number that is too large, or 0 divided by 0, becomes one that is not.
         ((time.as_secs_f64() * cores as f64 / of_one) as usize).clamp(1, FINALISTS)
     }
