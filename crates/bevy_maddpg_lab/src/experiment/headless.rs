@@ -9,12 +9,12 @@ use super::{
     evaluation::evaluate_with,
     parameters, policy_scores, println_line, rivals,
     run_folder::write_json,
-    run_state::{Earlier, RunDescription},
+    run_state::{Earlier, RunDescription, RunState},
     selection::{Selection, select},
 };
 use bevy_maddpg::{
     headless,
-    learner::{CheckpointError, Pace},
+    learner::{CheckpointError, Learner, Pace},
     parameters::Curriculum,
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
@@ -148,15 +148,27 @@ impl Run {
         let state = world.resource::<Recorder>().state(world.resource::<RunStatistics>());
         world.resource_mut::<Recorder>().flush()?;
         if let Some(mut learner) = world.resource_mut::<Training>().stop() {
-            learner.snapshot().map_err(CheckpointError::Learner)?.save(folder.last_policy())?;
-            learner.set_note(state.to_json());
-            learner.save(&folder.checkpoint(), true)?;
+            self.save(&mut learner, &state, folder)?;
             let earlier = Earlier::ending_with(&learner, state);
             self.setup.seed = earlier.seed(self.options.seed);
             self.earlier = Some(earlier);
             self.options.resume = Some(folder.path().into());
         }
         Ok(self)
+    }
+
+    /// Writes the last policy and a checkpoint with the state of the run. Returns the policy.
+    fn save(
+        &self,
+        learner: &mut Learner,
+        state: &RunState,
+        folder: &RunFolder,
+    ) -> Result<PolicySnapshot, ExperimentError> {
+        let policy = learner.snapshot().map_err(CheckpointError::Learner)?;
+        policy.save(folder.last_policy())?;
+        learner.set_note(state.to_json());
+        learner.save(&folder.checkpoint(), self.options.save_replay)?;
+        Ok(policy)
     }
 
     /// Ends training: stops the learner, writes policy, checkpoint and curve, evaluates, and prints the summary. `selects` says
@@ -180,10 +192,7 @@ impl Run {
                 policy.save(folder.policy())?;
             }
         } else if let Some(mut learner) = learner {
-            let mut policy = Arc::new(learner.snapshot().map_err(CheckpointError::Learner)?);
-            policy.save(folder.last_policy())?;
-            learner.set_note(state.to_json());
-            learner.save(&folder.checkpoint(), self.options.save_replay)?;
+            let mut policy = Arc::new(self.save(&mut learner, &state, folder)?);
             let pool = world.get_resource::<SelfPlay>().map(SelfPlay::pool);
             if let Some(selection) = pool.filter(|_| selects).and_then(|pool| self.select(pool, &policy)) {
                 selection.write(folder, summary.decisions, &title)?;

@@ -62,9 +62,8 @@ impl Standing {
 }
 
 /// Lets policies play in rounds, and returns them with the scores of these games, the best one first; of those that are level, the one that
-/// was first before. Whoever is clearly behind is out. It ends when only one policy is left, or after a
-/// round after which it may not go on. `play` plays a number of episodes with
-/// a seed, until its flag is set. `None` if `stop` returned true before the end.
+/// was first before. Whoever is clearly behind is out. It ends when only one policy is left, or after a round if it may not go on.
+/// `play` plays a number of episodes with a seed, until its flag is set. `None` if `stop` returned true before the end.
 pub(super) fn play_off(
     policies: Vec<Candidate>,
     play: impl Fn(&PolicySnapshot, u32, u64, &AtomicBool) -> Option<Evaluation> + Sync,
