@@ -5,6 +5,7 @@
 //! cargo run --example control -- --task list                    # what else there is
 //! cargo run --example control -- --task cheetah --headless --max-minutes 30
 //! cargo run --example control -- --task walker --planner        # watch a planner that knows the physics
+//! cargo run --example control -- --task cartpole_balance --pixels # learn from pictures
 //! cargo run --example control -- --help
 //! ```
 
@@ -18,7 +19,7 @@ use bevy_maddpg_lab::{
     catalog::Control,
     experiment::{Experiment, Options},
     game::Game,
-    games::control::{self, Task, UnknownTask, Yardstick},
+    games::control::{self, Camera, Sight, Task, UnknownTask, Yardstick},
 };
 use clap::Parser;
 
@@ -33,6 +34,9 @@ struct Arguments {
     /// its play is evaluated.
     #[arg(long, conflicts_with_all = ["policy", "resume"])]
     planner: bool,
+    /// The agent sees the last three pictures of its body, 48 x 32 pixels each, instead of positions and speeds.
+    #[arg(long, conflicts_with = "planner")]
+    pixels: bool,
     /// Instead of training, measure the scores of random actions and of the planner in this many episodes, and print them as a row of
     /// `crates/bevy_maddpg_lab/assets/control/yardstick.csv`. Takes minutes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -73,7 +77,7 @@ fn list() {
 }
 
 fn main() -> ExitCode {
-    let Arguments { task, planner, yardstick, run } = Arguments::parse();
+    let Arguments { task, planner, pixels, yardstick, run } = Arguments::parse();
     let Wish::Run(task) = task else {
         list();
         return ExitCode::SUCCESS;
@@ -85,7 +89,15 @@ fn main() -> ExitCode {
         println!("{task},{random},{planner},{episodes},{}", run.seed);
         return ExitCode::SUCCESS;
     }
-    let game = Control { task, is_planned: planner };
+    let sight = if pixels { Sight::Pixels } else { Sight::Numbers };
+    if pixels && Camera::of(task).is_none() {
+        eprintln!(
+            "error: there are no pictures of the task `{task}`, because its body leaves them; `--pixels` is possible for {}",
+            list
+        );
+        return ExitCode::FAILURE;
+    }
+    let game = Control { task, sight, is_planned: planner };
     let experiment = Experiment::new(game);
     if !planner {
         return experiment.run_by(run);

@@ -18,7 +18,7 @@ use bevy::{
     prelude::*,
 };
 
-use crate::policy::{ActionSpace, AgentSpec, PolicySnapshot};
+use crate::policy::{ActionSpace, AgentSpec, ImageSpec, PolicySnapshot};
 
 /// An entity that observes, acts and is rewarded.
 ///
@@ -51,7 +51,10 @@ pub struct Agent {
     pub observation_size: usize,
     /// How many of these numbers, the last ones, [sensors](crate::rays) write instead of the game. They are not normalized.
     pub sensed: usize,
-    /// The names of these numbers; empty if they have none.
+    /// The image that an observation starts with, if there is one. Its `frames` are those of the agent.
+    #[reflect(ignore)]
+    pub image: Option<ImageSpec>,
+    /// The names of the observed numbers; empty if they have none.
     pub observation_names: Vec<String>,
     /// What it can do: numbers, and branches in each of which it chooses.
     #[reflect(ignore)]
@@ -73,6 +76,7 @@ impl Agent {
             behavior: behavior.into(),
             observation_size,
             sensed: 0,
+            image: None,
             observation_names: Vec::new(),
             action: ActionSpace::of_numbers(numbers),
             frames: 1,
@@ -127,6 +131,32 @@ impl Agent {
         self
     }
 
+    /// Makes the first numbers of the observation the pixels of an image, which the policy sees through convolutions
+    /// ([`LearnerConfig::convolutions`](crate::learner::LearnerConfig::convolutions)). The game writes them as brightness from 0 to 1,
+    /// channel by channel, each row by row from the top; other numbers may follow.
+    ///
+    /// ```
+    /// use bevy_maddpg::{policy::ImageSpec, prelude::*};
+    ///
+    /// // It sees the last three pictures of 32 x 32 grey pixels, and knows its speed.
+    /// let image = ImageSpec::grey(32, 32);
+    /// let agent = Agent::new("eye", image.frame_size() + 1, 2).with_image(image).with_frames(3);
+    /// assert_eq!(agent.spec().observation_size, 3 * (32 * 32 + 1));
+    /// ```
+    ///
+    /// # Panics
+    /// If the image has more numbers than an observation, or none.
+    #[must_use]
+    pub fn with_image(mut self, image: ImageSpec) -> Self {
+        let (pixels, size) = (image.frame_size(), self.observation_size);
+        assert!(
+            (1..=size).contains(&pixels),
+            "an observation of {size} numbers cannot start with an image of {pixels} numbers; expected 1 to {size}"
+        );
+        self.image = Some(image);
+        self
+    }
+
     /// Lets the policy see the last `frames` observations at once (frame stacking).
     #[must_use]
     pub fn with_frames(mut self, frames: usize) -> Self {
@@ -146,6 +176,7 @@ impl Agent {
             observation_size: size * self.frames,
             raw,
             observation_names: self.observation_names.clone(),
+            image: self.image.map(|image| ImageSpec { frames: self.frames, ..image }),
             action: self.action.clone(),
         }
     }

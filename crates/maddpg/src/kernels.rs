@@ -9,6 +9,7 @@ mod gradient;
 #[cfg(test)]
 mod instruction_set;
 mod packed;
+mod patches;
 mod product;
 mod tile;
 
@@ -16,4 +17,5 @@ pub(crate) use elementwise::{add_products, add_rows, dot, move_towards};
 pub(crate) use elementwise::{normalize, relu, tanh};
 pub(crate) use gradient::weight_gradient;
 pub(crate) use packed::PackedMatrix;
+pub(crate) use patches::{Window, gather_patches, scatter_patches};
 pub(crate) use product::{Finish, multiply};

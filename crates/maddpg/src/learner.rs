@@ -18,6 +18,7 @@ mod config;
 mod device;
 mod engine;
 mod fate;
+mod images;
 mod memory;
 mod mirror;
 mod preset;

@@ -5,6 +5,7 @@
 //! | [`ArenaSpec`], [`AgentSpec`] | the agents of an arena and their sizes, slot by slot |
 //! | [`ActionSpace`] | what an agent can do: numbers, and choices in branches |
 //! | [`Network`], [`NetworkShape`] | a multi-layer perceptron: its parameters and its sizes |
+//! | [`ImageSpec`], [`Convolution`], [`Encoder`] | an image in an observation, and the convolutional layers that see it |
 //! | [`Normalizer`] | the scaling of observations |
 //! | [`Policy`] | one behavior's normalizer and network |
 //! | [`PolicySnapshot`] | the policies of all slots at one moment of training: immutable, with a version |
@@ -14,8 +15,10 @@
 
 mod action_space;
 pub(crate) mod choices;
+mod encoder;
 mod file;
 mod forward;
+mod image;
 mod latest;
 mod network;
 mod normalizer;
@@ -25,10 +28,12 @@ mod snapshot;
 mod spec;
 
 pub use action_space::{ActionSpace, Branch};
+pub use encoder::{Convolution, ConvolutionLayer, Encoder};
 pub use file::PolicyError;
 #[cfg(any(feature = "gpu", test))]
 pub(crate) use forward::NORM_EPSILON;
 pub(crate) use forward::{Activations, PackedNetwork, forward};
+pub use image::ImageSpec;
 pub use latest::LatestPolicy;
 pub use network::{Layer, Network, NetworkShape};
 pub use normalizer::Normalizer;

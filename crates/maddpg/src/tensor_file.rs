@@ -1,4 +1,4 @@
-//! Files of named `f32` tensors with a checksum: the container format of policies and checkpoints.
+//! Files of named tensors, of `f32` or of bytes, with a checksum: the container format of policies and checkpoints.
 //!
 //! Such a file is a `.safetensors` file with one metadata entry, `bevy_maddpg`: JSON with the name of the format, a
 //! header, and a CRC-32 of the format, the header and every tensor. The same content gives the same bytes. Files are
@@ -36,12 +36,37 @@ pub(crate) struct Tensor {
 #[derive(Debug, Clone)]
 pub(crate) struct TensorView<'a> {
     pub(crate) shape: Vec<usize>,
-    pub(crate) data: &'a [f32],
+    pub(crate) data: Data<'a>,
+}
+
+/// The numbers of a tensor to write.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Data<'a> {
+    Numbers(&'a [f32]),
+    #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only checkpoints have bytes"))]
+    Bytes(&'a [u8]),
+}
+
+impl Data<'_> {
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::Numbers(_) => Dtype::F32,
+            Self::Bytes(_) => Dtype::U8,
+        }
+    }
+
+    /// Its size in bytes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Numbers(numbers) => size_of_val(*numbers),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
 }
 
 impl Tensor {
     pub(crate) fn view(&self) -> TensorView<'_> {
-        TensorView { shape: self.shape.clone(), data: &self.data }
+        TensorView { shape: self.shape.clone(), data: Data::Numbers(&self.data) }
     }
 }
 
@@ -67,6 +92,8 @@ pub(crate) struct Kind {
     pub(crate) formats: &'static [&'static str],
     /// Large files consist of names and sizes to at most this part: 3 for a third.
     pub(crate) header_part: usize,
+    /// Whether tensors of bytes may be among those of `f32`.
+    pub(crate) has_bytes: bool,
 }
 
 /// Tensors by name.
@@ -123,7 +150,7 @@ pub(crate) fn write(
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
         for tensor in tensors.values() {
-            as_bytes(tensor.data, |bytes| file.write_all(bytes))?;
+            as_bytes(&tensor.data, |bytes| file.write_all(bytes))?;
         }
         Ok(())
     })
@@ -142,13 +169,13 @@ fn safetensors_header(
     let (mut infos, mut end) = (Vec::with_capacity(tensors.len()), 0);
     for (name, TensorView { shape, data }) in tensors {
         let start = end;
-        end += NUMBER * data.len();
-        checksum.begin(name, Dtype::F32, shape);
+        end += data.size();
+        checksum.begin(name, data.dtype(), shape);
         as_bytes(data, |bytes| {
             checksum.add(bytes);
             Ok(())
         })?;
-        let info = TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, end) };
+        let info = TensorInfo { dtype: data.dtype(), shape: shape.clone(), data_offsets: (start, end) };
         infos.push((name.clone(), info));
     }
     let header = serde_json::from_str(&header)?;
@@ -162,8 +189,12 @@ fn safetensors_header(
     Ok(text)
 }
 
-/// Hands over the bytes of `numbers` in parts.
-fn as_bytes(numbers: &[f32], mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+/// Hands over the bytes of a tensor in parts.
+fn as_bytes(data: &Data, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let numbers = match data {
+        Data::Numbers(numbers) => numbers,
+        Data::Bytes(bytes) => return bytes.chunks(NUMBER * PART).try_for_each(take),
+    };
     let mut bytes = Vec::with_capacity(NUMBER * PART.min(numbers.len()));
     for part in numbers.chunks(PART) {
         bytes.clear();
@@ -222,7 +253,7 @@ mod tests {
         let again = safetensors::serialize(library.tensors(), metadata.metadata().clone()).unwrap();
         assert!(again == found);
 
-        let kind = Kind { name: "x v1", formats: &["x v1"], header_part: 1 };
+        let kind = Kind { name: "x v1", formats: &["x v1"], header_part: 1, has_bytes: false };
         for content in [read(&path, &kind).unwrap(), parse(&found, &kind).unwrap()] {
             assert!(content.tensors == tensors);
             assert_eq!(content.header::<String>().unwrap(), "a header");

@@ -3,7 +3,7 @@ use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
 
 use crate::{
     game::{Game, Setup},
-    games::control::{self, ControlPlugin, Task, Yardstick},
+    games::control::{self, ControlPlugin, Sight, Task, Yardstick},
     watch::control_tasks::ControlScenePlugin,
 };
 
@@ -12,14 +12,16 @@ use crate::{
 pub struct Control {
     /// The task.
     pub task: Task,
+    /// What the agent observes.
+    pub sight: Sight,
     /// Whether the planner plays instead of a policy.
     pub is_planned: bool,
 }
 
 impl Control {
-    /// A task that a policy plays.
+    /// A task that a policy plays, which observes numbers.
     pub fn new(task: Task) -> Self {
-        Self { task, is_planned: false }
+        Self { task, sight: Sight::Numbers, is_planned: false }
     }
 }
 
@@ -33,12 +35,12 @@ impl Game for Control {
     }
 
     fn spec(&self) -> ArenaSpec {
-        control::spec(self.task)
+        control::spec(self.task, self.sight)
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {
-        let Self { task, is_planned } = *self;
-        app.add_plugins(ControlPlugin { task, is_planned, arenas: setup.arenas, seed: setup.seed });
+        let Self { task, sight, is_planned } = *self;
+        app.add_plugins(ControlPlugin { task, sight, is_planned, arenas: setup.arenas, seed: setup.seed });
     }
 
     fn add_scene(&self, app: &mut App, _: &Setup) {
@@ -62,6 +64,6 @@ impl Game for Control {
     }
 
     fn adapt(&self, config: &mut TrainingConfig) {
-        control::adapt(config);
+        control::adapt(config, self.sight);
     }
 }

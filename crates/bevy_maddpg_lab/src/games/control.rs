@@ -34,12 +34,18 @@
 //! | decision | every [2](Task::action_repeat) control steps |
 //! | episode | 10 s; only the car's ends early: when it leaves the track, or after 5 s without progress |
 //!
+//! # Pictures
+//!
+//! Instead of its numbers, an agent can observe the last [`FRAMES`] pictures of its body, which a [`Camera`] draws, in those tasks
+//! whose body stays in the picture ([`Camera::of`]).
+//!
 //! # Scores
 //!
 //! The [`Planner`] plays each task without training, by trying actions on clones. Scores are normalized like the paper's:
 //! 0 is what random actions reach, and 1 is what the planner reaches. [`yardstick`] measures both.
 
 mod body;
+mod camera;
 mod part;
 mod planner;
 mod play;
@@ -50,10 +56,11 @@ mod tolerance;
 mod world;
 mod yardstick;
 
+pub use camera::Camera;
 pub use part::{Part, Role, Shape};
 pub use planner::Planner;
 pub use play::ControlArena;
-pub use plugin::{ARENAS, ControlPlugin, adapt, score, spec};
+pub use plugin::{ARENAS, ControlPlugin, FRAMES, Sight, adapt, score, spec};
 pub use simulation::Simulation;
 pub use task::{Task, UnknownTask};
 pub use yardstick::{Yardstick, yardstick};

@@ -6,6 +6,7 @@ use super::{
     choices::gumbel,
     config::LearnerConfig,
     fate::Fate,
+    images::{Plane, Shift},
     mirror::Reflection,
     replay::{ReplayBuffer, Transition},
     values::ValueScale,
@@ -39,6 +40,9 @@ pub(super) struct Draw<'a> {
     pub(super) has_absences: bool,
     /// The mirror images of transitions, and for each row whether it is replaced by it.
     pub(super) reflection: Option<(&'a Reflection, &'a [bool])>,
+    /// The images in a joint observation, and how those of each row are moved, now and next; empty if they are not.
+    pub(super) images: &'a [Plane],
+    pub(super) shifts: &'a [[Shift; 2]],
 }
 
 /// How many decisions a policy learns from, as numbers to divide by: at least 1.
@@ -77,6 +81,8 @@ pub(super) struct Batch {
     present_next: Vec<f32>,
     /// What each slot's next action is, as in [`NextAction`], `[rows, agents]`. Empty if all are those of the policies.
     acts_next: Vec<NextAction>,
+    /// An image while it is moved.
+    moved: Vec<f32>,
 }
 
 /// What one agent's critic sees, and the layout of the critic's input row: the observations of some agents, the actions of some,
@@ -275,6 +281,8 @@ impl Batch {
             totals,
             has_absences,
             reflection,
+            images,
+            shifts,
         } = *draw;
         let noise_width = noise.len() / indices.len();
         self.noise.clear();
@@ -282,6 +290,7 @@ impl Batch {
         self.totals.clear();
         self.totals.extend_from_slice(totals);
         let reflection = reflection.map(|(reflection, reflected)| (reflection, &reflected[rows.clone()]));
+        let shifts = shifts.get(rows.clone()).unwrap_or_default();
         let indices = &indices[rows];
         self.rows = indices.len();
         for numbers in [
@@ -302,8 +311,15 @@ impl Batch {
         self.acts_next.clear();
         for (row, &index) in indices.iter().enumerate() {
             let transition = replay.transition(index);
-            self.observations.extend_from_slice(transition.observation);
-            self.next_observations.extend_from_slice(transition.next_observation);
+            replay.read_observation(transition.observation, &mut self.observations);
+            replay.read_observation(transition.next_observation, &mut self.next_observations);
+            if let Some([now, next]) = shifts.get(row) {
+                let start = row * spec.joint_observation_size();
+                for plane in images {
+                    now.apply(&mut self.observations[start..], plane, &mut self.moved);
+                    next.apply(&mut self.next_observations[start..], plane, &mut self.moved);
+                }
+            }
             self.actions.extend_from_slice(transition.action);
             self.masks.extend_from_slice(transition.mask);
             self.next_masks.extend_from_slice(transition.next_mask);
@@ -316,7 +332,7 @@ impl Batch {
                 self.actor_weights.push(flag(outcome.is_known_to_actor));
             }
             if let Some((reflection, _)) = reflection.filter(|(_, reflected)| reflected[row]) {
-                self.reflect(reflection, &transition);
+                self.reflect(reflection, &transition, row);
             }
         }
         normalizer.apply(&mut self.observations);
@@ -327,12 +343,12 @@ impl Batch {
     }
 
     /// Replaces the last row, which holds this transition, by its mirror image.
-    fn reflect(&mut self, reflection: &Reflection, transition: &Transition) {
+    fn reflect(&mut self, reflection: &Reflection, transition: &Transition, row: usize) {
         fn last(all: &mut [f32], size: usize) -> &mut [f32] {
             let start = all.len() - size;
             &mut all[start..]
         }
-        let size = transition.observation.len();
+        let size = self.observations.len() / (row + 1);
         reflection.apply(
             [last(&mut self.observations, size), last(&mut self.next_observations, size)],
             last(&mut self.actions, transition.action.len()),

@@ -7,22 +7,27 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Device, Learner, LearnerError, config::LearnerConfig, statistics::RunningStatistics, update::Scaling,
-    values::ValueScale,
+    Device, Learner, LearnerError, config::LearnerConfig, replay::StoredImages,
+    statistics::RunningStatistics, update::Scaling, values::ValueScale,
 };
 use crate::{
     policy::{ArenaSpec, PolicyGroup},
-    tensor_file::{self, FileError, Kind, TensorView, Tensors},
+    tensor_file::{self, Content, Data, FileError, Kind, TensorView, Tensors},
 };
 
 /// The `format` of a checkpoint.
 const FORMAT: &str = "bevy_maddpg checkpoint v4";
 
 /// Checkpoints. With many slots, they consist mostly of names.
-const KIND: Kind = Kind { name: FORMAT, formats: &[FORMAT], header_part: 1 };
+const KIND: Kind = Kind { name: FORMAT, formats: &[FORMAT], header_part: 1, has_bytes: true };
 
 /// Name of the tensor with the replay buffer's numbers.
 const REPLAY: &str = "replay";
+
+/// Name of the tensor with the frames of one store of images, 8 bits per number.
+fn frames(store: usize) -> String {
+    format!("replay.frames.{store}")
+}
 
 /// The parts of the weights that are as long as an actor, and those as long as all critics of a policy.
 const ACTOR_PARTS: [&str; 5] =
@@ -105,7 +110,7 @@ impl Learner {
             let name = &setup.group.name;
             let (actor_steps, critic_steps) = (weights.actor_adam.steps, weights.critics_adam.steps);
             for (part, numbers) in weights.parts() {
-                let tensor = TensorView { shape: vec![numbers.len()], data: numbers };
+                let tensor = TensorView { shape: vec![numbers.len()], data: Data::Numbers(numbers) };
                 tensors.insert(format!("{name}.{part}"), tensor);
             }
             groups.push(GroupHeader {
@@ -121,7 +126,12 @@ impl Learner {
         }
         if with_replay {
             let data = self.replay.numbers();
-            tensors.insert(REPLAY.into(), TensorView { shape: vec![data.len()], data });
+            tensors.insert(REPLAY.into(), TensorView { shape: vec![data.len()], data: Data::Numbers(data) });
+            let pixels = self.replay.images().into_iter().flat_map(StoredImages::pixels);
+            for (store, data) in pixels.enumerate() {
+                tensors
+                    .insert(frames(store), TensorView { shape: vec![data.len()], data: Data::Bytes(data) });
+            }
         }
         let header = Header {
             spec: self.setup.spec.clone(),
@@ -176,8 +186,8 @@ impl Learner {
             header.config = settings.clone();
         }
         let groups = header.spec.groups(header.config.share_policies).map_err(LearnerError::from)?;
-        header.check(&groups, &content.tensors).map_err(damaged)?;
-        let mut tensors = content.tensors;
+        header.check(&groups, &content).map_err(damaged)?;
+        let Content { mut tensors, mut bytes, .. } = content;
         let mut take = |name: &str| {
             let tensor = tensors.remove(name).ok_or_else(|| damaged(format!("it has no tensor `{name}`")))?;
             Ok::<_, FileError>(tensor.data)
@@ -207,7 +217,9 @@ impl Learner {
         learner.engine.set_weights(weights).map_err(LearnerError::from)?;
         learner.refresh_joint_normalizer();
         if let Some(next) = header.replay_next {
-            learner.replay.restore(next, take(REPLAY)?).map_err(damaged)?;
+            let stores = learner.replay.images().map_or(0, StoredImages::stores);
+            let pixels = (0..stores).map(|store| bytes.remove(&frames(store)).unwrap_or_default()).collect();
+            learner.replay.restore(next, take(REPLAY)?, pixels).map_err(damaged)?;
         } else {
             let wanted = usize::try_from(header.transitions).unwrap_or(usize::MAX).min(REFILL);
             learner.ready_at = learner.ready_at.max(wanted).min(learner.setup.config.replay_capacity);
@@ -231,7 +243,8 @@ const MOST_ROWS: usize = 1 << 20;
 impl Header {
     /// Compares everything in the file with what a learner for these policies needs, so that nothing is allocated for sizes
     /// that a damaged or crafted header only claims. The settings were checked.
-    fn check(&self, groups: &[PolicyGroup], tensors: &Tensors) -> Result<(), String> {
+    fn check(&self, groups: &[PolicyGroup], content: &Content) -> Result<(), String> {
+        let Content { tensors, bytes, .. } = content;
         at_most("batch_size", self.config.batch_size as u64, MOST_ROWS as u64)?;
         at_most("updates", self.updates, MOST)?;
         at_most("transitions", self.transitions, MOST)?;
@@ -260,7 +273,13 @@ impl Header {
             tensors.get(REPLAY).ok_or_else(|| format!("it has no tensor `{REPLAY}`"))?;
             known += 1;
         }
-        match tensors.len() {
+        let stores = StoredImages::of(&self.spec).filter(|_| self.replay_next.is_some());
+        for store in 0..stores.map_or(0, |images| images.stores()) {
+            let name = frames(store);
+            bytes.get(&name).ok_or_else(|| format!("it has no tensor `{name}`"))?;
+            known += 1;
+        }
+        match tensors.len() + bytes.len() {
             found if found != known => Err(format!("it has {found} tensors, expected {known}")),
             _ => Ok(()),
         }

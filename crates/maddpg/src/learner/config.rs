@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Mirror, Preset};
-use crate::exploration::ExplorationConfig;
+use crate::{exploration::ExplorationConfig, policy::Convolution};
 
 /// All settings of a training: the learner's and those of the exploration noise.
 ///
@@ -153,6 +153,15 @@ pub struct LearnerConfig {
     /// minibatch is then replaced by its mirror image. Without mirrors, transitions are used as they are.
     #[serde(default)]
     pub mirror: BTreeMap<String, Mirror>,
+    /// The layers through which actors and critics see an [`ImageSpec`](crate::policy::ImageSpec): each has its own. Only for agents that
+    /// observe one; 1 or more layers. In TOML, each is a list of its filters, their width and height, and their stride.
+    #[serde(default = "convolutions")]
+    pub convolutions: Vec<Convolution>,
+    /// Images in a minibatch are moved by up to this many pixels, up or down and left or right, and what moves into the picture
+    /// repeats its edge. Critics then learn what does not depend on single pixels (DrQ, arXiv 2004.13649, which moves images of 84
+    /// pixels by 4). 0 leaves them as they are.
+    #[serde(default)]
+    pub image_shift: usize,
 }
 
 /// The parameters whose gradient is clipped by one norm.
@@ -219,6 +228,11 @@ fn n_step() -> u32 {
 }
 
 /// As [`choice_entropy`].
+fn convolutions() -> Vec<Convolution> {
+    [[16, 4, 2], [32, 3, 2], [32, 3, 2]].map(Convolution::from).to_vec()
+}
+
+/// As [`choice_entropy`].
 fn exact_choices() -> usize {
     32
 }
@@ -264,6 +278,8 @@ impl Default for LearnerConfig {
             updates_per_decision: 0.0625,
             max_updates_per_decision: 1.0,
             mirror: BTreeMap::new(),
+            convolutions: convolutions(),
+            image_shift: 0,
         }
     }
 }

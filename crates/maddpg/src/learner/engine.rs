@@ -15,11 +15,12 @@ use super::{
     config::{GradientClip, LearnerConfig},
     device::{Backend, Device},
     fate::Fate,
+    images::{Plane, planes},
     mirror::Reflection,
     values::Rescaling,
 };
 use crate::{
-    policy::{ArenaSpec, NetworkShape, PolicyGroup, SpecError},
+    policy::{AgentSpec, ArenaSpec, NetworkShape, PolicyGroup, SpecError},
     random::Random,
 };
 
@@ -137,6 +138,8 @@ pub(super) struct Setup {
     pub(super) fates: Vec<Fate>,
     /// The mirror images of transitions, if the game has a mirror.
     pub(super) reflection: Option<Reflection>,
+    /// The images in a joint observation.
+    pub(super) images: Vec<Plane>,
     /// Whether slots can be empty, so that the critics are told which ones are.
     pub(super) has_absences: bool,
     /// For each column of the joint action, whether it is a choice.
@@ -154,12 +157,14 @@ impl Setup {
         named.into_iter().try_for_each(|behavior| spec.check_behavior(behavior))?;
         let groups = spec.groups(config.share_policies)?;
         let groups = groups.into_iter().map(|group| GroupSetup::new(group, &config, &spec, has_absences));
+        let groups = groups.collect::<std::result::Result<_, SpecError>>()?;
         let is_choice = spec.slots.iter().flat_map(|agent| {
             let numbers = agent.action.numbers();
             (0..agent.action_size()).map(move |column| column >= numbers)
         });
         Ok(Self {
-            groups: groups.collect(),
+            groups,
+            images: planes(&spec),
             is_choice: is_choice.collect(),
             reflection: Reflection::of(&spec, &config.mirror)?,
             fates: (0..spec.agents()).map(|slot| Fate::of(&spec, &config, slot)).collect(),
@@ -188,7 +193,12 @@ pub(super) struct GroupSetup {
 }
 
 impl GroupSetup {
-    fn new(group: PolicyGroup, config: &LearnerConfig, spec: &ArenaSpec, has_absences: bool) -> Self {
+    fn new(
+        group: PolicyGroup,
+        config: &LearnerConfig,
+        spec: &ArenaSpec,
+        has_absences: bool,
+    ) -> std::result::Result<Self, SpecError> {
         let seen = |slot: usize| {
             if !config.central_critic || config.independent.contains(&group.agent.behavior) {
                 vec![slot]
@@ -205,13 +215,21 @@ impl GroupSetup {
         };
         let views: Vec<View> = group.slots.iter().map(view).collect();
         let presence = if has_absences { views[0].slots.len() } else { 0 };
-        let inputs = views[0].observation_size() + views[0].action_size() + presence;
         let agent = &group.agent;
-        let actor =
-            NetworkShape::new(agent.observation_size, &config.actor_hidden, agent.action_size(), false);
-        let critic = NetworkShape::new(inputs, &config.critic_hidden, 1, config.critic_layer_norm);
+        let hidden = &config.actor_hidden;
+        let actor = match config.encoder(agent, 0)? {
+            None => NetworkShape::new(agent.observation_size, hidden, agent.action_size(), false),
+            Some(encoder) => NetworkShape::seeing(encoder, hidden, agent.action_size(), false),
+        };
+        let (hidden, layer_norm) = (&config.critic_hidden, config.critic_layer_norm);
+        let (observed, further) = (views[0].observation_size(), views[0].action_size() + presence);
+        check_seen(&views[0], agent, spec)?;
+        let critic = match config.encoder(agent, further)? {
+            None => NetworkShape::new(observed + further, hidden, 1, layer_norm),
+            Some(encoder) => NetworkShape::seeing(encoder, hidden, 1, layer_norm),
+        };
         let critics = if config.twin_critics { 2 } else { 1 };
-        Self {
+        Ok(Self {
             actor_parts: parts_to_clip(&actor, 1, config.gradient_clip_by),
             critic_parts: parts_to_clip(&critic, critics, config.gradient_clip_by),
             actor,
@@ -220,7 +238,7 @@ impl GroupSetup {
             choices: Choices::new(&group.agent.action, config.exact_choices),
             views,
             group,
-        }
+        })
     }
 
     /// The next step of the critics, after this many.
@@ -251,6 +269,23 @@ impl GroupSetup {
     /// Whether its critics have the same inputs as those of `other`.
     fn sees_what(&self, other: &Self) -> bool {
         self.views.iter().map(View::seen).eq(other.views.iter().map(View::seen))
+    }
+}
+
+/// Refuses critics that would see the images of several agents, or those of another one.
+fn check_seen(view: &View, agent: &AgentSpec, spec: &ArenaSpec) -> std::result::Result<(), SpecError> {
+    let others = view.observed.iter().filter(|slot| **slot != view.slot).map(|slot| &spec.slots[*slot]);
+    let has_image = |other: &&AgentSpec| other.image.or(agent.image).is_some();
+    match others.into_iter().find(has_image) {
+        None => Ok(()),
+        Some(other) => Err(SpecError::Image {
+            behavior: other.image.map_or(&agent.behavior, |_| &other.behavior).clone(),
+            reason: format!(
+                "the critics of `{behavior}` would see the observations of several agents, but a critic that sees images can see \
+                 only those of its own agent; name `{behavior}` in `own_observation` or `independent`",
+                behavior = agent.behavior,
+            ),
+        }),
     }
 }
 

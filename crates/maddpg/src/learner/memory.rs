@@ -3,8 +3,12 @@ mod available;
 use std::fmt;
 
 use self::available::available;
-use super::{LearnerConfig, LearnerError, engine::lanes, replay::RowSizes};
-use crate::policy::{AgentSpec, ArenaSpec, PolicyGroup, SpecError};
+use super::{
+    LearnerConfig, LearnerError,
+    engine::lanes,
+    replay::{RowSizes, StoredImages},
+};
+use crate::policy::{AgentSpec, ArenaSpec, Encoder, PolicyGroup, SpecError};
 
 /// The memory that a learner needs, in bytes. On a GPU, networks and minibatches need memory of the GPU instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +44,9 @@ impl LearnerConfig {
     /// what needs only a few megabytes is left out.
     ///
     /// # Errors
-    /// If agents of one behavior differ in size.
+    /// If agents of one behavior differ in size, or if the convolutions do not fit an image.
     pub fn memory(&self, spec: &ArenaSpec) -> Result<Memory, SpecError> {
+        self.check_images(spec)?;
         let (mut actors, mut critics) = (0u64, 0u64);
         for group in spec.groups(self.share_policies)? {
             // Slots can be empty later.
@@ -55,8 +60,9 @@ impl LearnerConfig {
         // Two copies of the noise and one of everything else, with five numbers more per agent than in the replay buffer.
         let minibatch_row = row.row() + 2 * row.action + 5 * row.agents;
         let rows = |rows: usize, size: usize| bytes(or_most(Some(rows)), or_most(Some(size)));
+        let frames = self.replay_capacity.saturating_mul(StoredImages::bytes_per_transition(spec)) as u64;
         Ok(Memory {
-            replay_buffer: rows(self.replay_capacity, row.row()),
+            replay_buffer: rows(self.replay_capacity, RowSizes::stored(spec).row()).saturating_add(frames),
             actors: bytes(ACTOR_COPIES + gradients, actors),
             critics: bytes(CRITIC_COPIES + gradients, critics),
             minibatch: rows(self.batch_size, minibatch_row),
@@ -86,15 +92,32 @@ impl LearnerConfig {
         let seen = if sees_all { &spec.slots[..] } else { own };
         let observed = if self.own_observation.contains(&agent.behavior) { own } else { seen };
         let presence = usize::from(has_absences);
-        let inputs = observed.iter().map(|agent| agent.observation_size).sum::<usize>()
-            + seen.iter().map(|agent| agent.action_size() + presence).sum::<usize>();
-        let critic = parameters(inputs, &self.critic_hidden, 1, self.critic_layer_norm);
+        let observed = observed.iter().map(|agent| agent.observation_size).sum::<usize>();
+        let further = seen.iter().map(|agent| agent.action_size() + presence).sum::<usize>();
+        let (hidden, layer_norm) = (&self.critic_hidden, self.critic_layer_norm);
+        let critic = self.seeing(agent, further, |encoder| {
+            let inputs = encoder.map_or(observed + further, Encoder::outputs);
+            parameters(inputs, hidden, 1, layer_norm)
+        });
+        let actor = self.seeing(agent, 0, |encoder| {
+            let inputs = encoder.map_or(agent.observation_size, Encoder::outputs);
+            parameters(inputs, &self.actor_hidden, agent.action_size(), false)
+        });
         let critics = if self.twin_critics { 2 } else { 1 };
-        [self.actor_parameters(agent), critic.and_then(|critic| critic.checked_mul(critics))]
+        [actor, critic.and_then(|critic| critic.checked_mul(critics))]
     }
 
-    fn actor_parameters(&self, agent: &AgentSpec) -> Option<usize> {
-        parameters(agent.observation_size, &self.actor_hidden, agent.action_size(), false)
+    /// Number of parameters of a network whose inputs are what `agent` observes and `further` numbers: those of the linear layers,
+    /// and those of the convolutions if it observes an image.
+    fn seeing(
+        &self,
+        agent: &AgentSpec,
+        further: usize,
+        linear: impl Fn(Option<&Encoder>) -> Option<usize>,
+    ) -> Option<usize> {
+        let encoder = self.encoder(agent, further).ok()?;
+        let convolutions = encoder.as_ref().map_or(0, Encoder::parameters);
+        linear(encoder.as_ref())?.checked_add(convolutions)
     }
 }
 

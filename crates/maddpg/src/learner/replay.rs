@@ -1,5 +1,8 @@
+mod frames;
+
 use rand::{Rng, RngExt};
 
+pub(super) use self::frames::{MOST_FRAMES, StoredImages};
 use crate::{
     policy::ArenaSpec,
     transition::{SlotState, TransitionBlock},
@@ -8,9 +11,14 @@ use crate::{
 /// A ring buffer of the newest joint transitions. Each transition is contiguous in memory: a minibatch draws them at
 /// random, and so reads one place in memory per transition instead of one per field. Memory grows with use, up to the
 /// capacity.
+///
+/// Frames of images are stored once each, with 8 bits per number, and numbers stand for them in the transitions.
 #[derive(Debug, Clone)]
 pub struct ReplayBuffer {
     sizes: RowSizes,
+    /// As `sizes`, with what stands for a joint observation.
+    stored: RowSizes,
+    images: Option<StoredImages>,
     capacity: usize,
     next: usize,
     /// Row by row: observation, action, rewards, next observation, the codes of the slots' states, the discount, and the
@@ -36,13 +44,14 @@ pub struct RowSizes {
 /// One stored transition, with the fields of [`TransitionBlock`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transition<'a> {
-    /// Joint observation.
+    /// What stands for the joint observation: the observation itself, unless it contains an image. See
+    /// [`ReplayBuffer::read_observation`].
     pub observation: &'a [f32],
     /// Joint action.
     pub action: &'a [f32],
     /// Each agent's reward.
     pub rewards: &'a [f32],
-    /// Joint observation at the end of the decision.
+    /// What stands for the joint observation at the end of the decision.
     pub next_observation: &'a [f32],
     /// Weight of what follows, in addition to the learner's `gamma`; 0 if the game ended the episode.
     pub discount: f32,
@@ -75,6 +84,13 @@ impl RowSizes {
         }
     }
 
+    /// As [`of`](Self::of), with what stands for a joint observation in a replay buffer.
+    pub(super) fn stored(spec: &ArenaSpec) -> Self {
+        let observation = StoredImages::of(spec).map(|images| images.stored_size());
+        let sizes = Self::of(spec);
+        Self { observation: observation.unwrap_or(sizes.observation), ..sizes }
+    }
+
     /// How many numbers a whole transition has.
     pub(super) fn row(&self) -> usize {
         2 * self.observation + self.action + 2 * self.agents + 1 + 2 * self.choices
@@ -82,14 +98,29 @@ impl RowSizes {
 }
 
 impl ReplayBuffer {
-    /// An empty buffer for `capacity` transitions, at least 1.
+    /// An empty buffer for `capacity` transitions, at least 1, of arenas without images.
     pub fn new(sizes: RowSizes, capacity: usize) -> Self {
-        Self { sizes, capacity: capacity.max(1), next: 0, numbers: Vec::new(), has_absences: false }
+        Self {
+            sizes,
+            stored: sizes,
+            images: None,
+            capacity: capacity.max(1),
+            next: 0,
+            numbers: Vec::new(),
+            has_absences: false,
+        }
+    }
+
+    /// An empty buffer for `capacity` transitions, at least 1, of arenas of `spec`.
+    pub fn of(spec: &ArenaSpec, capacity: usize) -> Self {
+        let images = StoredImages::of(spec);
+        let stored = RowSizes::stored(spec);
+        Self { stored, images, ..Self::new(RowSizes::of(spec), capacity) }
     }
 
     /// Number of stored transitions.
     pub fn len(&self) -> usize {
-        self.numbers.len() / self.sizes.row()
+        self.numbers.len() / self.stored.row()
     }
 
     /// Whether no transition is stored.
@@ -107,12 +138,12 @@ impl ReplayBuffer {
     /// # Panics
     /// If `index` is not less than [`len`](Self::len).
     pub fn transition(&self, index: usize) -> Transition<'_> {
-        let size = self.sizes.row();
+        let size = self.stored.row();
         let (observation, rest) =
-            self.numbers[index * size..(index + 1) * size].split_at(self.sizes.observation);
+            self.numbers[index * size..(index + 1) * size].split_at(self.stored.observation);
         let (action, rest) = rest.split_at(self.sizes.action);
         let (rewards, rest) = rest.split_at(self.sizes.agents);
-        let (next_observation, rest) = rest.split_at(self.sizes.observation);
+        let (next_observation, rest) = rest.split_at(self.stored.observation);
         let (slots, rest) = rest.split_at(self.sizes.agents);
         let (discount, masks) = rest.split_at(1);
         let (mask, next_mask) = masks.split_at(self.sizes.choices);
@@ -120,14 +151,23 @@ impl ReplayBuffer {
         Transition { observation, action, rewards, next_observation, discount, slots, mask, next_mask }
     }
 
+    /// Appends the joint observation for which `stored` stands: the [`observation`](Transition::observation) or
+    /// [`next_observation`](Transition::next_observation) of a transition of this buffer.
+    pub fn read_observation(&self, stored: &[f32], out: &mut Vec<f32>) {
+        match &self.images {
+            None => out.extend_from_slice(stored),
+            Some(images) => images.read(stored, out),
+        }
+    }
+
     /// A copy of all stored transitions, in index order.
     pub fn to_block(&self) -> TransitionBlock {
         let mut block = TransitionBlock::default();
         for transition in (0..self.len()).map(|index| self.transition(index)) {
-            block.observations.extend_from_slice(transition.observation);
+            self.read_observation(transition.observation, &mut block.observations);
             block.actions.extend_from_slice(transition.action);
             block.rewards.extend_from_slice(transition.rewards);
-            block.next_observations.extend_from_slice(transition.next_observation);
+            self.read_observation(transition.next_observation, &mut block.next_observations);
             block.discounts.push(transition.discount);
             block.slots.extend(transition.slots.iter().map(|code| SlotState::from_code(*code)));
             block.masks.extend_from_slice(transition.mask);
@@ -151,9 +191,20 @@ impl ReplayBuffer {
         &self.numbers
     }
 
-    /// Replaces the contents, if `numbers` consists of whole rows, fits the capacity and can be continued at `next`.
-    pub(crate) fn restore(&mut self, next: usize, numbers: Vec<f32>) -> Result<(), String> {
-        let (size, found) = (self.sizes.row(), numbers.len());
+    /// The frames of images, if there are any.
+    pub(super) fn images(&self) -> Option<&StoredImages> {
+        self.images.as_ref()
+    }
+
+    /// Replaces the contents, if `numbers` consists of whole rows, fits the capacity and can be continued at `next`. `pixels` has
+    /// the frames of each store of images.
+    pub(crate) fn restore(
+        &mut self,
+        next: usize,
+        numbers: Vec<f32>,
+        pixels: Vec<Vec<u8>>,
+    ) -> Result<(), String> {
+        let (size, found) = (self.stored.row(), numbers.len());
         let rows = found / size;
         let is_next = if rows < self.capacity { next == rows } else { next < rows };
         if !found.is_multiple_of(size) || rows > self.capacity || !is_next {
@@ -162,6 +213,13 @@ impl ReplayBuffer {
                 "its replay buffer has {found} numbers and writes at row {next}; expected up to {capacity} rows of {size}, \
                  written at the end until it is full"
             ));
+        }
+        if let Some(images) = &mut self.images {
+            let RowSizes { observation, action, agents, .. } = self.stored;
+            let second = observation + action + agents;
+            let stored = numbers.chunks_exact(size);
+            let stored = stored.flat_map(|row| [&row[..observation], &row[second..second + observation]]);
+            images.restore(pixels, stored)?;
         }
         (self.next, self.numbers) = (next, numbers);
         let is_absent =
@@ -185,9 +243,15 @@ impl ReplayBuffer {
         assert_eq!(block.masks.len(), count * choices, "wrong length of `masks`");
         assert_eq!(block.next_masks.len(), count * choices, "wrong length of `next_masks`");
         self.has_absences |= block.slots.iter().any(|slot| *slot != SlotState::PRESENT);
-        let size = self.sizes.row();
+        let size = self.stored.row();
+        let stored = self.stored.observation;
         for row in 0..count {
             let start = self.next * size;
+            if let Some(images) = self.images.as_mut().filter(|_| start < self.numbers.len()) {
+                let old = &self.numbers[start..start + size];
+                images.release(&old[..stored]);
+                images.release(&old[stored + action + agents..][..stored]);
+            }
             if start == self.numbers.len() {
                 if start + size > self.numbers.capacity() {
                     // Double, but never beyond what a full buffer needs.
@@ -196,17 +260,20 @@ impl ReplayBuffer {
                 }
                 self.numbers.resize(start + size, 0.0);
             }
-            let mut slot = &mut self.numbers[start..start + size];
-            for (values, width) in [
-                (&block.observations, observation),
-                (&block.actions, action),
-                (&block.rewards, agents),
-                (&block.next_observations, observation),
-            ] {
-                let (field, rest) = slot.split_at_mut(width);
-                field.copy_from_slice(&values[row * width..(row + 1) * width]);
-                slot = rest;
+            let slot = &mut self.numbers[start..start + size];
+            let (now, rest) = slot.split_at_mut(stored);
+            let (actions, rest) = rest.split_at_mut(action);
+            let (rewards, rest) = rest.split_at_mut(agents);
+            let (next, slot) = rest.split_at_mut(stored);
+            for (field, values) in [(now, &block.observations), (next, &block.next_observations)] {
+                let values = &values[row * observation..(row + 1) * observation];
+                match &mut self.images {
+                    None => field.copy_from_slice(values),
+                    Some(images) => images.add(values, field),
+                }
             }
+            actions.copy_from_slice(&block.actions[row * action..(row + 1) * action]);
+            rewards.copy_from_slice(&block.rewards[row * agents..(row + 1) * agents]);
             for (code, state) in slot.iter_mut().zip(&block.slots[row * agents..(row + 1) * agents]) {
                 *code = state.code();
             }

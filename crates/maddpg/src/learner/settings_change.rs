@@ -3,7 +3,7 @@
 use super::{ConfigError, LearnerConfig};
 
 /// Settings that shape the networks, or give the numbers in a checkpoint their meaning.
-const FIXED: [&str; 12] = [
+const FIXED: [&str; 13] = [
     "share_policies",
     "central_critic",
     "independent",
@@ -12,6 +12,7 @@ const FIXED: [&str; 12] = [
     "actor_hidden",
     "critic_hidden",
     "critic_layer_norm",
+    "convolutions",
     "replay_capacity",
     "normalize_values",
     "normalize_observations",

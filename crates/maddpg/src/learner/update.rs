@@ -11,8 +11,9 @@ use super::{
     config::{ConfigError, LearnerConfig},
     device::Device,
     engine::{self, Engine, EngineError, Setup, UpdateStatistics, Weights},
+    images::Shift,
     memory::{Bytes, Memory},
-    replay::{ReplayBuffer, RowSizes},
+    replay::ReplayBuffer,
     statistics::RunningStatistics,
     values::ValueScale,
 };
@@ -58,6 +59,8 @@ pub struct Learner {
     indices: Vec<usize>,
     /// Which rows of the minibatch are replaced by their mirror images; empty without mirrors.
     reflected: Vec<bool>,
+    /// How the images in the rows of the minibatch are moved, now and next; empty if they are not.
+    shifts: Vec<[Shift; 2]>,
     noise: Vec<f32>,
     totals: Vec<Total>,
     pub(super) note: String,
@@ -138,11 +141,12 @@ impl Learner {
         let scaling =
             scaling.map(|agent| Scaling::new(RunningStatistics::new(agent.observation_size), agent));
         let scaling = scaling.collect();
-        let sizes = RowSizes::of(spec);
+        let replay = ReplayBuffer::of(spec, config.replay_capacity);
+        let joint = Normalizer::identity(spec.joint_observation_size());
         let setup = Arc::new(setup);
         Ok(Self {
             ready_at: setup.config.learning_starts.max(1),
-            replay: ReplayBuffer::new(sizes, setup.config.replay_capacity),
+            replay,
             scaling,
             measures: vec![UpdateStatistics::default(); setup.groups.len()],
             values: vec![ValueScale::fixed(setup.config.reward_scale); setup.groups.len()],
@@ -157,9 +161,10 @@ impl Learner {
             followed: 0,
             sampling: stream(seed, "replay sampling", 0),
             smoothing: stream(seed, "target smoothing", 0),
-            joint: Normalizer::identity(sizes.observation),
+            joint,
             indices: Vec::new(),
             reflected: Vec::new(),
+            shifts: Vec::new(),
             noise: Vec::new(),
             totals: Vec::new(),
             note: String::new(),
@@ -260,7 +265,7 @@ impl Learner {
             self.show_absences()?;
         }
         self.guess_values();
-        let Setup { config, spec, groups, fates, reflection, has_absences, is_choice } = &*self.setup;
+        let Setup { config, spec, groups, fates, reflection, images, has_absences, is_choice } = &*self.setup;
         for (values, group) in self.values.iter().zip(groups) {
             group.group.slots.iter().for_each(|&slot| self.slot_values[slot] = *values);
         }
@@ -268,6 +273,11 @@ impl Learner {
         self.reflected.clear();
         if reflection.is_some() {
             self.reflected.extend((0..config.batch_size).map(|_| self.sampling.random::<bool>()));
+        }
+        self.shifts.clear();
+        if config.image_shift > 0 && !images.is_empty() {
+            let mut draw = || Shift::draw(config.image_shift, &mut self.sampling);
+            self.shifts.extend((0..config.batch_size).map(|_| [draw(), draw()]));
         }
         draw_noise(&mut self.noise, config.batch_size, is_choice, config, &mut self.smoothing);
         count_decisions(&self.setup, &self.replay, &self.indices, &mut self.totals);
@@ -285,6 +295,8 @@ impl Learner {
             totals: &self.totals,
             has_absences: *has_absences,
             reflection: reflection.as_ref().map(|reflection| (reflection, &self.reflected[..])),
+            images,
+            shifts: &self.shifts,
         };
         let rescale = config.normalize_values && self.updates.is_multiple_of(UPDATES_PER_RESCALING);
         let is_measured = measure || rescale || self.engine.measures_at_no_cost();

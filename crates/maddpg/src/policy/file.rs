@@ -2,14 +2,23 @@ use std::{collections::BTreeMap, iter, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, Policy, PolicyGroup, PolicySnapshot};
+use super::{
+    AgentSpec, ArenaSpec, Convolution, Encoder, Network, NetworkShape, Normalizer, Policy, PolicyGroup,
+    PolicySnapshot,
+};
 use crate::tensor_file::{self, Content, FileError, Kind, SLACK, Tensor, TensorView, Tensors};
 
-/// Policy files. Those of policies that also choose have a format of their own, which versions that know only numbers refuse
-/// instead of misreading it.
-const KIND: Kind = Kind { name: "bevy_maddpg policy", formats: &[NUMBERS, CHOICES], header_part: 3 };
+/// Policy files. Those of policies that also choose, and those of policies that see images, have formats of their own, which
+/// versions that do not know them refuse instead of misreading them.
+const KIND: Kind = Kind {
+    name: "bevy_maddpg policy",
+    formats: &[NUMBERS, CHOICES, IMAGES],
+    header_part: 3,
+    has_bytes: false,
+};
 const NUMBERS: &str = "bevy_maddpg policy v1";
 const CHOICES: &str = "bevy_maddpg policy v2";
+const IMAGES: &str = "bevy_maddpg policy v3";
 
 /// Bytes that one entry of the header takes at most, including those of a list that is being moved because it is full.
 const ENTRY: usize = 96;
@@ -59,6 +68,9 @@ struct PolicyHeader {
     name: String,
     slots: Vec<usize>,
     agent: AgentSpec,
+    /// The convolutions through which it sees an image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    convolutions: Vec<Convolution>,
     hidden: Vec<usize>,
     layer_norm: bool,
     /// Clip of the observations; `None` if they are not clipped.
@@ -73,7 +85,8 @@ fn scaled() -> Option<f32> {
 
 impl PolicySnapshot {
     /// Writes a policy file: one `.safetensors` file with the weights `NAME.LAYER.weights` `[inputs, outputs]`,
-    /// `NAME.LAYER.bias` and the normalizers. Its metadata holds names, slots, sizes, version, updates and seed. An
+    /// `NAME.LAYER.bias` and the normalizers; those of convolutions are `NAME.convolution.LAYER.weights` `[patch, filters]` and
+    /// `NAME.convolution.LAYER.bias`. Its metadata holds names, slots, sizes, version, updates and seed. An
     /// existing file is replaced atomically.
     ///
     /// # Errors
@@ -89,19 +102,20 @@ impl PolicySnapshot {
                 name: group.name.clone(),
                 slots: group.slots.clone(),
                 agent: group.agent.clone(),
+                convolutions: shape.encoder().map_or(Vec::new(), |encoder| encoder.convolutions().to_vec()),
                 hidden: shape.hidden(),
                 layer_norm: shape.layer_norm(),
                 clip: clip.is_finite().then_some(clip),
             }
         });
-        let chooses = self.policies().iter().any(|policy| chooses(&policy.group().agent));
+        let format = self.policies().iter().map(|policy| format(&policy.group().agent)).max();
         let header = Header {
             version: self.version(),
             updates: self.updates(),
             seed: self.seed(),
             policies: policies.collect(),
         };
-        Ok(tensor_file::write(path.as_ref(), format(chooses), &header, &views(&tensors))?)
+        Ok(tensor_file::write(path.as_ref(), format.unwrap_or(NUMBERS), &header, &views(&tensors))?)
     }
 
     /// Reads a policy file. It may come from a stranger: sizes are checked against the bytes that are there before memory is
@@ -130,13 +144,15 @@ fn views(tensors: &Tensors) -> BTreeMap<String, TensorView<'_>> {
     tensors.iter().map(|(name, tensor)| (name.clone(), tensor.view())).collect()
 }
 
-fn chooses(agent: &AgentSpec) -> bool {
-    !agent.action.branches().is_empty()
-}
-
-/// The format of policies of which some, or none, choose.
-fn format(chooses: bool) -> &'static str {
-    if chooses { CHOICES } else { NUMBERS }
+/// The first format that can hold a policy of this agent. Later formats can hold it as well, and their names are greater.
+fn format(agent: &AgentSpec) -> &'static str {
+    if agent.image.is_some() {
+        IMAGES
+    } else if agent.action.branches().is_empty() {
+        NUMBERS
+    } else {
+        CHOICES
+    }
 }
 
 fn write_policy(policy: &Policy, tensors: &mut Tensors) {
@@ -146,6 +162,11 @@ fn write_policy(policy: &Policy, tensors: &mut Tensors) {
         tensors.insert(format!("{name}.{suffix}"), tensor);
     };
     let Network { shape, parameters } = policy.network();
+    for (index, layer) in shape.encoder().into_iter().flat_map(Encoder::layers).enumerate() {
+        let name = |part: &str| format!("convolution.{index}.{part}");
+        put(&name("weights"), &[layer.patch(), layer.filters], &parameters[layer.weights.clone()]);
+        put(&name("bias"), &[layer.filters], &parameters[layer.bias.clone()]);
+    }
     for (index, layer) in shape.layers().iter().enumerate() {
         let outputs = layer.outputs;
         put(&format!("{index}.weights"), &[layer.inputs, outputs], &parameters[layer.weights.clone()]);
@@ -167,12 +188,11 @@ fn read_snapshot(content: Content) -> Result<PolicySnapshot, String> {
         return Err(format!("its header has {found} entries, expected at most {most} in {size} bytes"));
     }
     let header: Header = content.header()?;
-    let Content { format, mut tensors, size, .. } = content;
-    if let Some(policy) = header.policies.iter().find(|policy| format == NUMBERS && chooses(&policy.agent)) {
-        let name = &policy.name;
-        return Err(format!(
-            "its format is `{format}`, expected `{CHOICES}` as its policy `{name}` has choices"
-        ));
+    let Content { format: found, mut tensors, size, .. } = content;
+    if let Some(policy) = header.policies.iter().find(|policy| format(&policy.agent) > found) {
+        let (name, expected) = (&policy.name, format(&policy.agent));
+        let what = if policy.agent.image.is_some() { "sees an image" } else { "has choices" };
+        return Err(format!("its format is `{found}`, expected `{expected}` as its policy `{name}` {what}"));
     }
     header.policies.iter().try_for_each(|policy| check_sizes(policy, &tensors))?;
     check_memory(&header.policies, size)?;
@@ -197,10 +217,10 @@ fn check_memory(policies: &[PolicyHeader], size: usize) -> Result<(), String> {
     for policy in policies {
         let copy = memory(&policy.agent);
         let copies = policy.slots.len().saturating_mul(copy);
-        let sizes = sizes(policy);
-        let padding = sizes.windows(2).map(|size| {
-            let padded = size[1].checked_next_multiple_of(PADDING).unwrap_or(size[1]);
-            size[0].saturating_mul(padded - size[1]).saturating_mul(size_of::<f32>())
+        let sizes = layer_sizes(policy)?;
+        let padding = sizes.iter().map(|[inputs, outputs]| {
+            let padded = outputs.checked_next_multiple_of(PADDING).unwrap_or(*outputs);
+            inputs.saturating_mul(padded - outputs).saturating_mul(size_of::<f32>())
         });
         total = padding.fold(total.saturating_add(copies), usize::saturating_add);
         if total > most {
@@ -224,20 +244,40 @@ fn memory(agent: &AgentSpec) -> usize {
     size_of::<AgentSpec>() + names + lists
 }
 
-/// Sizes of a policy's observation, hidden layers and action.
-fn sizes(header: &PolicyHeader) -> Vec<usize> {
+/// The convolutions of a policy, which may be only claimed; an error if they do not fit its image.
+fn encoder(header: &PolicyHeader) -> Result<Option<Encoder>, String> {
+    let PolicyHeader { name, agent, convolutions, .. } = header;
+    if agent.image.is_none() && !convolutions.is_empty() {
+        return Err(format!("its policy `{name}` has convolutions, but its agent observes no image"));
+    }
+    Encoder::new(agent, 0, convolutions).map_err(|reason| format!("its policy `{name}` cannot see: {reason}"))
+}
+
+/// Inputs and outputs of a policy's layers: its convolutions, then its linear layers.
+fn layer_sizes(header: &PolicyHeader) -> Result<Vec<[usize; 2]>, String> {
+    let encoder = encoder(header)?;
+    let convolutions = encoder.iter().flat_map(Encoder::layers).map(|layer| [layer.patch(), layer.filters]);
+    let sizes = sizes(header, encoder.as_ref());
+    Ok(convolutions.chain(sizes.windows(2).map(|size| [size[0], size[1]])).collect())
+}
+
+/// Sizes of the inputs of a policy's linear layers, and of its action.
+fn sizes(header: &PolicyHeader, encoder: Option<&Encoder>) -> Vec<usize> {
     let PolicyHeader { agent, hidden, .. } = header;
-    [agent.observation_size].iter().chain(hidden).chain(&[agent.action_size()]).copied().collect()
+    let inputs = encoder.map_or(agent.observation_size, Encoder::outputs);
+    [inputs].iter().chain(hidden).chain(&[agent.action_size()]).copied().collect()
 }
 
 /// Compares the sizes in the header with the tensors that are there, so that nothing is allocated for sizes that a damaged
 /// or crafted header only claims.
 fn check_sizes(header: &PolicyHeader, tensors: &Tensors) -> Result<(), String> {
-    if let Some(index) = sizes(header).iter().position(|size| *size == 0) {
+    let encoder = encoder(header)?;
+    if let Some(index) = sizes(header, encoder.as_ref()).iter().position(|size| *size == 0) {
         let name = &header.name;
         return Err(format!("layer {index} of its policy `{name}` has 0 inputs, expected 1 or more"));
     }
-    for (key, shape) in layer_tensors(header).chain(normalizer_tensors(header)) {
+    for (key, shape) in layer_tensors(header, encoder.as_ref()).into_iter().chain(normalizer_tensors(header))
+    {
         match tensors.get(&key) {
             None => return Err(format!("it has no tensor `{key}`")),
             Some(tensor) if tensor.shape != shape => {
@@ -254,17 +294,24 @@ fn check_sizes(header: &PolicyHeader, tensors: &Tensors) -> Result<(), String> {
 }
 
 /// The keys and shapes of the tensors of a policy's layers, in the order of the network's parameters.
-fn layer_tensors(header: &PolicyHeader) -> impl Iterator<Item = (String, Vec<usize>)> {
-    let sizes = sizes(header);
+fn layer_tensors(header: &PolicyHeader, encoder: Option<&Encoder>) -> Vec<(String, Vec<usize>)> {
+    let convolutions = encoder.into_iter().flat_map(Encoder::layers).enumerate();
+    let convolutions = convolutions.flat_map(|(index, layer)| {
+        let key = |part: &str| format!("{}.convolution.{index}.{part}", header.name);
+        let weights = (key("weights"), vec![layer.patch(), layer.filters]);
+        [weights, (key("bias"), vec![layer.filters])]
+    });
+    let sizes = sizes(header, encoder);
     let last = sizes.len() - 2;
-    (0..=last).flat_map(move |index| {
+    let linear = (0..=last).flat_map(|index| {
         let (inputs, outputs) = (sizes[index], sizes[index + 1]);
         let is_normalized = header.layer_norm && index < last;
         let parts: &[&str] = if is_normalized { &["bias", "gain", "shift"] } else { &["bias"] };
         let vectors = parts.iter().map(move |part| (*part, vec![outputs]));
         let tensors = iter::once(("weights", vec![inputs, outputs])).chain(vectors);
         tensors.map(move |(part, shape)| (format!("{}.{index}.{part}", header.name), shape))
-    })
+    });
+    convolutions.chain(linear).collect()
 }
 
 /// The keys and shapes of the tensors of a policy's normalizer: mean, then scale.
@@ -280,10 +327,15 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
         None => Err(format!("two of its policies have the tensor `{key}`")),
     };
     let agent = &header.agent;
-    let shape =
-        NetworkShape::new(agent.observation_size, &header.hidden, agent.action_size(), header.layer_norm);
+    let encoder = encoder(&header)?;
+    let tensors_of_layers = layer_tensors(&header, encoder.as_ref());
+    let (hidden, outputs, layer_norm) = (&header.hidden, agent.action_size(), header.layer_norm);
+    let shape = match encoder {
+        None => NetworkShape::new(agent.observation_size, hidden, outputs, layer_norm),
+        Some(encoder) => NetworkShape::seeing(encoder, hidden, outputs, layer_norm),
+    };
     let mut parameters = Vec::with_capacity(shape.parameters());
-    for tensor in layer_tensors(&header) {
+    for tensor in tensors_of_layers {
         parameters.extend(take(tensor)?);
     }
     let [mean, scale] = normalizer_tensors(&header).map(take);
@@ -295,7 +347,7 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::ActionSpace;
+    use crate::policy::{ActionSpace, ImageSpec};
 
     fn snapshot() -> PolicySnapshot {
         let agent = |behavior: &str| AgentSpec::new(behavior, 3, 2);
@@ -377,9 +429,42 @@ mod tests {
         tensor_file::write(&path, NUMBERS, &header, &views(&content.tensors)).unwrap();
         let error = PolicySnapshot::load(&path).unwrap_err().to_string();
         assert!(error.contains("policy v1`, expected `bevy_maddpg policy v2` as its policy `a`"), "{error}");
-        let next = Kind { formats: &["bevy_maddpg policy v3"], ..KIND };
+        let next = Kind { formats: &["bevy_maddpg policy v4"], ..KIND };
         let plain = tensor_file::read(&path, &next).unwrap_err().to_string();
-        assert!(plain.contains("policy v1`, expected `bevy_maddpg policy v3`"), "{plain}");
+        assert!(plain.contains("policy v1`, expected `bevy_maddpg policy v4`"), "{plain}");
+    }
+
+    #[test]
+    fn policies_that_see_images_come_back_as_they_were_saved() {
+        let image = ImageSpec { frames: 2, ..ImageSpec::grey(6, 5) };
+        let agent = AgentSpec::new("eye", 64, 2).with_image(image);
+        let encoder = Encoder::new(&agent, 0, &[[4, 3, 1].into(), [3, 2, 2].into()]).unwrap().unwrap();
+        let group = ArenaSpec::new(vec![agent]).groups(true).unwrap().remove(0);
+        let shape = NetworkShape::seeing(encoder, &[8], 2, true);
+        let parameters = (0..shape.parameters()).map(|k| k as f32 * 0.01 - 2.0).collect();
+        let policy = Policy::new(group, Normalizer::identity(64), Network { shape, parameters }).unwrap();
+        let snapshot = PolicySnapshot::new(1, 1, 0, vec![policy]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.safetensors");
+        snapshot.save(&path).unwrap();
+        assert_eq!(PolicySnapshot::load(&path).unwrap(), snapshot);
+        let content = tensor_file::read(&path, &KIND).unwrap();
+        assert_eq!(content.format, IMAGES);
+        let header: serde_json::Value = content.header().unwrap();
+        for (place, crafted) in [
+            ("/agent/image/width", 1u64 << 62),
+            ("/agent/image/frames", 0),
+            ("/convolutions/0/0", u64::MAX >> 1),
+            ("/convolutions/0/1", 7),
+            ("/convolutions/1/2", 0),
+        ] {
+            let mut header = header.clone();
+            *header.pointer_mut(&format!("/policies/0{place}")).unwrap() = crafted.into();
+            tensor_file::write(&path, IMAGES, &header, &views(&content.tensors)).unwrap();
+            let error = PolicySnapshot::load(&path).unwrap_err().to_string();
+            let reasons = ["expected", "needs", "has only", "too many"];
+            assert!(reasons.iter().any(|reason| error.contains(reason)), "{place}: {error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use crate::{
-    kernels::{Finish, PackedMatrix, multiply, relu},
-    policy::NetworkShape,
+    kernels::{Finish, PackedMatrix, gather_patches, multiply, relu},
+    policy::{Encoder, NetworkShape},
 };
 use pulp::Arch;
 
@@ -10,12 +10,18 @@ pub(crate) const NORM_EPSILON: f32 = 1e-5;
 /// A network's weights in the layout that the forward pass reads. Packing again reuses the memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PackedNetwork {
+    convolutions: Vec<PackedMatrix>,
     layers: Vec<PackedMatrix>,
 }
 
 impl PackedNetwork {
     /// Packs the weights in `parameters`.
     pub(crate) fn pack(&mut self, shape: &NetworkShape, parameters: &[f32]) {
+        let convolutions = shape.encoder().map_or(&[][..], Encoder::layers);
+        self.convolutions.resize_with(convolutions.len(), PackedMatrix::default);
+        for (layer, packed) in convolutions.iter().zip(&mut self.convolutions) {
+            packed.pack(&parameters[layer.weights.clone()], layer.patch(), layer.filters);
+        }
         self.layers.resize_with(shape.layers().len(), PackedMatrix::default);
         for (layer, packed) in shape.layers().iter().zip(&mut self.layers) {
             packed.pack(&parameters[layer.weights.clone()], layer.inputs, layer.outputs);
@@ -26,6 +32,11 @@ impl PackedNetwork {
 /// The results of one forward pass, kept for the backward pass. The next forward pass reuses the memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Activations {
+    /// The output of each convolution after its ReLU, `[rows, outputs]`.
+    convolutions: Vec<Vec<f32>>,
+    /// What the first linear layer reads behind an encoder, `[rows, inputs]`.
+    encoded: Vec<f32>,
+    patches: Vec<f32>,
     layers: Vec<LayerActivations>,
 }
 
@@ -43,9 +54,19 @@ impl Activations {
     pub(crate) fn outputs(&self) -> &[f32] {
         self.layers.last().map_or(&[], |layer| &layer.output)
     }
-}
 
-impl Activations {
+    /// Output of convolution `index`, after its ReLU, `[rows, outputs]`.
+    #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only the learner needs it"))]
+    pub(crate) fn convolved(&self, index: usize) -> &[f32] {
+        &self.convolutions[index]
+    }
+
+    /// What the first linear layer read behind an encoder, `[rows, inputs]`.
+    #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only the learner needs it"))]
+    pub(crate) fn encoded(&self) -> &[f32] {
+        &self.encoded
+    }
+
     /// Output of layer `index`, after its activation, `[rows, outputs]`.
     pub(crate) fn output(&self, index: usize) -> &[f32] {
         &self.layers[index].output
@@ -73,7 +94,10 @@ pub(crate) fn forward(
     assert_eq!(parameters.len(), shape.parameters(), "`parameters` must fit the shape");
     assert_eq!(inputs.len(), rows * shape.inputs(), "`inputs` must hold `rows` rows");
     activations.layers.resize_with(shape.layers().len(), LayerActivations::default);
-    let mut below: &[f32] = inputs;
+    if let Some(encoder) = shape.encoder() {
+        encode(encoder, parameters, &packed.convolutions, inputs, activations);
+    }
+    let mut below: &[f32] = if shape.encoder().is_some() { &activations.encoded } else { inputs };
     for ((layer, packed), kept) in shape.layers().iter().zip(&packed.layers).zip(&mut activations.layers) {
         kept.output.resize(rows * layer.outputs, 0.0);
         let finish = if layer.hidden && layer.norm.is_none() { Finish::Relu } else { Finish::Linear };
@@ -83,6 +107,44 @@ pub(crate) fn forward(
             relu(&mut kept.output);
         }
         below = &kept.output;
+    }
+}
+
+/// Runs the convolutions, image by image, and puts the features and the other inputs side by side.
+fn encode(
+    encoder: &Encoder,
+    parameters: &[f32],
+    packed: &[PackedMatrix],
+    inputs: &[f32],
+    activations: &mut Activations,
+) {
+    let rows = inputs.len() / encoder.inputs();
+    let Activations { convolutions, encoded, patches, .. } = activations;
+    convolutions.resize_with(encoder.layers().len(), Vec::new);
+    for (layer, output) in encoder.layers().iter().zip(&mut *convolutions) {
+        output.resize(rows * layer.outputs(), 0.0);
+    }
+    for (row, input) in inputs.chunks_exact(encoder.inputs()).enumerate() {
+        for (index, (layer, packed)) in encoder.layers().iter().zip(packed).enumerate() {
+            let (below, above) = convolutions.split_at_mut(index);
+            let image = below.last().map_or(input, |below| {
+                let size = below.len() / rows;
+                &below[row * size..(row + 1) * size]
+            });
+            let size = layer.outputs();
+            patches.resize(layer.window.positions() * layer.patch(), 0.0);
+            gather_patches(patches, image, &layer.window);
+            let output = &mut above[0][row * size..(row + 1) * size];
+            multiply(output, patches, packed, Some(&parameters[layer.bias.clone()]), Finish::Relu);
+        }
+    }
+    let features = encoder.features();
+    encoded.clear();
+    for (row, input) in inputs.chunks_exact(encoder.inputs()).enumerate() {
+        if let Some(last) = convolutions.last() {
+            encoded.extend_from_slice(&last[row * features..(row + 1) * features]);
+        }
+        encoder.others().iter().for_each(|range| encoded.extend_from_slice(&input[range.clone()]));
     }
 }
 

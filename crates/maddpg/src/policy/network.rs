@@ -2,13 +2,17 @@ use std::ops::Range;
 
 use rand::{Rng, RngExt};
 
-/// Sizes of a multi-layer perceptron: linear layers, with a ReLU after each except the last.
+use super::Encoder;
+
+/// Sizes of a multi-layer perceptron: linear layers, with a ReLU after each except the last. If the inputs contain an image, an
+/// [`Encoder`] comes first.
 ///
 /// With `layer_norm`, each hidden layer also normalizes its outputs (layer normalization, Ba et al. 2016), with a gain
-/// and a shift, before the ReLU. All parameters are in one flat slice, layer by layer: weights `[inputs, outputs]`
-/// row-major, bias `[outputs]`, then gain and shift, `[outputs]` each, if the layer is normalized.
+/// and a shift, before the ReLU. All parameters are in one flat slice: those of the encoder, then layer by layer the weights
+/// `[inputs, outputs]` row-major, the bias `[outputs]`, and gain and shift, `[outputs]` each, if the layer is normalized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkShape {
+    encoder: Option<Encoder>,
     layers: Vec<Layer>,
     layer_norm: bool,
 }
@@ -33,8 +37,24 @@ pub struct Layer {
 impl NetworkShape {
     /// A network with `inputs` inputs, hidden layers of the given sizes, and `outputs` outputs.
     pub fn new(inputs: usize, hidden: &[usize], outputs: usize, layer_norm: bool) -> Self {
+        Self::behind(None, inputs, hidden, outputs, layer_norm)
+    }
+
+    /// A network that sees an image through `encoder`, with hidden layers of the given sizes behind it, and `outputs` outputs.
+    pub fn seeing(encoder: Encoder, hidden: &[usize], outputs: usize, layer_norm: bool) -> Self {
+        let inputs = encoder.outputs();
+        Self::behind(Some(encoder), inputs, hidden, outputs, layer_norm)
+    }
+
+    fn behind(
+        encoder: Option<Encoder>,
+        inputs: usize,
+        hidden: &[usize],
+        outputs: usize,
+        layer_norm: bool,
+    ) -> Self {
         let sizes: Vec<usize> = [inputs].iter().chain(hidden).chain(&[outputs]).copied().collect();
-        let mut end = 0;
+        let mut end = encoder.as_ref().map_or(0, Encoder::parameters);
         let mut take = |length: usize| {
             end += length;
             end - length..end
@@ -54,17 +74,28 @@ impl NetworkShape {
                 }
             })
             .collect();
-        Self { layers, layer_norm }
+        Self { encoder, layers, layer_norm }
     }
 
-    /// The layers, first to last.
+    /// The convolutional layers in front of the linear ones, if the inputs contain an image.
+    pub fn encoder(&self) -> Option<&Encoder> {
+        self.encoder.as_ref()
+    }
+
+    /// The linear layers, first to last.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
 
     /// Number of inputs of the network.
     pub fn inputs(&self) -> usize {
-        self.layers[0].inputs
+        self.encoder.as_ref().map_or(self.layers[0].inputs, Encoder::inputs)
+    }
+
+    /// Which inputs of the first linear layer hold these inputs of the network, which must not be pixels.
+    #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only the learner needs it"))]
+    pub(crate) fn columns(&self, inputs: Range<usize>) -> Range<usize> {
+        self.encoder.as_ref().map_or(inputs.clone(), |encoder| encoder.columns(inputs))
     }
 
     /// Number of outputs of the network.
@@ -88,19 +119,28 @@ impl NetworkShape {
         last.norm.as_ref().map_or(last.bias.end, |norm| norm[1].end)
     }
 
-    /// Where each tensor of parameters is in the flat slice: weights, bias, gain and shift of each layer.
+    /// Where each tensor of parameters is in the flat slice: weights and bias of each convolution, then weights, bias, gain and
+    /// shift of each linear layer.
     #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only the learner needs it"))]
     pub(crate) fn tensors(&self) -> impl Iterator<Item = Range<usize>> {
-        self.layers.iter().flat_map(|layer| {
+        let convolutions = self.encoder.iter().flat_map(Encoder::layers);
+        let convolutions = convolutions.flat_map(|layer| [layer.weights.clone(), layer.bias.clone()]);
+        convolutions.chain(self.layers.iter().flat_map(|layer| {
             let norm = layer.norm.iter().flatten();
             [&layer.weights, &layer.bias].into_iter().chain(norm).cloned()
-        })
+        }))
     }
 
-    /// Random initial parameters: uniform in `±1/sqrt(inputs)` for hidden layers (PyTorch's default), in
+    /// Random initial parameters: uniform in `±1/sqrt(inputs)` for convolutions and hidden layers (PyTorch's default), in
     /// `±last_layer_scale` for the last layer (3e-3 in the DDPG paper, so that the outputs start near zero).
     pub fn initialize(&self, last_layer_scale: f32, random: &mut impl Rng) -> Vec<f32> {
         let mut parameters = vec![0.0; self.parameters()];
+        for layer in self.encoder.iter().flat_map(Encoder::layers) {
+            let bound = 1.0 / (layer.patch() as f32).sqrt();
+            for value in &mut parameters[layer.weights.start..layer.bias.end] {
+                *value = bound * random.random_range(-1.0..=1.0f32);
+            }
+        }
         for layer in &self.layers {
             let bound = if layer.hidden { 1.0 / (layer.inputs as f32).sqrt() } else { last_layer_scale };
             for value in &mut parameters[layer.weights.start..layer.bias.end] {

@@ -15,7 +15,7 @@ use self::{
     flavor::MASKS,
     proto::{Attribute, Entry, Model, OperatorSet},
 };
-use super::{Network, Normalizer, Policy, forward::NORM_EPSILON};
+use super::{Encoder, Network, Normalizer, Policy, forward::NORM_EPSILON};
 
 pub use flavor::{OnnxFlavor, OnnxTensor, UnknownFlavor};
 
@@ -79,7 +79,10 @@ fn scale(graph: &mut GraphBuilder, normalizer: &Normalizer, observation: &str) -
 /// Adds the layers of the network.
 fn layers(graph: &mut GraphBuilder, network: &Network, input: String) -> String {
     let Network { shape, parameters } = network;
-    let mut below = input;
+    let mut below = match shape.encoder() {
+        None => input,
+        Some(encoder) => encode(graph, encoder, parameters, input),
+    };
     for (index, layer) in shape.layers().iter().enumerate() {
         let (inputs, outputs) = (layer.inputs, layer.outputs);
         let name = |part: &str| format!("layer.{index}.{part}");
@@ -98,6 +101,42 @@ fn layers(graph: &mut GraphBuilder, network: &Network, input: String) -> String 
         }
     }
     below
+}
+
+/// Adds the convolutions, each as a matrix product with the patches under its filters, and puts the features and the other numbers
+/// of the observation side by side.
+fn encode(graph: &mut GraphBuilder, encoder: &Encoder, parameters: &[f32], input: String) -> String {
+    let mut below = input.clone();
+    for (index, layer) in encoder.layers().iter().enumerate() {
+        let name = |part: &str| format!("convolution.{index}.{part}");
+        let (patch, filters) = (layer.patch(), layer.filters);
+        let columns: Vec<i64> = layer.window.indices().map(|column| column as i64).collect();
+        let gathered = gather(graph, &below, &columns, &name("gathered"));
+        let patches = reshape(graph, &gathered, patch, &name("patches"));
+        let weights = graph.floats(&name("weights"), &[patch, filters], &parameters[layer.weights.clone()]);
+        let bias = graph.floats(&name("bias"), &[filters], &parameters[layer.bias.clone()]);
+        let places = graph.node("Gemm", &[&patches, &weights, &bias], &name("linear"), Vec::new());
+        let places = graph.node("Relu", &[&places], &name("relu"), Vec::new());
+        below = reshape(graph, &places, layer.outputs(), &name("output"));
+    }
+    let others: Vec<i64> = encoder.others().iter().cloned().flatten().map(|column| column as i64).collect();
+    if others.is_empty() {
+        return below;
+    }
+    let others = gather(graph, &input, &others, "observation.others");
+    graph.concat(&[below, others], "encoded")
+}
+
+/// Adds the columns with these indices.
+fn gather(graph: &mut GraphBuilder, rows: &str, columns: &[i64], name: &str) -> String {
+    let columns = graph.integers(&format!("{name}.columns"), columns);
+    graph.node("Gather", &[rows, &columns], name, vec![Attribute::of_integer("axis", 1)])
+}
+
+/// Adds the same numbers in rows of another length.
+fn reshape(graph: &mut GraphBuilder, rows: &str, columns: usize, name: &str) -> String {
+    let shape = graph.integers(&format!("{name}.shape"), &[-1, columns as i64]);
+    graph.node("Reshape", &[rows, &shape], name, Vec::new())
 }
 
 /// Adds a layer normalization without gain and shift. The fused operator needs a newer operator set.
@@ -126,7 +165,7 @@ mod tests {
         *,
     };
     use crate::{
-        policy::{ActionSpace, AgentSpec, ArenaSpec, NetworkShape, Scratch},
+        policy::{ActionSpace, AgentSpec, ArenaSpec, ImageSpec, NetworkShape, Scratch},
         random::stream,
     };
 
@@ -241,6 +280,25 @@ mod tests {
                 let values = run(&policy, OnnxFlavor::Plain, &observations, &masks);
                 assert_close(&values["action"].1, &expected);
             }
+        }
+    }
+
+    #[test]
+    fn a_policy_that_sees_an_image_acts_as_the_policy_does() {
+        for others in [0, 1] {
+            let image = ImageSpec { frames: 2, ..ImageSpec::grey(6, 5) };
+            let size = 2 * (30 + others);
+            let agent = AgentSpec::new("eye", size, 3).with_image(image);
+            let encoder = Encoder::new(&agent, 0, &[[4, 3, 1].into(), [3, 2, 2].into()]).unwrap().unwrap();
+            let group = ArenaSpec::new(vec![agent]).groups(true).unwrap().remove(0);
+            let mut random = stream(3, "images", 0);
+            let shape = NetworkShape::seeing(encoder, &[12], 3, true);
+            let parameters = shape.initialize(1.0, &mut random);
+            let normalizer = Normalizer::identity(size);
+            let policy = Policy::new(group, normalizer, Network { shape, parameters }).unwrap();
+            let observations: Vec<f32> = (0..ROWS * size).map(|_| random.random::<f32>()).collect();
+            let values = run(&policy, OnnxFlavor::Plain, &observations, &[]);
+            assert_close(&values["action"].1, &act(&policy, &observations, &[]));
         }
     }
 

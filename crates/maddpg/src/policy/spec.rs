@@ -2,7 +2,7 @@ use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use super::ActionSpace;
+use super::{ActionSpace, ImageSpec};
 
 /// What one agent observes and what it can do: the contract between a game and its policies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct AgentSpec {
     pub raw: Vec<Range<usize>>,
     /// The names of the numbers of one frame, oldest frame first; empty if the game gave none.
     pub observation_names: Vec<String>,
+    /// The part of the observation that is an image, if there is one. The learner does not normalize its pixels.
+    pub image: Option<ImageSpec>,
     /// What it can do.
     pub action: ActionSpace,
 }
@@ -31,15 +33,17 @@ struct Record {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     observation_names: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    image: Option<ImageSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     action: Option<ActionSpace>,
 }
 
 impl From<AgentSpec> for Record {
     fn from(spec: AgentSpec) -> Self {
-        let AgentSpec { behavior, observation_size, raw, observation_names, action } = spec;
+        let AgentSpec { behavior, observation_size, raw, observation_names, image, action } = spec;
         let action_size = action.size();
         let action = (!action.is_plain()).then_some(action);
-        Self { behavior, observation_size, action_size, raw, observation_names, action }
+        Self { behavior, observation_size, action_size, raw, observation_names, image, action }
     }
 }
 
@@ -47,7 +51,8 @@ impl TryFrom<Record> for AgentSpec {
     type Error = String;
 
     fn try_from(record: Record) -> Result<Self, String> {
-        let Record { behavior, observation_size, action_size, raw, observation_names, action } = record;
+        let Record { behavior, observation_size, action_size, raw, observation_names, image, action } =
+            record;
         let action = action.unwrap_or_else(|| ActionSpace::of_numbers(action_size));
         let wrong = |what: String| format!("the behavior `{behavior}` cannot be read: {what}");
         action.check().map_err(wrong)?;
@@ -67,7 +72,10 @@ impl TryFrom<Record> for AgentSpec {
                 "the numbers {range:?} are said to be raw, but it observes only {observation_size}"
             )));
         }
-        Ok(Self { behavior, observation_size, raw, observation_names, action })
+        if let Some(image) = image {
+            image.check(observation_size).map_err(wrong)?;
+        }
+        Ok(Self { behavior, observation_size, raw, observation_names, image, action })
     }
 }
 
@@ -79,8 +87,16 @@ impl AgentSpec {
             observation_size,
             raw: Vec::new(),
             observation_names: Vec::new(),
+            image: None,
             action: ActionSpace::of_numbers(numbers),
         }
+    }
+
+    /// Makes a part of the observation an image.
+    #[must_use]
+    pub fn with_image(mut self, image: ImageSpec) -> Self {
+        self.image = Some(image);
+        self
     }
 
     /// Replaces what the agent can do.
@@ -101,6 +117,17 @@ impl AgentSpec {
         if self.observation_size != other.observation_size {
             let (ours, theirs) = (self.observation_size, other.observation_size);
             return Some(format!("{ours} observed numbers instead of {theirs}"));
+        }
+        if self.image != other.image {
+            let text = |image: Option<ImageSpec>| match image {
+                Some(ImageSpec { width, height, channels, frames }) => {
+                    format!(
+                        "an image of {width} x {height} pixels with {channels} channels in {frames} frames"
+                    )
+                }
+                None => "no image".into(),
+            };
+            return Some(format!("{} instead of {}", text(self.image), text(other.image)));
         }
         let (ours, theirs) = (&self.observation_names, &other.observation_names);
         if !ours.is_empty() && !theirs.is_empty() {
@@ -173,6 +200,14 @@ pub enum SpecError {
         /// The behavior.
         behavior: String,
         /// What does not fit.
+        reason: String,
+    },
+    /// Images that the networks cannot see.
+    #[error("the image that the behavior `{behavior}` observes cannot be used: {reason}")]
+    Image {
+        /// The behavior.
+        behavior: String,
+        /// What was found, what was expected, and what to do.
         reason: String,
     },
     /// An arena without agents, or an agent with an empty observation or action.

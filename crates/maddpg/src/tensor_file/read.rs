@@ -20,6 +20,9 @@ pub(crate) struct Content {
     pub(crate) format: &'static str,
     header: String,
     pub(crate) tensors: Tensors,
+    /// Tensors of bytes, whose shapes do not matter.
+    #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only checkpoints have bytes"))]
+    pub(crate) bytes: BTreeMap<String, Vec<u8>>,
     /// Size of the file in bytes.
     pub(crate) size: usize,
 }
@@ -108,19 +111,25 @@ fn read_from(file: &mut (impl Read + Seek), size: u64, kind: &Kind) -> Result<Co
         return Err(format!("its metadata names the format `{found}`, expected `{expected}`").into());
     };
     let infos: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
-    if let Some((name, info)) = infos.iter().find(|(_, info)| info.dtype != Dtype::F32) {
+    let is_bytes = |info: &TensorInfo| kind.has_bytes && info.dtype == Dtype::U8;
+    let is_wrong = |info: &TensorInfo| info.dtype != Dtype::F32 && !is_bytes(info);
+    if let Some((name, info)) = infos.iter().find(|(_, info)| is_wrong(info)) {
         return Err(format!("its tensor `{name}` has numbers of type {}, expected F32", info.dtype).into());
     }
     let mut checksum = Checksum::new(format, envelope.header.get());
-    let mut tensors = Tensors::new();
+    let (mut tensors, mut bytes) = (Tensors::new(), BTreeMap::new());
     for (name, info) in infos {
         checksum.begin(&name, info.dtype, &info.shape);
         let start = 8 + length_of_text as u64 + info.data_offsets.0 as u64;
         if file.stream_position()? != start {
             file.seek(SeekFrom::Start(start))?;
         }
-        let data = read_numbers(file, info, &mut checksum)?;
-        tensors.insert(name, Tensor { shape: info.shape.clone(), data });
+        if is_bytes(info) {
+            bytes.insert(name, read_bytes(file, info, &mut checksum)?);
+        } else {
+            let data = read_numbers(file, info, &mut checksum)?;
+            tensors.insert(name, Tensor { shape: info.shape.clone(), data });
+        }
     }
     let (found, expected) = (&envelope.crc32, checksum.text());
     // A fuzzer would not get past this.
@@ -131,7 +140,7 @@ fn read_from(file: &mut (impl Read + Seek), size: u64, kind: &Kind) -> Result<Co
         )
         .into());
     }
-    Ok(Content { format, tensors, header: envelope.header.get().into(), size })
+    Ok(Content { format, tensors, bytes, header: envelope.header.get().into(), size })
 }
 
 /// Reads the numbers of a tensor, which begin here.
@@ -152,6 +161,16 @@ fn read_numbers(
         left -= part.len() / NUMBER;
     }
     Ok(numbers)
+}
+
+/// Reads a tensor of bytes, which begins here.
+fn read_bytes(file: &mut impl Read, info: &TensorInfo, checksum: &mut Checksum) -> Result<Vec<u8>, Failure> {
+    let (start, end) = info.data_offsets;
+    let mut bytes = room_for(end - start)?;
+    bytes.resize(end - start, 0);
+    file.read_exact(&mut bytes)?;
+    checksum.add(&bytes);
+    Ok(bytes)
 }
 
 /// An empty vector that can hold `count` items; an error where there is no memory for them.

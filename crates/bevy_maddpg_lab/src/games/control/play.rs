@@ -1,10 +1,10 @@
 use bevy::prelude::*;
 use rayon::prelude::*;
 
-use super::{Planner, Simulation, Task};
+use super::{Camera, Planner, Sight, Simulation, Task};
 use crate::game::Scripted;
 use bevy_maddpg::{
-    agent::{Action, ActionOverride, Agent, Observation, Reward},
+    agent::{Action, ActionOverride, Observation, Reward},
     arena::{Arena, Episode, InArena, Measures},
     random::{Random, stream},
 };
@@ -23,6 +23,8 @@ pub struct ControlArena {
     /// Control steps of the episode so far.
     steps: u32,
     random: Random,
+    /// Takes the pictures that the agent sees, if it sees any.
+    camera: Option<Camera>,
     /// The last observation, kept to write it without allocating.
     observation: Vec<f32>,
 }
@@ -39,10 +41,15 @@ impl ControlArena {
 pub struct Planned(Planner);
 
 /// Spawns arena number `index`, with starts seeded by `seed`.
-pub(super) fn spawn(commands: &mut Commands, task: Task, index: usize, seed: u64, is_planned: bool) {
+pub(super) fn spawn(
+    commands: &mut Commands,
+    task: Task,
+    index: usize,
+    seed: u64,
+    (sight, is_planned): (Sight, bool),
+) {
     let arena = commands.spawn(Arena::with_time_limit(task.decisions())).id();
-    let agent = Agent::new(task.name(), task.observation_size(), task.action_size());
-    let agent = commands.spawn((agent, InArena::slot(arena, 0))).id();
+    let agent = commands.spawn((sight.agent(task), InArena::slot(arena, 0))).id();
     let simulation = Simulation::new(task);
     commands.entity(arena).insert(ControlArena {
         simulation,
@@ -51,7 +58,8 @@ pub(super) fn spawn(commands: &mut Commands, task: Task, index: usize, seed: u64
         sparse: 0.0,
         steps: 0,
         random: stream(seed, "control start", index as u64),
-        observation: Vec::with_capacity(task.observation_size()),
+        camera: Camera::of(task).filter(|_| sight == Sight::Pixels),
+        observation: Vec::new(),
     });
     if task.is_sparse_in_the_suite() {
         commands.entity(arena).insert(Measures::new(["sparse"]));
@@ -78,9 +86,12 @@ pub(super) fn place(mut arenas: Query<(&mut ControlArena, &Episode, Option<&mut 
 /// Writes the observations.
 pub(super) fn sense(mut arenas: Query<&mut ControlArena>, mut agents: Query<&mut Observation>) {
     for mut arena in &mut arenas {
-        let ControlArena { simulation, agent, observation: numbers, .. } = &mut *arena;
+        let ControlArena { simulation, agent, camera, observation: numbers, .. } = &mut *arena;
         if let Ok(mut observation) = agents.get_mut(*agent) {
-            simulation.observe(numbers);
+            match camera {
+                None => simulation.observe(numbers),
+                Some(camera) => camera.take(simulation.parts(), numbers),
+            }
             observation.write(numbers);
         }
     }

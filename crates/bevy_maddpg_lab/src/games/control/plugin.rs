@@ -1,9 +1,10 @@
 use bevy::prelude::*;
 
-use super::{Task, play};
+use super::{Camera, Task, play};
 use bevy_maddpg::{
+    agent::Agent,
     learner::TrainingConfig,
-    policy::{AgentSpec, ArenaSpec},
+    policy::ArenaSpec,
     rollout::{Observe, Reset},
 };
 
@@ -23,16 +24,50 @@ pub struct ControlPlugin {
     pub arenas: usize,
     /// Seed for the random starts, and for the plans.
     pub seed: u64,
+    /// What the agents observe.
+    pub sight: Sight,
     /// Whether a planner acts instead of a policy.
     pub is_planned: bool,
 }
 
+/// What the agents observe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sight {
+    /// Positions and speeds.
+    #[default]
+    Numbers,
+    /// Pictures of the body.
+    Pixels,
+}
+
+impl Sight {
+    /// The agent of a task's arena.
+    ///
+    /// # Panics
+    /// If it should see pictures of a task that has [none](Camera::of).
+    pub(super) fn agent(self, task: Task) -> Agent {
+        match self {
+            Self::Numbers => Agent::new(task.name(), task.observation_size(), task.action_size()),
+            Self::Pixels => {
+                let image = Camera::of(task).expect("the task has pictures").image();
+                Agent::new(task.name(), image.frame_size(), task.action_size())
+                    .with_image(image)
+                    .with_frames(FRAMES)
+            }
+        }
+    }
+}
+
+/// Pictures that an agent sees at once.
+pub const FRAMES: usize = 3;
+
 impl Plugin for ControlPlugin {
     fn build(&self, app: &mut App) {
-        let Self { task, arenas, seed, is_planned } = *self;
+        let Self { task, arenas, seed, sight, is_planned } = *self;
         app.insert_resource(Time::<Fixed>::from_seconds(task.control_seconds()))
             .add_systems(Startup, move |mut commands: Commands| {
-                (0..arenas).for_each(|index| play::spawn(&mut commands, task, index, seed, is_planned));
+                let sight = (sight, is_planned);
+                (0..arenas).for_each(|index| play::spawn(&mut commands, task, index, seed, sight));
             })
             .add_systems(Observe, play::sense)
             .add_systems(Reset, play::place)
@@ -44,8 +79,8 @@ impl Plugin for ControlPlugin {
 }
 
 /// The agent of a task's arena.
-pub fn spec(task: Task) -> ArenaSpec {
-    ArenaSpec::new(vec![AgentSpec::new(task.name(), task.observation_size(), task.action_size())])
+pub fn spec(task: Task, sight: Sight) -> ArenaSpec {
+    ArenaSpec::new(vec![sight.agent(task).spec()])
 }
 
 /// The score of an episode: the mean reward of its control steps times 1,000, as in the DeepMind Control Suite. Steps that an early
@@ -55,7 +90,7 @@ pub fn score(task: Task, returns: &[f32]) -> f32 {
 }
 
 /// Settings for all twenty tasks. `docs/experiments.md` has the trials.
-pub fn adapt(config: &mut TrainingConfig) {
+pub fn adapt(config: &mut TrainingConfig, sight: Sight) {
     let learner = &mut config.learner;
     learner.actor_hidden = vec![128, 128];
     learner.critic_hidden = vec![128, 128];
@@ -68,4 +103,10 @@ pub fn adapt(config: &mut TrainingConfig) {
     learner.updates_per_decision = 0.125;
     learner.max_updates_per_decision = 1.0;
     config.exploration.scale = [0.05, 0.6];
+    if sight == Sight::Pixels {
+        learner.image_shift = 2;
+        learner.batch_size = 128;
+        learner.replay_capacity = 100_000;
+        learner.updates_per_decision = 0.25;
+    }
 }

@@ -22,6 +22,9 @@ const NOISE: Range = Range::from(0.0, 100.0);
 const LAYER: Range = Range::whole(1, 1 << 32);
 const MOST_LAYERS: usize = 64;
 
+/// Filters of a convolution, their width and height, and their stride.
+const CONVOLUTION: Range = Range::whole(1, 1 << 16);
+
 /// A count of decisions, transitions or updates: at most what is a whole number in a checkpoint.
 const COUNT: Range = Range::whole(0, 1 << 53);
 const POSITIVE_COUNT: Range = Range::whole(1, 1 << 53);
@@ -61,6 +64,12 @@ impl LearnerConfig {
                     "`learner.{key}` has {found} layers, expected at most {MOST_LAYERS}"
                 )));
             }
+        }
+        let layers = self.convolutions.len();
+        if !(1..=MOST_LAYERS).contains(&layers) {
+            return Err(invalid(format!(
+                "`learner.convolutions` has {layers} layers, expected 1 to {MOST_LAYERS}"
+            )));
         }
         let Self { batch_size, replay_capacity, learning_starts, .. } = *self;
         let Self { updates_per_decision, max_updates_per_decision, .. } = *self;
@@ -134,6 +143,8 @@ impl LearnerConfig {
             updates_per_decision,
             max_updates_per_decision,
             mirror: _,
+            convolutions,
+            image_shift,
         } = self;
         let mut numbers = vec![
             Number::new("learner.policy_delay", (*policy_delay).into(), Range::whole(1, 1_000_000)),
@@ -159,6 +170,7 @@ impl LearnerConfig {
             Number::new("learner.choice_entropy", (*choice_entropy).into(), WEIGHT),
             Number::new("learner.logit_penalty", (*logit_penalty).into(), WEIGHT),
             Number::new("learner.exact_choices", *exact_choices as f64, Range::whole(0, 1_000_000)),
+            Number::new("learner.image_shift", *image_shift as f64, Range::whole(0, 1_000)),
             Number::new("learner.updates_per_decision", *updates_per_decision, RATIO),
             Number::new("learner.max_updates_per_decision", *max_updates_per_decision, RATIO),
         ];
@@ -166,6 +178,8 @@ impl LearnerConfig {
         {
             numbers.extend(sizes.iter().map(|size| Number::new(key, *size as f64, LAYER)));
         }
+        let sizes = convolutions.iter().flat_map(|convolution| <[usize; 3]>::from(*convolution));
+        numbers.extend(sizes.map(|size| Number::new("learner.convolutions", size as f64, CONVOLUTION)));
         numbers
     }
 }

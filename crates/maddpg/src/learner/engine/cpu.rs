@@ -6,6 +6,7 @@
 
 mod adam;
 mod backward;
+mod convolution;
 mod lane;
 
 use std::{ops::Range, sync::Arc};

@@ -11,11 +11,11 @@ use crate::{
         LearnerConfig, Preset,
         batch::{Batch, Draw, NextAction, Total, View, draw_noise},
         choices::{Branch, GAP, TEMPERATURE},
-        replay::{ReplayBuffer, RowSizes},
+        replay::ReplayBuffer,
         update::count_decisions,
         values::{Rescaling, ValueScale},
     },
-    policy::{ActionSpace, AgentSpec, ArenaSpec, NetworkShape, Normalizer},
+    policy::{ActionSpace, AgentSpec, ArenaSpec, Convolution, Encoder, ImageSpec, NetworkShape, Normalizer},
     random::{Random, stream},
     transition::{SlotState, TransitionBlock},
 };
@@ -23,7 +23,10 @@ use crate::{
 /// The network built from candle's operations, so that autograd can differentiate it.
 fn network(shape: &NetworkShape, parameters: &Tensor, inputs: &Tensor) -> Result<Tensor> {
     let part = |range: &Range<usize>| parameters.narrow(0, range.start, range.len());
-    let mut x = inputs.clone();
+    let mut x = match shape.encoder() {
+        None => inputs.clone(),
+        Some(encoder) => encode(encoder, parameters, inputs)?,
+    };
     for layer in shape.layers() {
         let weights = part(&layer.weights)?.reshape((layer.inputs, layer.outputs))?;
         x = x.matmul(&weights)?.broadcast_add(&part(&layer.bias)?)?;
@@ -35,6 +38,32 @@ fn network(shape: &NetworkShape, parameters: &Tensor, inputs: &Tensor) -> Result
         }
     }
     Ok(x)
+}
+
+/// The convolutions, one filter at one place at a time, as in their definition.
+fn encode(encoder: &Encoder, parameters: &Tensor, inputs: &Tensor) -> Result<Tensor> {
+    let mut below = inputs.clone();
+    for layer in encoder.layers() {
+        let window = &layer.window;
+        let weights = parameters.narrow(0, layer.weights.start, layer.weights.len())?;
+        let weights = weights.reshape((layer.patch(), layer.filters))?;
+        let bias = parameters.narrow(0, layer.bias.start, layer.filters)?;
+        let mut places = Vec::new();
+        for place in 0..window.positions() {
+            let (y, x) = (place / window.columns() * window.stride, place % window.columns() * window.stride);
+            let mut patch = Vec::new();
+            for plane in &window.planes {
+                for row in 0..window.kernel {
+                    let start = plane + ((y + row) * window.width + x) * window.channels;
+                    patch.push(below.narrow(1, start, window.kernel * window.channels)?);
+                }
+            }
+            places.push(Tensor::cat(&patch, 1)?.matmul(&weights)?.broadcast_add(&bias)?.relu()?);
+        }
+        below = Tensor::cat(&places, 1)?;
+    }
+    let others = encoder.others().iter().map(|range| inputs.narrow(1, range.start, range.len()));
+    Tensor::cat(&[vec![below], others.collect::<Result<_>>()?].concat(), 1)
 }
 
 fn tensor(numbers: &[f32], columns: usize) -> Tensor {
@@ -372,15 +401,14 @@ impl Whole {
             masks,
             next_masks,
         };
-        let sizes = RowSizes::of(spec);
-        let mut replay = ReplayBuffer::new(sizes, rows);
+        let mut replay = ReplayBuffer::of(spec, rows);
         replay.push(&block);
         let mut noise = Vec::new();
         draw_noise(&mut noise, rows, &setup.is_choice, config, random);
-        let normalizer = Normalizer::identity(sizes.observation);
+        let normalizer = Normalizer::identity(spec.joint_observation_size());
         let mut scale = ValueScale::fixed(1.0);
         scale.guess(&replay, &[0], &setup.fates, config.gamma);
-        let values = vec![scale; sizes.agents];
+        let values = vec![scale; spec.agents()];
         let indices: Vec<usize> = (0..rows).collect();
         let mut totals = Vec::new();
         count_decisions(setup, &replay, &indices, &mut totals);
@@ -390,7 +418,7 @@ impl Whole {
 
     fn draw(&self) -> Draw<'_> {
         let Self { replay, indices, normalizer, values, gamma, noise, totals, setup } = self;
-        let Setup { spec, fates, has_absences, .. } = &**setup;
+        let Setup { spec, fates, has_absences, images, .. } = &**setup;
         Draw {
             replay,
             indices,
@@ -403,6 +431,8 @@ impl Whole {
             totals,
             has_absences: *has_absences,
             reflection: None,
+            images,
+            shifts: &[],
         }
     }
 
@@ -448,7 +478,20 @@ fn cases() -> Vec<(String, LearnerConfig, ArenaSpec, bool)> {
         let name = format!("{name} with choices, exact up to {exact_choices}");
         (name, config, choosing(), has_absences)
     });
-    numbers.chain(choices).collect()
+    // Runners see two frames of 6 x 5 pixels, with one more number each.
+    let images = [("own observation", false), ("layer norm", false), ("own observation", true)];
+    let images = images.map(|(name, has_absences)| {
+        let own = ["runner", "chaser"].map(String::from).to_vec();
+        let convolutions = [[4, 3, 1], [3, 2, 2]].map(Convolution::from).to_vec();
+        let config = LearnerConfig { own_observation: own, convolutions, ..of(name) };
+        let mut spec = spec();
+        for runner in [0, 2] {
+            spec.slots[runner].observation_size = 62;
+            spec.slots[runner].image = Some(ImageSpec { frames: 2, ..ImageSpec::grey(6, 5) });
+        }
+        (format!("{name} with images"), config, spec, has_absences)
+    });
+    numbers.chain(choices).chain(images).collect()
 }
 
 /// Every preset, MATD3 with layer normalization, and MATD3 with critics that see only their own observation.

@@ -21,9 +21,10 @@ impl Scaling {
     /// Follows the statistics, except for numbers that stay as they are.
     pub(super) fn refresh(&mut self, agent: &AgentSpec) {
         self.normalizer = self.statistics.normalizer();
-        for range in &agent.raw {
+        let pixels = agent.image.into_iter().flat_map(|image| image.pixels(agent.observation_size));
+        for range in agent.raw.iter().cloned().chain(pixels) {
             self.normalizer.mean[range.clone()].fill(0.0);
-            self.normalizer.scale[range.clone()].fill(1.0);
+            self.normalizer.scale[range].fill(1.0);
         }
     }
 }

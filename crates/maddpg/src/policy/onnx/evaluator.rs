@@ -98,6 +98,18 @@ fn run(node: &Node, inputs: &[&Value]) -> Vec<Value> {
             let all: Vec<f32> = (0..rows).flat_map(row).collect();
             vec![(vec![rows, all.len() / rows], all)]
         }
+        "Gather" => {
+            assert_eq!(attribute("axis").unwrap().i, Some(1));
+            let columns = || inputs[1].1.iter().map(|column| *column as usize);
+            let rows = inputs[0].1.chunks(width(inputs[0]));
+            let gathered = rows.flat_map(|row| columns().map(|column| row[column]).collect::<Vec<_>>());
+            vec![(vec![inputs[0].0[0], inputs[1].1.len()], gathered.collect())]
+        }
+        "Reshape" => {
+            assert_eq!(inputs[1].1[0], -1.0);
+            let columns = inputs[1].1[1] as usize;
+            vec![(vec![inputs[0].1.len() / columns, columns], inputs[0].1.clone())]
+        }
         "Split" => {
             let (rows, mut start) = (inputs[0].0[0], 0);
             let part = |size: &f32| {

@@ -2,6 +2,7 @@ use std::ops::Range;
 
 use pulp::Arch;
 
+use super::convolution::{ConvolutionDeltas, PackedConvolutions, backward_convolutions};
 use crate::{
     kernels::{Finish, PackedMatrix, add_products, add_rows, multiply, weight_gradient},
     policy::{Activations, NetworkShape},
@@ -14,12 +15,18 @@ pub(super) struct PackedBackward {
     layers: Vec<PackedMatrix>,
     /// The transposed weights of some inputs of the first layer.
     columns: PackedMatrix,
+    convolutions: PackedConvolutions,
 }
 
 impl PackedBackward {
-    /// Packs the weights in `parameters`. For the first layer, only the weights of the inputs in `columns` are packed.
+    /// Packs the weights in `parameters`. For the first layer, only the weights of the network's inputs in `columns` are packed,
+    /// and those of the features behind an encoder.
     pub(super) fn pack(&mut self, shape: &NetworkShape, parameters: &[f32], columns: Range<usize>) {
         let (first, rest) = shape.layers().split_first().expect("a network has a layer");
+        if let Some(encoder) = shape.encoder() {
+            self.convolutions.pack(encoder, first, parameters);
+        }
+        let columns = shape.columns(columns);
         if !columns.is_empty() {
             let start = first.weights.start + columns.start * first.outputs;
             let weights = &parameters[start..start + columns.len() * first.outputs];
@@ -38,6 +45,7 @@ pub(super) struct Deltas {
     above: Vec<f32>,
     below: Vec<f32>,
     packed: PackedMatrix,
+    convolutions: ConvolutionDeltas,
 }
 
 /// What a backward pass computes.
@@ -59,7 +67,7 @@ pub(super) fn backward(
     deltas: &mut Deltas,
 ) {
     let rows = output_gradient.len() / shape.outputs();
-    let Deltas { above, below, packed: packed_above } = deltas;
+    let Deltas { above, below, packed: packed_above, convolutions } = deltas;
     above.clear();
     above.extend_from_slice(output_gradient);
     if let Wanted::Parameters { gradient, add: false, .. } = &mut wanted {
@@ -81,7 +89,11 @@ pub(super) fn backward(
             through_norm(above, &parameters[gain.clone()], normalized, inverse_deviation);
         }
         if let Wanted::Parameters { inputs, gradient, add } = &mut wanted {
-            let inputs = if index == 0 { inputs } else { activations.output(index - 1) };
+            let inputs = match index {
+                0 if shape.encoder().is_some() => activations.encoded(),
+                0 => inputs,
+                _ => activations.output(index - 1),
+            };
             weight_gradient(
                 &mut gradient[layer.weights.clone()],
                 inputs,
@@ -101,6 +113,20 @@ pub(super) fn backward(
         } else if let Wanted::Columns { gradient } = &mut wanted {
             multiply(gradient, above, &packed.columns, None, Finish::Linear);
         }
+    }
+    if let (Some(encoder), Wanted::Parameters { inputs, gradient, add }) = (shape.encoder(), wanted) {
+        let gradient = &mut gradient[..encoder.parameters()];
+        backward_convolutions(
+            encoder,
+            &packed.convolutions,
+            activations,
+            above,
+            inputs,
+            gradient,
+            add,
+            packed_above,
+            convolutions,
+        );
     }
 }
 
@@ -135,7 +161,7 @@ fn through_norm(deltas: &mut [f32], gain: &[f32], normalized: &[f32], inverse_de
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{PackedNetwork, forward};
+    use crate::policy::{AgentSpec, Convolution, Encoder, ImageSpec, PackedNetwork, forward};
     use proptest::prelude::*;
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
@@ -147,12 +173,29 @@ mod tests {
         inputs: Vec<f32>,
         weights: Vec<f32>,
         rows: usize,
+        /// Inputs with respect to which the gradient is computed as well.
+        columns: Range<usize>,
     }
 
     impl Case {
         fn new(seed: u64, hidden: &[usize], layer_norm: bool) -> Self {
+            Self::with(seed, NetworkShape::new(5, hidden, 3, layer_norm), 1..3)
+        }
+
+        /// Two frames of 6 x 5 pixels, each with another number, and three more numbers.
+        fn with_image(seed: u64, hidden: &[usize], layer_norm: bool) -> Self {
+            let image = ImageSpec { frames: 2, ..ImageSpec::grey(6, 5) };
+            let agent = AgentSpec::new("a", 2 * (30 + 1), 1).with_image(image);
+            let convolutions = [
+                Convolution { filters: 4, kernel: 3, stride: 1 },
+                Convolution { filters: 3, kernel: 2, stride: 2 },
+            ];
+            let encoder = Encoder::new(&agent, 3, &convolutions).unwrap().unwrap();
+            Self::with(seed, NetworkShape::seeing(encoder, hidden, 3, layer_norm), 62..64)
+        }
+
+        fn with(seed: u64, shape: NetworkShape, columns: Range<usize>) -> Self {
             let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-            let shape = NetworkShape::new(5, hidden, 3, layer_norm);
             let mut parameters = shape.initialize(0.5, &mut random);
             for parameter in &mut parameters {
                 *parameter += random.random_range(-0.2..0.2);
@@ -160,8 +203,8 @@ mod tests {
             let rows = 4;
             let mut draw =
                 |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0f32)).collect::<Vec<_>>();
-            let (inputs, weights) = (draw(rows * 5), draw(rows * 3));
-            Self { shape, parameters, inputs, weights, rows }
+            let (inputs, weights) = (draw(rows * shape.inputs()), draw(rows * 3));
+            Self { shape, parameters, inputs, weights, rows, columns }
         }
 
         fn run(&self, parameters: &[f32], inputs: &[f32]) -> Activations {
@@ -180,16 +223,16 @@ mod tests {
         /// Which hidden units are active. The loss has a kink wherever this changes.
         fn active(&self, parameters: &[f32], inputs: &[f32]) -> Vec<bool> {
             let activations = self.run(parameters, inputs);
-            let hidden = 0..self.shape.layers().len() - 1;
-            hidden
-                .flat_map(|layer| activations.output(layer).iter().map(|x| *x > 0.0).collect::<Vec<_>>())
-                .collect()
+            let convolutions = self.shape.encoder().map_or(0, |encoder| encoder.layers().len());
+            let convolved = (0..convolutions).map(|layer| activations.convolved(layer));
+            let hidden = (0..self.shape.layers().len() - 1).map(|layer| activations.output(layer));
+            convolved.chain(hidden).flatten().map(|x| *x > 0.0).collect()
         }
 
         fn gradients(&self) -> (Vec<f32>, Vec<f32>) {
             let activations = self.run(&self.parameters, &self.inputs);
             let (mut packed, mut deltas) = (PackedBackward::default(), Deltas::default());
-            packed.pack(&self.shape, &self.parameters, 1..3);
+            packed.pack(&self.shape, &self.parameters, self.columns.clone());
             let mut parameters = vec![f32::NAN; self.parameters.len()];
             let mut columns = vec![f32::NAN; self.rows * 2];
             for wanted in [
@@ -220,8 +263,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn gradients_match_finite_differences(seed in 0u64..1000, layer_norm: bool, deep: bool) {
-            let case = Case::new(seed, if deep { &[7, 6] } else { &[9] }, layer_norm);
+        fn gradients_match_finite_differences(seed in 0u64..1000, layer_norm: bool, deep: bool, image: bool) {
+            let hidden: &[usize] = if deep { &[7, 6] } else { &[9] };
+            let new = if image { Case::with_image } else { Case::new };
+            let case = new(seed, hidden, layer_norm);
             let (parameters, columns) = case.gradients();
             let step = 1e-3;
             let mut checked = 0;
@@ -242,7 +287,7 @@ mod tests {
             for (index, &analytic) in columns.iter().enumerate() {
                 let moved = |by: f32| {
                     let mut moved = case.inputs.clone();
-                    moved[index / 2 * 5 + 1 + index % 2] += by;
+                    moved[index / 2 * case.shape.inputs() + case.columns.start + index % 2] += by;
                     moved
                 };
                 let (plus, minus) = (moved(step), moved(-step));

@@ -1,12 +1,14 @@
 use std::ops::Range;
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Result, Tensor, Var};
 
-use crate::policy::{NORM_EPSILON, NetworkShape};
+use crate::policy::{Encoder, NORM_EPSILON, NetworkShape};
 
 /// What a forward pass keeps for the backward pass: each layer's output and, if the layer is normalized, the normalized
 /// rows before gain and shift and one over each row's deviation, repeated over the row.
 pub(super) struct Kept {
+    /// What the first linear layer read behind an encoder.
+    encoded: Option<Tensor>,
     outputs: Vec<Tensor>,
     normalized: Vec<Option<[Tensor; 2]>>,
 }
@@ -21,8 +23,9 @@ pub(super) enum Wanted<'a> {
 
 /// Computes the outputs, `[rows, outputs]`, from inputs `[rows, inputs]` and flat parameters.
 pub(super) fn forward(shape: &NetworkShape, parameters: &Tensor, inputs: &Tensor) -> Result<(Tensor, Kept)> {
-    let mut kept = Kept { outputs: Vec::new(), normalized: Vec::new() };
-    let mut x = inputs.clone();
+    let encoded = shape.encoder().map(|encoder| encode(encoder, parameters, inputs)).transpose()?;
+    let mut x = encoded.clone().unwrap_or_else(|| inputs.clone());
+    let mut kept = Kept { encoded, outputs: Vec::new(), normalized: Vec::new() };
     for layer in shape.layers() {
         let weights = matrix(parameters, &layer.weights, layer.inputs)?;
         x = (x.matmul(&weights)? + spread(&x, parameters, &layer.bias)?)?;
@@ -68,7 +71,10 @@ pub(super) fn backward(
             delta = (((&dn - mean(&dn)?)? - along)? * inverse_deviation)?;
         }
         if let Wanted::Parameters { inputs } = &wanted {
-            let below = if index == 0 { inputs } else { &kept.outputs[index - 1] };
+            let below = match index {
+                0 => kept.encoded.as_ref().unwrap_or(inputs),
+                _ => &kept.outputs[index - 1],
+            };
             gradients.extend(parts.into_iter().rev());
             gradients.push(ones.matmul(&delta)?.flatten_all()?);
             gradients.push(below.t()?.matmul(&delta)?.flatten_all()?);
@@ -78,12 +84,56 @@ pub(super) fn backward(
             // The derivative of ReLU is the sign of its output.
             delta = (delta.matmul(&weights.t()?)? * kept.outputs[index - 1].sign()?)?;
         } else if let Wanted::Columns { columns } = &wanted {
+            let columns = shape.columns(columns.clone());
             let weights = weights.narrow(0, columns.start, columns.len())?;
             return delta.matmul(&weights.t()?);
+        } else if let (Some(encoder), Wanted::Parameters { inputs }) = (shape.encoder(), &wanted) {
+            let weights = weights.narrow(0, 0, encoder.features())?;
+            let deltas = delta.matmul(&weights.t()?)?;
+            gradients.push(encoder_gradient(encoder, parameters, inputs, &deltas)?);
         }
     }
     gradients.reverse();
     Tensor::cat(&gradients, 0)
+}
+
+/// Runs the convolutions and puts the features and the other inputs side by side.
+fn encode(encoder: &Encoder, parameters: &Tensor, inputs: &Tensor) -> Result<Tensor> {
+    let mut parts = vec![features(encoder, parameters, inputs)?];
+    for range in encoder.others() {
+        parts.push(inputs.narrow(1, range.start, range.len())?);
+    }
+    Tensor::cat(&parts, 1)?.contiguous()
+}
+
+/// What the last convolution gives, `[rows, features]`. A convolution is a matrix product with the patches under its filters.
+fn features(encoder: &Encoder, parameters: &Tensor, inputs: &Tensor) -> Result<Tensor> {
+    let rows = inputs.dim(0)?;
+    let mut below = inputs.clone();
+    for layer in encoder.layers() {
+        let (places, patch) = (layer.window.positions(), layer.patch());
+        let indices = layer.window.indices().map(|index| index as u32);
+        let indices = Tensor::from_iter(indices, inputs.device())?;
+        let patches = below.index_select(&indices, 1)?.reshape((rows * places, patch))?;
+        let weights = matrix(parameters, &layer.weights, patch)?;
+        let output = (patches.matmul(&weights)? + spread(&patches, parameters, &layer.bias)?)?.relu()?;
+        below = output.reshape((rows, layer.outputs()))?;
+    }
+    Ok(below)
+}
+
+/// The gradient of the convolutions' parameters, flat, from the gradient of the features. Other than elsewhere, candle's autograd
+/// computes it, from a second forward pass: convolutions are few large operations, to which autograd adds little.
+fn encoder_gradient(
+    encoder: &Encoder,
+    parameters: &Tensor,
+    inputs: &Tensor,
+    deltas: &Tensor,
+) -> Result<Tensor> {
+    let own = Var::from_tensor(&parameters.narrow(0, 0, encoder.parameters())?.contiguous()?)?;
+    let loss = (features(encoder, own.as_tensor(), inputs)? * deltas)?.sum_all()?;
+    let gradients = loss.backward()?;
+    gradients.get(own.as_tensor()).map_or_else(|| own.zeros_like(), |gradient| gradient.copy())
 }
 
 fn matrix(parameters: &Tensor, range: &Range<usize>, rows: usize) -> Result<Tensor> {

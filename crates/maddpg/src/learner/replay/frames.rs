@@ -1,0 +1,254 @@
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hasher},
+    ops::Range,
+};
+
+use crate::policy::ArenaSpec;
+
+/// The frames of the images in a replay buffer. Most of them belong to several transitions, because policies see several frames at
+/// once and because each observation follows another. Each is stored once, with 8 bits per number.
+#[derive(Debug, Clone)]
+pub(in crate::learner) struct FrameStore {
+    /// Numbers in a frame.
+    size: usize,
+    pixels: Vec<u8>,
+    /// How many places in the replay buffer hold each frame; 0 for those that can be overwritten.
+    uses: Vec<u32>,
+    unused: Vec<u32>,
+    by_hash: HashMap<u64, Vec<u32>>,
+    /// The frame that is being added.
+    added: Vec<u8>,
+}
+
+/// Frames in a store are numbered up to this, so that an `f32` holds their numbers exactly.
+pub(in crate::learner) const MOST_FRAMES: usize = 1 << 24;
+
+impl FrameStore {
+    fn new(size: usize) -> Self {
+        Self {
+            size,
+            pixels: Vec::new(),
+            uses: Vec::new(),
+            unused: Vec::new(),
+            by_hash: HashMap::new(),
+            added: Vec::new(),
+        }
+    }
+
+    fn frame(&self, number: u32) -> &[u8] {
+        &self.pixels[number as usize * self.size..][..self.size]
+    }
+
+    /// Stores a frame, unless it is there already, and returns its number.
+    fn add(&mut self, frame: &[f32]) -> f32 {
+        self.added.clear();
+        self.added.extend(frame.iter().map(|x| (x.clamp(0.0, 1.0) * 255.0).round() as u8));
+        let hash = hash(&self.added);
+        let known = self.by_hash.get(&hash).into_iter().flatten().copied();
+        let known = known.into_iter().find(|number| self.frame(*number) == self.added);
+        let number = known.unwrap_or_else(|| {
+            let number = self.unused.pop().unwrap_or(self.uses.len() as u32);
+            if number as usize == self.uses.len() {
+                self.pixels.extend_from_slice(&self.added);
+                self.uses.push(0);
+            } else {
+                let start = number as usize * self.size;
+                self.pixels[start..start + self.size].copy_from_slice(&self.added);
+            }
+            self.by_hash.entry(hash).or_default().push(number);
+            number
+        });
+        self.uses[number as usize] += 1;
+        number as f32
+    }
+
+    /// One place less holds the frame.
+    fn release(&mut self, number: f32) {
+        let number = number as u32;
+        self.uses[number as usize] -= 1;
+        if self.uses[number as usize] == 0 {
+            let hash = hash(self.frame(number));
+            if let Some(numbers) = self.by_hash.get_mut(&hash) {
+                numbers.retain(|other| *other != number);
+                if numbers.is_empty() {
+                    self.by_hash.remove(&hash);
+                }
+            }
+            self.unused.push(number);
+        }
+    }
+
+    /// Appends the numbers of a frame.
+    fn read(&self, number: f32, out: &mut Vec<f32>) {
+        out.extend(self.frame(number as u32).iter().map(|pixel| f32::from(*pixel) / 255.0));
+    }
+}
+
+fn hash(frame: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(frame);
+    hasher.finish()
+}
+
+/// How joint observations with images are stored: a number stands for each frame.
+#[derive(Debug, Clone)]
+pub(in crate::learner) struct StoredImages {
+    parts: Vec<Part>,
+    /// One store for each size of frames.
+    stores: Vec<FrameStore>,
+}
+
+/// A part of the joint observation.
+#[derive(Debug, Clone)]
+enum Part {
+    Numbers(Range<usize>),
+    /// A frame, and the index of its store.
+    Frame(Range<usize>, usize),
+}
+
+impl StoredImages {
+    /// For arenas of `spec`; `None` if no agent observes an image.
+    pub(in crate::learner) fn of(spec: &ArenaSpec) -> Option<Self> {
+        let (mut parts, mut stores): (_, Vec<FrameStore>) = (Vec::new(), Vec::new());
+        let numbers = |start: usize, end: usize| (start < end).then_some(Part::Numbers(start..end));
+        for (slot, agent) in spec.slots.iter().enumerate() {
+            let offset = spec.observation_offset(slot);
+            let mut start = offset;
+            for pixels in agent.image.iter().flat_map(|image| image.pixels(agent.observation_size)) {
+                parts.extend(numbers(start, offset + pixels.start));
+                start = offset + pixels.end;
+                let store = stores.iter().position(|store| store.size == pixels.len());
+                let store = store.unwrap_or_else(|| {
+                    stores.push(FrameStore::new(pixels.len()));
+                    stores.len() - 1
+                });
+                parts.push(Part::Frame(offset + pixels.start..start, store));
+            }
+            parts.extend(numbers(start, offset + agent.observation_size));
+        }
+        (!stores.is_empty()).then_some(Self { parts, stores })
+    }
+
+    /// Numbers that stand for a joint observation.
+    pub(in crate::learner) fn stored_size(&self) -> usize {
+        let size = |part: &Part| match part {
+            Part::Numbers(range) => range.len(),
+            Part::Frame(..) => 1,
+        };
+        self.parts.iter().map(size).sum()
+    }
+
+    /// Bytes of the frames that one more transition brings: the newest frame of each image, and what the store keeps about it.
+    pub(in crate::learner) fn bytes_per_transition(spec: &ArenaSpec) -> usize {
+        /// A counter, a place in the table of hashes, and the list there.
+        const BOOKKEEPING: usize = 64;
+        let images = spec.slots.iter().filter_map(|agent| agent.image);
+        images.map(|image| image.frame_size() + BOOKKEEPING).sum()
+    }
+
+    /// Stores a joint observation and writes what stands for it.
+    pub(super) fn add(&mut self, observation: &[f32], stored: &mut [f32]) {
+        let mut rest = stored;
+        for part in &self.parts {
+            rest = match part {
+                Part::Numbers(range) => {
+                    let (field, rest) = rest.split_at_mut(range.len());
+                    field.copy_from_slice(&observation[range.clone()]);
+                    rest
+                }
+                Part::Frame(range, store) => {
+                    let (field, rest) = rest.split_at_mut(1);
+                    field[0] = self.stores[*store].add(&observation[range.clone()]);
+                    rest
+                }
+            };
+        }
+    }
+
+    /// Forgets an observation, given what stands for it.
+    pub(super) fn release(&mut self, stored: &[f32]) {
+        let mut at = 0;
+        for part in &self.parts {
+            match part {
+                Part::Numbers(range) => at += range.len(),
+                Part::Frame(_, store) => {
+                    self.stores[*store].release(stored[at]);
+                    at += 1;
+                }
+            }
+        }
+    }
+
+    /// Appends the joint observation for which `stored` stands.
+    pub(super) fn read(&self, stored: &[f32], out: &mut Vec<f32>) {
+        let mut at = 0;
+        for part in &self.parts {
+            match part {
+                Part::Numbers(range) => {
+                    out.extend_from_slice(&stored[at..at + range.len()]);
+                    at += range.len();
+                }
+                Part::Frame(_, store) => {
+                    self.stores[*store].read(stored[at], out);
+                    at += 1;
+                }
+            }
+        }
+    }
+
+    /// The frames of each store, one after another.
+    pub(in crate::learner) fn pixels(&self) -> impl Iterator<Item = &[u8]> {
+        self.stores.iter().map(|store| &store.pixels[..])
+    }
+
+    /// Number of stores.
+    pub(in crate::learner) fn stores(&self) -> usize {
+        self.stores.len()
+    }
+
+    /// Replaces the frames, which [`pixels`](Self::pixels) returned. `stored` is everything that stands for an observation.
+    pub(super) fn restore<'a>(
+        &mut self,
+        pixels: Vec<Vec<u8>>,
+        stored: impl Iterator<Item = &'a [f32]>,
+    ) -> Result<(), String> {
+        for (store, pixels) in self.stores.iter_mut().zip(pixels) {
+            let (found, size) = (pixels.len(), store.size);
+            if !found.is_multiple_of(size) || found / size > MOST_FRAMES {
+                return Err(format!(
+                    "its frames have {found} bytes, expected at most {MOST_FRAMES} frames of {size}"
+                ));
+            }
+            *store = FrameStore { pixels, uses: vec![0; found / size], ..FrameStore::new(size) };
+        }
+        for stored in stored {
+            let mut at = 0;
+            for part in &self.parts {
+                match part {
+                    Part::Numbers(range) => at += range.len(),
+                    Part::Frame(_, store) => {
+                        let (uses, number) = (&mut self.stores[*store].uses, stored[at]);
+                        at += 1;
+                        if !(number >= 0.0 && number.fract() == 0.0 && (number as usize) < uses.len()) {
+                            let frames = uses.len();
+                            return Err(format!("it names the frame {number} of {frames} frames"));
+                        }
+                        uses[number as usize] += 1;
+                    }
+                }
+            }
+        }
+        for store in &mut self.stores {
+            for number in (0..store.uses.len() as u32).rev() {
+                if store.uses[number as usize] == 0 {
+                    store.unused.push(number);
+                } else {
+                    let hash = hash(store.frame(number));
+                    store.by_hash.entry(hash).or_default().push(number);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// The part of an observation that is an image.
+///
+/// An observation consists of `frames` frames of equal size, the oldest first. Each frame starts with its pixels, channel by
+/// channel, each row by row from the top, as brightness from 0 to 1; other numbers may follow. Policies see the pixels through
+/// [convolutions](super::Convolution).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSpec {
+    /// Pixels from left to right.
+    pub width: usize,
+    /// Pixels from top to bottom.
+    pub height: usize,
+    /// Numbers per pixel: 1 for grey, 3 for red, green and blue.
+    pub channels: usize,
+    /// Number of frames in an observation.
+    pub frames: usize,
+}
+
+impl ImageSpec {
+    /// A grey image of one frame.
+    pub fn grey(width: usize, height: usize) -> Self {
+        Self { width, height, channels: 1, frames: 1 }
+    }
+
+    /// Numbers of the image in one frame; as many as there can be if they are too many to count.
+    pub fn frame_size(&self) -> usize {
+        self.width.saturating_mul(self.height).saturating_mul(self.channels)
+    }
+
+    /// Whether it fits an observation of this many numbers.
+    ///
+    /// # Errors
+    /// What was found and what was expected.
+    pub(crate) fn check(&self, observation_size: usize) -> Result<(), String> {
+        let Self { width, height, channels, frames } = *self;
+        let size = self.frame_size();
+        if size == 0 || frames == 0 {
+            return Err(format!(
+                "it has an image of {width} x {height} pixels with {channels} channels in {frames} frames, expected 1 or more of \
+                 each"
+            ));
+        }
+        if !observation_size.is_multiple_of(frames) || observation_size / frames < size {
+            return Err(format!(
+                "its image of {width} x {height} pixels with {channels} channels needs {size} numbers in each of {frames} frames, \
+                 but it observes {observation_size} numbers"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where the pixels of each frame are in an observation of this many numbers.
+    pub(crate) fn pixels(self, observation_size: usize) -> impl Iterator<Item = Range<usize>> {
+        let (step, size) = (observation_size / self.frames, self.frame_size());
+        (0..self.frames).map(move |frame| frame * step..frame * step + size)
+    }
+
+    /// Where the other numbers are in an observation of this many numbers.
+    pub(crate) fn others(self, observation_size: usize) -> impl Iterator<Item = Range<usize>> {
+        let step = observation_size / self.frames;
+        self.pixels(observation_size)
+            .map(move |pixels| pixels.end..pixels.start + step)
+            .filter(|range| !range.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_divided_into_pixels_and_other_numbers() {
+        let image = ImageSpec { frames: 2, ..ImageSpec::grey(3, 2) };
+        assert_eq!(image.pixels(16).collect::<Vec<_>>(), [0..6, 8..14]);
+        assert_eq!(image.others(16).collect::<Vec<_>>(), [6..8, 14..16]);
+        assert_eq!(image.others(12).count(), 0);
+        assert_eq!(image.check(12), Ok(()));
+        for (wrong, size) in [(image, 11), (image, 10), (ImageSpec { frames: 0, ..image }, 12)] {
+            assert!(wrong.check(size).is_err(), "{wrong:?}");
+        }
+    }
+}
