@@ -91,9 +91,11 @@ fn main() -> ExitCode {
     }
     let sight = if pixels { Sight::Pixels } else { Sight::Numbers };
     if pixels && Camera::of(task).is_none() {
+        let possible = Task::ALL.iter().filter(|task| Camera::of(**task).is_some());
+        let possible: Vec<&str> = possible.map(|task| task.name()).collect();
         eprintln!(
             "error: there are no pictures of the task `{task}`, because its body leaves them; `--pixels` is possible for {}",
-            list
+            possible.join(", ")
         );
         return ExitCode::FAILURE;
     }

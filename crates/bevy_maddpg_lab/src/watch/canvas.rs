@@ -1,4 +1,8 @@
-use bevy::prelude::*;
+use bevy::{
+    asset::RenderAssetUsages,
+    prelude::*,
+    render::render_resource::{Extent3d, TextureDimension, TextureFormat},
+};
 
 /// A picture of `width` x `height` 8-bit RGBA pixels, drawn with antialiased edges. y points down.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +18,14 @@ impl Canvas {
         (self.width, self.height) = (width, height);
         self.pixels.clear();
         self.pixels.extend((0..width * height).flat_map(|_| color.to_u8_array()));
+    }
+
+    /// The picture as an asset.
+    pub fn to_image(&self) -> Image {
+        let size =
+            Extent3d { width: self.width as u32, height: self.height as u32, depth_or_array_layers: 1 };
+        let format = TextureFormat::Rgba8UnormSrgb;
+        Image::new(size, TextureDimension::D2, self.pixels.clone(), format, RenderAssetUsages::default())
     }
 
     /// Blends `color` over a pixel, with its opacity scaled by `coverage` (0 to 1).

@@ -1,12 +1,14 @@
-use bevy::prelude::*;
+use bevy::{image::ImageSampler, prelude::*};
 
 use super::{
+    canvas::Canvas,
     stage::FrontArena,
     style::{self, WatchFont},
 };
 use crate::format;
 use bevy_maddpg::{
     agent::{Action, ActionMask, Agent, DecisionClock, Life, Observation, Reward},
+    policy::ImageSpec,
     rollout::Arenas,
 };
 
@@ -17,6 +19,10 @@ pub struct Inspected(pub Option<Entity>);
 /// The panel.
 #[derive(Component, Debug)]
 struct InspectPanel;
+
+/// The picture that the agent sees, if it sees any.
+#[derive(Component, Debug)]
+struct InspectPicture;
 
 /// A text of the panel.
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +35,22 @@ enum Part {
     DoneValues,
 }
 
+/// Height of the picture in the panel, in logical pixels.
+const PICTURE_HEIGHT: f32 = 128.0;
+
 /// The most numbers of one kind that are shown.
 const LINES: usize = 30;
 
 pub(super) fn plugin(app: &mut App) {
     app.init_resource::<Inspected>()
         .add_systems(Startup, spawn)
-        .add_systems(Update, (select, refresh).chain());
+        .add_systems(Update, (select, (refresh, show_picture)).chain());
 }
 
-fn spawn(mut commands: Commands, font: Res<WatchFont>) {
+fn spawn(mut commands: Commands, font: Res<WatchFont>, mut images: ResMut<Assets<Image>>) {
+    let mut picture = Canvas { width: 1, height: 1, pixels: vec![0; 4] }.to_image();
+    picture.sampler = ImageSampler::nearest();
+    let picture = images.add(picture);
     let node = Node {
         position_type: PositionType::Absolute,
         left: px(12),
@@ -59,6 +71,10 @@ fn spawn(mut commands: Commands, font: Res<WatchFont>) {
             [("senses", Part::SensedNames, Part::SensedValues), ("does", Part::DoneNames, Part::DoneValues)]
         {
             panel.spawn(font.text(heading, 11.0, style::CURVE));
+            if names == Part::SensedNames {
+                let node = Node { height: px(PICTURE_HEIGHT), display: Display::None, ..default() };
+                panel.spawn((InspectPicture, ImageNode::new(picture.clone()), node));
+            }
             panel.spawn(columns.clone()).with_children(|columns| {
                 columns.spawn(part(names, 12.0, style::MUTED));
                 columns.spawn(part(values, 12.0, style::BRIGHT));
@@ -136,11 +152,51 @@ fn refresh(
     }
 }
 
-/// The name and the value of each number that the agent observes.
+/// Shows the newest picture that the selected agent sees.
+fn show_picture(
+    inspected: Res<Inspected>,
+    agents: Query<(&Agent, &Observation)>,
+    picture: Single<(&mut Node, &ImageNode), With<InspectPicture>>,
+    mut images: ResMut<Assets<Image>>,
+) {
+    let (mut node, shown) = picture.into_inner();
+    let agent = inspected.0.and_then(|agent| agents.get(agent).ok());
+    let seen = agent.and_then(|(agent, observation)| Some((agent.image?, observation)));
+    let display = if seen.is_some() { Display::Flex } else { Display::None };
+    if node.display != display {
+        node.display = display;
+    }
+    let Some((spec, observation)) = seen else { return };
+    let width = px(PICTURE_HEIGHT * spec.width as f32 / spec.height as f32);
+    if node.width != width {
+        node.width = width;
+    }
+    if let Some(mut image) = images.get_mut(&shown.image) {
+        let mut picture = canvas(spec, observation.frame()).to_image();
+        picture.sampler = ImageSampler::nearest();
+        *image = picture;
+    }
+}
+
+/// The picture in a frame that an agent observes: in colors if it has three channels, otherwise its first channel in grey.
+fn canvas(spec: ImageSpec, frame: &[f32]) -> Canvas {
+    let ImageSpec { width, height, channels, .. } = spec;
+    let size = width * height;
+    let brightness = |channel: usize, pixel: usize| {
+        let channel = if channels == 3 { channel } else { 0 };
+        (frame[channel * size + pixel].clamp(0.0, 1.0) * 255.0).round() as u8
+    };
+    let color = |pixel: usize| [0, 1, 2].map(|channel| brightness(channel, pixel));
+    let pixels = (0..size).map(color).flat_map(|[red, green, blue]| [red, green, blue, 255]);
+    Canvas { width, height, pixels: pixels.collect() }
+}
+
+/// The name and the value of each number that the agent observes, without the pixels of an image.
 fn sensed(agent: &Agent, observation: &Observation) -> Vec<[String; 2]> {
     let name =
         |index: usize| agent.observation_names.get(index).cloned().unwrap_or_else(|| index.to_string());
-    let values = observation.frame().iter().enumerate();
+    let pixels = agent.image.map_or(0, |image| image.frame_size());
+    let values = observation.frame().iter().enumerate().skip(pixels);
     values.map(|(index, value)| [name(index), format!("{value:.3}")]).collect()
 }
 
@@ -193,6 +249,21 @@ mod tests {
         assert_eq!(senses, ["near\nfar", "0.250\n3.000"]);
         let does = columns(done(agent, action, entity.get::<ActionMask>()));
         assert_eq!(does, ["aim\nmove", "0.000\n- (not right)"]);
+    }
+
+    #[test]
+    fn a_picture_is_shown_as_it_is_seen() {
+        let grey = canvas(ImageSpec::grey(2, 1), &[0.0, 1.0]);
+        assert_eq!((grey.width, grey.height), (2, 1));
+        assert_eq!(grey.pixels, [0, 0, 0, 255, 255, 255, 255, 255]);
+        let color = canvas(ImageSpec { channels: 3, ..ImageSpec::grey(1, 1) }, &[1.0, 0.2, 0.0]);
+        assert_eq!(color.pixels, [255, 51, 0, 255]);
+        let mut world = World::new();
+        let agent = Agent::new("eye", 3, 1).with_image(ImageSpec::grey(2, 1));
+        let entity = world.spawn(agent).id();
+        let entity = world.entity(entity);
+        let lines = sensed(entity.get::<Agent>().unwrap(), entity.get::<Observation>().unwrap());
+        assert_eq!(lines, [["2", "0.000"]], "only the number beside the image");
     }
 
     #[test]

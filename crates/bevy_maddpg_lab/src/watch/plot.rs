@@ -1,9 +1,4 @@
-use bevy::{
-    asset::RenderAssetUsages,
-    prelude::*,
-    render::render_resource::{Extent3d, TextureDimension, TextureFormat},
-    text::Justify,
-};
+use bevy::{prelude::*, text::Justify};
 
 use bevy_maddpg::{
     rollout::RolloutClock,
@@ -61,7 +56,7 @@ fn spawn(
     let Some((part, _)) = parts.iter().find(|(_, part)| **part == DashboardPart::Curve) else {
         return;
     };
-    let image = images.add(picture(&Canvas { width: 1, height: 1, pixels: GROUND.to_u8_array().into() }));
+    let image = images.add(Canvas { width: 1, height: 1, pixels: GROUND.to_u8_array().into() }.to_image());
     commands.entity(part).with_children(|part| {
         part.spawn(Node { column_gap: px(14), ..default() }).with_children(|legend| {
             let mean = format!("mean of {SCORE_WINDOW}");
@@ -157,7 +152,7 @@ fn draw(
     let (x, y) = axes(scores, curve.shown, from, clock.decisions);
     paint(&mut canvas, size, node.inverse_scale_factor().recip(), &curve, (x, y));
     if let Some(mut image) = images.get_mut(&image.image) {
-        *image = picture(&canvas);
+        *image = canvas.to_image();
     }
     label_axes((x, y), &mut labels);
 }
@@ -241,11 +236,4 @@ fn label_axes((x, y): (Axis, Axis), labels: &mut Query<(&TickLabel, &mut Node, &
         }
         style::write(&mut text, format::tick(tick, axis.step));
     }
-}
-
-fn picture(canvas: &Canvas) -> Image {
-    let size =
-        Extent3d { width: canvas.width as u32, height: canvas.height as u32, depth_or_array_layers: 1 };
-    let format = TextureFormat::Rgba8UnormSrgb;
-    Image::new(size, TextureDimension::D2, canvas.pixels.clone(), format, RenderAssetUsages::default())
 }

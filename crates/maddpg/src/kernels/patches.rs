@@ -41,42 +41,75 @@ impl Window {
         square.checked_mul(self.channels)?.checked_mul(self.planes.len())
     }
 
-    /// The runs of numbers that lie side by side both in the image and in the patches: where each starts in the image, in the order
-    /// of the patches. All have the length `kernel * channels`.
-    fn runs(&self) -> impl Iterator<Item = usize> {
-        let Self { channels, width, kernel, stride, .. } = *self;
-        let places = (0..self.rows()).flat_map(move |y| (0..self.columns()).map(move |x| (x, y)));
-        places.flat_map(move |(x, y)| {
-            self.planes.iter().flat_map(move |plane| {
-                (0..kernel).map(move |row| plane + ((y * stride + row) * width + x * stride) * channels)
-            })
-        })
+    /// Numbers that lie side by side both in the image and in the patches: one row of the window in one plane.
+    fn run(&self) -> usize {
+        self.kernel * self.channels
     }
-}
 
-impl Window {
+    /// Calls `visit` with the start of each run in the image, in the order of the patches.
+    #[inline(always)]
+    fn for_each_run(&self, mut visit: impl FnMut(usize)) {
+        let Self { planes, channels, width, kernel, stride, .. } = self;
+        let (line, step) = (width * channels, stride * channels);
+        for y in 0..self.rows() {
+            for x in 0..self.columns() {
+                let place = y * stride * line + x * step;
+                for plane in planes {
+                    for row in 0..*kernel {
+                        visit(plane + place + row * line);
+                    }
+                }
+            }
+        }
+    }
+
     /// Where each number of the patches is in the image, `[positions, patch]`.
     #[cfg(any(feature = "gpu", feature = "onnx", test))]
-    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
-        let run = self.kernel * self.channels;
-        self.runs().flat_map(move |start| start..start + run)
+    pub(crate) fn indices(&self) -> Vec<usize> {
+        let mut indices = Vec::with_capacity(self.positions() * self.patch());
+        self.for_each_run(|start| indices.extend(start..start + self.run()));
+        indices
     }
 }
 
 /// Copies the patches of an image, `[positions, patch]`.
 pub(crate) fn gather_patches(patches: &mut [f32], image: &[f32], window: &Window) {
-    let run = window.kernel * window.channels;
-    for (patch, start) in patches.chunks_exact_mut(run).zip(window.runs()) {
-        patch.copy_from_slice(&image[start..start + run]);
+    // The runs of the first convolution are short. With a length that the compiler knows, they are copied without a call.
+    match window.run() {
+        2 => gather::<2>(patches, image, window),
+        3 => gather::<3>(patches, image, window),
+        4 => gather::<4>(patches, image, window),
+        5 => gather::<5>(patches, image, window),
+        8 => gather::<8>(patches, image, window),
+        run => {
+            let mut patches = patches.chunks_exact_mut(run);
+            window.for_each_run(|start| {
+                if let Some(patch) = patches.next() {
+                    patch.copy_from_slice(&image[start..start + run]);
+                }
+            });
+        }
     }
+}
+
+fn gather<const RUN: usize>(patches: &mut [f32], image: &[f32], window: &Window) {
+    let mut patches = patches.as_chunks_mut::<RUN>().0.iter_mut();
+    window.for_each_run(|start| {
+        if let (Some(patch), Some(run)) = (patches.next(), image[start..].first_chunk::<RUN>()) {
+            *patch = *run;
+        }
+    });
 }
 
 /// Adds patches, `[positions, patch]`, to an image: the transpose of [`gather_patches`].
 pub(crate) fn scatter_patches(image: &mut [f32], patches: &[f32], window: &Window) {
-    let run = window.kernel * window.channels;
-    for (patch, start) in patches.chunks_exact(run).zip(window.runs()) {
-        image[start..start + run].iter_mut().zip(patch).for_each(|(sum, x)| *sum += x);
-    }
+    let run = window.run();
+    let mut patches = patches.chunks_exact(run);
+    window.for_each_run(|start| {
+        if let Some(patch) = patches.next() {
+            image[start..start + run].iter_mut().zip(patch).for_each(|(sum, x)| *sum += x);
+        }
+    });
 }
 
 #[cfg(test)]

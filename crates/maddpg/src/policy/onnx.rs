@@ -110,7 +110,7 @@ fn encode(graph: &mut GraphBuilder, encoder: &Encoder, parameters: &[f32], input
     for (index, layer) in encoder.layers().iter().enumerate() {
         let name = |part: &str| format!("convolution.{index}.{part}");
         let (patch, filters) = (layer.patch(), layer.filters);
-        let columns: Vec<i64> = layer.window.indices().map(|column| column as i64).collect();
+        let columns: Vec<i64> = layer.window.indices().into_iter().map(|column| column as i64).collect();
         let gathered = gather(graph, &below, &columns, &name("gathered"));
         let patches = reshape(graph, &gathered, patch, &name("patches"));
         let weights = graph.floats(&name("weights"), &[patch, filters], &parameters[layer.weights.clone()]);

@@ -1,6 +1,7 @@
 //! Pictures of the bodies, as agents see them.
 
 use bevy_maddpg::policy::ImageSpec;
+use bevy_rapier3d::rapier::math::Vector;
 
 use super::{
     part::{Part, Role, Shape},
@@ -68,7 +69,7 @@ impl Camera {
             Role::Link => 1.0,
         };
         let place = part.position.to_array();
-        let [x, y, ..] = part.rotation.mul_vec3(bevy_rapier3d::rapier::math::Vector::Y).to_array();
+        let [x, y, ..] = (part.rotation * Vector::Y).to_array();
         let reach = match part.shape {
             Shape::Capsule { half_length, radius } => half_length + radius,
             Shape::Ball { radius } => radius,
@@ -111,7 +112,7 @@ impl Camera {
 
 #[cfg(test)]
 mod tests {
-    use bevy_rapier3d::rapier::math::{Rotation, Vector};
+    use bevy_rapier3d::rapier::math::Rotation;
     use rand::{SeedableRng, rngs::SmallRng};
 
     use super::*;

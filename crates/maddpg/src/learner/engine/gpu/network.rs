@@ -112,7 +112,7 @@ fn features(encoder: &Encoder, parameters: &Tensor, inputs: &Tensor) -> Result<T
     let mut below = inputs.clone();
     for layer in encoder.layers() {
         let (places, patch) = (layer.window.positions(), layer.patch());
-        let indices = layer.window.indices().map(|index| index as u32);
+        let indices = layer.window.indices().into_iter().map(|index| index as u32);
         let indices = Tensor::from_iter(indices, inputs.device())?;
         let patches = below.index_select(&indices, 1)?.reshape((rows * places, patch))?;
         let weights = matrix(parameters, &layer.weights, patch)?;
