@@ -27,6 +27,7 @@ mod n_step;
 mod others;
 mod plan;
 mod policy;
+mod rows;
 mod schedule;
 
 pub use arenas::{ArenaEntry, Arenas};

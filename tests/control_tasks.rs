@@ -46,6 +46,26 @@ fn the_tasks_are_listed_and_a_wrong_name_is_answered_with_them() {
 }
 
 #[test]
+fn a_policy_that_learned_from_pictures_sees_and_one_without_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let out = parent.path().join("run");
+    let out = out.to_str().unwrap();
+    let task = ["--task", "cartpole_balance", "--pixels"];
+    let short = ["--lockstep", "--max-decisions", "2500", "--evaluate", "1", "--out", out];
+    let trained = run("control", &[&task[..], &short].concat());
+    assert!(trained.status.success(), "{}", errors(&trained));
+    let policy = format!("{out}/policy.safetensors");
+    let play = ["--policy", &policy, "--evaluate", "1"];
+    assert!(evaluation(&[&task[..], &play].concat()).mean > 0.0);
+    let output = run("control", &[&task[..2], &play].concat());
+    assert!(!output.status.success());
+    assert!(errors(&output).contains("4608 observed numbers"), "{}", errors(&output));
+    let output = run("control", &["--task", "walker", "--pixels", "--max-decisions", "100"]);
+    assert!(!output.status.success());
+    assert!(errors(&output).contains("possible for cart, pendulum"), "{}", errors(&output));
+}
+
+#[test]
 fn a_policy_of_another_task_is_refused() {
     let parent = tempfile::tempdir().unwrap();
     let out = parent.path().join("run");

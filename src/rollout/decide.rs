@@ -2,8 +2,8 @@ use bevy::prelude::*;
 
 use super::{
     ActingPolicy, Arenas, Experience, RolloutClock,
-    experience::Rows,
     plan::{Plan, SlotBatch},
+    rows::Rows,
 };
 use crate::{
     agent::{

@@ -2,8 +2,8 @@ use bevy::prelude::*;
 
 use super::{
     Arenas, BeforeReset, Experience, Exploration, Reset, RolloutClock,
-    experience::Earner,
     frames::{self, Observer},
+    rows::Earner,
 };
 use crate::{
     agent::{Action, Agent, DecisionClock, Life, LifeEnd, Observation, Reward},

@@ -1,11 +1,12 @@
 use bevy::prelude::*;
 
-use super::{ArenaEntry, Arenas, Kind, arenas::Place, decide::Member, departed::Departure, n_step::NStep};
-use crate::{
-    agent::{ActionMask, Agent, DecisionClock, Life, LifeEnd, Observation, Reward},
-    problems::Problems,
-    transition::{SlotState, TransitionBlock},
+use super::{
+    ArenaEntry, Arenas, Kind,
+    arenas::Place,
+    departed::Departure,
+    rows::{Earner, Rows},
 };
+use crate::{agent::Agent, problems::Problems, transition::TransitionBlock};
 
 /// The open decision of each arena, and the completed transitions that wait for the learners.
 #[derive(Resource, Debug, Default)]
@@ -14,49 +15,6 @@ pub struct Experience {
     pub(super) kinds: Vec<Rows>,
     /// Behaviors whose agents share the fate of their team.
     pub(crate) team_fate: Vec<String>,
-}
-
-/// The open decisions of the arenas of one kind.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    /// Joint observations, masks and actions when the open decisions were made, one row per arena.
-    pub(super) observations: Vec<f32>,
-    pub(super) masks: Vec<f32>,
-    pub(super) actions: Vec<f32>,
-    /// Whether the arena has an open decision, and whether one starts now.
-    pub(super) open: Vec<bool>,
-    pub(super) starts: Vec<bool>,
-    /// Who decides now, `[rows, slots]`.
-    pub(super) decides: Vec<bool>,
-    /// Who acts in the open decision, whose policy learns from it, and how many decisions of the world ago those who keep an
-    /// action have decided, `[rows, slots]`.
-    present: Vec<bool>,
-    learns: Vec<bool>,
-    pub(super) ages: Vec<u8>,
-    /// For how many decisions of the world each open decision has lasted, and what was earned until the last of them,
-    /// `[rows, slots]`, discounted.
-    lasted: Vec<u32>,
-    earned: Vec<f32>,
-    /// Agents that have left their slots since the last decision, `[rows, slots]`.
-    left: Vec<Option<Departure>>,
-    /// Returns of the agents that have left their slots in this episode, `[rows, slots]`.
-    returns_left: Vec<f32>,
-    completed: TransitionBlock,
-    n_step: NStep,
-    /// Whether transitions are recorded for a learner.
-    recording: bool,
-    sizes: Sizes,
-    /// Size of the observation of each slot, and its number of choices.
-    observation_sizes: Vec<usize>,
-    choices: Vec<usize>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sizes {
-    observation: usize,
-    action: usize,
-    choices: usize,
-    slots: usize,
 }
 
 impl Experience {
@@ -157,217 +115,8 @@ impl Experience {
     }
 }
 
-impl Rows {
-    fn new(kind: &Kind) -> Self {
-        let spec = &kind.spec;
-        let (count, slots) = (kind.rows.len(), spec.agents());
-        let sizes = Sizes {
-            observation: spec.joint_observation_size(),
-            action: spec.joint_action_size(),
-            choices: spec.joint_choices(),
-            slots,
-        };
-        Self {
-            observations: vec![0.0; count * sizes.observation],
-            masks: vec![1.0; count * sizes.choices],
-            actions: vec![0.0; count * sizes.action],
-            open: vec![false; count],
-            starts: vec![false; count],
-            decides: vec![false; count * slots],
-            present: vec![false; count * slots],
-            learns: vec![false; count * slots],
-            ages: vec![0; count * slots],
-            lasted: vec![0; count],
-            earned: vec![0.0; count * slots],
-            left: vec![None; count * slots],
-            returns_left: vec![0.0; count * slots],
-            observation_sizes: spec.slots.iter().map(|slot| slot.observation_size).collect(),
-            choices: spec.slots.iter().map(|slot| slot.action.choices()).collect(),
-            n_step: NStep::new(count),
-            sizes,
-            ..Self::default()
-        }
-    }
-
-    /// Notes in which arenas a decision starts, who decides there and who keeps an action, and what each observes. The actions
-    /// of these arenas are zeros until they are decided.
-    pub(super) fn observe<'a>(
-        &mut self,
-        entries: impl Iterator<Item = &'a ArenaEntry>,
-        agents: &Query<Member>,
-    ) {
-        let Sizes { observation, action, choices, slots } = self.sizes;
-        self.decides.fill(false);
-        for (row, entry) in entries.enumerate() {
-            let at = row * slots;
-            let here = |agent: &Option<Entity>| {
-                let here = agent.and_then(|agent| agents.get(agent).ok());
-                here.filter(|(_, _, _, life, ..)| !life.is_over())
-            };
-            if self.open[row] {
-                // Everybody has kept its action so far.
-                let mut clocks = entry.agents.iter().filter_map(here).map(|(.., clock, _)| clock.is_due());
-                let first = clocks.next();
-                self.open[row] = first.is_some();
-                self.starts[row] = first == Some(true) || clocks.any(|is_due| is_due);
-                if !self.starts[row] {
-                    continue;
-                }
-            }
-            self.starts[row] = false;
-            self.lasted[row] = 0;
-            self.earned[at..at + slots].fill(0.0);
-            self.actions[row * action..(row + 1) * action].fill(0.0);
-            let mut observations = &mut self.observations[row * observation..(row + 1) * observation];
-            let mut masks = &mut self.masks[row * choices..(row + 1) * choices];
-            for (slot, agent) in entry.agents.iter().enumerate() {
-                let (own, rest) = observations.split_at_mut(self.observation_sizes[slot]);
-                let (own_mask, rest_of_masks) = masks.split_at_mut(self.choices[slot]);
-                (observations, masks) = (rest, rest_of_masks);
-                let here = here(agent);
-                self.present[at + slot] = here.is_some();
-                self.starts[row] |= here.is_some();
-                let Some((seen, .., is_untrained, clock, mask)) = here else {
-                    self.learns[at + slot] = false;
-                    self.ages[at + slot] = 0;
-                    own.fill(0.0);
-                    own_mask.fill(1.0);
-                    continue;
-                };
-                self.decides[at + slot] = clock.is_due();
-                self.learns[at + slot] = !is_untrained;
-                self.ages[at + slot] = clock.age();
-                own.copy_from_slice(seen.stacked());
-                match mask {
-                    Some(mask) => own_mask.copy_from_slice(mask.possible()),
-                    None => own_mask.fill(1.0),
-                }
-            }
-        }
-    }
-
-    /// Copies an old row of the same sizes.
-    fn copy(&mut self, row: usize, old: &mut Self, old_row: usize) {
-        let Sizes { observation, action, choices, slots } = self.sizes;
-        let [from, to] = [old_row, row];
-        self.observations[to * observation..][..observation]
-            .copy_from_slice(&old.observations[from * observation..][..observation]);
-        self.masks[to * choices..][..choices].copy_from_slice(&old.masks[from * choices..][..choices]);
-        self.actions[to * action..][..action].copy_from_slice(&old.actions[from * action..][..action]);
-        self.open[to] = old.open[from];
-        self.lasted[to] = old.lasted[from];
-        self.n_step.take(to, &mut old.n_step, from);
-        let [from, to] = [from, to].map(|row| row * slots..(row + 1) * slots);
-        self.present[to.clone()].copy_from_slice(&old.present[from.clone()]);
-        self.learns[to.clone()].copy_from_slice(&old.learns[from.clone()]);
-        self.ages[to.clone()].copy_from_slice(&old.ages[from.clone()]);
-        self.earned[to.clone()].copy_from_slice(&old.earned[from.clone()]);
-        self.left[to.clone()].copy_from_slice(&old.left[from.clone()]);
-        self.returns_left[to].copy_from_slice(&old.returns_left[from]);
-    }
-
-    /// The factor on what follows after the open decision has lasted as long as it has.
-    fn discount(&self, row: usize) -> f32 {
-        match self.lasted[row] {
-            0 => 1.0,
-            decisions => self.n_step.gamma.powi(decisions as i32),
-        }
-    }
-
-    /// Lets the open decision last longer: adds what was earned.
-    fn keep(&mut self, row: usize, members: &[Option<Entity>], agents: &Query<Earner>) {
-        let discount = self.discount(row);
-        let earned = &mut self.earned[row * self.sizes.slots..][..members.len()];
-        for (earned, member) in earned.iter_mut().zip(members) {
-            if let Some((_, reward, ..)) = member.and_then(|member| agents.get(member).ok()) {
-                *earned += discount * reward.of_decision();
-            }
-        }
-        self.lasted[row] += 1;
-    }
-
-    /// Appends a completed transition, unless nobody acted or a number is not finite.
-    fn close(
-        &mut self,
-        row: usize,
-        members: &[Option<Entity>],
-        discount: f32,
-        is_end: bool,
-        agents: &Query<Earner>,
-    ) {
-        let Sizes { observation, action, choices, slots } = self.sizes;
-        let of_length = self.discount(row);
-        let block = &mut self.completed;
-        let (next, rewards, states) = (block.next_observations.len(), block.rewards.len(), block.slots.len());
-        let next_masks = block.next_masks.len();
-        for (slot, member) in members.iter().enumerate() {
-            let place = row * slots + slot;
-            let (present, learns, age) = (self.present[place], self.learns[place], self.ages[place]);
-            let ends = |end| SlotState {
-                present,
-                present_next: false,
-                ended: present && end == Some(LifeEnd::Terminated),
-                learns: present && learns,
-                age,
-                age_next: 0,
-            };
-            let here = member.and_then(|member| agents.get(member).ok());
-            let (state, reward, next) = match (self.left[place], here) {
-                // Whoever came in its place has not decided yet.
-                (Some(left), _) => (ends(left.end), left.reward, None),
-                (None, Some((_, reward, life, ..))) if life.is_over() || life.unrecorded().is_some() => {
-                    (ends(life.unrecorded()), reward.of_decision(), None)
-                }
-                (None, Some((observation, reward, _, clock, mask))) if present => {
-                    let age_next = if is_end { 0 } else { clock.age() };
-                    let state = SlotState { learns, age, age_next, ..SlotState::PRESENT };
-                    (state, reward.of_decision(), Some((observation, mask)))
-                }
-                (None, Some((observation, _, _, _, mask))) => {
-                    (SlotState { present_next: true, ..SlotState::EMPTY }, 0.0, Some((observation, mask)))
-                }
-                (None, None) => (SlotState::EMPTY, 0.0, None),
-            };
-            let (size, choices) = (self.observation_sizes[slot], self.choices[slot]);
-            match next {
-                Some((observation, _)) => block.next_observations.extend_from_slice(observation.stacked()),
-                None => block.next_observations.resize(block.next_observations.len() + size, 0.0),
-            }
-            match next.and_then(|(_, mask)| mask) {
-                Some(mask) => block.next_masks.extend_from_slice(mask.possible()),
-                None => block.next_masks.resize(block.next_masks.len() + choices, 1.0),
-            }
-            block.rewards.push(if self.lasted[row] == 0 {
-                reward
-            } else {
-                self.earned[place] + of_length * reward
-            });
-            block.slots.push(state);
-        }
-        let is_whole = block.next_observations[next..].iter().all(|number| number.is_finite())
-            && block.slots[states..].iter().any(|state| state.present);
-        if !is_whole {
-            block.next_observations.truncate(next);
-            block.next_masks.truncate(next_masks);
-            block.rewards.truncate(rewards);
-            block.slots.truncate(states);
-            self.n_step.forget(row);
-            return;
-        }
-        block.observations.extend_from_slice(&self.observations[row * observation..][..observation]);
-        block.masks.extend_from_slice(&self.masks[row * choices..][..choices]);
-        block.actions.extend_from_slice(&self.actions[row * action..][..action]);
-        block.discounts.push(discount * of_length);
-        self.n_step.join(row, is_end, block, slots);
-    }
-}
-
 /// Decisions after which an observation or a reward that never changes is reported.
 pub(super) const CONSTANT: u32 = 1_000;
-
-/// What completing a decision reads and writes on each agent.
-pub(super) type Earner<'a> =
-    (&'a Observation, &'a mut Reward, &'a mut Life, &'a DecisionClock, Option<&'a ActionMask>);
 
 /// Completes the open decisions of all arenas. Their episodes go on.
 pub(super) fn close_decisions(

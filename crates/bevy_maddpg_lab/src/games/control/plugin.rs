@@ -105,7 +105,8 @@ pub fn adapt(config: &mut TrainingConfig, sight: Sight) {
     config.exploration.scale = [0.05, 0.6];
     if sight == Sight::Pixels {
         learner.image_shift = 2;
-        learner.batch_size = 128;
+        learner.batch_size = 64;
+        learner.convolutions = [[16, 4, 2], [16, 3, 2], [16, 3, 2]].map(Into::into).to_vec();
         learner.replay_capacity = 100_000;
         learner.updates_per_decision = 0.25;
     }
