@@ -67,6 +67,15 @@ pub(super) fn push_frame(
             )
         });
     }
+    let pixels = agent.image.map_or(0, |image| image.frame_size());
+    if let Some(pixel) = observation.frame()[..pixels].iter().find(|pixel| **pixel < 0.0 || **pixel > 1.0) {
+        problems.tell("pixel", behavior, || {
+            format!(
+                "agent {entity} of behavior `{behavior}` observes a pixel of {pixel}, expected a brightness from 0 to 1: the \
+                 learner sees the nearest number in this range; divide pixels of 8 bits by 255"
+            )
+        });
+    }
     if let Some(refused) = reward.refused.take() {
         problems.tell("reward", behavior, || {
             format!(

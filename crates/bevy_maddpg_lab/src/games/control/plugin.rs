@@ -104,6 +104,8 @@ pub fn adapt(config: &mut TrainingConfig, sight: Sight) {
     learner.max_updates_per_decision = 1.0;
     config.exploration.scale = [0.05, 0.6];
     if sight == Sight::Pixels {
+        // Each critic has convolutions of its own, so a second one would cost as much as half of the learning.
+        learner.twin_critics = false;
         learner.image_shift = 2;
         learner.batch_size = 64;
         learner.convolutions = [[16, 4, 2], [16, 3, 2], [16, 3, 2]].map(Into::into).to_vec();
