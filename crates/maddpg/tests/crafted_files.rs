@@ -19,7 +19,7 @@ use std::{
 
 use maddpg::{
     learner::{Device, Learner, LearnerConfig},
-    policy::{ActionSpace, AgentSpec, ArenaSpec, PolicySnapshot, Scratch},
+    policy::{ActionSpace, AgentSpec, ArenaSpec, ImageSpec, PolicySnapshot, Scratch},
     random::{Random, stream},
     transition::{SlotState, TransitionBlock},
 };
@@ -102,7 +102,7 @@ impl File {
             let offset = |index: usize| info["data_offsets"][index].as_u64().unwrap() as usize;
             Tensor {
                 name: name.clone(),
-                dtype: "F32",
+                dtype: if info["dtype"] == "U8" { "U8" } else { "F32" },
                 shape: serde_json::from_value(info["shape"].clone()).unwrap(),
                 data: data[offset(0)..offset(1)].to_vec(),
             }
@@ -237,7 +237,7 @@ fn change_tensor(file: &mut File, random: &mut Random) {
             }
         }
         4 => tensor.dtype = pick(random, &["F16", "BF16", "F64", "I64", "U8", "BOOL", "F4", "F99"]),
-        5 if !tensor.data.is_empty() => {
+        5 if tensor.data.len() >= 4 => {
             let at = random.random_range(0..tensor.data.len() / 4) * 4;
             let bad = pick(random, &[f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1e-40]);
             tensor.data[at..at + 4].copy_from_slice(&bad.to_le_bytes());
@@ -423,8 +423,14 @@ fn choosing() -> AgentSpec {
     }
 }
 
+/// It sees two frames of 4 x 3 pixels, and another number with each.
+fn seeing() -> AgentSpec {
+    AgentSpec::new("eye", 2 * 13, 1).with_image(ImageSpec { frames: 2, ..ImageSpec::grey(4, 3) })
+}
+
 fn small() -> LearnerConfig {
     LearnerConfig {
+        convolutions: vec![[3, 2, 1].into(), [2, 2, 1].into()],
         actor_hidden: vec![8],
         critic_hidden: vec![8],
         batch_size: 8,
@@ -483,6 +489,7 @@ fn crafted_policy_files_are_refused_or_harmless() {
         (ArenaSpec::new(vec![choosing(); 2]), small()),
         (crowd, small()),
         (wide, narrow),
+        (ArenaSpec::new(vec![seeing()]), small()),
     ]
     .map(|(spec, config)| {
         let snapshot = learner(spec, config, 16, SlotState::PRESENT).snapshot().unwrap();
@@ -527,16 +534,23 @@ fn crafted_checkpoints_are_refused_or_harmless() {
         saved(|path| full.save(path, true).unwrap()),
         saved(|path| absent.save(path, true).unwrap()),
     ];
-    let spec = spec();
-    let load =
-        |path: &Path, _: &[u8]| Learner::load(path, &spec, Device::cpu()).map_err(|error| error.to_string());
-    run("checkpoints", &bases, false, load, |mut learner| {
-        if !learner.replay().is_empty() && learner.config().batch_size <= 1_000 {
-            // An error says that training diverged.
-            let _ = learner.update(true);
-        }
-        let _ = learner.snapshot();
-    });
+    let sees = ArenaSpec::new(vec![seeing()]);
+    let seeing = learner(sees.clone(), small(), 40, SlotState::PRESENT);
+    let seeing = [saved(|path| seeing.save(path, true).unwrap())];
+    for (kind, bases, spec) in
+        [("checkpoints", &bases[..], spec()), ("checkpoints with images", &seeing, sees)]
+    {
+        let load = |path: &Path, _: &[u8]| {
+            Learner::load(path, &spec, Device::cpu()).map_err(|error| error.to_string())
+        };
+        run(kind, bases, false, load, |mut learner| {
+            if !learner.replay().is_empty() && learner.config().batch_size <= 1_000 {
+                // An error says that training diverged.
+                let _ = learner.update(true);
+            }
+            let _ = learner.snapshot();
+        });
+    }
 }
 
 /// The files that the changes start from can be loaded.

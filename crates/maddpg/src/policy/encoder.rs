@@ -31,6 +31,9 @@ impl From<Convolution> for [usize; 3] {
     }
 }
 
+/// The numbers under the filters of one convolution at all their places, at most. They are in memory together.
+const MOST_IN_PATCHES: usize = 1 << 24;
+
 /// Convolutional layers that turn the image in an observation into features.
 ///
 /// The input of the first linear layer is the output of the last convolution (row by row, and for each pixel its filters),
@@ -120,6 +123,14 @@ impl Encoder {
             let (Some((weights_end, bias_end)), Some(_)) = (ends, outputs) else {
                 return Err(format!("convolution {index} has too many filters: {filters}"));
             };
+            let patches = window.checked_patch().and_then(|patch| patch.checked_mul(window.positions()));
+            if patches.is_none_or(|patches| patches > MOST_IN_PATCHES) {
+                let positions = window.positions();
+                return Err(format!(
+                    "convolution {index} has {positions} places for filters of {kernel} x {kernel} pixels, so that they see more than \
+                     {MOST_IN_PATCHES} numbers together, expected fewer or smaller filters, or a smaller image"
+                ));
+            }
             (planes, channels, size) = (vec![0], filters, [window.columns(), window.rows()]);
             layers.push(ConvolutionLayer {
                 window,
@@ -230,6 +241,9 @@ mod tests {
         assert!(reason(5, 1).contains("5 x 5 pixels, but what it sees has only 8 x 4"), "{}", reason(5, 1));
         assert!(reason(3, 0).contains("stride of 0"), "{}", reason(3, 0));
         assert!(Encoder::new(&agent, 0, &[]).is_err());
+        let large = self::agent(ImageSpec::grey(1_000, 1_000), 1_000_000);
+        let error = Encoder::new(&large, 0, &[[1, 500, 1].into()]).unwrap_err();
+        assert!(error.contains("251001 places"), "{error}");
         assert_eq!(Encoder::new(&AgentSpec::new("a", 3, 1), 0, &[]), Ok(None));
     }
 }

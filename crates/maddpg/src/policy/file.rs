@@ -271,13 +271,26 @@ fn sizes(header: &PolicyHeader, encoder: Option<&Encoder>) -> Vec<usize> {
 /// Compares the sizes in the header with the tensors that are there, so that nothing is allocated for sizes that a damaged
 /// or crafted header only claims.
 fn check_sizes(header: &PolicyHeader, tensors: &Tensors) -> Result<(), String> {
+    // The size of the observation first: an image may claim to have as many frames.
+    check_tensors(normalizer_tensors(header), tensors)?;
     let encoder = encoder(header)?;
     if let Some(index) = sizes(header, encoder.as_ref()).iter().position(|size| *size == 0) {
         let name = &header.name;
         return Err(format!("layer {index} of its policy `{name}` has 0 inputs, expected 1 or more"));
     }
-    for (key, shape) in layer_tensors(header, encoder.as_ref()).into_iter().chain(normalizer_tensors(header))
-    {
+    check_tensors(layer_tensors(header, encoder.as_ref()), tensors)?;
+    if let Some(clip) = header.clip.filter(|clip| *clip <= 0.0) {
+        return Err(format!("the clip of its policy `{}` is {clip}, expected more than 0", header.name));
+    }
+    Ok(())
+}
+
+/// Checks that the tensors with these keys are there and have these shapes.
+fn check_tensors(
+    expected: impl IntoIterator<Item = (String, Vec<usize>)>,
+    tensors: &Tensors,
+) -> Result<(), String> {
+    for (key, shape) in expected {
         match tensors.get(&key) {
             None => return Err(format!("it has no tensor `{key}`")),
             Some(tensor) if tensor.shape != shape => {
@@ -287,23 +300,24 @@ fn check_sizes(header: &PolicyHeader, tensors: &Tensors) -> Result<(), String> {
             Some(_) => {}
         }
     }
-    if let Some(clip) = header.clip.filter(|clip| *clip <= 0.0) {
-        return Err(format!("the clip of its policy `{}` is {clip}, expected more than 0", header.name));
-    }
     Ok(())
 }
 
-/// The keys and shapes of the tensors of a policy's layers, in the order of the network's parameters.
-fn layer_tensors(header: &PolicyHeader, encoder: Option<&Encoder>) -> Vec<(String, Vec<usize>)> {
+/// The keys and shapes of the tensors of a policy's layers, in the order of the network's parameters. They are made one by one, since
+/// a crafted header may have many layers and a long name.
+fn layer_tensors<'a>(
+    header: &'a PolicyHeader,
+    encoder: Option<&'a Encoder>,
+) -> impl Iterator<Item = (String, Vec<usize>)> + 'a {
     let convolutions = encoder.into_iter().flat_map(Encoder::layers).enumerate();
-    let convolutions = convolutions.flat_map(|(index, layer)| {
+    let convolutions = convolutions.flat_map(move |(index, layer)| {
         let key = |part: &str| format!("{}.convolution.{index}.{part}", header.name);
         let weights = (key("weights"), vec![layer.patch(), layer.filters]);
         [weights, (key("bias"), vec![layer.filters])]
     });
     let sizes = sizes(header, encoder);
     let last = sizes.len() - 2;
-    let linear = (0..=last).flat_map(|index| {
+    let linear = (0..=last).flat_map(move |index| {
         let (inputs, outputs) = (sizes[index], sizes[index + 1]);
         let is_normalized = header.layer_norm && index < last;
         let parts: &[&str] = if is_normalized { &["bias", "gain", "shift"] } else { &["bias"] };
@@ -311,7 +325,7 @@ fn layer_tensors(header: &PolicyHeader, encoder: Option<&Encoder>) -> Vec<(Strin
         let tensors = iter::once(("weights", vec![inputs, outputs])).chain(vectors);
         tensors.map(move |(part, shape)| (format!("{}.{index}.{part}", header.name), shape))
     });
-    convolutions.chain(linear).collect()
+    convolutions.chain(linear)
 }
 
 /// The keys and shapes of the tensors of a policy's normalizer: mean, then scale.
@@ -328,14 +342,13 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
     };
     let agent = &header.agent;
     let encoder = encoder(&header)?;
-    let tensors_of_layers = layer_tensors(&header, encoder.as_ref());
     let (hidden, outputs, layer_norm) = (&header.hidden, agent.action_size(), header.layer_norm);
     let shape = match encoder {
         None => NetworkShape::new(agent.observation_size, hidden, outputs, layer_norm),
         Some(encoder) => NetworkShape::seeing(encoder, hidden, outputs, layer_norm),
     };
     let mut parameters = Vec::with_capacity(shape.parameters());
-    for tensor in tensors_of_layers {
+    for tensor in layer_tensors(&header, shape.encoder()) {
         parameters.extend(take(tensor)?);
     }
     let [mean, scale] = normalizer_tensors(&header).map(take);
