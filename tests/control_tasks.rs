@@ -111,3 +111,10 @@ fn the_shipped_policies_master_their_tasks() {
         assert!(played.min > least, "{task}: {played:?}");
     }
 }
+
+#[test]
+fn the_shipped_policy_that_sees_swings_up_its_pole() {
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/policies/control/cartpole-pixels.safetensors");
+    let played = evaluation(&["--task", "cartpole", "--pixels", "--policy", policy, "--evaluate", "4"]);
+    assert!(played.min > 700.0, "{played:?}");
+}

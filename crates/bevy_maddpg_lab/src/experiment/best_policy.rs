@@ -38,9 +38,10 @@ const FINAL_SHARE: f64 = 0.1;
 const LEAST_FINAL: Duration = Duration::from_secs(30);
 /// An evaluation takes about this many times as long while the training keeps all cores busy.
 const BUSY: f64 = 3.0;
-/// The time from the end of an evaluation to the start of the next one, in units of the time that the evaluation took. So at
-/// most a tenth of one core is spent.
-const PAUSE: u32 = 9;
+/// The time from the end of an evaluation to the start of the next one, in units of the time that the evaluation took, most of which
+/// it waits for a core while the training keeps all of them busy. Policies come and go, so that many have to be seen: half of those of
+/// a tennis run play well, and of three there may be none.
+const PAUSE: u32 = 2;
 /// The least such time, which is also the time from the start of a run that cannot be solved to its first evaluation.
 const LEAST_PAUSE: Duration = Duration::from_secs(2);
 /// In lockstep: joint decisions from the start of one evaluation to the next.

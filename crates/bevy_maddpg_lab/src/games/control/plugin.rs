@@ -106,6 +106,7 @@ pub fn adapt(config: &mut TrainingConfig, sight: Sight) {
     if sight == Sight::Pixels {
         // Each critic has convolutions of its own, so a second one would cost as much as half of the learning.
         learner.twin_critics = false;
+        learner.critic_layer_norm = true;
         learner.image_shift = 2;
         learner.batch_size = 64;
         learner.convolutions = [[16, 4, 2], [16, 3, 2], [16, 3, 2]].map(Into::into).to_vec();
