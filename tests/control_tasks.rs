@@ -59,7 +59,11 @@ fn a_policy_that_learned_from_pictures_sees_and_one_without_is_refused() {
     assert!(evaluation(&[&task[..], &play].concat()).mean > 0.0);
     let output = run("control", &[&task[..2], &play].concat());
     assert!(!output.status.success());
-    assert!(errors(&output).contains("observes 4608 numbers"), "{}", errors(&output));
+    assert!(
+        errors(&output).contains("observes 4608 numbers with an image of 48 x 32 pixels"),
+        "{}",
+        errors(&output)
+    );
     let output = run("control", &["--task", "walker", "--pixels", "--max-decisions", "100"]);
     assert!(!output.status.success());
     assert!(errors(&output).contains("possible for cart, pendulum"), "{}", errors(&output));

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentSpec, ImageSpec};
+use super::AgentSpec;
 use crate::kernels::Window;
 
 /// The size of a convolutional layer. A ReLU follows it.
@@ -40,7 +40,6 @@ const MOST_IN_PATCHES: usize = 1 << 24;
 /// followed by all inputs of the network that are not pixels, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoder {
-    image: ImageSpec,
     inputs: usize,
     others: Vec<Range<usize>>,
     convolutions: Vec<Convolution>,
@@ -144,17 +143,11 @@ impl Encoder {
         let inputs = observation + further;
         let further = (further > 0).then_some(observation..inputs);
         Ok(Some(Self {
-            image,
             inputs,
             others: image.others(observation).chain(further).collect(),
             convolutions: convolutions.to_vec(),
             layers,
         }))
-    }
-
-    /// The image that it sees.
-    pub fn image(&self) -> ImageSpec {
-        self.image
     }
 
     /// Numbers in an input row of the network.
@@ -209,6 +202,7 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::ImageSpec;
 
     fn agent(image: ImageSpec, size: usize) -> AgentSpec {
         AgentSpec::new("a", size, 1).with_image(image)

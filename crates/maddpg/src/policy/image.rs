@@ -1,4 +1,4 @@
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,13 @@ pub struct ImageSpec {
     pub frames: usize,
 }
 
+impl fmt::Display for ImageSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { width, height, channels, frames } = self;
+        write!(f, "an image of {width} x {height} pixels with {channels} channels in {frames} frames")
+    }
+}
+
 impl ImageSpec {
     /// A grey image of one frame.
     pub fn grey(width: usize, height: usize) -> Self {
@@ -36,18 +43,14 @@ impl ImageSpec {
     /// # Errors
     /// What was found and what was expected.
     pub(crate) fn check(&self, observation_size: usize) -> Result<(), String> {
-        let Self { width, height, channels, frames } = *self;
+        let Self { frames, .. } = *self;
         let size = self.frame_size();
         if size == 0 || frames == 0 {
-            return Err(format!(
-                "it has an image of {width} x {height} pixels with {channels} channels in {frames} frames, expected 1 or more of \
-                 each"
-            ));
+            return Err(format!("it has {self}, expected 1 or more of each"));
         }
         if !observation_size.is_multiple_of(frames) || observation_size / frames < size {
             return Err(format!(
-                "its image of {width} x {height} pixels with {channels} channels needs {size} numbers in each of {frames} frames, \
-                 but it observes {observation_size} numbers"
+                "{self} needs {size} numbers in each frame, but it observes {observation_size} numbers"
             ));
         }
         Ok(())

@@ -119,14 +119,7 @@ impl AgentSpec {
             return Some(format!("{ours} observed numbers instead of {theirs}"));
         }
         if self.image != other.image {
-            let text = |image: Option<ImageSpec>| match image {
-                Some(ImageSpec { width, height, channels, frames }) => {
-                    format!(
-                        "an image of {width} x {height} pixels with {channels} channels in {frames} frames"
-                    )
-                }
-                None => "no image".into(),
-            };
+            let text = |image: Option<ImageSpec>| image.map_or("no image".into(), |image| image.to_string());
             return Some(format!("{} instead of {}", text(self.image), text(other.image)));
         }
         let (ours, theirs) = (&self.observation_names, &other.observation_names);
@@ -222,8 +215,9 @@ pub enum SpecError {
 
 impl fmt::Display for AgentSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { behavior, observation_size, action, .. } = self;
-        write!(f, "{behavior} (observes {observation_size} numbers, acts with {action})")
+        let Self { behavior, observation_size, image, action, .. } = self;
+        let image = image.map(|image| format!(" with {image}")).unwrap_or_default();
+        write!(f, "{behavior} (observes {observation_size} numbers{image}, acts with {action})")
     }
 }
 
