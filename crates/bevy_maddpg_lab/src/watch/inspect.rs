@@ -48,9 +48,7 @@ pub(super) fn plugin(app: &mut App) {
 }
 
 fn spawn(mut commands: Commands, font: Res<WatchFont>, mut images: ResMut<Assets<Image>>) {
-    let mut picture = Canvas { width: 1, height: 1, pixels: vec![0; 4] }.to_image();
-    picture.sampler = ImageSampler::nearest();
-    let picture = images.add(picture);
+    let picture = images.add(Canvas { width: 1, height: 1, pixels: vec![0; 4] }.to_image());
     let node = Node {
         position_type: PositionType::Absolute,
         left: px(12),

@@ -309,12 +309,13 @@ impl Batch {
             numbers.clear();
         }
         self.acts_next.clear();
+        let width = spec.joint_observation_size();
         for (row, &index) in indices.iter().enumerate() {
             let transition = replay.transition(index);
             replay.read_observation(transition.observation, &mut self.observations);
             replay.read_observation(transition.next_observation, &mut self.next_observations);
             if let Some([now, next]) = shifts.get(row) {
-                let start = row * spec.joint_observation_size();
+                let start = row * width;
                 for plane in images {
                     now.apply(&mut self.observations[start..], plane, &mut self.moved);
                     next.apply(&mut self.next_observations[start..], plane, &mut self.moved);
@@ -332,7 +333,7 @@ impl Batch {
                 self.actor_weights.push(flag(outcome.is_known_to_actor));
             }
             if let Some((reflection, _)) = reflection.filter(|(_, reflected)| reflected[row]) {
-                self.reflect(reflection, &transition, row);
+                self.reflect(reflection, &transition, width);
             }
         }
         normalizer.apply(&mut self.observations);
@@ -343,14 +344,13 @@ impl Batch {
     }
 
     /// Replaces the last row, which holds this transition, by its mirror image.
-    fn reflect(&mut self, reflection: &Reflection, transition: &Transition, row: usize) {
+    fn reflect(&mut self, reflection: &Reflection, transition: &Transition, width: usize) {
         fn last(all: &mut [f32], size: usize) -> &mut [f32] {
             let start = all.len() - size;
             &mut all[start..]
         }
-        let size = self.observations.len() / (row + 1);
         reflection.apply(
-            [last(&mut self.observations, size), last(&mut self.next_observations, size)],
+            [last(&mut self.observations, width), last(&mut self.next_observations, width)],
             last(&mut self.actions, transition.action.len()),
             [
                 last(&mut self.masks, transition.mask.len()),

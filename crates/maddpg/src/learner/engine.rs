@@ -216,18 +216,13 @@ impl GroupSetup {
         let views: Vec<View> = group.slots.iter().map(view).collect();
         let presence = if has_absences { views[0].slots.len() } else { 0 };
         let agent = &group.agent;
-        let hidden = &config.actor_hidden;
-        let actor = match config.encoder(agent, 0)? {
-            None => NetworkShape::new(agent.observation_size, hidden, agent.action_size(), false),
-            Some(encoder) => NetworkShape::seeing(encoder, hidden, agent.action_size(), false),
-        };
-        let (hidden, layer_norm) = (&config.critic_hidden, config.critic_layer_norm);
+        let (observation, action) = (agent.observation_size, agent.action_size());
+        let encoder = config.encoder(agent, 0)?;
+        let actor = NetworkShape::behind(encoder, observation, &config.actor_hidden, action, false);
         let (observed, further) = (views[0].observation_size(), views[0].action_size() + presence);
         check_seen(&views[0], agent, spec)?;
-        let critic = match config.encoder(agent, further)? {
-            None => NetworkShape::new(observed + further, hidden, 1, layer_norm),
-            Some(encoder) => NetworkShape::seeing(encoder, hidden, 1, layer_norm),
-        };
+        let (encoder, layer_norm) = (config.encoder(agent, further)?, config.critic_layer_norm);
+        let critic = NetworkShape::behind(encoder, observed + further, &config.critic_hidden, 1, layer_norm);
         let critics = if config.twin_critics { 2 } else { 1 };
         Ok(Self {
             actor_parts: parts_to_clip(&actor, 1, config.gradient_clip_by),
@@ -274,9 +269,9 @@ impl GroupSetup {
 
 /// Refuses critics that would see the images of several agents, or those of another one.
 fn check_seen(view: &View, agent: &AgentSpec, spec: &ArenaSpec) -> std::result::Result<(), SpecError> {
-    let others = view.observed.iter().filter(|slot| **slot != view.slot).map(|slot| &spec.slots[*slot]);
+    let mut others = view.observed.iter().filter(|slot| **slot != view.slot).map(|slot| &spec.slots[*slot]);
     let has_image = |other: &&AgentSpec| other.image.or(agent.image).is_some();
-    match others.into_iter().find(has_image) {
+    match others.find(has_image) {
         None => Ok(()),
         Some(other) => Err(SpecError::Image {
             behavior: other.image.map_or(&agent.behavior, |_| &other.behavior).clone(),

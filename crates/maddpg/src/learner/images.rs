@@ -26,6 +26,7 @@ impl LearnerConfig {
         for agent in &spec.slots {
             let Some(image) = agent.image else { continue };
             self.encoder(agent, 0)?;
+            let most = MOST_FRAMES / (2 * image.frames * spec.agents());
             let reason = if self.mirror.contains_key(&agent.behavior) {
                 "mirror images of transitions with images are not supported; remove `mirror`".into()
             } else if self.image_shift >= image.width.min(image.height) {
@@ -33,8 +34,7 @@ impl LearnerConfig {
                     "`image_shift` is {}, but it has only {} x {} pixels; lower `image_shift`",
                     self.image_shift, image.width, image.height
                 )
-            } else if self.replay_capacity.saturating_mul(2 * image.frames * spec.agents()) > MOST_FRAMES {
-                let most = MOST_FRAMES / (2 * image.frames * spec.agents());
+            } else if self.replay_capacity > most {
                 format!(
                     "`replay_capacity` is {}, but with {} frames in an observation and {} agents, it can be at most {most}; lower \
                      `replay_capacity`",
@@ -65,15 +65,8 @@ pub(super) fn planes(spec: &ArenaSpec) -> Vec<Plane> {
     let images = agents.filter_map(|(slot, agent)| Some((slot, agent, agent.image?)));
     let planes = images.flat_map(|(slot, agent, image)| {
         let offset = spec.observation_offset(slot);
-        let size = image.width * image.height;
-        image.pixels(agent.observation_size).flat_map(move |pixels| {
-            let start = move |channel| offset + pixels.start + channel * size;
-            (0..image.channels).map(move |channel| Plane {
-                start: start(channel),
-                width: image.width,
-                height: image.height,
-            })
-        })
+        let plane = move |start| Plane { start: offset + start, width: image.width, height: image.height };
+        image.planes(agent.observation_size).map(plane)
     });
     planes.collect()
 }

@@ -60,9 +60,10 @@ impl LearnerConfig {
         // Two copies of the noise and one of everything else, with five numbers more per agent than in the replay buffer.
         let minibatch_row = row.row() + 2 * row.action + 5 * row.agents;
         let rows = |rows: usize, size: usize| bytes(or_most(Some(rows)), or_most(Some(size)));
+        let stored = row.stored(StoredImages::of(spec).as_ref());
         let frames = self.replay_capacity.saturating_mul(StoredImages::bytes_per_transition(spec)) as u64;
         Ok(Memory {
-            replay_buffer: rows(self.replay_capacity, RowSizes::stored(spec).row()).saturating_add(frames),
+            replay_buffer: rows(self.replay_capacity, stored.row()).saturating_add(frames),
             actors: bytes(ACTOR_COPIES + gradients, actors),
             critics: bytes(CRITIC_COPIES + gradients, critics),
             minibatch: rows(self.batch_size, minibatch_row),

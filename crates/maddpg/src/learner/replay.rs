@@ -84,11 +84,9 @@ impl RowSizes {
         }
     }
 
-    /// As [`of`](Self::of), with what stands for a joint observation in a replay buffer.
-    pub(super) fn stored(spec: &ArenaSpec) -> Self {
-        let observation = StoredImages::of(spec).map(|images| images.stored_size());
-        let sizes = Self::of(spec);
-        Self { observation: observation.unwrap_or(sizes.observation), ..sizes }
+    /// These sizes, with what stands for a joint observation if it contains `images`.
+    pub(super) fn stored(self, images: Option<&StoredImages>) -> Self {
+        Self { observation: images.map_or(self.observation, StoredImages::stored_size), ..self }
     }
 
     /// How many numbers a whole transition has.
@@ -113,9 +111,8 @@ impl ReplayBuffer {
 
     /// An empty buffer for `capacity` transitions, at least 1, of arenas of `spec`.
     pub fn of(spec: &ArenaSpec, capacity: usize) -> Self {
-        let images = StoredImages::of(spec);
-        let stored = RowSizes::stored(spec);
-        Self { stored, images, ..Self::new(RowSizes::of(spec), capacity) }
+        let (sizes, images) = (RowSizes::of(spec), StoredImages::of(spec));
+        Self { stored: sizes.stored(images.as_ref()), images, ..Self::new(sizes, capacity) }
     }
 
     /// Number of stored transitions.

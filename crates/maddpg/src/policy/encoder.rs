@@ -92,11 +92,8 @@ impl Encoder {
         if convolutions.is_empty() {
             return Err("it observes an image, but there are no convolutions".into());
         }
-        let planes = image.pixels(agent.observation_size).flat_map(|pixels| {
-            (0..image.channels).map(move |channel| pixels.start + channel * image.width * image.height)
-        });
-        let (mut planes, mut channels, mut size): (Vec<usize>, _, _) =
-            (planes.collect(), 1, [image.width, image.height]);
+        let mut planes: Vec<usize> = image.planes(agent.observation_size).collect();
+        let (mut channels, mut size) = (1, [image.width, image.height]);
         let mut end = 0usize;
         let mut layers = Vec::with_capacity(convolutions.len());
         for (index, &Convolution { filters, kernel, stride }) in convolutions.iter().enumerate() {
@@ -113,7 +110,8 @@ impl Encoder {
                 ));
             }
             let window = Window { planes, channels, width, height, kernel, stride };
-            let weights = window.checked_patch().and_then(|patch| patch.checked_mul(filters));
+            let patch = window.checked_patch();
+            let weights = patch.and_then(|patch| patch.checked_mul(filters));
             let ends = weights.and_then(|weights| {
                 let weights_end = end.checked_add(weights)?;
                 Some((weights_end, weights_end.checked_add(filters)?))
@@ -122,7 +120,7 @@ impl Encoder {
             let (Some((weights_end, bias_end)), Some(_)) = (ends, outputs) else {
                 return Err(format!("convolution {index} has too many filters: {filters}"));
             };
-            let patches = window.checked_patch().and_then(|patch| patch.checked_mul(window.positions()));
+            let patches = patch.and_then(|patch| patch.checked_mul(window.positions()));
             if patches.is_none_or(|patches| patches > MOST_IN_PATCHES) {
                 let positions = window.positions();
                 return Err(format!(

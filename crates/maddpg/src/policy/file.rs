@@ -342,11 +342,8 @@ fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, St
     };
     let agent = &header.agent;
     let encoder = encoder(&header)?;
-    let (hidden, outputs, layer_norm) = (&header.hidden, agent.action_size(), header.layer_norm);
-    let shape = match encoder {
-        None => NetworkShape::new(agent.observation_size, hidden, outputs, layer_norm),
-        Some(encoder) => NetworkShape::seeing(encoder, hidden, outputs, layer_norm),
-    };
+    let (observation, action) = (agent.observation_size, agent.action_size());
+    let shape = NetworkShape::behind(encoder, observation, &header.hidden, action, header.layer_norm);
     let mut parameters = Vec::with_capacity(shape.parameters());
     for tensor in layer_tensors(&header, shape.encoder()) {
         parameters.extend(take(tensor)?);

@@ -62,6 +62,14 @@ impl ImageSpec {
         (0..self.frames).map(move |frame| frame * step..frame * step + size)
     }
 
+    /// Where each channel of each frame starts in an observation of this many numbers.
+    pub(crate) fn planes(self, observation_size: usize) -> impl Iterator<Item = usize> {
+        let size = self.width * self.height;
+        let channels = self.channels;
+        self.pixels(observation_size)
+            .flat_map(move |pixels| (0..channels).map(move |channel| pixels.start + channel * size))
+    }
+
     /// Where the other numbers are in an observation of this many numbers.
     pub(crate) fn others(self, observation_size: usize) -> impl Iterator<Item = Range<usize>> {
         let step = observation_size / self.frames;

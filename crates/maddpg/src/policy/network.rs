@@ -42,17 +42,18 @@ impl NetworkShape {
 
     /// A network that sees an image through `encoder`, with hidden layers of the given sizes behind it, and `outputs` outputs.
     pub fn seeing(encoder: Encoder, hidden: &[usize], outputs: usize, layer_norm: bool) -> Self {
-        let inputs = encoder.outputs();
-        Self::behind(Some(encoder), inputs, hidden, outputs, layer_norm)
+        Self::behind(Some(encoder), 0, hidden, outputs, layer_norm)
     }
 
-    fn behind(
+    /// As [`seeing`](Self::seeing) if there is an encoder, otherwise as [`new`](Self::new).
+    pub(crate) fn behind(
         encoder: Option<Encoder>,
         inputs: usize,
         hidden: &[usize],
         outputs: usize,
         layer_norm: bool,
     ) -> Self {
+        let inputs = encoder.as_ref().map_or(inputs, Encoder::outputs);
         let sizes: Vec<usize> = [inputs].iter().chain(hidden).chain(&[outputs]).copied().collect();
         let mut end = encoder.as_ref().map_or(0, Encoder::parameters);
         let mut take = |length: usize| {

@@ -1,7 +1,7 @@
 use bevy::prelude::*;
 use rayon::prelude::*;
 
-use super::{Camera, Planner, Sight, Simulation, Task};
+use super::{Camera, ControlPlugin, Planner, Sight, Simulation};
 use crate::game::Scripted;
 use bevy_maddpg::{
     agent::{Action, ActionOverride, Observation, Reward},
@@ -40,14 +40,9 @@ impl ControlArena {
 #[derive(Component)]
 pub struct Planned(Planner);
 
-/// Spawns arena number `index`, with starts seeded by `seed`.
-pub(super) fn spawn(
-    commands: &mut Commands,
-    task: Task,
-    index: usize,
-    seed: u64,
-    (sight, is_planned): (Sight, bool),
-) {
+/// Spawns arena number `index`.
+pub(super) fn spawn(commands: &mut Commands, index: usize, plugin: &ControlPlugin) {
+    let ControlPlugin { task, seed, sight, is_planned, .. } = *plugin;
     let arena = commands.spawn(Arena::with_time_limit(task.decisions())).id();
     let agent = commands.spawn((sight.agent(task), InArena::slot(arena, 0))).id();
     let simulation = Simulation::new(task);

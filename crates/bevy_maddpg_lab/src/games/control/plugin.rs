@@ -63,16 +63,15 @@ pub const FRAMES: usize = 3;
 
 impl Plugin for ControlPlugin {
     fn build(&self, app: &mut App) {
-        let Self { task, arenas, seed, sight, is_planned } = *self;
-        app.insert_resource(Time::<Fixed>::from_seconds(task.control_seconds()))
+        let plugin = self.clone();
+        app.insert_resource(Time::<Fixed>::from_seconds(self.task.control_seconds()))
             .add_systems(Startup, move |mut commands: Commands| {
-                let sight = (sight, is_planned);
-                (0..arenas).for_each(|index| play::spawn(&mut commands, task, index, seed, sight));
+                (0..plugin.arenas).for_each(|index| play::spawn(&mut commands, index, &plugin));
             })
             .add_systems(Observe, play::sense)
             .add_systems(Reset, play::place)
             .add_systems(FixedUpdate, (play::simulate, play::measure).chain());
-        if is_planned {
+        if self.is_planned {
             app.add_systems(Observe, play::plan);
         }
     }

@@ -45,8 +45,8 @@ impl FrameStore {
         self.added.clear();
         self.added.extend(frame.iter().map(|x| (x.clamp(0.0, 1.0) * 255.0).round() as u8));
         let hash = hash(&self.added);
-        let known = self.by_hash.get(&hash).into_iter().flatten().copied();
-        let known = known.into_iter().find(|number| self.frame(*number) == self.added);
+        let mut known = self.by_hash.get(&hash).into_iter().flatten().copied();
+        let known = known.find(|number| self.frame(*number) == self.added);
         let number = known.unwrap_or_else(|| {
             let number = self.unused.pop().unwrap_or(self.uses.len() as u32);
             if number as usize == self.uses.len() {
@@ -101,42 +101,54 @@ pub(in crate::learner) struct StoredImages {
 
 /// A part of the joint observation.
 #[derive(Debug, Clone)]
-enum Part {
-    Numbers(Range<usize>),
-    /// A frame, and the index of its store.
-    Frame(Range<usize>, usize),
+struct Part {
+    /// Where it is in the joint observation.
+    range: Range<usize>,
+    /// Where what stands for it starts.
+    place: usize,
+    /// The index of its store, if it is a frame. Other numbers stand for themselves.
+    store: Option<usize>,
+}
+
+impl Part {
+    /// Where what stands for it is.
+    fn stored(&self) -> Range<usize> {
+        let size = if self.store.is_some() { 1 } else { self.range.len() };
+        self.place..self.place + size
+    }
 }
 
 impl StoredImages {
     /// For arenas of `spec`; `None` if no agent observes an image.
     pub(in crate::learner) fn of(spec: &ArenaSpec) -> Option<Self> {
-        let (mut parts, mut stores): (_, Vec<FrameStore>) = (Vec::new(), Vec::new());
-        let numbers = |start: usize, end: usize| (start < end).then_some(Part::Numbers(start..end));
+        let (mut parts, mut stores): (Vec<Part>, Vec<FrameStore>) = (Vec::new(), Vec::new());
+        let mut add = |range: Range<usize>, store: Option<usize>| {
+            let place = parts.last().map_or(0, |part| part.stored().end);
+            if !range.is_empty() {
+                parts.push(Part { range, place, store });
+            }
+        };
         for (slot, agent) in spec.slots.iter().enumerate() {
             let offset = spec.observation_offset(slot);
             let mut start = offset;
             for pixels in agent.image.iter().flat_map(|image| image.pixels(agent.observation_size)) {
-                parts.extend(numbers(start, offset + pixels.start));
+                add(start..offset + pixels.start, None);
                 start = offset + pixels.end;
                 let store = stores.iter().position(|store| store.size == pixels.len());
                 let store = store.unwrap_or_else(|| {
                     stores.push(FrameStore::new(pixels.len()));
                     stores.len() - 1
                 });
-                parts.push(Part::Frame(offset + pixels.start..start, store));
+                add(offset + pixels.start..start, Some(store));
             }
-            parts.extend(numbers(start, offset + agent.observation_size));
+            add(start..offset + agent.observation_size, None);
         }
         (!stores.is_empty()).then_some(Self { parts, stores })
     }
 
     /// Numbers that stand for a joint observation.
     pub(in crate::learner) fn stored_size(&self) -> usize {
-        let size = |part: &Part| match part {
-            Part::Numbers(range) => range.len(),
-            Part::Frame(..) => 1,
-        };
-        self.parts.iter().map(size).sum()
+        self.parts.last().map_or(0, |part| part.stored().end)
     }
 
     /// Bytes of the frames that one more transition brings: the newest frame of each image, and what the store keeps about it.
@@ -149,50 +161,30 @@ impl StoredImages {
 
     /// Stores a joint observation and writes what stands for it.
     pub(super) fn add(&mut self, observation: &[f32], stored: &mut [f32]) {
-        let mut rest = stored;
         for part in &self.parts {
-            rest = match part {
-                Part::Numbers(range) => {
-                    let (field, rest) = rest.split_at_mut(range.len());
-                    field.copy_from_slice(&observation[range.clone()]);
-                    rest
-                }
-                Part::Frame(range, store) => {
-                    let (field, rest) = rest.split_at_mut(1);
-                    field[0] = self.stores[*store].add(&observation[range.clone()]);
-                    rest
-                }
-            };
+            let numbers = &observation[part.range.clone()];
+            match part.store {
+                None => stored[part.stored()].copy_from_slice(numbers),
+                Some(store) => stored[part.place] = self.stores[store].add(numbers),
+            }
         }
     }
 
     /// Forgets an observation, given what stands for it.
     pub(super) fn release(&mut self, stored: &[f32]) {
-        let mut at = 0;
         for part in &self.parts {
-            match part {
-                Part::Numbers(range) => at += range.len(),
-                Part::Frame(_, store) => {
-                    self.stores[*store].release(stored[at]);
-                    at += 1;
-                }
+            if let Some(store) = part.store {
+                self.stores[store].release(stored[part.place]);
             }
         }
     }
 
     /// Appends the joint observation for which `stored` stands.
     pub(super) fn read(&self, stored: &[f32], out: &mut Vec<f32>) {
-        let mut at = 0;
         for part in &self.parts {
-            match part {
-                Part::Numbers(range) => {
-                    out.extend_from_slice(&stored[at..at + range.len()]);
-                    at += range.len();
-                }
-                Part::Frame(_, store) => {
-                    self.stores[*store].read(stored[at], out);
-                    at += 1;
-                }
+            match part.store {
+                None => out.extend_from_slice(&stored[part.stored()]),
+                Some(store) => self.stores[store].read(stored[part.place], out),
             }
         }
     }
@@ -223,20 +215,14 @@ impl StoredImages {
             *store = FrameStore { pixels, uses: vec![0; found / size], ..FrameStore::new(size) };
         }
         for stored in stored {
-            let mut at = 0;
             for part in &self.parts {
-                match part {
-                    Part::Numbers(range) => at += range.len(),
-                    Part::Frame(_, store) => {
-                        let (uses, number) = (&mut self.stores[*store].uses, stored[at]);
-                        at += 1;
-                        if !(number >= 0.0 && number.fract() == 0.0 && (number as usize) < uses.len()) {
-                            let frames = uses.len();
-                            return Err(format!("it names the frame {number} of {frames} frames"));
-                        }
-                        uses[number as usize] += 1;
-                    }
+                let Some(store) = part.store else { continue };
+                let (uses, number) = (&mut self.stores[store].uses, stored[part.place]);
+                if !(number >= 0.0 && number.fract() == 0.0 && (number as usize) < uses.len()) {
+                    let frames = uses.len();
+                    return Err(format!("it names the frame {number} of {frames} frames"));
                 }
+                uses[number as usize] += 1;
             }
         }
         for store in &mut self.stores {
