@@ -109,6 +109,9 @@
 //! saved as one `.safetensors` file. The resource [`ActingPolicy`](rollout::ActingPolicy) contains the one in use,
 //! which can be replaced at any time.
 //!
+//! **Saving.** [`with_autosave`](training::TrainingPlugin::autosave) saves policies and checkpoints while the game runs, and continues
+//! the training at the next start.
+//!
 //! # The order of a step
 //!
 //! | schedule | whose systems | what happens |

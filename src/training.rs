@@ -1,14 +1,16 @@
 //! Training inside a running app: the learner's thread as a resource.
 
+mod autosave;
 mod exchange;
 mod few_arenas;
 mod plugin;
 mod start;
 mod wait;
 
-pub use plugin::TrainingPlugin;
+pub use self::{autosave::Autosave, plugin::TrainingPlugin};
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -34,12 +36,13 @@ pub struct LearnerReport {
 }
 
 /// The file of one of several kinds of arenas: the kind's name comes before the extension. `run/guard.safetensors` becomes
-/// `run/guard.hunter+prey.safetensors`.
+/// `run/guard.hunter+prey.safetensors`. In place of characters that cannot be in the name of a file is `_`.
 pub fn kind_path(path: &Path, kind: &str) -> PathBuf {
+    let kind = kind.replace(|c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c), "_");
     let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
     path.with_extension(match extension {
         Some(extension) => format!("{kind}.{extension}"),
-        None => kind.to_owned(),
+        None => kind,
     })
 }
 
@@ -69,6 +72,8 @@ pub struct Training {
     stop: StopSignal,
     /// By kind, as in [`Arenas::kinds`].
     learners: Vec<KindLearner>,
+    /// Reserves the folder of [`Autosave`], as long as it is open.
+    lock: Option<File>,
     wait_start: Option<Instant>,
     waits: WaitTimes,
 }
@@ -123,7 +128,7 @@ impl Training {
     /// Asks the learners to write a checkpoint, with the replay buffer if `with_replay`. The game does not wait. The only
     /// learner writes to `path`; several write to the files that [`kind_path`] names.
     pub fn checkpoint(&self, path: PathBuf, with_replay: bool) {
-        self.checkpoint_with(&CheckpointRequest { path, with_replay, note: String::new() });
+        self.checkpoint_with(&CheckpointRequest { path, with_replay, ..CheckpointRequest::default() });
     }
 
     /// As [`checkpoint`](Self::checkpoint), with a [note](Learner::set_note) in the file, such as the game's own counters.
@@ -188,5 +193,9 @@ mod tests {
             Path::new("run.1/guard.checkpoint.a+b.safetensors")
         );
         assert_eq!(of("guard"), Path::new("guard.a+b"));
+        assert_eq!(
+            kind_path(Path::new("run/guard.bin"), "red/guard+..\\x"),
+            Path::new("run/guard.red_guard+.._x.bin")
+        );
     }
 }

@@ -4,7 +4,7 @@ use bevy::prelude::*;
 
 #[cfg(doc)]
 use super::kind_path;
-use super::{LearnerReport, Training, exchange, start, wait::WaitTimes};
+use super::{Autosave, LearnerReport, Training, exchange, start, wait::WaitTimes};
 use crate::{
     learner::{Cores, DeviceChoice, LearnerConfig, Pace, StopSignal, TrainingConfig},
     plugin::{MaddpgPlugins, PolicySource},
@@ -30,6 +30,13 @@ impl MaddpgPlugins {
             change(training);
         }
         self
+    }
+
+    /// Saves the training to `folder` every minute and when the app exits, and goes on from there at the next start; see
+    /// [`Autosave`]. Has no effect after [`play`](Self::play).
+    #[must_use]
+    pub fn with_autosave(self, folder: impl Into<PathBuf>) -> Self {
+        self.with_training(|training| training.autosave = Some(Autosave::in_folder(folder)))
     }
 }
 
@@ -57,6 +64,9 @@ pub struct TrainingPlugin {
     /// collects little experience per second, so default settings are replaced by ones with earlier and more updates; the
     /// log says so. Settings that are not the defaults always stay.
     pub keep_defaults: bool,
+    /// Where the training is saved, and continued at the next start. Default: nowhere. A checkpoint that is there comes before
+    /// `resume`.
+    pub autosave: Option<Autosave>,
 }
 
 impl Plugin for TrainingPlugin {
@@ -67,6 +77,7 @@ impl Plugin for TrainingPlugin {
             cores: Cores::all_but_one(),
             stop: StopSignal::default(),
             learners: Vec::new(),
+            lock: None,
             wait_start: None,
             waits: WaitTimes::default(),
         })
@@ -81,5 +92,8 @@ impl Plugin for TrainingPlugin {
             ),
         )
         .add_systems(Last, exchange::report);
+        if self.autosave.is_some() {
+            Autosave::add_to(app);
+        }
     }
 }

@@ -1,9 +1,11 @@
+use std::path::PathBuf;
+
 use bevy::prelude::*;
 
 use super::{KindLearner, Training, TrainingPlugin, few_arenas, kind_path};
 use crate::{
     exploration::ExplorationConfig,
-    learner::{Cores, Learner, LearnerConfig, LearnerThread, StopSignal},
+    learner::{Learner, LearnerConfig, LearnerThread},
     rollout::{ActingPolicy, Arenas, Experience, Exploration, Kind, RolloutClock},
     transition::TransitionBlock,
 };
@@ -23,21 +25,19 @@ pub(super) fn start(
         if kind.arenas() == 0 {
             return;
         }
-        let config = training.plugin.settings(kind, &mut exploration.config);
-        experience.team_fate.extend(config.team_fate.iter().cloned());
         let mut learner = KindLearner {
             kind: kind.name().into(),
             thread: None,
             spare: TransitionBlock::default(),
             start_failure: None,
         };
-        let (gamma, n_step) = (config.gamma, config.n_step as usize);
-        match training.plugin.open(kind, config, &exploration.config, &training.cores, &training.stop) {
-            Ok((thread, transitions)) => {
+        match training.start(kind, &mut exploration.config) {
+            Ok((thread, Started { transitions, config })) => {
                 kind.decisions = transitions;
                 clock.decisions += transitions;
                 acting.learn(kind.name(), thread.latest_policy().clone());
-                experience.record(index, gamma, n_step);
+                experience.team_fate.extend(config.team_fate);
+                experience.record(index, config.gamma, config.n_step as usize);
                 learner.thread = Some(thread);
             }
             Err(error) => learner.start_failure = Some(format!("the learner cannot start: {error}")),
@@ -47,13 +47,61 @@ pub(super) fn start(
     }
 }
 
+/// A learner at its start.
+struct Started {
+    /// Joint transitions that it received in earlier runs.
+    transitions: u64,
+    config: LearnerConfig,
+}
+
+/// A checkpoint to continue from.
+struct Earlier {
+    path: PathBuf,
+    /// Whether the learner takes the settings in it instead of the plugin's.
+    keeps_settings: bool,
+    /// Whether [`Autosave`](super::Autosave) wrote it.
+    is_autosaved: bool,
+}
+
+impl Training {
+    /// Starts the learner of a kind of arenas.
+    fn start(
+        &mut self,
+        kind: &Kind,
+        exploration: &mut ExplorationConfig,
+    ) -> std::result::Result<(LearnerThread, Started), BevyError> {
+        if let Some(autosave) = self.plugin.autosave.as_ref().filter(|_| self.lock.is_none()) {
+            self.lock = Some(autosave.lock()?);
+        }
+        let config = self.plugin.settings(kind, exploration);
+        config.check()?;
+        exploration.check()?;
+        let learner = self.plugin.open(kind, config)?;
+        let started = Started { transitions: learner.transitions(), config: learner.config().clone() };
+        Ok((LearnerThread::spawn_on(learner, self.plugin.pace, &self.cores, &self.stop)?, started))
+    }
+}
+
 impl TrainingPlugin {
+    /// The checkpoint that the learner of a kind of arenas continues from.
+    fn earlier(&self, kind: &str) -> Option<Earlier> {
+        let saved = self.autosave.as_ref().map(|autosave| autosave.checkpoint(kind));
+        if let Some(path) = saved.filter(|path| path.exists()) {
+            return Some(Earlier { path, keeps_settings: false, is_autosaved: true });
+        }
+        let path = self.resume.as_ref()?;
+        let own = kind_path(path, kind);
+        let path = if own.exists() { own } else { path.clone() };
+        Some(Earlier { path, keeps_settings: !self.override_settings, is_autosaved: false })
+    }
+
     /// The settings for a kind of arenas, adapted to their number.
     fn settings(&self, kind: &Kind, exploration: &mut ExplorationConfig) -> LearnerConfig {
         let mut config = self.kinds.get(kind.name()).unwrap_or(&self.config).clone();
         let arenas = kind.arenas();
-        let may_adapt = self.resume.is_none() && !self.keep_defaults;
-        if may_adapt && few_arenas::adapt(&mut config, exploration, arenas) {
+        let keeps =
+            self.keep_defaults || self.earlier(kind.name()).is_some_and(|earlier| earlier.keeps_settings);
+        if !keeps && few_arenas::adapt(&mut config, exploration, arenas) {
             log::info!(
                 "{arenas} arenas of the kind `{}` are few, so the default settings were replaced: learning_starts {}, \
                  updates_per_decision {}, random_decisions {}",
@@ -66,27 +114,16 @@ impl TrainingPlugin {
         config
     }
 
-    /// Starts a learner. Also returns how many joint transitions it has received in earlier runs.
-    fn open(
-        &self,
-        kind: &Kind,
-        config: LearnerConfig,
-        exploration: &ExplorationConfig,
-        cores: &Cores,
-        stop: &StopSignal,
-    ) -> std::result::Result<(LearnerThread, u64), BevyError> {
-        config.check()?;
-        exploration.check()?;
+    /// Makes the learner of a kind of arenas, or loads it.
+    fn open(&self, kind: &Kind, config: LearnerConfig) -> std::result::Result<Learner, BevyError> {
         let device = self.device.open(&config, kind.spec())?;
-        let learner = match &self.resume {
-            Some(path) => {
-                let own = kind_path(path, kind.name());
-                let settings = self.override_settings.then_some(&config);
-                Learner::load_with(if own.exists() { &own } else { path }, kind.spec(), device, settings)?
-            }
-            None => Learner::new(config, kind.spec().clone(), device, self.seed)?,
+        let Some(Earlier { path, keeps_settings, is_autosaved }) = self.earlier(kind.name()) else {
+            return Ok(Learner::new(config, kind.spec().clone(), device, self.seed)?);
         };
-        let transitions = learner.transitions();
-        Ok((LearnerThread::spawn_on(learner, self.pace, cores, stop)?, transitions))
+        let settings = (!keeps_settings).then_some(&config);
+        Learner::load_with(&path, kind.spec(), device, settings).map_err(|error| match is_autosaved {
+            true => format!("{error}; to start from nothing, move `{}` away", path.display()).into(),
+            false => error.into(),
+        })
     }
 }

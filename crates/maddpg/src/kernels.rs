@@ -13,7 +13,7 @@ mod patches;
 mod product;
 mod tile;
 
-pub(crate) use elementwise::{add_products, add_rows, dot, move_towards};
+pub(crate) use elementwise::{add_products, add_rows, dot, move_towards, relu_derivative};
 pub(crate) use elementwise::{normalize, relu, tanh};
 pub(crate) use gradient::weight_gradient;
 pub(crate) use packed::PackedMatrix;

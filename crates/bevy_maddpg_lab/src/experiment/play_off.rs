@@ -12,9 +12,9 @@ use super::{Evaluation, best_policy::Candidate};
 
 /// Episodes that each policy plays in a round.
 pub(super) const EPISODES: u32 = 128;
-/// Rounds. A policy that plays one episode in 200 badly has none of these in 128 episodes with a probability of 0.53, and none in 512 with
-/// 0.08.
-const ROUNDS: u64 = 4;
+/// Rounds. A policy that plays one episode in 200 badly has none of these in 128 episodes with a probability of 0.53, and none in 1,024
+/// with 0.006.
+const ROUNDS: u64 = 8;
 /// A policy is out once it is behind the best one by this many standard errors of the difference.
 const CLEARLY: f64 = 2.0;
 /// How often a play-off looks whether it should stop.
@@ -134,7 +134,7 @@ mod tests {
             .iter()
             .map(|Candidate { score, .. }| (score.decisions, score.episodes, score.mean, score.min))
             .collect();
-        assert_eq!(results, [(3, 8, 1.75, 1.0), (2, 8, 1.75, 1.0)]);
+        assert_eq!(results, [(3, 16, 1.625, 1.0), (2, 16, 1.625, 1.0)]);
     }
 
     #[test]
@@ -162,7 +162,13 @@ mod tests {
         // The first policy has all its bad episodes after the first round.
         let play = |policy: &PolicySnapshot, _: u32, round: u64, _: &AtomicBool| {
             let is_lucky = policy.version() == 1;
-            let bad = if is_lucky { [0, 4, 4, 4] } else { [2; 4] }[round as usize];
+            let bad = if !is_lucky {
+                2
+            } else if round == 0 {
+                0
+            } else {
+                4
+            };
             let scores: Vec<f32> = (0..128).map(|episode| if episode < bad { 0.0 } else { 2.0 }).collect();
             Evaluation::of(&scores)
         };
@@ -175,7 +181,7 @@ mod tests {
         let ranked = play_off(versions.to_vec(), play, || true, || false).unwrap();
         let results: Vec<_> =
             ranked.iter().map(|ranked| (ranked.score.policy_version, ranked.score.episodes)).collect();
-        assert_eq!(results, [(2, 512), (1, 512)]);
+        assert_eq!(results, [(2, 1024), (1, 1024)]);
         assert!((ranked[0].score.mean - 2.0 * (1.0 - 2.0 / 128.0)).abs() < 1e-4);
     }
 

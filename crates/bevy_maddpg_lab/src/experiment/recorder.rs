@@ -126,6 +126,7 @@ impl Recorder {
             path,
             with_replay,
             note: self.state(statistics).to_json(),
+            ..CheckpointRequest::default()
         });
         acting.snapshot().map_or(Ok(()), |policy| policy.save(self.folder.last_policy()))
     }

@@ -12,6 +12,18 @@ pub(crate) fn relu(values: &mut [f32]) {
     );
 }
 
+/// Sets the deltas of a ReLU whose output is 0 to 0.
+pub(crate) fn relu_derivative(deltas: &mut [f32], outputs: &[f32]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (delta, output) in deltas.iter_mut().zip(outputs) {
+                *delta = if *output > 0.0 { *delta } else { 0.0 };
+            }
+        },
+    );
+}
+
 /// `x = (x - mean) * scale` in each row, clamped to ±`limit`.
 pub(crate) fn normalize(rows: &mut [f32], mean: &[f32], scale: &[f32], limit: f32) {
     Arch::new().dispatch(

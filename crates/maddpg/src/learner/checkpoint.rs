@@ -11,7 +11,7 @@ use super::{
     statistics::RunningStatistics, update::Scaling, values::ValueScale,
 };
 use crate::{
-    policy::{ArenaSpec, PolicyGroup},
+    policy::{ArenaSpec, PolicyError, PolicyGroup},
     tensor_file::{self, Content, Data, FileError, Kind, TensorView, Tensors},
 };
 
@@ -52,6 +52,9 @@ pub enum CheckpointError {
     /// The learner cannot be created, or its device failed.
     #[error(transparent)]
     Learner(#[from] LearnerError),
+    /// The policy beside the checkpoint cannot be written.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The checkpoint belongs to a training with other agents.
     #[error("the checkpoint `{}` does not fit this training: {reason}", .path.display())]
     Mismatch {
@@ -147,6 +150,14 @@ impl Learner {
             note: self.note.clone(),
         };
         Ok(tensor_file::write(path, FORMAT, &header, &tensors)?)
+    }
+
+    /// Writes the [policies to play with](Self::published_snapshot) to a policy file.
+    ///
+    /// # Errors
+    /// If the file cannot be written, a weight is not finite, or the device fails.
+    pub fn save_policy(&self, path: &Path) -> Result<(), CheckpointError> {
+        Ok(self.published_snapshot()?.save(path)?)
     }
 
     /// Loads a checkpoint of a training with the agents of `spec`. The settings and the seed come from the checkpoint.

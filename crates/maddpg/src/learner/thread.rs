@@ -76,6 +76,8 @@ pub struct CheckpointRequest {
     pub with_replay: bool,
     /// The [note](Learner::set_note) in it.
     pub note: String,
+    /// Another file, for the policy as it is then. Default: none.
+    pub policy: Option<PathBuf>,
 }
 
 /// State shared by the game and the learner's thread.

@@ -1,11 +1,11 @@
-use std::{collections::BTreeMap, iter, path::Path};
+mod claim;
+
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AgentSpec, ArenaSpec, Convolution, Encoder, Network, NetworkShape, Normalizer, Policy, PolicyGroup,
-    PolicySnapshot,
-};
+use self::claim::{Claim, PolicyHeader};
+use super::{AgentSpec, ArenaSpec, Encoder, Network, Normalizer, Policy, PolicySnapshot};
 use crate::tensor_file::{self, Content, FileError, Kind, SLACK, Tensor, TensorView, Tensors};
 
 /// Policy files. Those of policies that also choose, and those of policies that see images, have formats of their own, which
@@ -61,26 +61,6 @@ struct Header {
     updates: u64,
     seed: u64,
     policies: Vec<PolicyHeader>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct PolicyHeader {
-    name: String,
-    slots: Vec<usize>,
-    agent: AgentSpec,
-    /// The convolutions through which it sees an image.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    convolutions: Vec<Convolution>,
-    hidden: Vec<usize>,
-    layer_norm: bool,
-    /// Clip of the observations; `None` if they are not clipped.
-    #[serde(default = "scaled")]
-    clip: Option<f32>,
-}
-
-/// The clip of policies whose file does not contain one.
-fn scaled() -> Option<f32> {
-    Some(Normalizer::CLIP)
 }
 
 impl PolicySnapshot {
@@ -194,10 +174,10 @@ fn read_snapshot(content: Content) -> Result<PolicySnapshot, String> {
         let what = if policy.agent.image.is_some() { "sees an image" } else { "has choices" };
         return Err(format!("its format is `{found}`, expected `{expected}` as its policy `{name}` {what}"));
     }
-    header.policies.iter().try_for_each(|policy| check_sizes(policy, &tensors))?;
-    check_memory(&header.policies, size)?;
-    let policies = header.policies.into_iter().map(|policy| read_policy(policy, &mut tensors));
-    let policies = policies.collect::<Result<Vec<_>, _>>()?;
+    let claims = header.policies.into_iter().map(|policy| Claim::check(policy, &tensors));
+    let claims = claims.collect::<Result<Vec<_>, _>>()?;
+    claim::check_memory(&claims, size)?;
+    let policies = claims.into_iter().map(|claim| claim.take(&mut tensors)).collect::<Result<Vec<_>, _>>()?;
     let snapshot = PolicySnapshot::new(header.version, header.updates, header.seed, policies)
         .map_err(|error| error.to_string())?;
     if let Some(name) = tensors.keys().next() {
@@ -206,158 +186,10 @@ fn read_snapshot(content: Content) -> Result<PolicySnapshot, String> {
     Ok(snapshot)
 }
 
-/// Columns to which the widest vector registers pad the weights of a layer.
-const PADDING: usize = 32;
-
-/// Refuses policies that would take much more memory than their file, of `size` bytes, has: because many slots have copies
-/// of many names, or because layers with many inputs have so few outputs that their weights are mostly padding.
-fn check_memory(policies: &[PolicyHeader], size: usize) -> Result<(), String> {
-    let most = size / 2 + 3 * SLACK / 2;
-    let mut total = 0usize;
-    for policy in policies {
-        let copy = memory(&policy.agent);
-        let copies = policy.slots.len().saturating_mul(copy);
-        let sizes = layer_sizes(policy)?;
-        let padding = sizes.iter().map(|[inputs, outputs]| {
-            let padded = outputs.checked_next_multiple_of(PADDING).unwrap_or(*outputs);
-            inputs.saturating_mul(padded - outputs).saturating_mul(size_of::<f32>())
-        });
-        total = padding.fold(total.saturating_add(copies), usize::saturating_add);
-        if total > most {
-            let (name, slots) = (&policy.name, policy.slots.len());
-            return Err(format!(
-                "up to its policy `{name}`, whose names need {copy} bytes in each of {slots} slots, it needs {total} \
-                 bytes for names and for padding layers to {PADDING} outputs, expected at most {most}"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Bytes that a copy of `agent` takes.
-fn memory(agent: &AgentSpec) -> usize {
-    let AgentSpec { behavior, observation_names, action, .. } = agent;
-    let choices = action.branches().iter().flat_map(|branch| iter::once(&branch.name).chain(&branch.choices));
-    let names = iter::once(behavior).chain(observation_names).chain(action.number_names()).chain(choices);
-    let names = names.map(|name| size_of::<String>() + name.len()).sum::<usize>();
-    let lists = (action.branches().len() + action.gates().count()) * size_of::<Vec<String>>();
-    size_of::<AgentSpec>() + names + lists
-}
-
-/// The convolutions of a policy, which may be only claimed; an error if they do not fit its image.
-fn encoder(header: &PolicyHeader) -> Result<Option<Encoder>, String> {
-    let PolicyHeader { name, agent, convolutions, .. } = header;
-    if agent.image.is_none() && !convolutions.is_empty() {
-        return Err(format!("its policy `{name}` has convolutions, but its agent observes no image"));
-    }
-    Encoder::new(agent, 0, convolutions).map_err(|reason| format!("its policy `{name}` cannot see: {reason}"))
-}
-
-/// Inputs and outputs of a policy's layers: its convolutions, then its linear layers.
-fn layer_sizes(header: &PolicyHeader) -> Result<Vec<[usize; 2]>, String> {
-    let encoder = encoder(header)?;
-    let convolutions = encoder.iter().flat_map(Encoder::layers).map(|layer| [layer.patch(), layer.filters]);
-    let sizes = sizes(header, encoder.as_ref());
-    Ok(convolutions.chain(sizes.windows(2).map(|size| [size[0], size[1]])).collect())
-}
-
-/// Sizes of the inputs of a policy's linear layers, and of its action.
-fn sizes(header: &PolicyHeader, encoder: Option<&Encoder>) -> Vec<usize> {
-    let PolicyHeader { agent, hidden, .. } = header;
-    let inputs = encoder.map_or(agent.observation_size, Encoder::outputs);
-    [inputs].iter().chain(hidden).chain(&[agent.action_size()]).copied().collect()
-}
-
-/// Compares the sizes in the header with the tensors that are there, so that nothing is allocated for sizes that a damaged
-/// or crafted header only claims.
-fn check_sizes(header: &PolicyHeader, tensors: &Tensors) -> Result<(), String> {
-    // The size of the observation first: an image may claim to have as many frames.
-    check_tensors(normalizer_tensors(header), tensors)?;
-    let encoder = encoder(header)?;
-    if let Some(index) = sizes(header, encoder.as_ref()).iter().position(|size| *size == 0) {
-        let name = &header.name;
-        return Err(format!("layer {index} of its policy `{name}` has 0 inputs, expected 1 or more"));
-    }
-    check_tensors(layer_tensors(header, encoder.as_ref()), tensors)?;
-    if let Some(clip) = header.clip.filter(|clip| *clip <= 0.0) {
-        return Err(format!("the clip of its policy `{}` is {clip}, expected more than 0", header.name));
-    }
-    Ok(())
-}
-
-/// Checks that the tensors with these keys are there and have these shapes.
-fn check_tensors(
-    expected: impl IntoIterator<Item = (String, Vec<usize>)>,
-    tensors: &Tensors,
-) -> Result<(), String> {
-    for (key, shape) in expected {
-        match tensors.get(&key) {
-            None => return Err(format!("it has no tensor `{key}`")),
-            Some(tensor) if tensor.shape != shape => {
-                let found = &tensor.shape;
-                return Err(format!("its tensor `{key}` has the shape {found:?}, expected {shape:?}"));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
-}
-
-/// The keys and shapes of the tensors of a policy's layers, in the order of the network's parameters. They are made one by one, since
-/// a crafted header may have many layers and a long name.
-fn layer_tensors<'a>(
-    header: &'a PolicyHeader,
-    encoder: Option<&'a Encoder>,
-) -> impl Iterator<Item = (String, Vec<usize>)> + 'a {
-    let convolutions = encoder.into_iter().flat_map(Encoder::layers).enumerate();
-    let convolutions = convolutions.flat_map(move |(index, layer)| {
-        let key = |part: &str| format!("{}.convolution.{index}.{part}", header.name);
-        let weights = (key("weights"), vec![layer.patch(), layer.filters]);
-        [weights, (key("bias"), vec![layer.filters])]
-    });
-    let sizes = sizes(header, encoder);
-    let last = sizes.len() - 2;
-    let linear = (0..=last).flat_map(move |index| {
-        let (inputs, outputs) = (sizes[index], sizes[index + 1]);
-        let is_normalized = header.layer_norm && index < last;
-        let parts: &[&str] = if is_normalized { &["bias", "gain", "shift"] } else { &["bias"] };
-        let vectors = parts.iter().map(move |part| (*part, vec![outputs]));
-        let tensors = iter::once(("weights", vec![inputs, outputs])).chain(vectors);
-        tensors.map(move |(part, shape)| (format!("{}.{index}.{part}", header.name), shape))
-    });
-    convolutions.chain(linear)
-}
-
-/// The keys and shapes of the tensors of a policy's normalizer: mean, then scale.
-fn normalizer_tensors(header: &PolicyHeader) -> [(String, Vec<usize>); 2] {
-    let PolicyHeader { name, agent, .. } = header;
-    ["mean", "scale"].map(|part| (format!("{name}.normalizer.{part}"), vec![agent.observation_size]))
-}
-
-/// Makes a policy of its tensors, whose sizes were checked.
-fn read_policy(header: PolicyHeader, tensors: &mut Tensors) -> Result<Policy, String> {
-    let mut take = |(key, _)| match tensors.remove(&key) {
-        Some(tensor) => Ok(tensor.data),
-        None => Err(format!("two of its policies have the tensor `{key}`")),
-    };
-    let agent = &header.agent;
-    let encoder = encoder(&header)?;
-    let (observation, action) = (agent.observation_size, agent.action_size());
-    let shape = NetworkShape::behind(encoder, observation, &header.hidden, action, header.layer_norm);
-    let mut parameters = Vec::with_capacity(shape.parameters());
-    for tensor in layer_tensors(&header, shape.encoder()) {
-        parameters.extend(take(tensor)?);
-    }
-    let [mean, scale] = normalizer_tensors(&header).map(take);
-    let normalizer = Normalizer { mean: mean?, scale: scale?, clip: header.clip.unwrap_or(f32::INFINITY) };
-    let group = PolicyGroup { name: header.name, slots: header.slots, agent: header.agent };
-    Policy::new(group, normalizer, Network { shape, parameters }).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{ActionSpace, ImageSpec};
+    use crate::policy::{ActionSpace, ImageSpec, NetworkShape};
 
     fn snapshot() -> PolicySnapshot {
         let agent = |behavior: &str| AgentSpec::new(behavior, 3, 2);

@@ -148,9 +148,11 @@ impl Worker {
         let _ = self.used.try_send(block);
     }
 
-    fn save(&mut self, CheckpointRequest { path, with_replay, note }: CheckpointRequest) {
+    fn save(&mut self, CheckpointRequest { path, with_replay, note, policy }: CheckpointRequest) {
         self.learner.set_note(note);
-        let failure = self.learner.save(&path, with_replay).err().map(|error| error.to_string());
+        let saved = self.learner.save(&path, with_replay);
+        let saved = saved.and_then(|()| policy.map_or(Ok(()), |path| self.learner.save_policy(&path)));
+        let failure = saved.err().map(|error| error.to_string());
         if let Some(error) = &failure {
             log::error!("{error}");
         }

@@ -1,5 +1,8 @@
 use crate::{
-    kernels::{Finish, PackedMatrix, add_rows, gather_patches, multiply, scatter_patches, weight_gradient},
+    kernels::{
+        Finish, PackedMatrix, add_rows, gather_patches, multiply, relu_derivative, scatter_patches,
+        weight_gradient,
+    },
     policy::{Activations, Encoder, Layer},
 };
 
@@ -83,10 +86,7 @@ pub(super) fn backward_convolutions(
                 below.clear();
                 below.resize(image.len(), 0.0);
                 scatter_patches(below, patches, &layer.window);
-                // The derivative of the ReLU below.
-                below.iter_mut().zip(image).for_each(|(delta, output)| {
-                    *delta = if *output > 0.0 { *delta } else { 0.0 };
-                });
+                relu_derivative(below, image);
                 std::mem::swap(above, below);
             }
         }

@@ -1,0 +1,161 @@
+//! Saving a training while the game runs and when it ends.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use bevy::{
+    app::MainScheduleOrder,
+    ecs::schedule::{ScheduleLabel, SingleThreadedExecutor},
+    prelude::*,
+};
+
+use super::{KindLearner, Training, kind_path};
+use crate::{
+    learner::{CheckpointError, CheckpointRequest, Learner},
+    problems::warn,
+};
+
+/// Saves the training while the game runs and when it ends, and goes on from there when the game starts again.
+///
+/// In the folder are, for each [kind](crate::rollout::Kind) of arenas, its policy (`policy.guard.safetensors` for the behavior
+/// `guard`), which is what the shipped game loads, and a checkpoint, from which the learner continues
+/// (`checkpoint.guard.safetensors`). Delete them to start from nothing.
+///
+/// - Both are written by the learner's thread, so that no frame waits for a disk, and each file is replaced as a whole or not at
+///   all. A process that is killed loses at most what it has learned since they were written last.
+/// - A continued learner takes the game's settings, not those in the checkpoint. If agents or settings have changed in a way that
+///   does not fit the checkpoint, the learner does not start, [`Training::failure`] says what differs, and the files stay as they
+///   are. [`LearnerConfig::changes_from`](crate::learner::LearnerConfig::changes_from) lists what may change.
+/// - Only one process at a time can save to a folder. The learners of another one do not start.
+/// - The state of a learner that has failed is not saved.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bevy_maddpg::{prelude::*, training::Autosave};
+///
+/// let plugins = MaddpgPlugins::train(TrainingConfig::default()).with_autosave("training");
+/// // The same, but every ten seconds, with everything that the agents have experienced.
+/// let plugins = MaddpgPlugins::train(TrainingConfig::default()).with_training(|training| {
+///     let every = Duration::from_secs(10);
+///     training.autosave = Some(Autosave { every, with_replay: true, ..Autosave::in_folder("training") });
+/// });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Autosave {
+    /// The folder, relative to the working directory. It is created if there is none.
+    pub folder: PathBuf,
+    /// The real time from one save to the next. Default: one minute. While nothing is learned, nothing is saved.
+    pub every: Duration,
+    /// Whether checkpoints contain the replay buffer, which may be large. Default: false. A learner that continues without one
+    /// first collects some experience.
+    pub with_replay: bool,
+}
+
+impl Autosave {
+    /// Saves every minute to this folder, without the replay buffer.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), every: Duration::from_secs(60), with_replay: false }
+    }
+
+    /// The policy of a kind of arenas.
+    pub fn policy(&self, kind: &str) -> PathBuf {
+        kind_path(&self.folder.join("policy.safetensors"), kind)
+    }
+
+    /// The checkpoint of the learner of a kind of arenas.
+    pub fn checkpoint(&self, kind: &str) -> PathBuf {
+        kind_path(&self.folder.join("checkpoint.safetensors"), kind)
+    }
+
+    /// Creates the folder and reserves it for this process as long as the file is open.
+    pub(super) fn lock(&self) -> Result<File, String> {
+        let folder = self.folder.display();
+        let cannot = |error| format!("cannot save the training to `{folder}`: {error}");
+        fs::create_dir_all(&self.folder).map_err(cannot)?;
+        let lock = File::create(self.folder.join(".lock")).map_err(cannot)?;
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(format!(
+                "another process saves its training to `{folder}`; close it, or save this training to another folder"
+            )),
+            // Some network drives have no locks.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
+        }
+    }
+
+    /// Asks a learner to save itself.
+    fn request(&self, kind: &str) -> CheckpointRequest {
+        CheckpointRequest {
+            path: self.checkpoint(kind),
+            with_replay: self.with_replay,
+            policy: Some(self.policy(kind)),
+            ..CheckpointRequest::default()
+        }
+    }
+
+    /// Saves a learner that has stopped.
+    fn save(&self, kind: &str, learner: &Learner) -> Result<(), CheckpointError> {
+        learner.save(&self.checkpoint(kind), self.with_replay)?;
+        learner.save_policy(&self.policy(kind))
+    }
+
+    /// Adds the systems to an app that trains.
+    pub(super) fn add_to(app: &mut App) {
+        let mut at_the_end = Schedule::new(AfterLast);
+        at_the_end.set_executor(SingleThreadedExecutor::new()).add_systems(save_at_exit);
+        app.add_schedule(at_the_end).add_systems(Last, save_now_and_then);
+        app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Last, AfterLast);
+    }
+}
+
+/// Runs after [`Last`], where games may still decide to exit.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+struct AfterLast;
+
+/// Saves all learners whenever it is time. Tells why, if one could not be saved.
+fn save_now_and_then(
+    training: Res<Training>,
+    mut last: Local<Option<(Instant, u64)>>,
+    mut told: Local<Option<String>>,
+) {
+    let Some(autosave) = &training.plugin.autosave else { return };
+    let failure = training.checkpoint_failure();
+    if failure != *told {
+        // The learner's thread writes it to the log, if there is one.
+        if let Some(failure) = failure.as_ref().filter(|_| log::max_level() == log::LevelFilter::Off) {
+            warn(failure);
+        }
+        *told = failure;
+    }
+    let updates = training.updates();
+    let (then, saved) = last.get_or_insert_with(|| (Instant::now(), updates));
+    if then.elapsed() < autosave.every || updates == *saved {
+        return;
+    }
+    (*then, *saved) = (Instant::now(), updates);
+    for KindLearner { kind, thread, .. } in &training.learners {
+        if let Some(thread) = thread {
+            thread.checkpoint(autosave.request(kind));
+        }
+    }
+}
+
+/// Stops all learners and saves them when the app exits.
+fn save_at_exit(mut exits: MessageReader<AppExit>, mut training: ResMut<Training>) {
+    if exits.read().next().is_none() {
+        return;
+    }
+    let Training { plugin, stop, learners, .. } = &mut *training;
+    let Some(autosave) = &plugin.autosave else { return };
+    stop.stop();
+    for learner in learners {
+        let has_failed = learner.failure().is_some();
+        let stopped = learner.thread.take().and_then(|thread| thread.join()).filter(|_| !has_failed);
+        if let Some(Err(error)) = stopped.map(|stopped| autosave.save(&learner.kind, &stopped)) {
+            warn(&error.to_string());
+        }
+    }
+}

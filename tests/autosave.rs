@@ -1,0 +1,238 @@
+//! A training in the user's own game saves itself and goes on at the next start; nothing that was learned is lost or overwritten.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use bevy::prelude::*;
+use bevy_maddpg::{headless, learner::LearnerConfig, prelude::*, training::Autosave};
+
+fn observe(mut agents: Query<(&Agent, &mut Observation)>, mut turn: Local<f32>) {
+    *turn = (*turn + 0.37) % 1.0;
+    for (agent, mut observation) in &mut agents {
+        observation.write(&vec![*turn; agent.spec().observation_size]);
+    }
+}
+
+fn judge(mut agents: Query<(&Action, &mut Reward)>) {
+    agents.iter_mut().for_each(|(action, mut reward)| reward.add(-action[0].abs()));
+}
+
+fn settings() -> TrainingConfig {
+    let learner = LearnerConfig {
+        learning_starts: 64,
+        batch_size: 32,
+        actor_hidden: vec![8],
+        critic_hidden: vec![8],
+        ..default()
+    };
+    TrainingConfig { learner, ..default() }
+}
+
+/// A game with one arena, whose agent observes this many numbers.
+fn game(config: TrainingConfig, autosave: Autosave, observation_size: usize) -> App {
+    let mut app = headless::app(1);
+    let plugins = MaddpgPlugins::train(config).with_decision_period(1).with_training(|training| {
+        training.pace = Pace::Lockstep;
+        training.autosave = Some(autosave);
+    });
+    app.add_plugins(plugins)
+        .add_systems(Reset, || {})
+        .add_systems(Observe, observe)
+        .add_systems(FixedUpdate, judge);
+    app.world_mut().spawn((Arena::with_time_limit(20), Agent::new("guard", observation_size, 1)));
+    headless::start(&mut app);
+    app
+}
+
+fn play(app: &mut App, decisions: u32) {
+    (0..decisions).for_each(|_| app.update());
+}
+
+fn exit(app: &mut App) {
+    app.world_mut().write_message(AppExit::Success);
+    app.update();
+}
+
+fn training(app: &App) -> &Training {
+    app.world().resource::<Training>()
+}
+
+/// Saves only at the exit.
+fn at_exit(folder: &Path) -> Autosave {
+    Autosave { every: Duration::MAX, ..Autosave::in_folder(folder) }
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = entries.filter(|name| !name.starts_with('.')).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_game_that_starts_again_goes_on_with_its_training() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("a/training");
+    let mut app = game(settings(), at_exit(&folder), 3);
+    play(&mut app, 200);
+    let updates = training(&app).updates();
+    assert!(updates > 0);
+    exit(&mut app);
+    drop(app);
+    assert_eq!(files(&folder), ["checkpoint.guard.safetensors", "policy.guard.safetensors"]);
+    let policy = PolicySnapshot::load(folder.join("policy.guard.safetensors")).unwrap();
+    assert!(policy.updates() >= updates);
+
+    let mut app = game(settings(), at_exit(&folder), 3);
+    play(&mut app, 1);
+    assert!(training(&app).updates() >= updates, "{:?}", training(&app).failure());
+    let acting = app.world().resource::<ActingPolicy>().snapshot().unwrap();
+    assert_eq!(acting.policies()[0].network(), policy.policies()[0].network());
+    assert!(app.world().resource::<RolloutClock>().decisions >= 200, "exploration goes on where it was");
+}
+
+#[test]
+fn a_training_is_saved_while_the_game_runs() {
+    let parent = tempfile::tempdir().unwrap();
+    let autosave = Autosave { every: Duration::ZERO, ..Autosave::in_folder(parent.path()) };
+    let mut app = game(settings(), autosave.clone(), 3);
+    play(&mut app, 100);
+    let end = Instant::now() + Duration::from_secs(30);
+    while !autosave.policy("guard").exists() {
+        assert!(Instant::now() < end, "not saved: {:?}", training(&app).checkpoint_failure());
+        app.update();
+    }
+    assert!(autosave.checkpoint("guard").exists());
+}
+
+#[test]
+fn nothing_is_saved_while_nothing_is_learned() {
+    let parent = tempfile::tempdir().unwrap();
+    let autosave = Autosave { every: Duration::ZERO, ..Autosave::in_folder(parent.path()) };
+    let mut app = game(settings(), autosave, 3);
+    play(&mut app, 50);
+    assert!(files(parent.path()).is_empty(), "{:?}", files(parent.path()));
+}
+
+#[test]
+fn a_game_that_decides_to_exit_in_its_last_schedule_is_saved() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut app = game(settings(), at_exit(parent.path()), 3);
+    app.add_systems(Last, |clock: Res<RolloutClock>, mut exit: MessageWriter<AppExit>| {
+        if clock.decisions == 100 {
+            exit.write(AppExit::Success);
+        }
+    });
+    while app.should_exit().is_none() {
+        app.update();
+    }
+    assert_eq!(files(parent.path()).len(), 2);
+}
+
+#[test]
+fn the_settings_in_the_code_count() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut app = game(settings(), at_exit(parent.path()), 3);
+    play(&mut app, 100);
+    exit(&mut app);
+    drop(app);
+    let mut changed = settings();
+    changed.learner.gamma = 0.5;
+    let mut app = game(changed.clone(), at_exit(parent.path()), 3);
+    play(&mut app, 1);
+    let learner = app.world_mut().resource_mut::<Training>().stop().unwrap();
+    assert_eq!(learner.config().gamma, 0.5);
+
+    // Another number of neurons does not fit the weights.
+    changed.learner.actor_hidden = vec![9];
+    let before = fs::read(parent.path().join("checkpoint.guard.safetensors")).unwrap();
+    drop(app);
+    let mut app = game(changed, at_exit(parent.path()), 3);
+    play(&mut app, 1);
+    let failure = training(&app).failure().unwrap();
+    assert!(failure.contains("actor_hidden") && failure.contains("checkpoint.guard.safetensors"), "{failure}");
+    exit(&mut app);
+    assert!(fs::read(parent.path().join("checkpoint.guard.safetensors")).unwrap() == before);
+}
+
+#[test]
+fn a_checkpoint_of_other_agents_stays_and_the_game_goes_on() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut app = game(settings(), at_exit(parent.path()), 3);
+    play(&mut app, 100);
+    exit(&mut app);
+    drop(app);
+    let before = fs::read(parent.path().join("checkpoint.guard.safetensors")).unwrap();
+    let mut app = game(settings(), at_exit(parent.path()), 4);
+    play(&mut app, 100);
+    let failure = training(&app).failure().unwrap();
+    assert!(failure.contains("does not fit this training"), "{failure}");
+    assert!(failure.contains("to start from nothing, move"), "{failure}");
+    exit(&mut app);
+    assert!(fs::read(parent.path().join("checkpoint.guard.safetensors")).unwrap() == before);
+}
+
+#[test]
+fn a_damaged_checkpoint_stays_and_is_reported() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("checkpoint.guard.safetensors");
+    fs::write(&path, b"half a file").unwrap();
+    let mut app = game(settings(), at_exit(parent.path()), 3);
+    play(&mut app, 100);
+    let failure = training(&app).failure().unwrap();
+    assert!(failure.contains("is not a valid") && failure.contains("move"), "{failure}");
+    exit(&mut app);
+    assert_eq!(fs::read(&path).unwrap(), b"half a file");
+}
+
+#[test]
+fn two_games_cannot_save_to_the_same_folder() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut first = game(settings(), at_exit(parent.path()), 3);
+    play(&mut first, 1);
+    let mut second = game(settings(), at_exit(parent.path()), 3);
+    play(&mut second, 1);
+    let failure = training(&second).failure().unwrap();
+    assert!(failure.contains("another process saves its training to"), "{failure}");
+    assert_eq!(training(&first).failure(), None);
+    drop(first);
+    let mut third = game(settings(), at_exit(parent.path()), 3);
+    play(&mut third, 1);
+    assert_eq!(training(&third).failure(), None);
+}
+
+#[test]
+fn a_folder_that_cannot_be_created_is_reported() {
+    let parent = tempfile::tempdir().unwrap();
+    let file = parent.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let mut app = game(settings(), at_exit(&file.join("training")), 3);
+    play(&mut app, 10);
+    let failure = training(&app).failure().unwrap();
+    assert!(failure.contains("cannot save the training to"), "{failure}");
+    exit(&mut app);
+}
+
+#[test]
+fn a_training_goes_on_if_it_cannot_be_saved() {
+    let parent = tempfile::tempdir().unwrap();
+    let autosave = Autosave { every: Duration::ZERO, ..Autosave::in_folder(parent.path()) };
+    // A folder is in the way of the file.
+    fs::create_dir(autosave.policy("guard")).unwrap();
+    let mut app = game(settings(), autosave.clone(), 3);
+    play(&mut app, 100);
+    let end = Instant::now() + Duration::from_secs(30);
+    while training(&app).checkpoint_failure().is_none() {
+        assert!(Instant::now() < end, "the failure was not noticed");
+        app.update();
+    }
+    let updates = training(&app).updates();
+    play(&mut app, 100);
+    assert!(training(&app).updates() > updates);
+    assert_eq!(training(&app).failure(), None);
+    exit(&mut app);
+    assert!(autosave.checkpoint("guard").exists());
+}
