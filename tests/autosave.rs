@@ -66,7 +66,8 @@ fn at_exit(folder: &Path) -> Autosave {
 }
 
 fn files(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let entries =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = entries.filter(|name| !name.starts_with('.')).collect();
     names.sort();
     names
@@ -153,7 +154,10 @@ fn the_settings_in_the_code_count() {
     let mut app = game(changed, at_exit(parent.path()), 3);
     play(&mut app, 1);
     let failure = training(&app).failure().unwrap();
-    assert!(failure.contains("actor_hidden") && failure.contains("checkpoint.guard.safetensors"), "{failure}");
+    assert!(
+        failure.contains("actor_hidden") && failure.contains("checkpoint.guard.safetensors"),
+        "{failure}"
+    );
     exit(&mut app);
     assert!(fs::read(parent.path().join("checkpoint.guard.safetensors")).unwrap() == before);
 }

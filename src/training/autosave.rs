@@ -126,7 +126,7 @@ fn save_now_and_then(
     if failure != *told {
         // The learner's thread writes it to the log, if there is one.
         if let Some(failure) = failure.as_ref().filter(|_| log::max_level() == log::LevelFilter::Off) {
-            warn(failure);
+            warn(&format!("the training goes on, but could not be saved: {failure}"));
         }
         *told = failure;
     }

@@ -20,7 +20,7 @@ use bevy_maddpg::{
 use super::{
     Evaluation, ExperimentError, RunFolder, eprintln_line,
     evaluation::evaluate_with,
-    play_off::{self, play_off},
+    play_off::{MOST_EPISODES, MOST_POLICIES, ROUNDS, play_off},
     policy_scores,
 };
 use crate::{
@@ -30,8 +30,8 @@ use crate::{
 
 /// Episodes of an evaluation.
 const EPISODES: u32 = 32;
-/// Most policies that play on at the end of the run.
-const FINALISTS: usize = 6;
+/// Least episodes of a policy in a round of the play-off at the end of the run. Where episodes take long, fewer policies play on.
+const LEAST_EPISODES: u32 = 64;
 /// The share of the time of the training that they may take to play, and the least such time. In lockstep they take the time that they
 /// need.
 const FINAL_SHARE: f64 = 0.1;
@@ -87,7 +87,7 @@ pub(super) struct BestPolicy {
     folder: RunFolder,
     /// Whether evaluations start and end at fixed joint decisions, so that the same seed gives the same result.
     in_lockstep: bool,
-    /// At most [`FINALISTS`], the one with the highest mean score first.
+    /// At most [`MOST_POLICIES`], the one with the highest mean score first.
     best: Vec<Candidate>,
     running: Option<Running>,
     /// Ends the running evaluation without a result.
@@ -215,18 +215,19 @@ impl BestPolicy {
             eprintln_line(&error.to_string());
         }
         self.best.insert(rank, candidate);
-        self.best.truncate(FINALISTS);
+        self.best.truncate(MOST_POLICIES);
     }
 
-    /// How many policies may play on, if one round of them may take this long.
-    fn finalists(&self, time: Duration) -> usize {
+    /// Episodes of each round of a play-off that may take this long.
+    fn episodes_of_round(&self, time: Duration) -> u32 {
         if self.in_lockstep {
-            return FINALISTS;
+            return MOST_EPISODES;
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let of_one = self.took.as_secs_f64() / BUSY * f64::from(play_off::EPISODES) / f64::from(EPISODES);
-        // A number that is too large, or 0 divided by 0, becomes one that is not.
-        ((time.as_secs_f64() * cores as f64 / of_one) as usize).clamp(1, FINALISTS)
+        let of_one = self.took.as_secs_f64() / BUSY / f64::from(EPISODES);
+        // A number that is too large becomes the largest one.
+        let episodes = (time.as_secs_f64() / f64::from(ROUNDS) * cores as f64 / of_one) as u32;
+        episodes.min(MOST_EPISODES)
     }
 
     /// Chooses the result of a run whose last policy is `last`, after `decisions` joint decisions and `seconds` of training. If the run
@@ -259,7 +260,8 @@ impl BestPolicy {
                 finalists.sort_by(|a, b| b.score.mean.total_cmp(&a.score.mean));
             }
             let time = LEAST_FINAL.max(Duration::from_secs_f64(FINAL_SHARE * seconds));
-            finalists.truncate(self.finalists(time));
+            let episodes = self.episodes_of_round(time);
+            finalists.truncate(((episodes / LEAST_EPISODES) as usize).clamp(1, MOST_POLICIES));
             self.best.clone_from(&finalists);
             let play = |policy: &PolicySnapshot, episodes: u32, round: u64, is_stopped: &AtomicBool| {
                 let seed = (seed ^ FINAL_SEED).wrapping_add(round);
@@ -268,7 +270,7 @@ impl BestPolicy {
             let start = Instant::now();
             let may_go_on = || self.in_lockstep || start.elapsed() < time;
             if finalists.len() > 1
-                && let Some(ranked) = play_off(finalists, play, may_go_on, stop)
+                && let Some(ranked) = play_off(finalists, episodes, play, may_go_on, stop)
             {
                 self.best = ranked;
             }

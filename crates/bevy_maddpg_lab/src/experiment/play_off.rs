@@ -10,75 +10,68 @@ use bevy_maddpg::policy::PolicySnapshot;
 
 use super::{Evaluation, best_policy::Candidate};
 
-/// Episodes that each policy plays in a round.
-pub(super) const EPISODES: u32 = 128;
-/// Rounds. A policy that plays one episode in 200 badly has none of these in 128 episodes with a probability of 0.53, and none in 1,024
-/// with 0.006.
-const ROUNDS: u64 = 8;
-/// A policy is out once it is behind the best one by this many standard errors of the difference.
-const CLEARLY: f64 = 2.0;
+/// Episodes of a round at most, shared by the policies that are left. With six of them, the winner has played 1,023: a policy that plays one
+/// episode in 200 badly has none of these in so many with a probability of 0.006.
+pub(super) const MOST_EPISODES: u32 = 1_024;
+/// Rounds that it takes until one of [`MOST_POLICIES`] is left.
+pub(super) const ROUNDS: u32 = 3;
+/// Policies at most.
+pub(super) const MOST_POLICIES: usize = 6;
 /// How often a play-off looks whether it should stop.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The scores of one policy so far.
 struct Standing {
     candidate: Candidate,
-    episodes: f64,
+    episodes: u64,
     mean: f64,
-    /// Sum of the squared differences from the mean.
-    squares: f64,
     min: f32,
-    is_out: bool,
 }
 
 impl Standing {
     fn new(candidate: Candidate) -> Self {
-        Self { candidate, episodes: 0.0, mean: 0.0, squares: 0.0, min: f32::INFINITY, is_out: false }
+        Self { candidate, episodes: 0, mean: 0.0, min: f32::INFINITY }
     }
 
-    /// Adds a round (Chan et al. 1983).
     fn add(&mut self, round: &Evaluation) {
-        let (episodes, mean) = (round.episodes as f64, f64::from(round.mean));
-        let (all, ahead) = (self.episodes + episodes, mean - self.mean);
-        self.squares +=
-            episodes * f64::from(round.deviation).powi(2) + ahead * ahead * self.episodes * episodes / all;
-        self.mean += ahead * episodes / all;
-        self.episodes = all;
+        self.episodes += round.episodes;
+        self.mean += (f64::from(round.mean) - self.mean) * round.episodes as f64 / self.episodes as f64;
         self.min = self.min.min(round.min);
-    }
-
-    /// The square of the standard error of the mean.
-    fn uncertainty(&self) -> f64 {
-        self.squares / (self.episodes * self.episodes)
     }
 
     /// The policy, with these scores.
     fn into_candidate(self) -> Candidate {
-        let Self { mut candidate, episodes, mean, min, .. } = self;
+        let Self { mut candidate, episodes, mean, min } = self;
         let score = &mut candidate.score;
-        (score.episodes, score.mean, score.min) = (episodes as u64, mean as f32, min);
+        (score.episodes, score.mean, score.min) = (episodes, mean as f32, min);
         candidate
     }
 }
 
-/// Lets policies play in rounds, and returns them with the scores of these games, the best one first; of those that are level, the one that
-/// was first before. Whoever is clearly behind is out. It ends when only one policy is left, or after a round if it may not go on.
-/// `play` plays a number of episodes with a seed, until its flag is set. `None` if `stop` returned true before the end.
+/// Lets policies play in rounds of `episodes` each, and returns them with the scores of these games, the best one first; of those that are
+/// level, the one that was first before. After each round, the worse half is out, so that most episodes are played by the best ones
+/// (sequential halving; Karnin, Koren and Somekh 2013). It ends when only one policy is left, or after a round if it may not go on. `play`
+/// plays a number of episodes with a seed, until its flag is set. `None` if `stop` returned true before the end.
 pub(super) fn play_off(
     policies: Vec<Candidate>,
+    episodes: u32,
     play: impl Fn(&PolicySnapshot, u32, u64, &AtomicBool) -> Option<Evaluation> + Sync,
     may_go_on: impl Fn() -> bool,
     mut stop: impl FnMut() -> bool,
 ) -> Option<Vec<Candidate>> {
     let mut standings: Vec<_> = policies.into_iter().map(Standing::new).collect();
-    for round in 0..ROUNDS {
+    let mut left = standings.len();
+    let mut round = 0;
+    while left > 1 && (round == 0 || may_go_on()) {
+        let playing = &mut standings[..left];
+        let of_each = episodes / left as u32;
         let is_stopped = AtomicBool::new(false);
         let evaluations: Vec<_> = thread::scope(|scope| {
-            let playing = standings.iter().filter(|standing| !standing.is_out);
             let threads: Vec<_> = playing
+                .iter()
                 .map(|standing| {
                     let (play, is_stopped) = (&play, &is_stopped);
-                    scope.spawn(move || play(&standing.candidate.policy, EPISODES, round, is_stopped))
+                    scope.spawn(move || play(&standing.candidate.policy, of_each, round, is_stopped))
                 })
                 .collect();
             while !threads.iter().all(ScopedJoinHandle::is_finished) {
@@ -89,20 +82,12 @@ pub(super) fn play_off(
             }
             threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
         });
-        let playing = standings.iter_mut().filter(|standing| !standing.is_out);
-        for (standing, evaluation) in playing.zip(evaluations) {
+        for (standing, evaluation) in playing.iter_mut().zip(evaluations) {
             standing.add(&evaluation?);
         }
-        standings.sort_by(|a, b| a.is_out.cmp(&b.is_out).then(b.mean.total_cmp(&a.mean)));
-        let Some(best) = standings.first() else { break };
-        let (mean, uncertainty) = (best.mean, best.uncertainty());
-        for standing in &mut standings[1..] {
-            let error = (uncertainty + standing.uncertainty()).sqrt();
-            standing.is_out |= mean - standing.mean > CLEARLY * error;
-        }
-        if standings.iter().filter(|standing| !standing.is_out).count() < 2 || !may_go_on() {
-            break;
-        }
+        playing.sort_by(|a, b| b.mean.total_cmp(&a.mean));
+        left = left.div_ceil(2);
+        round += 1;
     }
     Some(standings.into_iter().map(Standing::into_candidate).collect())
 }
@@ -114,75 +99,68 @@ mod tests {
     use super::*;
     use crate::{catalog::Pendulum, game::Game, statistics::PolicyScore};
 
-    fn candidates(decisions: &[u64]) -> Vec<Candidate> {
+    fn candidates(versions: &[u64]) -> Vec<Candidate> {
         let groups = Pendulum.spec().groups(true).unwrap();
-        let policy = Arc::new(PolicySnapshot::zeros(&groups).unwrap());
-        let candidate = |&decisions: &u64| Candidate {
-            policy: policy.clone(),
-            score: PolicyScore { decisions, episodes: 32, mean: 9.0, ..PolicyScore::default() },
+        let policies = PolicySnapshot::zeros(&groups).unwrap().policies().to_vec();
+        let candidate = |&version: &u64| Candidate {
+            policy: Arc::new(PolicySnapshot::new(version, 0, 0, policies.clone()).unwrap()),
+            score: PolicyScore { decisions: version, episodes: 32, mean: 9.0, ..PolicyScore::default() },
         };
-        decisions.iter().map(candidate).collect()
+        versions.iter().map(candidate).collect()
+    }
+
+    fn results(ranked: &[Candidate]) -> Vec<(u64, u64, f32, f32)> {
+        let of =
+            |Candidate { score, .. }: &Candidate| (score.decisions, score.episodes, score.mean, score.min);
+        ranked.iter().map(of).collect()
     }
 
     #[test]
-    fn level_policies_play_on_and_the_first_one_wins_if_they_stay_level() {
+    fn the_worse_half_is_out_after_each_round_and_the_others_play_more() {
+        let play = |policy: &PolicySnapshot, episodes: u32, _: u64, _: &AtomicBool| {
+            Evaluation::of(&vec![policy.version() as f32; episodes as usize])
+        };
+        let ranked = play_off(candidates(&[1, 2, 3, 4, 5, 6]), 60, play, || true, || false).unwrap();
+        let expected = [(6, 60), (5, 60), (4, 30), (3, 10), (2, 10), (1, 10)];
+        let expected =
+            expected.map(|(version, episodes)| (version, episodes, version as f32, version as f32));
+        assert_eq!(results(&ranked), expected);
+    }
+
+    #[test]
+    fn of_policies_that_stay_level_the_first_one_wins() {
         let play = |_: &PolicySnapshot, _: u32, round: u64, _: &AtomicBool| {
-            Evaluation::of(&[2.0, if round < 2 { 2.0 } else { 1.0 }])
+            Evaluation::of(&[2.0, if round == 0 { 2.0 } else { 1.0 }])
         };
-        let ranked = play_off(candidates(&[3, 2]), play, || true, || false).unwrap();
-        let results: Vec<_> = ranked
-            .iter()
-            .map(|Candidate { score, .. }| (score.decisions, score.episodes, score.mean, score.min))
-            .collect();
-        assert_eq!(results, [(3, 16, 1.625, 1.0), (2, 16, 1.625, 1.0)]);
-    }
-
-    #[test]
-    fn one_round_decides_where_one_policy_is_ahead() {
-        use std::sync::atomic::AtomicU32;
-        let games = AtomicU32::new(0);
-        let play = |_: &PolicySnapshot, episodes: u32, _: u64, _: &AtomicBool| {
-            assert_eq!(episodes, EPISODES);
-            Evaluation::of(&[games.fetch_add(1, Ordering::Relaxed) as f32])
-        };
-        let ranked = play_off(candidates(&[3, 2, 1]), play, || true, || false).unwrap();
-        assert_eq!(games.load(Ordering::Relaxed), 3);
-        assert_eq!(ranked.iter().map(|ranked| ranked.score.mean).collect::<Vec<_>>(), [2.0, 1.0, 0.0]);
+        let ranked = play_off(candidates(&[3, 2, 1]), 60, play, || true, || false).unwrap();
+        assert_eq!(results(&ranked), [(3, 4, 1.75, 1.0), (2, 4, 1.75, 1.0), (1, 2, 2.0, 2.0)]);
     }
 
     #[test]
     fn it_ends_after_a_round_if_it_may_not_go_on() {
         let play = |_: &PolicySnapshot, _: u32, _: u64, _: &AtomicBool| Evaluation::of(&[2.0, 1.0]);
-        let ranked = play_off(candidates(&[3, 2]), play, || false, || false).unwrap();
+        let ranked = play_off(candidates(&[4, 3, 2]), 60, play, || false, || false).unwrap();
         assert!(ranked.iter().all(|ranked| ranked.score.episodes == 2));
     }
 
     #[test]
     fn a_policy_that_is_ahead_by_chance_has_to_play_on() {
         // The first policy has all its bad episodes after the first round.
-        let play = |policy: &PolicySnapshot, _: u32, round: u64, _: &AtomicBool| {
-            let is_lucky = policy.version() == 1;
+        let play = |policy: &PolicySnapshot, episodes: u32, round: u64, _: &AtomicBool| {
+            let is_lucky = policy.version() == 4;
             let bad = if !is_lucky {
                 2
             } else if round == 0 {
                 0
             } else {
-                4
+                8
             };
-            let scores: Vec<f32> = (0..128).map(|episode| if episode < bad { 0.0 } else { 2.0 }).collect();
+            let scores: Vec<f32> =
+                (0..episodes).map(|episode| if episode < bad { 0.0 } else { 2.0 }).collect();
             Evaluation::of(&scores)
         };
-        let versions = [1, 2].map(|version| {
-            let groups = Pendulum.spec().groups(true).unwrap();
-            let policies = PolicySnapshot::zeros(&groups).unwrap().policies().to_vec();
-            let policy = Arc::new(PolicySnapshot::new(version, 0, 0, policies).unwrap());
-            Candidate { policy, score: PolicyScore { policy_version: version, ..PolicyScore::default() } }
-        });
-        let ranked = play_off(versions.to_vec(), play, || true, || false).unwrap();
-        let results: Vec<_> =
-            ranked.iter().map(|ranked| (ranked.score.policy_version, ranked.score.episodes)).collect();
-        assert_eq!(results, [(2, 1024), (1, 1024)]);
-        assert!((ranked[0].score.mean - 2.0 * (1.0 - 2.0 / 128.0)).abs() < 1e-4);
+        let ranked = play_off(candidates(&[4, 3, 2, 1]), 512, play, || true, || false).unwrap();
+        assert_eq!([ranked[0].score.decisions, ranked[0].score.episodes], [3, 384]);
     }
 
     #[test]
@@ -193,6 +171,6 @@ mod tests {
             }
             None
         };
-        assert!(play_off(candidates(&[2, 1]), play, || true, || true).is_none());
+        assert!(play_off(candidates(&[2, 1]), 64, play, || true, || true).is_none());
     }
 }
