@@ -1,15 +1,21 @@
 //! Articulated bodies in rapier whose state can be copied.
 
+mod ball;
+mod link;
+mod solid;
+
 use std::{cell::RefCell, ops::Range, sync::Arc};
 
 use bevy_rapier3d::rapier::{na::Unit, prelude::*};
 
 use super::part::{Part, Role, Shape};
+pub(super) use {
+    link::{Freedom, Link},
+    solid::{DENSITY, Solid, at},
+};
 
 /// Gravity, m/s².
 pub(super) const GRAVITY: f32 = 9.81;
-/// Density of everything whose mass is not given, kg/m³.
-pub(super) const DENSITY: f32 = 1000.0;
 /// Substeps of a physics step.
 const SUBSTEPS: usize = 4;
 /// Stiffness of the spring that carries a motor's torque, as share of the largest torque, per rad or m.
@@ -18,168 +24,6 @@ const CARRIER: f32 = 1e-4;
 thread_local! {
     /// The scratch memory of the solver. It holds no state between steps.
     static PIPELINE: RefCell<PhysicsPipeline> = RefCell::new(PhysicsPipeline::new());
-}
-
-/// A point in the plane.
-pub(super) fn at(x: f32, y: f32) -> Vector {
-    Vector::new(x, y, 0.0)
-}
-
-/// How a link moves relative to its parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Freedom {
-    /// Along x.
-    SlideX,
-    /// About x.
-    HingeX,
-    /// About y.
-    HingeY,
-    /// About z, which is the axis of planar bodies.
-    HingeZ,
-    /// Along x and y and about z.
-    Planar,
-}
-
-impl Freedom {
-    /// The free axes, in the order of the coordinates.
-    fn axes(self) -> &'static [JointAxis] {
-        match self {
-            Self::SlideX => &[JointAxis::LinX],
-            Self::HingeX => &[JointAxis::AngX],
-            Self::HingeY => &[JointAxis::AngY],
-            Self::HingeZ => &[JointAxis::AngZ],
-            Self::Planar => &[JointAxis::LinX, JointAxis::LinY, JointAxis::AngZ],
-        }
-    }
-}
-
-/// A solid part of a link, in the frame of the link.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Solid {
-    /// A capsule between two points.
-    Capsule {
-        /// One end.
-        from: Vector,
-        /// The other end.
-        to: Vector,
-        /// Its radius, m.
-        radius: f32,
-    },
-    /// A ball.
-    Ball {
-        /// Its center.
-        center: Vector,
-        /// Its radius, m.
-        radius: f32,
-    },
-    /// A box along the axes.
-    Box {
-        /// Its center.
-        center: Vector,
-        /// Half its edges.
-        half: Vector,
-    },
-}
-
-impl Solid {
-    /// A capsule in the plane.
-    pub fn capsule(from: [f32; 2], to: [f32; 2], radius: f32) -> Self {
-        Self::Capsule { from: at(from[0], from[1]), to: at(to[0], to[1]), radius }
-    }
-
-    /// Mass of solids, kg.
-    pub fn weigh(solids: &[Self]) -> f32 {
-        solids.iter().map(|solid| solid.mass(DENSITY).mass()).sum()
-    }
-
-    /// Mass properties at a density.
-    fn mass(self, density: f32) -> MassProperties {
-        match self {
-            Self::Capsule { from, to, radius } => MassProperties::from_capsule(density, from, to, radius),
-            Self::Ball { center, radius } => {
-                MassProperties::from_ball(density, radius).transform_by(&Pose::from_translation(center))
-            }
-            Self::Box { center, half } => {
-                MassProperties::from_cuboid(density, half).transform_by(&Pose::from_translation(center))
-            }
-        }
-    }
-
-    /// A collider without mass.
-    fn collider(self) -> ColliderBuilder {
-        match self {
-            Self::Capsule { from, to, radius } => ColliderBuilder::capsule_from_endpoints(from, to, radius),
-            Self::Ball { center, radius } => ColliderBuilder::ball(radius).translation(center),
-            Self::Box { center, half } => ColliderBuilder::cuboid(half.x, half.y, half.z).translation(center),
-        }
-        .density(0.0)
-    }
-
-    /// How it is drawn: its shape and its place in the link.
-    fn drawn(self) -> (Shape, Pose) {
-        match self {
-            Self::Capsule { from, to, radius } => {
-                let along = to - from;
-                let length = along.length();
-                let turn = if length > 0.0 {
-                    Rotation::from_rotation_arc(Vector::Y, along / length)
-                } else {
-                    Rotation::IDENTITY
-                };
-                (
-                    Shape::Capsule { half_length: 0.5 * length, radius },
-                    Pose::from_parts(0.5 * (from + to), turn),
-                )
-            }
-            Self::Ball { center, radius } => (Shape::Ball { radius }, Pose::from_translation(center)),
-            Self::Box { center, half } => (Shape::Box { half: half.into() }, Pose::from_translation(center)),
-        }
-    }
-}
-
-/// A link to add to a body. Its frame has its origin in its joint and, at coordinates of 0, the axes of the world.
-#[derive(Debug, Clone)]
-pub(super) struct Link<'a> {
-    /// The link to which it is jointed; [`World::GROUND`] is fixed.
-    pub parent: usize,
-    /// Where its joint is, in the frame of the parent.
-    pub anchor: Vector,
-    /// How it moves.
-    pub freedom: Freedom,
-    /// Least and greatest coordinate of its joint, rad or m.
-    pub limits: Option<[f32; 2]>,
-    /// Torque per speed against its motion.
-    pub damping: f32,
-    /// Inertia of the motor.
-    pub armature: f32,
-    /// Stiffness of the spring that pulls it to the coordinate 0.
-    pub stiffness: f32,
-    /// Torque (N m) or force (N) at full action; 0 without a motor.
-    pub gear: f32,
-    /// What it is made of.
-    pub solids: &'a [Solid],
-    /// Its mass, kg. By default, by [`DENSITY`].
-    pub mass: Option<f32>,
-    /// What it is.
-    pub role: Role,
-}
-
-impl Default for Link<'_> {
-    fn default() -> Self {
-        Self {
-            parent: World::GROUND,
-            anchor: Vector::ZERO,
-            freedom: Freedom::HingeZ,
-            limits: None,
-            damping: 0.0,
-            armature: 0.0,
-            stiffness: 0.0,
-            gear: 0.0,
-            solids: &[],
-            mass: None,
-            role: Role::Link,
-        }
-    }
 }
 
 /// One coordinate of a body.
@@ -371,55 +215,6 @@ impl World {
                     InteractionTestMode::And,
                 )),
         );
-    }
-
-    /// Adds a ball that moves in the plane.
-    ///
-    /// - `mass`: its mass, kg
-    /// - `damping`: share of its speed that it loses in a second
-    /// - `bounce`: share of its speed that it keeps when it bounces
-    pub fn add_ball(&mut self, radius: f32, mass: f32, damping: f32, bounce: f32, friction: f32) {
-        let ball = self.bodies.insert(
-            RigidBodyBuilder::dynamic()
-                .enabled_translations(true, true, false)
-                .enabled_rotations(false, false, true)
-                .linear_damping(damping)
-                .angular_damping(damping)
-                .can_sleep(false),
-        );
-        self.colliders.insert_with_parent(
-            ColliderBuilder::ball(radius)
-                .mass(mass)
-                .restitution(bounce)
-                .friction(friction)
-                .friction_combine_rule(CoefficientCombineRule::Max)
-                .collision_groups(InteractionGroups::new(
-                    Self::BALL,
-                    Self::ROBOT | Self::FLOOR,
-                    InteractionTestMode::And,
-                )),
-            ball,
-            &mut self.bodies,
-        );
-        self.ball = Some(ball);
-    }
-
-    /// Where the ball is.
-    pub fn ball(&self) -> Vector {
-        self.bodies[self.ball.expect("This world has a ball")].translation()
-    }
-
-    /// The ball's speed, m/s.
-    pub fn ball_velocity(&self) -> Vector {
-        self.bodies[self.ball.expect("This world has a ball")].linvel()
-    }
-
-    /// Puts the ball somewhere, at rest.
-    pub fn place_ball(&mut self, place: Vector) {
-        let ball = &mut self.bodies[self.ball.expect("This world has a ball")];
-        ball.set_translation(place, true);
-        ball.set_linvel(Vector::ZERO, true);
-        ball.set_angvel(Vector::ZERO, true);
     }
 
     /// Ends the building: from here on, coordinates and speeds can be set.
