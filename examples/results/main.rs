@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo run --example results             # everything: about an hour and a half on two cores
 //! cargo run --example results -- --short  # minutes: fails if learning is broken
+//! cargo run --example results -- --control # the twenty control tasks: many hours; `--tasks` chooses some
 //! cargo run --example results -- --help
 //! ```
 //!
@@ -13,6 +14,7 @@
 mod bootstrap;
 mod check;
 mod competition;
+mod control;
 mod cooperation;
 mod method;
 mod optimum;
@@ -24,7 +26,10 @@ mod tennis;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use bevy_maddpg_lab::experiment::{Experiment, Options};
+use bevy_maddpg_lab::{
+    experiment::{Experiment, Options},
+    games::control as control_tasks,
+};
 use clap::Parser;
 
 use self::{runs::Runs, task::Task};
@@ -40,9 +45,15 @@ struct Arguments {
     /// ones. Writes no report.
     #[arg(long)]
     short: bool,
-    /// Seeds per method and particle world, starting from 1.
-    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
-    seeds: u64,
+    /// Instead of `results.md`, write `control-results.md`, about the control tasks.
+    #[arg(long, conflicts_with = "short")]
+    control: bool,
+    /// The control tasks to train, separated by commas. Default: all. The report has all tasks whose trainings are finished.
+    #[arg(long, value_name = "TASKS", value_delimiter = ',', requires = "control")]
+    tasks: Vec<control_tasks::Task>,
+    /// Seeds per method and particle world, or control task, starting from 1. Default: 5, or 3 with --control.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    seeds: Option<u64>,
     /// Folder of the trainings. Those already in it are not repeated.
     #[arg(long, default_value = "runs/results", value_name = "DIR")]
     runs: PathBuf,
@@ -66,12 +77,18 @@ enum Training {
 }
 
 fn main() -> ExitCode {
-    let Arguments { short, seeds, runs, out, training } = Arguments::parse();
+    let Arguments { short, control, tasks, seeds, runs, out, training } = Arguments::parse();
     if let Some(Training::Train { task, options }) = training {
         return Experiment::boxed(task.game()).run_by(*options);
     }
     let runs = Runs::new(runs);
-    let made = if short { check::check(&runs) } else { report::write(&runs, &out, seeds) };
+    let made = if short {
+        check::check(&runs)
+    } else if control {
+        control::write(&runs, &out, &tasks, seeds.unwrap_or(3))
+    } else {
+        report::write(&runs, &out, seeds.unwrap_or(5))
+    };
     match made {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

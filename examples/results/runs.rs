@@ -39,8 +39,18 @@ impl Runs {
         (1..=seeds).map(|seed| self.run(task, method, seed)).collect()
     }
 
+    /// Those of the trainings of seeds `1..=seeds` that are finished.
+    pub(crate) fn finished(&self, task: Task, method: Method, seeds: u64) -> Result<Vec<Run>, Failure> {
+        let of_seed = |seed| Run::read(&self.folder(task, method, seed)).transpose();
+        (1..=seeds).filter_map(of_seed).collect()
+    }
+
+    fn folder(&self, task: Task, method: Method, seed: u64) -> PathBuf {
+        self.folder.join(format!("{task}/{}/seed-{seed}", method.slug()))
+    }
+
     fn run(&self, task: Task, method: Method, seed: u64) -> Result<Run, Failure> {
-        let folder = self.folder.join(format!("{task}/{}/seed-{seed}", method.slug()));
+        let folder = self.folder(task, method, seed);
         if let Some(run) = Run::read(&folder)? {
             return Ok(run);
         }

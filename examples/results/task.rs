@@ -1,14 +1,15 @@
 use std::{fmt, str::FromStr};
 
 use bevy_maddpg_lab::{
-    catalog::{Particle, Pendulum, Tennis},
+    catalog::{Control, Particle, Pendulum, Tennis},
     game::Game,
-    games::particle::Scenario,
+    games::{control, particle::Scenario},
 };
 
 /// A task to train on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Task {
+    Control(control::Task),
     Particle(Scenario),
     Pendulum,
     Tennis,
@@ -17,6 +18,9 @@ pub(crate) enum Task {
 impl Task {
     pub(crate) fn game(self) -> Box<dyn Game> {
         match self {
+            Self::Control(task) => {
+                Box::new(Control { task, sight: control::Sight::Numbers, is_planned: false })
+            }
             Self::Particle(scenario) => Box::new(Particle::new(scenario)),
             Self::Pendulum => Box::new(Pendulum),
             Self::Tennis => Box::new(Tennis),
@@ -26,15 +30,20 @@ impl Task {
     /// The command that runs the task's own example.
     pub(crate) fn command(self) -> String {
         match self {
+            Self::Control(task) => format!("cargo run --example control -- --task {task}"),
             Self::Particle(scenario) => format!("cargo run --example particle -- --scenario {scenario}"),
-            other => format!("cargo run --example {other} --"),
+            Self::Pendulum | Self::Tennis => format!("cargo run --example {self} --"),
         }
     }
 }
 
 impl fmt::Display for Task {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.game().name())
+        match self {
+            // There is a control task `pendulum` as well.
+            Self::Control(task) => formatter.pad(&format!("control/{task}")),
+            other => formatter.pad(other.game().name()),
+        }
     }
 }
 
@@ -42,6 +51,9 @@ impl FromStr for Task {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
+        if let Some(task) = name.strip_prefix("control/") {
+            return task.parse().map(Self::Control).map_err(|error: control::UnknownTask| error.to_string());
+        }
         match name {
             "pendulum" => Ok(Self::Pendulum),
             "tennis" => Ok(Self::Tennis),

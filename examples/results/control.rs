@@ -1,0 +1,114 @@
+//! The twenty control tasks: the default settings and those of the DDPG paper, beside random actions and the planner.
+
+use std::{fmt::Write, fs, path::Path};
+
+use bevy_maddpg::learner::Preset;
+use bevy_maddpg_lab::games::control::{self, Yardstick};
+
+use super::{
+    Failure,
+    bootstrap::{Interval, median},
+    method::Method,
+    runs::{Run, Runs},
+    task::Task,
+    tell,
+};
+
+const INTRODUCTION: &str = "\
+# Results of the control tasks
+
+`cargo run --example results -- --control` produces this page; `--tasks` and `--seeds` choose a part of it. [Control tasks](control.md) says how
+tasks, scores and the planner are made.
+
+- Each training is a single command in lockstep, so the same build gives the same policy bit by bit.
+- **default** is the preset `matd3` with the settings of `control::adapt`, the same for all tasks; **ddpg_2015** has the settings of the DDPG
+  paper and makes the same number of decisions.
+- Scores are means of 20 episodes without exploration. A row has the mean over the seeds and its 95% bootstrap interval, which is coarse with so
+  few seeds, and the least mean of a seed. *Normalized* is the mean of the seeds where 0 is random play and 1 is the planner; *bar* is the goal that
+  was set before anything was trained.
+- Seconds are wall-clock time, the median of the seeds, with whatever else the machine did.
+";
+
+/// Noise-free episodes that a policy is evaluated on.
+const EPISODES: u32 = 20;
+
+/// A task, the goal that was set for its normalized score, and the joint decisions of a training.
+const TASKS: [(control::Task, f64, u64); 20] = {
+    use control::Task::*;
+    [
+        (Cart, 0.95, 160_000),
+        (Pendulum, 0.95, 480_000),
+        (CartpoleBalance, 0.98, 320_000),
+        (FixedReacherSingle, 0.95, 320_000),
+        (ReacherSingle, 0.95, 320_000),
+        (FixedReacherDouble, 0.95, 320_000),
+        (FixedReacher, 0.95, 400_000),
+        (Reacher, 0.90, 480_000),
+        (Cartpole, 1.00, 640_000),
+        (CartpoleParallelDouble, 0.90, 480_000),
+        (CartpoleSerialDouble, 0.80, 560_000),
+        (Car, 0.90, 192_000),
+        (Cheetah, 1.00, 480_000),
+        (HardCheetah, 1.00, 480_000),
+        (Walker, 1.00, 240_000),
+        (Hopper, 0.90, 240_000),
+        (CartpoleSerialTriple, 0.70, 560_000),
+        (Reacher3dFixedTarget, 0.80, 240_000),
+        (Canada2d, 0.50, 320_000),
+        (Gripper, 0.50, 320_000),
+    ]
+};
+
+/// Runs the trainings that are missing, of those `tasks` that were chosen or of all, then writes `control-results.md` to `out` with
+/// all that are finished.
+pub(crate) fn write(runs: &Runs, out: &Path, tasks: &[control::Task], seeds: u64) -> Result<(), Failure> {
+    let mut text = format!(
+        "{INTRODUCTION}\n| task | method | score | least seed | normalized | bar | random | planner | seeds | joint decisions | seconds \
+         |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
+    );
+    for (task, bar, decisions) in TASKS {
+        let is_chosen = tasks.is_empty() || tasks.contains(&task);
+        for preset in [Preset::Matd3, Preset::Ddpg2015] {
+            let method = Method { episodes: EPISODES, ..Method::new(preset, decisions) };
+            let finished = if is_chosen {
+                runs.seeds(Task::Control(task), method, seeds)?
+            } else {
+                runs.finished(Task::Control(task), method, seeds)?
+            };
+            if !finished.is_empty() {
+                writeln!(text, "{}", row(task, method, bar, &finished))?;
+            }
+        }
+    }
+    let example = Method { episodes: EPISODES, ..Method::new(Preset::Matd3, 240_000) };
+    let command = Task::Control(control::Task::Walker).command();
+    writeln!(text, "\n```sh\n{command} {}\n```", example.arguments(1).join(" "))?;
+    fs::create_dir_all(out)?;
+    let file = out.join("control-results.md");
+    fs::write(&file, text)?;
+    tell(&format!("wrote {}", file.display()));
+    Ok(())
+}
+
+/// The row of a method.
+fn row(task: control::Task, method: Method, bar: f64, finished: &[Run]) -> String {
+    let scores: Vec<f64> = finished.iter().map(|run| f64::from(run.evaluation.mean)).collect();
+    let seconds: Vec<f64> = finished.iter().map(|run| run.summary.seconds).collect();
+    let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
+    let interval = Interval::of(&scores);
+    let [normalized, random, planner] = match Yardstick::of(task) {
+        Some(Yardstick { random: [random, _], planner: [planner, _] }) => {
+            let normalized = (interval.mean - f64::from(random)) / f64::from(planner - random);
+            [format!("{normalized:.2}"), format!("{random:.0}"), format!("{planner:.0}")]
+        }
+        None => Default::default(),
+    };
+    format!(
+        "| `{task}` | {} | {} | {least:.0} | {normalized} | {bar:.2} | {random} | {planner} | {} | {} | {:.0} |",
+        method.label(),
+        interval.cell(0),
+        finished.len(),
+        finished[0].summary.decisions,
+        median(&seconds),
+    )
+}
