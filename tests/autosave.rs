@@ -96,6 +96,28 @@ fn a_game_that_starts_again_goes_on_with_its_training() {
 }
 
 #[test]
+fn each_kind_of_arenas_has_files_of_its_own() {
+    let parent = tempfile::tempdir().unwrap();
+    let start = |decisions| {
+        let mut app = game(settings(), at_exit(parent.path()), 3);
+        app.world_mut().spawn((Arena::with_time_limit(20), Agent::new("red/wolf", 2, 1)));
+        play(&mut app, decisions);
+        app
+    };
+    let mut app = start(100);
+    let updates = training(&app).updates();
+    exit(&mut app);
+    drop(app);
+    let expected = ["guard", "red_wolf"].map(|kind| [format!("checkpoint.{kind}"), format!("policy.{kind}")]);
+    let mut expected = expected.concat().iter().map(|name| format!("{name}.safetensors")).collect::<Vec<_>>();
+    expected.sort();
+    assert_eq!(files(parent.path()), expected);
+    let app = start(1);
+    assert_eq!(training(&app).failure(), None);
+    assert!(training(&app).updates() >= updates, "both go on");
+}
+
+#[test]
 fn a_training_is_saved_while_the_game_runs() {
     let parent = tempfile::tempdir().unwrap();
     let autosave = Autosave { every: Duration::ZERO, ..Autosave::in_folder(parent.path()) };
