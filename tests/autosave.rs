@@ -210,6 +210,7 @@ fn a_damaged_checkpoint_stays_and_is_reported() {
     play(&mut app, 100);
     let failure = training(&app).failure().unwrap();
     assert!(failure.contains("is not a valid") && failure.contains("move"), "{failure}");
+    assert!(!failure.contains('\n'), "no backtrace: {failure}");
     exit(&mut app);
     assert_eq!(fs::read(&path).unwrap(), b"half a file");
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{error::Error, path::PathBuf};
 
 use bevy::prelude::*;
 
@@ -47,6 +47,9 @@ pub(super) fn start(
     }
 }
 
+/// Why a learner cannot start. Unlike `BevyError`, it is told without a backtrace.
+type StartError = Box<dyn Error>;
+
 /// A learner at its start.
 struct Started {
     /// Joint transitions that it received in earlier runs.
@@ -69,7 +72,7 @@ impl Training {
         &mut self,
         kind: &Kind,
         exploration: &mut ExplorationConfig,
-    ) -> std::result::Result<(LearnerThread, Started), BevyError> {
+    ) -> std::result::Result<(LearnerThread, Started), StartError> {
         if let Some(autosave) = self.plugin.autosave.as_ref().filter(|_| self.lock.is_none()) {
             self.lock = Some(autosave.lock()?);
         }
@@ -115,7 +118,7 @@ impl TrainingPlugin {
     }
 
     /// Makes the learner of a kind of arenas, or loads it.
-    fn open(&self, kind: &Kind, config: LearnerConfig) -> std::result::Result<Learner, BevyError> {
+    fn open(&self, kind: &Kind, config: LearnerConfig) -> std::result::Result<Learner, StartError> {
         let device = self.device.open(&config, kind.spec())?;
         let Some(Earlier { path, keeps_settings, is_autosaved }) = self.earlier(kind.name()) else {
             return Ok(Learner::new(config, kind.spec().clone(), device, self.seed)?);
