@@ -3,8 +3,7 @@ use std::time::{Duration, Instant};
 use bevy::prelude::*;
 use bevy_maddpg::{
     learner::CheckpointRequest,
-    policy::PolicyError,
-    rollout::{ActingPolicy, RolloutClock},
+    rollout::RolloutClock,
     self_play::{Pool, SelfPlay},
     training::{LearnerReport, Training},
 };
@@ -113,22 +112,15 @@ impl Recorder {
         }
     }
 
-    /// Asks for a checkpoint, and saves the acting policy beside it.
-    pub(super) fn checkpoint(
-        &mut self,
-        training: &Training,
-        statistics: &RunStatistics,
-        acting: &ActingPolicy,
-    ) -> Result<(), PolicyError> {
+    /// Asks for a checkpoint, with the policy beside it.
+    pub(super) fn checkpoint(&mut self, training: &Training, statistics: &RunStatistics) {
         self.last_checkpoint = Some(Instant::now());
-        let (path, with_replay) = (self.folder.checkpoint(), self.save_replay);
         training.checkpoint_with(&CheckpointRequest {
-            path,
-            with_replay,
+            path: self.folder.checkpoint(),
+            with_replay: self.save_replay,
             note: self.state(statistics).to_json(),
-            ..CheckpointRequest::default()
+            policy: Some(self.folder.last_policy()),
         });
-        acting.snapshot().map_or(Ok(()), |policy| policy.save(self.folder.last_policy()))
     }
 
     /// Tells once why checkpoints cannot be written, and when they can be again.
@@ -213,7 +205,7 @@ fn record(
     mut reports: MessageReader<LearnerReport>,
     mut scores: MessageReader<PolicyScore>,
     clock: Res<RolloutClock>,
-    (training, acting, statistics): (Res<Training>, Res<ActingPolicy>, Res<RunStatistics>),
+    (training, statistics): (Res<Training>, Res<RunStatistics>),
     self_play: Option<Res<SelfPlay>>,
 ) {
     if recorder.error.is_none() {
@@ -234,9 +226,7 @@ fn record(
         .is_some_and(|every| recorder.last_checkpoint.is_none_or(|last| last.elapsed() >= every));
     if has_learner && is_due {
         let flushed = recorder.metrics.flush();
-        if let Err(error) = recorder.checkpoint(&training, &statistics, &acting) {
-            recorder.notices.push(error.to_string());
-        }
+        recorder.checkpoint(&training, &statistics);
         recorder.error = recorder.error.take().or(flushed.err());
     }
 }

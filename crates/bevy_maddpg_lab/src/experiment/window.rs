@@ -14,13 +14,8 @@ use crate::{
     watch::{PlannedScreenshot, Recording, SaveRequested, Toast, WatchPlugin},
 };
 use bevy_maddpg::{
-    arena::EpisodeEnded,
-    headless,
-    learner::Pace,
-    plugin::MaddpgPlugins,
-    policy::PolicySnapshot,
-    rollout::{ActingPolicy, RolloutClock},
-    training::Training,
+    arena::EpisodeEnded, headless, learner::Pace, plugin::MaddpgPlugins, policy::PolicySnapshot,
+    rollout::RolloutClock, training::Training,
 };
 
 /// Runs after [`Last`], so that it sees every exit request of the frame. After that frame the world is gone.
@@ -81,15 +76,12 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
     app.add_systems(
         Update,
         (move |statistics: Res<RunStatistics>,
-               acting: Res<ActingPolicy>,
                training: Res<Training>,
                mut recorder: ResMut<Recorder>,
                mut toasts: MessageWriter<Toast>| {
-            let saved = recorder.checkpoint(&training, &statistics, &acting);
-            toasts.write(Toast::new(match saved {
-                Ok(()) => format!("saved to {} after {:.0} s", saved_to.display(), statistics.seconds()),
-                Err(error) => error.to_string(),
-            }));
+            recorder.checkpoint(&training, &statistics);
+            let seconds = statistics.seconds();
+            toasts.write(Toast::new(format!("saving to {} after {seconds:.0} s", saved_to.display())));
         })
         .run_if(on_message::<SaveRequested>),
     )
