@@ -216,7 +216,7 @@ pub mod typed;
 #[cfg(feature = "learner")]
 #[cfg_attr(docsrs, doc(cfg(feature = "learner")))]
 pub use maddpg::learner;
-pub use maddpg::{FileError, exploration, policy, random, transition, write_atomically};
+pub use maddpg::{FileError, FolderLock, exploration, policy, random, transition, write_atomically};
 
 /// Compiles the README's code together with the documentation's.
 #[cfg(all(doctest, feature = "learner"))]

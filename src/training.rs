@@ -10,7 +10,6 @@ mod wait;
 pub use self::{autosave::Autosave, plugin::TrainingPlugin};
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -21,6 +20,7 @@ use self::wait::WaitTimes;
 #[cfg(doc)]
 use crate::rollout::Arenas;
 use crate::{
+    FolderLock,
     learner::{CheckpointRequest, Cores, Learner, LearnerRecord, LearnerThread, StopSignal},
     policy::LatestPolicy,
     transition::TransitionBlock,
@@ -72,8 +72,8 @@ pub struct Training {
     stop: StopSignal,
     /// By kind, as in [`Arenas::kinds`].
     learners: Vec<KindLearner>,
-    /// Reserves the folder of [`Autosave`], as long as it is open.
-    lock: Option<File>,
+    /// Reserves the folder of [`Autosave`].
+    lock: Option<FolderLock>,
     wait_start: Option<Instant>,
     waits: WaitTimes,
 }

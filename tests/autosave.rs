@@ -60,6 +60,17 @@ fn training(app: &App) -> &Training {
     app.world().resource::<Training>()
 }
 
+/// A game that has learned something and has saved it to this folder at its exit.
+fn train_in(folder: &Path) {
+    let mut app = game(settings(), at_exit(folder), 3);
+    play(&mut app, 100);
+    exit(&mut app);
+}
+
+fn checkpoint(folder: &Path) -> Vec<u8> {
+    fs::read(at_exit(folder).checkpoint("guard")).unwrap()
+}
+
 /// Saves only at the exit.
 fn at_exit(folder: &Path) -> Autosave {
     Autosave { every: Duration::MAX, ..Autosave::in_folder(folder) }
@@ -158,10 +169,7 @@ fn a_game_that_decides_to_exit_in_its_last_schedule_is_saved() {
 #[test]
 fn the_settings_in_the_code_count() {
     let parent = tempfile::tempdir().unwrap();
-    let mut app = game(settings(), at_exit(parent.path()), 3);
-    play(&mut app, 100);
-    exit(&mut app);
-    drop(app);
+    train_in(parent.path());
     let mut changed = settings();
     changed.learner.gamma = 0.5;
     let mut app = game(changed.clone(), at_exit(parent.path()), 3);
@@ -171,7 +179,7 @@ fn the_settings_in_the_code_count() {
 
     // Another number of neurons does not fit the weights.
     changed.learner.actor_hidden = vec![9];
-    let before = fs::read(parent.path().join("checkpoint.guard.safetensors")).unwrap();
+    let before = checkpoint(parent.path());
     drop(app);
     let mut app = game(changed, at_exit(parent.path()), 3);
     play(&mut app, 1);
@@ -181,24 +189,21 @@ fn the_settings_in_the_code_count() {
         "{failure}"
     );
     exit(&mut app);
-    assert!(fs::read(parent.path().join("checkpoint.guard.safetensors")).unwrap() == before);
+    assert!(checkpoint(parent.path()) == before);
 }
 
 #[test]
 fn a_checkpoint_of_other_agents_stays_and_the_game_goes_on() {
     let parent = tempfile::tempdir().unwrap();
-    let mut app = game(settings(), at_exit(parent.path()), 3);
-    play(&mut app, 100);
-    exit(&mut app);
-    drop(app);
-    let before = fs::read(parent.path().join("checkpoint.guard.safetensors")).unwrap();
+    train_in(parent.path());
+    let before = checkpoint(parent.path());
     let mut app = game(settings(), at_exit(parent.path()), 4);
     play(&mut app, 100);
     let failure = training(&app).failure().unwrap();
     assert!(failure.contains("does not fit this training"), "{failure}");
     assert!(failure.contains("to start from nothing, move"), "{failure}");
     exit(&mut app);
-    assert!(fs::read(parent.path().join("checkpoint.guard.safetensors")).unwrap() == before);
+    assert!(checkpoint(parent.path()) == before);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Saving a training while the game runs and when it ends.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -14,6 +14,7 @@ use bevy::{
 
 use super::{KindLearner, Training, kind_path};
 use crate::{
+    FolderLock,
     learner::{CheckpointError, CheckpointRequest, Learner},
     problems::warn,
 };
@@ -71,19 +72,16 @@ impl Autosave {
         kind_path(&self.folder.join("checkpoint.safetensors"), kind)
     }
 
-    /// Creates the folder and reserves it for this process as long as the file is open.
-    pub(super) fn lock(&self) -> Result<File, String> {
+    /// Creates the folder and reserves it for this process.
+    pub(super) fn lock(&self) -> Result<FolderLock, String> {
         let folder = self.folder.display();
         let cannot = |error| format!("cannot save the training to `{folder}`: {error}");
         fs::create_dir_all(&self.folder).map_err(cannot)?;
-        let lock = File::create(self.folder.join(".lock")).map_err(cannot)?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(format!(
+        FolderLock::acquire(&self.folder).map_err(cannot)?.ok_or_else(|| {
+            format!(
                 "another process saves its training to `{folder}`; close it, or save this training to another folder"
-            )),
-            // Some network drives have no locks.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(lock),
-        }
+            )
+        })
     }
 
     /// Asks a learner to save itself.

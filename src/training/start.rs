@@ -32,7 +32,7 @@ pub(super) fn start(
             start_failure: None,
         };
         match training.start(kind, &mut exploration.config) {
-            Ok((thread, Started { transitions, config })) => {
+            Ok(Started { thread, transitions, config }) => {
                 kind.decisions = transitions;
                 clock.decisions += transitions;
                 acting.learn(kind.name(), thread.latest_policy().clone());
@@ -52,6 +52,7 @@ type StartError = Box<dyn Error>;
 
 /// A learner at its start.
 struct Started {
+    thread: LearnerThread,
     /// Joint transitions that it received in earlier runs.
     transitions: u64,
     config: LearnerConfig,
@@ -72,16 +73,19 @@ impl Training {
         &mut self,
         kind: &Kind,
         exploration: &mut ExplorationConfig,
-    ) -> std::result::Result<(LearnerThread, Started), StartError> {
+    ) -> std::result::Result<Started, StartError> {
         if let Some(autosave) = self.plugin.autosave.as_ref().filter(|_| self.lock.is_none()) {
             self.lock = Some(autosave.lock()?);
         }
-        let config = self.plugin.settings(kind, exploration);
+        let earlier = self.plugin.earlier(kind.name());
+        let keeps_settings = earlier.as_ref().is_some_and(|earlier| earlier.keeps_settings);
+        let config = self.plugin.settings(kind, exploration, keeps_settings);
         config.check()?;
         exploration.check()?;
-        let learner = self.plugin.open(kind, config)?;
-        let started = Started { transitions: learner.transitions(), config: learner.config().clone() };
-        Ok((LearnerThread::spawn_on(learner, self.plugin.pace, &self.cores, &self.stop)?, started))
+        let learner = self.plugin.open(kind, config, earlier)?;
+        let (transitions, config) = (learner.transitions(), learner.config().clone());
+        let thread = LearnerThread::spawn_on(learner, self.plugin.pace, &self.cores, &self.stop)?;
+        Ok(Started { thread, transitions, config })
     }
 }
 
@@ -98,13 +102,17 @@ impl TrainingPlugin {
         Some(Earlier { path, keeps_settings: !self.override_settings, is_autosaved: false })
     }
 
-    /// The settings for a kind of arenas, adapted to their number.
-    fn settings(&self, kind: &Kind, exploration: &mut ExplorationConfig) -> LearnerConfig {
+    /// The settings for a kind of arenas, adapted to their number unless a checkpoint `keeps_settings` of its own.
+    fn settings(
+        &self,
+        kind: &Kind,
+        exploration: &mut ExplorationConfig,
+        keeps_settings: bool,
+    ) -> LearnerConfig {
         let mut config = self.kinds.get(kind.name()).unwrap_or(&self.config).clone();
         let arenas = kind.arenas();
-        let keeps =
-            self.keep_defaults || self.earlier(kind.name()).is_some_and(|earlier| earlier.keeps_settings);
-        if !keeps && few_arenas::adapt(&mut config, exploration, arenas) {
+        let may_adapt = !keeps_settings && !self.keep_defaults;
+        if may_adapt && few_arenas::adapt(&mut config, exploration, arenas) {
             log::info!(
                 "{arenas} arenas of the kind `{}` are few, so the default settings were replaced: learning_starts {}, \
                  updates_per_decision {}, random_decisions {}",
@@ -117,10 +125,15 @@ impl TrainingPlugin {
         config
     }
 
-    /// Makes the learner of a kind of arenas, or loads it.
-    fn open(&self, kind: &Kind, config: LearnerConfig) -> std::result::Result<Learner, StartError> {
+    /// Makes the learner of a kind of arenas, or loads an earlier one.
+    fn open(
+        &self,
+        kind: &Kind,
+        config: LearnerConfig,
+        earlier: Option<Earlier>,
+    ) -> std::result::Result<Learner, StartError> {
         let device = self.device.open(&config, kind.spec())?;
-        let Some(Earlier { path, keeps_settings, is_autosaved }) = self.earlier(kind.name()) else {
+        let Some(Earlier { path, keeps_settings, is_autosaved }) = earlier else {
             return Ok(Learner::new(config, kind.spec().clone(), device, self.seed)?);
         };
         let settings = (!keeps_settings).then_some(&config);

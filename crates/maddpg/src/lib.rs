@@ -62,6 +62,7 @@
 
 mod atomic_file;
 pub mod exploration;
+mod folder_lock;
 #[cfg_attr(
     not(feature = "learner"),
     expect(dead_code, unused_imports, reason = "only the learner needs the rest")
@@ -80,4 +81,5 @@ mod tensor_file;
 pub mod transition;
 
 pub use atomic_file::write_atomically;
+pub use folder_lock::FolderLock;
 pub use tensor_file::FileError;

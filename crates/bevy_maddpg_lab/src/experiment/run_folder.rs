@@ -11,7 +11,7 @@ use super::{ExperimentError, OutputError};
 /// Keeps other processes from writing to the folder of a run, until it is dropped or the process ends.
 #[derive(Debug, bevy::prelude::Resource)]
 pub(super) struct FolderLock(
-    #[expect(dead_code, reason = "the system's lock lasts as long as the file is open")] Option<fs::File>,
+    #[expect(dead_code, reason = "the folder is reserved as long as it lives")] bevy_maddpg::FolderLock,
 );
 
 /// The output folder of a run.
@@ -68,13 +68,8 @@ impl RunFolder {
     pub(super) fn lock(&self) -> Result<FolderLock, ExperimentError> {
         self.check_writable()?;
         let path = self.0.join(".lock");
-        let file = fs::File::create(&path).map_err(OutputError::io("create", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(FolderLock(Some(file))),
-            Err(fs::TryLockError::WouldBlock) => Err(ExperimentError::FolderBusy { path: self.0.clone() }),
-            // Some network drives have no locks.
-            Err(fs::TryLockError::Error(_)) => Ok(FolderLock(None)),
-        }
+        let lock = bevy_maddpg::FolderLock::acquire(&self.0).map_err(OutputError::io("create", &path))?;
+        lock.map(FolderLock).ok_or_else(|| ExperimentError::FolderBusy { path: self.0.clone() })
     }
 
     /// The folder itself.

@@ -188,33 +188,25 @@ impl World {
     /// Lets a solid of a link touch the floor and the ball.
     pub fn touch(&mut self, link: usize, solid: Solid, friction: f32) {
         self.colliders.insert_with_parent(
-            solid
-                .collider()
-                .friction(friction)
-                .friction_combine_rule(CoefficientCombineRule::Max)
-                .collision_groups(InteractionGroups::new(
-                    Self::ROBOT,
-                    Self::FLOOR | Self::BALL,
-                    InteractionTestMode::And,
-                )),
+            Self::touching(solid.collider(), friction, Self::ROBOT, Self::FLOOR | Self::BALL),
             self.plan.links[link],
             &mut self.bodies,
         );
     }
 
+    /// A collider of this group that touches the `others`. Of two that touch, the greater friction counts.
+    fn touching(collider: ColliderBuilder, friction: f32, group: Group, others: Group) -> ColliderBuilder {
+        collider
+            .friction(friction)
+            .friction_combine_rule(CoefficientCombineRule::Max)
+            .collision_groups(InteractionGroups::new(group, others, InteractionTestMode::And))
+    }
+
     /// Adds a floor at a height of 0.
     pub fn floor(&mut self, friction: f32) {
         // It has no rigid body: links that are jointed to its body would fall through it.
-        self.colliders.insert(
-            ColliderBuilder::halfspace(Unit::new_unchecked(Vector::Y))
-                .friction(friction)
-                .friction_combine_rule(CoefficientCombineRule::Max)
-                .collision_groups(InteractionGroups::new(
-                    Self::FLOOR,
-                    Self::ROBOT | Self::BALL,
-                    InteractionTestMode::And,
-                )),
-        );
+        let floor = ColliderBuilder::halfspace(Unit::new_unchecked(Vector::Y));
+        self.colliders.insert(Self::touching(floor, friction, Self::FLOOR, Self::ROBOT | Self::BALL));
     }
 
     /// Ends the building: from here on, coordinates and speeds can be set.

@@ -18,16 +18,12 @@ impl World {
                 .can_sleep(false),
         );
         self.colliders.insert_with_parent(
-            ColliderBuilder::ball(radius)
-                .mass(mass)
-                .restitution(bounce)
-                .friction(friction)
-                .friction_combine_rule(CoefficientCombineRule::Max)
-                .collision_groups(InteractionGroups::new(
-                    Self::BALL,
-                    Self::ROBOT | Self::FLOOR,
-                    InteractionTestMode::And,
-                )),
+            Self::touching(
+                ColliderBuilder::ball(radius).mass(mass).restitution(bounce),
+                friction,
+                Self::BALL,
+                Self::ROBOT | Self::FLOOR,
+            ),
             ball,
             &mut self.bodies,
         );
