@@ -2,7 +2,7 @@
 //!
 //! `update/plain/AGENTSxWIDTHxBATCH` is plain MADDPG with two hidden layers and separate policies, the algorithm of
 //! public PyTorch implementations. `update/default/tennis` is the default preset with tennis' observation and action
-//! sizes.
+//! sizes. `update/pixels/cartpole` is a control task that is learned from pictures.
 
 use std::hint::black_box;
 
@@ -12,7 +12,11 @@ use bevy_maddpg::{
     random::stream,
     transition::{SlotState, TransitionBlock},
 };
-use bevy_maddpg_lab::{catalog::Tennis, game::Game};
+use bevy_maddpg_lab::{
+    catalog::{Control, Tennis},
+    game::Game,
+    games::control::{Sight, Task},
+};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rand::RngExt;
 
@@ -71,6 +75,10 @@ fn updates_on(device: &Device, group: &str, criterion: &mut Criterion) {
     bench("plain/2x256x256", plain([2, 256, 256], [24, 2], device));
     bench("plain/2x128x256", plain([2, 128, 256], [24, 2], device));
     bench("default/tennis", filled(Preset::Matd3.config().learner, Tennis.spec(), device));
+    let pixels = Control { sight: Sight::Pixels, ..Control::new(Task::Cartpole) };
+    let mut config = Preset::Matd3.config();
+    pixels.adapt(&mut config);
+    bench("pixels/cartpole", filled(config.learner, pixels.spec(), device));
 }
 
 criterion_group!(benches, updates);

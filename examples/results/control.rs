@@ -9,7 +9,7 @@ use super::{
     Failure,
     bootstrap::{Interval, median},
     method::Method,
-    runs::{Run, Runs},
+    runs::{Run, Runs, Training},
     task::Task,
     tell,
 };
@@ -26,7 +26,7 @@ tasks, scores and the planner are made.
 - Scores are means of 20 episodes without exploration. A row has the mean over the seeds and its 95% bootstrap interval, which is coarse with so
   few seeds, and the least mean of a seed. *Normalized* is the mean of the seeds where 0 is random play and 1 is the planner; *bar* is the goal that
   was set before anything was trained.
-- Seconds are wall-clock time, the median of the seeds, with whatever else the machine did.
+- Seconds are wall-clock time, the median of the seeds, with a training on each core of the machine.
 ";
 
 /// Noise-free episodes that a policy is evaluated on.
@@ -66,21 +66,27 @@ const fn method(preset: Preset, decisions: u64) -> Method {
     Method { episodes: EPISODES, ..Method::new(preset, decisions) }
 }
 
-/// Runs the trainings that are missing, of those `tasks` that were chosen or of all. After each task, writes `control-results.md` to `out`
+/// Runs the trainings that are missing, of those `tasks` that were chosen or of all. After each, writes `control-results.md` to `out`
 /// with all that are finished.
 pub(crate) fn write(runs: &Runs, out: &Path, tasks: &[control::Task], seeds: u64) -> Result<(), Failure> {
+    let mut trainings = Vec::new();
     for preset in PRESETS {
         for (task, _, decisions) in TASKS {
             if tasks.is_empty() || tasks.contains(&task) {
-                runs.seeds(Task::Control(task), method(preset, decisions), seeds)?;
-                report(runs, out, seeds)?;
+                let (task, method) = (Task::Control(task), method(preset, decisions));
+                trainings.extend((1..=seeds).map(|seed| Training { task, method, seed }));
             }
         }
     }
+    let file = out.join("control-results.md");
+    fs::create_dir_all(out)?;
+    runs.train(trainings, || report(runs, &file, seeds))?;
+    report(runs, &file, seeds)?;
+    tell(&format!("wrote {}", file.display()));
     Ok(())
 }
 
-fn report(runs: &Runs, out: &Path, seeds: u64) -> Result<(), Failure> {
+fn report(runs: &Runs, file: &Path, seeds: u64) -> Result<(), Failure> {
     let mut text = format!(
         "{INTRODUCTION}\n| task | method | score | least seed | normalized | bar | random | planner | seeds | joint decisions | seconds \
          |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
@@ -97,10 +103,7 @@ fn report(runs: &Runs, out: &Path, seeds: u64) -> Result<(), Failure> {
     let command = Task::Control(control::Task::Walker).command();
     let arguments = method(Preset::Matd3, 240_000).arguments(1).join(" ");
     writeln!(text, "\n```sh\n{command} {arguments}\n```")?;
-    fs::create_dir_all(out)?;
-    let file = out.join("control-results.md");
-    fs::write(&file, text)?;
-    tell(&format!("wrote {}", file.display()));
+    fs::write(file, text)?;
     Ok(())
 }
 

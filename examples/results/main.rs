@@ -2,7 +2,7 @@
 //! play against each other, and writes tables and images.
 //!
 //! ```sh
-//! cargo run --example results             # everything: two to three hours on two cores
+//! cargo run --example results             # everything: about 1.5 hours on two cores
 //! cargo run --example results -- --short  # minutes: fails if learning is broken
 //! cargo run --example results -- --control # the twenty control tasks: many hours; `--tasks` chooses some
 //! cargo run --example results -- --help
@@ -24,7 +24,7 @@ mod runs;
 mod task;
 mod tennis;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{num::NonZeroUsize, path::PathBuf, process::ExitCode};
 
 use bevy_maddpg_lab::{
     experiment::{Experiment, Options},
@@ -32,10 +32,13 @@ use bevy_maddpg_lab::{
 };
 use clap::Parser;
 
-use self::{runs::Runs, task::Task};
+use self::{
+    runs::{Runs, cores},
+    task::Task,
+};
 
 /// Why the report could not be produced.
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Trains all methods on all tasks and writes the report.
 #[derive(Parser)]
@@ -54,6 +57,9 @@ struct Arguments {
     /// Seeds per method and particle world, or control task, starting from 1. Default: 5, or 3 with --control.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     seeds: Option<u64>,
+    /// Trainings to run at once. Default: one for each core; each takes about 0.5 GB of memory.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
     /// Folder of the trainings. Those already in it are not repeated.
     #[arg(long, default_value = "runs/results", value_name = "DIR")]
     runs: PathBuf,
@@ -77,11 +83,11 @@ enum Training {
 }
 
 fn main() -> ExitCode {
-    let Arguments { short, control, tasks, seeds, runs, out, training } = Arguments::parse();
+    let Arguments { short, control, tasks, seeds, jobs, runs, out, training } = Arguments::parse();
     if let Some(Training::Train { task, options }) = training {
         return Experiment::boxed(task.game()).run_by(*options);
     }
-    let runs = Runs::new(runs);
+    let runs = Runs::new(runs, jobs.map_or_else(cores, usize::from));
     let made = if short {
         check::check(&runs)
     } else if control {

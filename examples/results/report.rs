@@ -23,8 +23,8 @@ is broken.
   intervals over the seeds in brackets. With five seeds, these intervals are coarse.
 - *Recalled* numbers are quoted from memory of the paper (arXiv 1706.02275) and were not checked against it. The
   paper's worlds differ from mpe2's, which this project reproduces, so use random play as the common baseline.
-- Decisions are joint decisions: one step of one arena. Seconds are wall-clock time on two virtual cores of a shared
-  machine; other work on the machine makes them longer.
+- Decisions are joint decisions: one step of one arena. Seconds are wall-clock time on a shared machine with
+  two virtual cores, each of which runs a training; other work on the machine makes them longer.
 ";
 
 /// Runs the trainings that are missing, then writes `results.md` and its images to `out`.

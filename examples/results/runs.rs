@@ -1,9 +1,11 @@
 use std::{
-    fs,
-    io::Read,
+    fmt,
+    fs::{self, File},
     path::PathBuf,
     process::{Command, Stdio},
     str::FromStr,
+    sync::Mutex,
+    thread::{self, available_parallelism},
 };
 
 use bevy_maddpg::policy::PolicySnapshot;
@@ -20,6 +22,15 @@ pub(crate) const EPISODES: u32 = 1_000;
 /// All trainings, kept in a folder.
 pub(crate) struct Runs {
     folder: PathBuf,
+    jobs: usize,
+}
+
+/// A training of one seed.
+#[derive(Clone, Copy)]
+pub(crate) struct Training {
+    pub(crate) task: Task,
+    pub(crate) method: Method,
+    pub(crate) seed: u64,
 }
 
 /// A finished training.
@@ -30,31 +41,67 @@ pub(crate) struct Run {
 }
 
 impl Runs {
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    /// Trainings in `folder`; `jobs` of those that are missing run at once.
+    pub(crate) fn new(folder: PathBuf, jobs: usize) -> Self {
+        Self { folder, jobs }
     }
 
     /// The trainings of seeds `1..=seeds`; runs those that are missing.
     pub(crate) fn seeds(&self, task: Task, method: Method, seeds: u64) -> Result<Vec<Run>, Failure> {
-        (1..=seeds).map(|seed| self.run(task, method, seed)).collect()
+        self.train((1..=seeds).map(|seed| Training { task, method, seed }).collect(), || Ok(()))?;
+        self.finished(task, method, seeds)
     }
 
     /// Those of the trainings of seeds `1..=seeds` that are finished.
     pub(crate) fn finished(&self, task: Task, method: Method, seeds: u64) -> Result<Vec<Run>, Failure> {
-        let of_seed = |seed| Run::read(&self.folder(task, method, seed)).transpose();
+        let of_seed = |seed| Run::read(&self.folder(Training { task, method, seed })).transpose();
         (1..=seeds).filter_map(of_seed).collect()
     }
 
-    fn folder(&self, task: Task, method: Method, seed: u64) -> PathBuf {
+    /// Runs those of the trainings that are missing, and calls `after_each` after each of them. After the first that fails, none is
+    /// begun.
+    pub(crate) fn train(
+        &self,
+        trainings: Vec<Training>,
+        after_each: impl Fn() -> Result<(), Failure> + Send,
+    ) -> Result<(), Failure> {
+        let mut missing = Vec::new();
+        for training in trainings {
+            if Run::read(&self.folder(training))?.is_none() {
+                missing.push(training);
+            }
+        }
+        let count = missing.len();
+        let queue = Mutex::new(missing.into_iter().zip(1..));
+        let after_each = Mutex::new(after_each);
+        let next = || queue.lock().expect("no worker panics").next();
+        let work = || {
+            while let Some((training, number)) = next() {
+                tell(&format!("{number} of {count}: {training}"));
+                let done = self.run(training).and_then(|()| after_each.lock().expect("no worker panics")());
+                if let Err(failure) = done {
+                    // The others may take minutes to finish.
+                    tell(&failure.to_string());
+                    queue.lock().expect("no worker panics").by_ref().for_each(drop);
+                    return Err(failure);
+                }
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.jobs.min(count)).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| worker.join().expect("no worker panics"))
+        })
+    }
+
+    fn folder(&self, Training { task, method, seed }: Training) -> PathBuf {
         self.folder.join(format!("{task}/{}/seed-{seed}", method.slug()))
     }
 
-    fn run(&self, task: Task, method: Method, seed: u64) -> Result<Run, Failure> {
-        let folder = self.folder(task, method, seed);
-        if let Some(run) = Run::read(&folder)? {
-            return Ok(run);
-        }
-        tell(&format!("{task}, {}, seed {seed}", method.label()));
+    /// Runs a training. What it says is in `log.txt` in its folder.
+    fn run(&self, training: Training) -> Result<(), Failure> {
+        let folder = self.folder(training);
+        let Training { task, method, seed } = training;
         if folder.exists() {
             // It was interrupted before its evaluation.
             fs::remove_dir_all(&folder)?;
@@ -66,22 +113,36 @@ impl Runs {
             fs::write(&file, changes)?;
             arguments.extend(["--config".into(), file.display().to_string()]);
         }
-        let mut training = Command::new(std::env::current_exe()?)
+        let log = File::create(folder.join("log.txt"))?;
+        let status = Command::new(std::env::current_exe()?)
             .args(["train", &task.to_string(), "--out", &folder.display().to_string()])
             .args(arguments)
+            // The threads that move bodies.
+            .env("RAYON_NUM_THREADS", (cores() / self.jobs).max(1).to_string())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        // The summary, which is also in the folder.
-        let mut said = String::new();
-        if let Some(output) = &mut training.stdout {
-            output.read_to_string(&mut said)?;
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .status()?;
+        if !status.success() {
+            let file = folder.join("log.txt");
+            return Err(format!("the training failed: {training}; `{}` says why", file.display()).into());
         }
-        if !training.wait()?.success() {
-            return Err(format!("the training in `{}` failed", folder.display()).into());
+        match Run::read(&folder)? {
+            Some(_) => Ok(()),
+            None => Err("interrupted; run again to do the remaining trainings".into()),
         }
-        let finished = Run::read(&folder)?;
-        finished.ok_or_else(|| "interrupted; run again to do the remaining trainings".into())
+    }
+}
+
+/// The cores that this program may use.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+impl fmt::Display for Training {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { task, method, seed } = self;
+        write!(formatter, "{task}, {}, seed {seed}", method.label())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use maddpg::{
     learner::{Device, DeviceChoice, Learner, LearnerConfig, Preset, UpdateStatistics},
-    policy::{AgentSpec, ArenaSpec},
+    policy::{AgentSpec, ArenaSpec, ImageSpec},
     random::stream,
     transition::{SlotState, TransitionBlock},
 };
@@ -30,7 +30,12 @@ fn spec() -> ArenaSpec {
 }
 
 fn learner(preset: Preset, device: Device) -> Learner {
-    let spec = spec();
+    filled(preset.config().learner, spec(), device)
+}
+
+/// A learner whose replay buffer holds random transitions.
+fn filled(config: LearnerConfig, spec: ArenaSpec, device: Device) -> Learner {
+    let agents = spec.agents();
     let mut random = stream(1, "test", 0);
     let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..=1.0)).collect::<Vec<f32>>();
     let block = TransitionBlock {
@@ -39,10 +44,10 @@ fn learner(preset: Preset, device: Device) -> Learner {
         rewards: draw(ROWS * spec.agents()),
         next_observations: draw(ROWS * spec.joint_observation_size()),
         discounts: (0..ROWS).map(|row| if row % 20 == 0 { 0.0 } else { 1.0 }).collect(),
-        slots: vec![SlotState::PRESENT; ROWS * 3],
+        slots: vec![SlotState::PRESENT; ROWS * agents],
         ..TransitionBlock::default()
     };
-    let mut learner = Learner::new(preset.config().learner, spec, device, 1).unwrap();
+    let mut learner = Learner::new(config, spec, device, 1).unwrap();
     learner.remember(&block);
     learner
 }
@@ -92,6 +97,32 @@ fn every_preset_learns_on_the_gpu_what_it_learns_on_the_cpu() {
         let (apart, way) = (distance(&gpu, &cpu), distance(&start, &cpu));
         assert!(apart < 0.01 * way, "{preset}: GPU and CPU are {apart} apart after moving by {way}");
     }
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn convolutions_learn_on_the_gpu_what_they_learn_on_the_cpu() {
+    let image = ImageSpec { width: 24, height: 16, channels: 1, frames: 3 };
+    let eye = AgentSpec::new("eye", image.frames * (image.frame_size() + 2), 2).with_image(image);
+    let config = LearnerConfig {
+        actor_hidden: vec![64],
+        critic_hidden: vec![64],
+        convolutions: [[16, 5, 2], [16, 3, 2]].map(Into::into).to_vec(),
+        image_shift: 2,
+        own_observation: vec!["eye".into()],
+        batch_size: 64,
+        ..Preset::Matd3.config().learner
+    };
+    let on = |device| filled(config.clone(), ArenaSpec::new(vec![eye.clone(); 2]), device);
+    let start = parameters(&on(Device::cpu()));
+    let (on_gpu, gpu_measures) = updated(on(gpu()));
+    let (on_cpu, cpu_measures) = updated(on(Device::cpu()));
+    for (gpu, cpu) in gpu_measures.iter().zip(&cpu_measures) {
+        assert_same(Preset::Matd3, gpu, cpu);
+    }
+    let (gpu, cpu) = (parameters(&on_gpu), parameters(&on_cpu));
+    let (apart, way) = (distance(&gpu, &cpu), distance(&start, &cpu));
+    assert!(apart < 0.01 * way, "GPU and CPU are {apart} apart after moving by {way}");
 }
 
 #[test]

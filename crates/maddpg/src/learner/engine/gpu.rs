@@ -10,6 +10,7 @@
 
 mod adam;
 mod choices;
+mod convolution;
 mod network;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use candle_core::{Device, Result, Tensor};
 use self::{
     adam::Adam,
     choices::Parts,
-    network::{Wanted, backward, forward},
+    network::{DeviceNetwork, Wanted},
 };
 use super::{Engine, GroupSetup, Moments, Setup, UpdateStatistics, Weights};
 use crate::learner::{
@@ -32,8 +33,16 @@ use crate::learner::{
 pub(in crate::learner) struct GpuEngine {
     setup: Arc<Setup>,
     device: Device,
+    shapes: Vec<Shapes>,
     groups: Vec<Networks>,
     batch: Batch,
+}
+
+/// The shapes of one policy's networks.
+#[derive(Debug)]
+struct Shapes {
+    actor: DeviceNetwork,
+    critic: DeviceNetwork,
 }
 
 /// One policy's parameters as flat tensors on the device.
@@ -52,7 +61,14 @@ struct Networks {
 impl GpuEngine {
     pub(in crate::learner) fn new(setup: Arc<Setup>, weights: Vec<Weights>, device: &Device) -> Result<Self> {
         let groups = weights.into_iter().map(|weights| Networks::upload(weights, device));
+        let shapes = setup.groups.iter().map(|group| {
+            Ok::<_, candle_core::Error>(Shapes {
+                actor: DeviceNetwork::new(&group.actor, device)?,
+                critic: DeviceNetwork::new(&group.critic, device)?,
+            })
+        });
         Ok(Self {
+            shapes: shapes.collect::<Result<_>>()?,
             groups: groups.collect::<Result<_>>()?,
             device: device.clone(),
             setup,
@@ -70,12 +86,13 @@ impl GpuEngine {
     fn next_actions(&self, batch: &Batch) -> Result<Vec<Tensor>> {
         let mut actions: Vec<Option<Tensor>> = vec![None; self.setup.spec.agents()];
         for (index, (setup, networks)) in self.setup.groups.iter().zip(&self.groups).enumerate() {
+            let shapes = &self.shapes[index];
             let mut own = Vec::new();
             for view in &setup.views {
                 view.gather_own(batch.next_observations(0..batch.rows), batch.rows, &mut own);
             }
             let own = self.upload(own, setup.actor.inputs())?;
-            let outputs = forward(&setup.actor, &networks.actor_target, &own)?.0;
+            let outputs = shapes.actor.forward(&networks.actor_target, &own)?.0;
             let masks = self.masks(index, batch, batch.next_masks(0..batch.rows))?;
             let mut clamped = self.played(index, &outputs, batch, masks.as_ref())?.join(&setup.choices)?;
             if self.setup.has_absences {
@@ -134,7 +151,7 @@ impl GpuEngine {
 
     /// The regression targets of a group's critics, `[members * rows, 1]`.
     fn critic_targets(&self, index: usize, batch: &Batch, next_actions: &[Tensor]) -> Result<Tensor> {
-        let (setup, networks) = (&self.setup.groups[index], &self.groups[index]);
+        let (setup, networks, shapes) = (&self.setup.groups[index], &self.groups[index], &self.shapes[index]);
         let mut observations = Vec::new();
         let mut actions = Vec::new();
         for view in &setup.views {
@@ -153,10 +170,10 @@ impl GpuEngine {
             parts.push(self.upload(present, setup.views[0].slots.len())?);
         }
         let inputs = Tensor::cat(&parts, 1)?;
-        let mut values = forward(&setup.critic, &setup.critic_part(&networks.critics_target, 0)?, &inputs)?.0;
+        let mut values = shapes.critic.forward(&setup.critic_part(&networks.critics_target, 0)?, &inputs)?.0;
         for number in 1..setup.critics {
             let critic = setup.critic_part(&networks.critics_target, number)?;
-            values = values.minimum(&forward(&setup.critic, &critic, &inputs)?.0)?;
+            values = values.minimum(&shapes.critic.forward(&critic, &inputs)?.0)?;
         }
         let agents = self.setup.spec.agents();
         let (mut rewards, mut discounts) = (Vec::new(), Vec::new());
@@ -201,16 +218,16 @@ impl GpuEngine {
         targets: &Tensor,
         measures: Option<&mut UpdateStatistics>,
     ) -> Result<()> {
-        let setup = &self.setup.groups[index];
+        let (setup, shapes) = (&self.setup.groups[index], &self.shapes[index]);
         let total = f64::from(batch.totals[index].critic);
         let weights = self.weights_of(index, &batch.critic_weights)?;
         let (mut gradients, mut errors, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..setup.critics {
             let critic = setup.critic_part(&self.groups[index].critics, number)?;
-            let (value, kept) = forward(&setup.critic, &critic, inputs)?;
+            let (value, kept) = shapes.critic.forward(&critic, inputs)?;
             let error = (&weights * (&value - targets)?)?;
             let wanted = Wanted::Parameters { inputs };
-            gradients.push(backward(&setup.critic, &critic, &kept, (&error * (2.0 / total))?, wanted)?);
+            gradients.push(shapes.critic.backward(&critic, &kept, (&error * (2.0 / total))?, wanted)?);
             errors.push(error);
             values.push((&weights * value)?);
         }
@@ -238,13 +255,13 @@ impl GpuEngine {
         critic_inputs: &Tensor,
         measures: Option<&mut UpdateStatistics>,
     ) -> Result<()> {
-        let setup = &self.setup.groups[index];
+        let (setup, shapes) = (&self.setup.groups[index], &self.shapes[index]);
         let mut own = Vec::new();
         for view in &setup.views {
             view.gather_own(batch.observations(0..batch.rows), batch.rows, &mut own);
         }
         let own = self.upload(own, setup.actor.inputs())?;
-        let (outputs, kept) = forward(&setup.actor, &self.groups[index].actor, &own)?;
+        let (outputs, kept) = shapes.actor.forward(&self.groups[index].actor, &own)?;
         let masks = self.masks(index, batch, batch.masks(0..batch.rows))?;
         let played = self.played(index, &outputs, batch, masks.as_ref())?;
         let total = batch.totals[index].actor;
@@ -264,10 +281,10 @@ impl GpuEngine {
         let mut climbed = Vec::new();
         let mut action_gradient = None;
         if setup.choices.needs_action_gradient() {
-            let (values, critic_kept) = forward(&setup.critic, &critic, &critic_inputs(&played)?)?;
+            let (values, critic_kept) = shapes.critic.forward(&critic, &critic_inputs(&played)?)?;
             let climb = (&weights * f64::from(-1.0 / total))?;
             let wanted = Wanted::Columns { columns: around.clone() };
-            action_gradient = Some(backward(&setup.critic, &critic, &critic_kept, climb, wanted)?);
+            action_gradient = Some(shapes.critic.backward(&critic, &critic_kept, climb, wanted)?);
             climbed.push(values);
         }
         let numbers = setup.choices.numbers;
@@ -293,11 +310,11 @@ impl GpuEngine {
                         let mut one_hot = vec![0.0; weights.dim(0)? * size];
                         one_hot.iter_mut().skip(place).step_by(size).for_each(|x| *x = 1.0);
                         let parts = played.with(number, self.upload(one_hot, size)?);
-                        let (value, kept) = forward(&setup.critic, &critic, &critic_inputs(&parts)?)?;
+                        let (value, kept) = shapes.critic.forward(&critic, &critic_inputs(&parts)?)?;
                         values.push(value);
                         if setup.choices.has_numbers_of(choice) {
                             let wanted = Wanted::Columns { columns: around.clone() };
-                            let gradient = backward(&setup.critic, &critic, &kept, scaled.neg()?, wanted)?;
+                            let gradient = shapes.critic.backward(&critic, &kept, scaled.neg()?, wanted)?;
                             of_choices.push((
                                 choice,
                                 choices::mask_of(&setup.choices, choice, masks)?,
@@ -335,7 +352,7 @@ impl GpuEngine {
         output_gradient.extend(of_branches);
         let output_gradient = Tensor::cat(&output_gradient, 1)?;
         let wanted = Wanted::Parameters { inputs: &own };
-        let gradient = backward(&setup.actor, &self.groups[index].actor, &kept, output_gradient, wanted)?;
+        let gradient = shapes.actor.backward(&self.groups[index].actor, &kept, output_gradient, wanted)?;
         let Networks { actor, actor_target, policy, published, critics, critics_target, actor_adam, .. } =
             &mut self.groups[index];
         let settings = setup.actor_step(config, actor_adam.steps);
