@@ -106,6 +106,7 @@ impl Plugin for RolloutPlugin {
                 StepStart,
                 (
                     (
+                        episodes::finish_despawned,
                         // The first call may give agents an arena of their own, which the second one finds.
                         arenas::collect,
                         arenas::collect,
@@ -130,6 +131,7 @@ impl Plugin for RolloutPlugin {
             .add_systems(
                 StepEnd,
                 (
+                    episodes::finish_despawned,
                     arenas::collect,
                     episodes::end_without_agents,
                     episodes::apply_time_limits,

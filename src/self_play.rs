@@ -38,15 +38,16 @@ pub use pool::{Pool, Rival, RivalKind};
 
 use std::sync::Arc;
 
-use bevy::prelude::*;
+use bevy::{ecs::lifecycle::Discard, prelude::*};
 use rand::{RngExt, seq::IndexedRandom};
 
 use crate::{
     agent::{ActionOverride, Agent, PolicyOverride, Untrained},
-    arena::{ArenaAgents, ArenasToReset, NoExploration},
+    arena::{ArenaAgents, ArenasToReset, InArena, NoExploration},
     policy::PolicySnapshot,
+    problems::Problems,
     random::{Random, stream},
-    rollout::{ActingPolicy, Reset, RolloutClock},
+    rollout::{ActingPolicy, Arenas, Reset, RolloutClock},
 };
 
 /// Draws who plays against whom.
@@ -93,7 +94,10 @@ impl Plugin for SelfPlayPlugin {
             next_snapshot: self.snapshot_decisions,
         })
         .add_message::<GameEnded>()
-        .add_systems(Reset, (record, take_snapshot, draw).chain().in_set(SelfPlaySystems));
+        .add_systems(Reset, (record, take_snapshot, draw).chain().in_set(SelfPlaySystems))
+        .add_observer(arrive)
+        .add_observer(depart)
+        .add_observer(join);
     }
 }
 
@@ -127,6 +131,13 @@ pub struct Visitors {
 /// is played by a rival of the kind [`RivalKind::Script`].
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
 pub struct PlayedBy(pub String);
+
+/// Marks the agents that a rival plays, so that self-play takes from agents only what it gave them.
+#[derive(Component, Debug, Clone, Copy)]
+struct PlayedByRival {
+    /// Whether the game had excluded the agent from training before.
+    was_untrained: bool,
+}
 
 /// The state of self-play.
 #[derive(Resource, Debug)]
@@ -166,15 +177,28 @@ fn record(mut ended: MessageReader<GameEnded>, visitors: Query<&Visitors>, mut p
     }
 }
 
-/// Keeps a copy of the newest policy from time to time.
-fn take_snapshot(clock: Res<RolloutClock>, acting: Res<ActingPolicy>, mut play: ResMut<SelfPlay>) {
+/// Keeps a copy of the newest policy from time to time. With several kinds of arenas, it is that of the first kind with two teams.
+fn take_snapshot(
+    clock: Res<RolloutClock>,
+    acting: Res<ActingPolicy>,
+    arenas: Res<Arenas>,
+    mut play: ResMut<SelfPlay>,
+) {
     if clock.decisions < play.next_snapshot {
         return;
     }
-    if let Some(policy) = acting.snapshot() {
+    let kind = arenas.kinds().iter().find(|kind| has_two(kind.spec().teams.iter().map(String::as_str)));
+    let learned = kind.and_then(|kind| acting.snapshot_of(kind.name()));
+    if let Some(policy) = learned.or_else(|| acting.snapshot()) {
         play.pool.push(policy.clone(), clock.decisions, None);
         play.next_snapshot = clock.decisions + play.plugin.snapshot_decisions.max(1);
     }
+}
+
+/// Whether there are at least two different teams.
+fn has_two<'a>(mut teams: impl Iterator<Item = &'a str>) -> bool {
+    let first = teams.next();
+    teams.any(|team| Some(team) != first)
 }
 
 /// Draws who plays in the arenas that are reset.
@@ -184,6 +208,7 @@ fn draw(
     mut arenas: Query<(&ArenaAgents, Option<&mut Visitors>)>,
     agents: Query<&Agent>,
     mut play: ResMut<SelfPlay>,
+    mut problems: ResMut<Problems>,
 ) {
     let SelfPlay { plugin, pool, random, .. } = &mut *play;
     for arena in resets.iter() {
@@ -195,51 +220,119 @@ fn draw(
             visitors.games_left -= 1;
             continue;
         }
-        let rival = if random.random::<f32>() < plugin.share { pool.draw(random) } else { None };
-        if rival.is_none() && !had_visitors {
-            continue;
-        }
-        let team_of = |agent: Entity| agents.get(agent).ok().and_then(|agent| agent.team.clone());
-        let mut teams: Vec<String> = members.iter().filter_map(team_of).collect();
+        let mut rival = if random.random::<f32>() < plugin.share { pool.draw(random) } else { None };
+        let mut teams: Vec<&str> =
+            agents.iter_many(members.iter()).filter_map(|agent| agent.team.as_deref()).collect();
         teams.sort_unstable();
         teams.dedup();
-        let team = teams.choose(random).cloned();
-        for agent in members.iter() {
-            let mut agent_commands = commands.entity(agent);
-            match rival.filter(|_| team.is_some() && team_of(agent) == team) {
-                None => {
-                    agent_commands.try_remove::<(PolicyOverride, PlayedBy, Untrained)>();
-                    if had_visitors {
-                        agent_commands.try_remove::<ActionOverride>();
-                    }
-                }
-                Some(Rival { kind: RivalKind::Policy(policy), .. }) => {
-                    agent_commands.try_remove::<(PlayedBy, ActionOverride)>();
-                    agent_commands.try_insert((PolicyOverride(policy.clone()), Untrained));
-                }
-                Some(Rival { kind: RivalKind::Script, name, .. }) => {
-                    agent_commands.try_remove::<PolicyOverride>();
-                    agent_commands.try_insert((PlayedBy(name.clone()), Untrained));
-                }
+        if rival.is_some() && teams.len() < 2 {
+            rival = None;
+            if !has_two(agents.iter().filter_map(|agent| agent.team.as_deref())) {
+                tell_of_missing_teams(&mut problems);
             }
         }
-        match (rival, team) {
-            (Some(rival), Some(team)) => {
-                let games_left = plugin.games.max(1);
-                let is_rated = random.random();
-                commands.entity(arena).try_insert(Visitors {
-                    team,
-                    rival: rival.name.clone(),
-                    is_rated,
-                    games_left,
-                });
-                if is_rated {
-                    commands.entity(arena).try_insert(NoExploration);
-                } else {
-                    commands.entity(arena).try_remove::<NoExploration>();
-                }
-            }
-            _ => _ = commands.entity(arena).try_remove::<(Visitors, NoExploration)>(),
+        if let (Some(rival), Some(team)) = (rival, teams.choose(random)) {
+            commands.entity(arena).try_insert(Visitors {
+                team: (*team).to_owned(),
+                rival: rival.name.clone(),
+                is_rated: random.random(),
+                games_left: plugin.games.max(1),
+            });
+        } else if had_visitors {
+            commands.entity(arena).try_remove::<Visitors>();
         }
     }
+}
+
+/// Lets the rival play a team. By observers, and not where it is drawn, since the game may replace its agents at the same reset.
+fn arrive(
+    arrived: On<Insert, Visitors>,
+    mut commands: Commands,
+    arenas: Query<(&Visitors, &ArenaAgents)>,
+    agents: Query<Player>,
+    play: Res<SelfPlay>,
+) {
+    let Ok((visitors, members)) = arenas.get(arrived.entity) else { return };
+    for agent in members.iter() {
+        enter(&mut commands, agent, visitors, &agents, &play.pool);
+    }
+    if visitors.is_rated {
+        commands.entity(arrived.entity).try_insert(NoExploration);
+    }
+}
+
+/// Lets the newest policy play again.
+fn depart(
+    departed: On<Discard, Visitors>,
+    mut commands: Commands,
+    arenas: Query<(&Visitors, &ArenaAgents)>,
+    agents: Query<&PlayedByRival>,
+) {
+    let Ok((visitors, members)) = arenas.get(departed.entity) else { return };
+    for agent in members.iter() {
+        if let Ok(played) = agents.get(agent) {
+            leave(&mut commands, agent, played);
+        }
+    }
+    if visitors.is_rated {
+        commands.entity(departed.entity).try_remove::<NoExploration>();
+    }
+}
+
+/// An agent that joins a team while a rival plays it is played by the rival as well, and one that joins another is not any more.
+fn join(
+    joined: On<Insert, InArena>,
+    mut commands: Commands,
+    places: Query<&InArena>,
+    arenas: Query<&Visitors>,
+    agents: Query<Player>,
+    play: Res<SelfPlay>,
+) {
+    let Ok((player, _, played)) = agents.get(joined.entity) else { return };
+    match places.get(joined.entity).and_then(|place| arenas.get(place.arena)) {
+        Ok(visitors) if player.team.as_ref() == Some(&visitors.team) => {
+            enter(&mut commands, joined.entity, visitors, &agents, &play.pool);
+        }
+        _ => {
+            if let Some(played) = played {
+                leave(&mut commands, joined.entity, played);
+            }
+        }
+    }
+}
+
+/// Takes from an agent what self-play gave it.
+fn leave(commands: &mut Commands, agent: Entity, PlayedByRival { was_untrained }: &PlayedByRival) {
+    let mut agent = commands.entity(agent);
+    agent.try_remove::<(PlayedByRival, PolicyOverride, PlayedBy, ActionOverride)>();
+    if !was_untrained {
+        agent.try_remove::<Untrained>();
+    }
+}
+
+/// What self-play reads of an agent.
+type Player = (&'static Agent, Has<Untrained>, Option<&'static PlayedByRival>);
+
+/// Lets the rival play an agent of its team.
+fn enter(commands: &mut Commands, agent: Entity, visitors: &Visitors, agents: &Query<Player>, pool: &Pool) {
+    let rival = pool.rivals().iter().find(|rival| rival.name == visitors.rival);
+    let (Some(rival), Ok((player, is_untrained, played))) = (rival, agents.get(agent)) else { return };
+    if player.team.as_ref() != Some(&visitors.team) {
+        return;
+    }
+    let was_untrained = played.map_or(is_untrained, |played| played.was_untrained);
+    let mut agent = commands.entity(agent);
+    agent.try_insert((Untrained, PlayedByRival { was_untrained }));
+    match &rival.kind {
+        RivalKind::Policy(policy) => agent.try_insert(PolicyOverride(policy.clone())),
+        RivalKind::Script => agent.try_insert(PlayedBy(rival.name.clone())),
+    };
+}
+
+/// Without two teams there is nobody to play against.
+fn tell_of_missing_teams(problems: &mut Problems) {
+    problems.tell("self-play without teams", "", || {
+        "self-play needs two teams, and there are not two: no rival plays; set the team of each agent with `Agent::in_team`"
+            .into()
+    });
 }

@@ -135,6 +135,22 @@ fn frame_timing_steps_around_update() {
 }
 
 #[test]
+fn in_frame_timing_nothing_is_decided_while_the_game_is_paused() {
+    let mut app = headless::app(0);
+    noting(&mut app, StepTiming::Frame);
+    headless::start(&mut app);
+    app.update();
+    let decisions = |app: &App| app.world().resource::<RolloutClock>().decisions;
+    let before = decisions(&app);
+    app.world_mut().resource_mut::<Time<Virtual>>().pause();
+    (0..3).for_each(|_| app.update());
+    assert_eq!(decisions(&app), before);
+    app.world_mut().resource_mut::<Time<Virtual>>().unpause();
+    (0..3).for_each(|_| app.update());
+    assert_eq!(decisions(&app), before + 3);
+}
+
+#[test]
 fn app_can_run_the_step_itself() {
     let mut app = headless::app(1);
     noting(&mut app, StepTiming::Manual);

@@ -9,7 +9,7 @@ use bevy_maddpg::{
     policy::{AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, Policy},
     prelude::*,
     problems::Problems,
-    rollout::Arenas,
+    rollout::{Arenas, Experience},
     training::kind_path,
     transition::{SlotState, TransitionBlock},
 };
@@ -476,6 +476,84 @@ fn an_episode_that_ends_as_its_agent_dies_is_learned_as_ended() {
 }
 
 #[test]
+fn an_episode_that_ends_as_its_arena_is_despawned_is_learned_as_ended() {
+    let mut app = app(training());
+    let (arena, _) = spawn_arena(&mut app, 2);
+    app.add_systems(
+        FixedUpdate,
+        (move |mut commands: Commands, ages: Query<&Age>, mut episodes: Query<&mut Episode>| {
+            if ages.iter().any(|age| age.0 == 5.0) {
+                episodes.iter_mut().for_each(|mut episode| episode.terminate());
+                commands.entity(arena).despawn();
+            }
+        })
+        .after(grow),
+    );
+    headless::start(&mut app);
+    let ended = ended(&mut app, 10);
+    assert_eq!(ended.len(), 1);
+    let EpisodeEnded { returns, decisions, truncated, .. } = &ended[0];
+    assert_eq!((&returns[..], *decisions, *truncated), (&[5.0, 5.0][..], 5, false));
+    let block = transitions(&mut app);
+    assert_eq!(block.discounts, [1.0, 1.0, 1.0, 1.0, 0.0]);
+    assert_eq!(block.rewards, [1.0; 10]);
+    assert_eq!(count(&block, [PLAYS, DIES, LEAVES, JOINS, EMPTY])[..2], [8, 2]);
+}
+
+#[test]
+fn what_was_played_in_an_arena_that_is_despawned_is_not_lost() {
+    let mut app = app(training());
+    let (arena, _) = spawn_arena(&mut app, 1);
+    headless::start(&mut app);
+    update(&mut app, 5);
+    app.world_mut().despawn(arena);
+    assert_eq!(ended(&mut app, 3), []);
+    assert_eq!(count(&transitions(&mut app), [PLAYS, DIES, LEAVES, JOINS, EMPTY]), [4, 0, 1, 0, 0]);
+}
+
+#[test]
+fn agents_of_a_disabled_arena_stay_in_it() {
+    let mut app = app(training());
+    let (arena, agents) = spawn_arena(&mut app, 2);
+    headless::start(&mut app);
+    update(&mut app, 5);
+    app.world_mut().entity_mut(arena).insert(Disabled);
+    update(&mut app, 5);
+    app.world_mut().entity_mut(arena).remove::<Disabled>();
+    update(&mut app, 5);
+    assert_eq!(told(&app), [""; 0]);
+    let entry = &app.world().resource::<Arenas>().entries()[0];
+    assert_eq!((entry.arena, &entry.agents), (arena, &agents.into_iter().map(Some).collect()));
+    transitions(&mut app);
+}
+
+#[test]
+fn after_its_learner_has_stopped_the_game_records_nothing() {
+    let mut app = app(training());
+    spawn_arena(&mut app, 1);
+    headless::start(&mut app);
+    update(&mut app, 5);
+    app.world_mut().resource_mut::<Training>().stop();
+    update(&mut app, 5);
+    let waiting = app.world().resource::<Experience>().completed(0).unwrap();
+    assert!(waiting.is_empty(), "{} transitions wait for nobody", waiting.rows());
+}
+
+#[test]
+fn common_settings_may_name_behaviors_of_one_kind() {
+    let mut config = TrainingConfig::default();
+    config.learner.independent = vec!["wolf".into()];
+    let mut app = app(MaddpgPlugins::train(config));
+    spawn_arena(&mut app, 2);
+    let arena = app.world_mut().spawn(Arena::default()).id();
+    app.world_mut().spawn((Agent::new("wolf", 1, 1), InArena::new(arena), Age::default()));
+    headless::start(&mut app);
+    update(&mut app, 3);
+    let training = app.world().resource::<Training>();
+    assert_eq!((training.kinds().count(), training.failure()), (2, None));
+}
+
+#[test]
 fn the_end_of_an_episode_counts_from_any_schedule() {
     fn terminate(mut episodes: Query<&mut Episode>, mut agents: Query<(&Age, &mut Reward)>) {
         for (age, mut reward) in &mut agents {
@@ -570,6 +648,43 @@ fn an_agent_that_is_inserted_anew_with_other_sizes_leaves_the_training() {
     app.world_mut().entity_mut(agents[0]).insert(Agent::new("guard", 1, 1));
     update(&mut app, 5);
     assert!(transitions(&mut app).rows() >= 14 + 4 + 4);
+}
+
+#[test]
+fn an_agent_may_become_another_in_any_schedule() {
+    fn become_another(
+        mut commands: Commands,
+        agents: Query<(Entity, &Agent), With<Age>>,
+        mut calls: Local<u32>,
+    ) {
+        *calls += 1;
+        for (entity, agent) in agents.iter().filter(|_| *calls % 3 == 1) {
+            let size = if agent.observation_size == 1 { 3 } else { 1 };
+            commands.entity(entity).insert(Agent::new("guard", size, size));
+        }
+    }
+
+    for place in 0..4 {
+        let mut app = app(training());
+        app.add_systems(FixedUpdate, |mut episodes: Query<&mut Episode>| {
+            episodes
+                .iter_mut()
+                .filter(|episode| episode.decisions() == 3)
+                .for_each(|mut episode| episode.terminate());
+        });
+        match place {
+            0 => app.add_systems(Reset, become_another),
+            1 => app.add_systems(Observe, become_another),
+            2 => app.add_systems(FixedUpdate, become_another),
+            _ => app.add_systems(Update, become_another),
+        };
+        spawn_arena(&mut app, 2);
+        spawn_arena(&mut app, 1);
+        headless::start(&mut app);
+        update(&mut app, 40);
+        let learner = app.world_mut().resource_mut::<Training>().stop();
+        assert!(learner.is_some(), "place {place}: the learner panicked");
+    }
 }
 
 #[test]

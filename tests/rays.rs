@@ -55,6 +55,18 @@ fn close(found: &[f32], expected: &[f32]) {
 }
 
 #[test]
+fn an_agent_with_an_arena_of_its_own_sees_what_is_in_it() {
+    let (mut app, _) = app();
+    let agent = Agent::new("guard", 0, 1).with_rays(&eyes());
+    let guard = app.world_mut().spawn((agent, eyes(), Arena::default(), Transform::default())).id();
+    spawn_wall(&mut app, guard, [-9.0, -5.0], [9.0, -5.0]);
+    headless::start(&mut app);
+    app.update();
+    let seen = app.world().get::<Observation>(guard).unwrap().frame();
+    assert!(seen.iter().any(|number| *number != 0.0), "{seen:?}");
+}
+
+#[test]
 fn a_known_scene_gives_the_exact_fan_behind_the_game_s_own_numbers() {
     let (mut app, arena) = app();
     let guard = spawn_guard(&mut app, arena);

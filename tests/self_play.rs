@@ -7,6 +7,7 @@ use bevy_maddpg::{
     headless,
     learner::LearnerConfig,
     prelude::*,
+    problems::Problems,
     self_play::{GameEnded, PlayedBy, RivalKind, SelfPlay, SelfPlayPlugin, Visitors},
 };
 
@@ -115,6 +116,54 @@ fn without_rivals_everybody_learns() {
     assert!(visitors(&mut app).is_empty());
     let mut marked = app.world_mut().query_filtered::<(), Or<(With<Untrained>, With<PolicyOverride>)>>();
     assert_eq!(marked.iter(app.world()).count(), 0);
+}
+
+#[test]
+fn without_two_teams_no_rival_plays_and_it_is_told() {
+    let mut app = app(4, SelfPlayPlugin { share: 1.0, snapshot_decisions: 1, ..SelfPlayPlugin::default() });
+    let mut agents = app.world_mut().query_filtered::<Entity, With<Agent>>();
+    for agent in agents.iter(app.world()).collect::<Vec<_>>() {
+        app.world_mut().entity_mut(agent).insert(Agent::new("duelist", 1, 1));
+    }
+    play(&mut app, 5);
+    assert!(visitors(&mut app).is_empty());
+    let told = app.world().resource::<Problems>().told();
+    assert!(told.len() == 1 && told[0].contains("self-play needs two teams"), "{told:?}");
+}
+
+#[test]
+fn agents_that_join_during_a_visit_are_played_by_the_rival_and_what_the_game_set_stays() {
+    let self_play =
+        SelfPlayPlugin { share: 1.0, snapshot_decisions: 1, games: 3, ..SelfPlayPlugin::default() };
+    let mut app = app(4, self_play);
+    let mut arenas = app.world_mut().query_filtered::<Entity, With<Arena>>();
+    // Each arena has a referee, which the game never trains.
+    for arena in arenas.iter(app.world()).collect::<Vec<_>>() {
+        app.world_mut().spawn((Agent::new("referee", 1, 1), InArena::new(arena), Untrained));
+    }
+    // In each game, everybody is replaced.
+    app.add_systems(Reset, |mut commands: Commands, players: Query<(Entity, &Agent, &InArena)>| {
+        for (player, agent, place) in players.iter().filter(|(_, agent, _)| agent.behavior == "duelist") {
+            commands.entity(player).despawn();
+            commands.spawn((agent.clone(), place.clone()));
+        }
+    });
+    play(&mut app, 3);
+    let mut visits = 0;
+    for _ in 0..7 {
+        play(&mut app, 1);
+        app.update();
+        let mut players = app.world_mut().query::<(&Agent, &InArena, Has<Untrained>, Has<PolicyOverride>)>();
+        for (agent, place, is_untrained, is_played_by_rival) in players.iter(app.world()) {
+            let visitors = app.world().get::<Visitors>(place.arena);
+            let is_visitor = visitors.is_some_and(|visitors| agent.team.as_ref() == Some(&visitors.team));
+            assert_eq!(is_played_by_rival, is_visitor);
+            assert_eq!(is_untrained, is_visitor || agent.behavior == "referee");
+            visits += usize::from(is_visitor);
+        }
+        (0..LENGTH - 1).for_each(|_| app.update());
+    }
+    assert!(visits >= 7, "{visits}");
 }
 
 #[test]

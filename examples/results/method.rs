@@ -66,7 +66,8 @@ impl Method {
 
     /// The method's name in paths.
     pub(crate) fn slug(&self) -> String {
+        let label = self.label().replace(", ", "-").replace(' ', "_");
         let end = if self.until_solved { "-until_solved" } else { "" };
-        self.label().replace(", ", "-").replace(' ', "_") + end
+        format!("{label}-{}{end}", self.decisions)
     }
 }

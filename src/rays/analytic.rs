@@ -77,7 +77,9 @@ fn cast(
         let scene = match known {
             Some((agent, scene)) if agent == ray.agent => scene,
             _ => {
-                let scene = places.get(ray.agent).map_or(&[][..], |place| scene_of(scenes, place.arena));
+                // An agent without a place has the arena on its own entity.
+                let arena = places.get(ray.agent).map_or(ray.agent, |place| place.arena);
+                let scene = scene_of(scenes, arena);
                 known = Some((ray.agent, scene));
                 scene
             }

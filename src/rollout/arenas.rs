@@ -85,9 +85,14 @@ impl Arenas {
         self.kinds[kind].rows.iter().map(|index| &self.entries[*index])
     }
 
-    fn entry(&self, arena: Entity) -> Option<&ArenaEntry> {
+    /// An arena, with its place among the entries.
+    pub(super) fn find(&self, arena: Entity) -> Option<(usize, &ArenaEntry)> {
         let index = self.entries.binary_search_by_key(&arena, |entry| entry.arena).ok()?;
-        Some(&self.entries[index])
+        Some((index, &self.entries[index]))
+    }
+
+    fn entry(&self, arena: Entity) -> Option<&ArenaEntry> {
+        self.find(arena).map(|(_, entry)| entry)
     }
 }
 
@@ -129,6 +134,7 @@ pub(super) fn collect(
     mut problems: ResMut<Problems>,
     found: Query<ArenaData, With<Episode>>,
     agents: Query<AgentData>,
+    disabled: Query<(), (With<Arena>, With<Disabled>)>,
     mut states: Query<(&mut Observation, &mut Reward, &mut Life, &mut DecisionClock)>,
 ) {
     if !arenas.stale {
@@ -141,7 +147,10 @@ pub(super) fn collect(
         .collect();
     casts.sort_unstable_by_key(|cast| cast.arena);
     let (kinds, entries) = sort_into_kinds(&casts, &arenas, &mut problems);
-    let others = others(&casts, &entries, &kinds, &agents, arenas.has_learner, &mut commands, &mut problems);
+    let is_disabled = |arena| disabled.contains(arena);
+    let has_learner = arenas.has_learner;
+    let others =
+        others(&casts, &entries, &kinds, &agents, is_disabled, has_learner, &mut commands, &mut problems);
 
     // Those that have left their slot have ended an open decision.
     for old in &arenas.entries {
@@ -280,12 +289,14 @@ fn kind_name(cast: &Cast, before: Option<&Kind>, kinds: &[Kind]) -> Option<Strin
 }
 
 /// The agents that are decided for outside of the arenas' rows. While training, tells which agents are not trained, and
-/// gives agents that are in no arena one of their own.
+/// gives agents that are in no arena one of their own. Those of a disabled arena stay in it.
+#[expect(clippy::too_many_arguments, reason = "it reads what `collect` has found")]
 fn others(
     casts: &[Cast],
     entries: &[ArenaEntry],
     kinds: &[Kind],
     agents: &Query<AgentData>,
+    is_disabled: impl Fn(Entity) -> bool,
     has_learner: bool,
     commands: &mut Commands,
     problems: &mut Problems,
@@ -303,7 +314,12 @@ fn others(
         if has_learner && !is_seated {
             match index.and_then(|index| entries[index].place) {
                 Some(Place { kind, .. }) => tell_no_slot(entity, agent, &kinds[kind], problems),
-                None if index.is_none() && !has_own_arena && !is_untrained && !has_own_policy => {
+                None if index.is_none()
+                    && !has_own_arena
+                    && !is_untrained
+                    && !has_own_policy
+                    && !place.is_some_and(|place| is_disabled(place.arena)) =>
+                {
                     tell_no_arena(entity, agent, place, problems);
                     commands.entity(entity).remove::<InArena>().insert(Arena::default());
                 }

@@ -5,12 +5,24 @@ use bevy::{
 
 use crate::{
     agent::{Agent, Life, LifeEnd, Reward},
-    arena::InArena,
+    arena::{Episode, InArena, Measures},
+    parameters::Parameters,
 };
 
-/// What is known of agents that have left their slot, kept until the arenas are collected again.
+/// What is known of agents that have left their slot and of arenas that are gone, kept until the arenas are collected again.
 #[derive(Resource, Debug, Default)]
-pub(super) struct Departed(EntityHashMap<Departure>);
+pub(super) struct Departed {
+    agents: EntityHashMap<Departure>,
+    arenas: EntityHashMap<LastEpisode>,
+}
+
+/// The episode that was played in an arena when it was despawned.
+#[derive(Debug, Clone)]
+pub(super) struct LastEpisode {
+    pub(super) episode: Episode,
+    pub(super) measures: Measures,
+    pub(super) parameters: Parameters,
+}
 
 /// What an agent had earned when it left its slot, and whether its part in the episode had ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -22,16 +34,20 @@ pub(super) struct Departure {
 
 impl Departed {
     pub(super) fn get(&self, agent: Entity) -> Departure {
-        self.0.get(&agent).copied().unwrap_or_default()
+        self.agents.get(&agent).copied().unwrap_or_default()
+    }
+
+    pub(super) fn take_arenas(&mut self) -> EntityHashMap<LastEpisode> {
+        std::mem::take(&mut self.arenas)
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.agents.clear();
     }
 }
 
 /// Adds observers for everything by which an agent can leave its slot: it is despawned, disabled, moved to another arena,
-/// or becomes another agent.
+/// or becomes another agent. Arenas that are despawned are observed as well.
 pub(super) fn watch(app: &mut App) {
     app.init_resource::<Departed>()
         .add_observer(|left: On<Discard, Agent>, mut departed: ResMut<Departed>, agents: Query<Left>| {
@@ -45,21 +61,36 @@ pub(super) fn watch(app: &mut App) {
              mut departed: ResMut<Departed>,
              agents: Query<Left, Allow<Disabled>>| {
                 if let Ok(left_by) = agents.get(left.entity) {
-                    departed.0.entry(left.entity).or_insert_with(|| departure(left_by));
+                    departed.agents.entry(left.entity).or_insert_with(|| departure(left_by));
                 }
             },
-        );
+        )
+        .add_observer(remember_arena);
 }
 
 type Left = (&'static Reward, &'static Life);
 
 fn remember(agent: Entity, departed: &mut Departed, agents: &Query<Left>) {
     if let Ok(left) = agents.get(agent) {
-        departed.0.entry(agent).or_insert_with(|| departure(left));
+        departed.agents.entry(agent).or_insert_with(|| departure(left));
     }
 }
 
-fn departure((reward, life): (&Reward, &Life)) -> Departure {
+fn remember_arena(
+    gone: On<Discard, Episode>,
+    mut departed: ResMut<Departed>,
+    arenas: Query<(&Episode, Option<&Measures>, Option<&Parameters>)>,
+) {
+    let Ok((episode, measures, parameters)) = arenas.get(gone.entity) else { return };
+    let last = LastEpisode {
+        episode: episode.clone(),
+        measures: measures.cloned().unwrap_or_default(),
+        parameters: parameters.cloned().unwrap_or_default(),
+    };
+    departed.arenas.insert(gone.entity, last);
+}
+
+pub(super) fn departure((reward, life): (&Reward, &Life)) -> Departure {
     let (reward, episode_return) = (reward.of_decision(), reward.episode_return());
     Departure { reward, episode_return, end: life.unrecorded() }
 }

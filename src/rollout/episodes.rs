@@ -2,6 +2,7 @@ use bevy::prelude::*;
 
 use super::{
     Arenas, BeforeReset, Experience, Exploration, Reset, RolloutClock,
+    departed::{Departed, LastEpisode, departure},
     frames::{self, Observer},
     rows::Earner,
 };
@@ -115,6 +116,56 @@ pub(super) fn finish(
         };
         commands.trigger(episode.clone());
         ended.write(episode);
+    }
+}
+
+/// Completes what was played in arenas that were despawned since the last step: their agents have left, and an episode that the
+/// game had ended is learned as ended.
+pub(super) fn finish_despawned(
+    arenas: Res<Arenas>,
+    mut departed: ResMut<Departed>,
+    mut experience: ResMut<Experience>,
+    episodes: Query<(), With<Episode>>,
+    agents: Query<Earner>,
+    mut ended: MessageWriter<EpisodeEnded>,
+    mut commands: Commands,
+) {
+    for (arena, LastEpisode { episode, measures, parameters }) in departed.take_arenas() {
+        if episodes.contains(arena) {
+            // The component was replaced.
+            continue;
+        }
+        let Some((index, entry)) = arenas.find(arena) else { continue };
+        let Some(place) = entry.place else { continue };
+        let is_terminated = episode.status() == EpisodeStatus::Terminated;
+        for (slot, agent) in entry.agents.iter().enumerate() {
+            let Some(agent) = agent else { continue };
+            let mut departure = match agents.get(*agent) {
+                Ok((_, reward, life, ..)) => departure((reward, life)),
+                Err(_) => departed.get(*agent),
+            };
+            if is_terminated {
+                departure.end.get_or_insert(LifeEnd::Terminated);
+            }
+            experience.leave(place, slot, departure);
+        }
+        experience.close(entry, if is_terminated { 0.0 } else { 1.0 }, true, &agents);
+        let truncated = episode.status() == EpisodeStatus::Truncated;
+        if (is_terminated || truncated) && episode.decisions() > 0 {
+            let episode = EpisodeEnded {
+                arena,
+                index,
+                kind: arenas.kinds()[place.kind].name().into(),
+                returns: experience.returns_left(place).to_vec(),
+                decisions: episode.decisions(),
+                truncated,
+                exploration_scale: episode.exploration_scale(),
+                measures,
+                parameters,
+            };
+            commands.trigger(episode.clone());
+            ended.write(episode);
+        }
     }
 }
 

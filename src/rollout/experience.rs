@@ -32,6 +32,15 @@ impl Experience {
         (rows.n_step.gamma, rows.n_step.steps) = (gamma, n_step);
     }
 
+    /// Stops to record the transitions of a kind, and drops those that are not yet sent.
+    #[cfg(feature = "learner")]
+    pub(crate) fn stop_recording(&mut self, kind: usize) {
+        let rows = &mut self.kinds[kind];
+        if std::mem::take(&mut rows.recording) {
+            rows.completed = TransitionBlock::default();
+        }
+    }
+
     /// Takes the completed transitions of a kind and leaves the block `empty` in their place, so that its memory is reused.
     #[cfg(feature = "learner")]
     pub(crate) fn exchange(&mut self, kind: usize, empty: TransitionBlock) -> TransitionBlock {

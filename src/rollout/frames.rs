@@ -34,7 +34,8 @@ pub(super) fn push_frame(
         problems.tell("length", behavior, || {
             format!(
                 "agent {entity} of behavior `{behavior}` was given an observation of {found} numbers, expected {}: it \
-                 keeps its previous one; write as many numbers as the agent's `observation_size`",
+                 keeps its previous one; write as many numbers as the agent's `observation_size`, and declare those of rays \
+                 with `Agent::with_rays`",
                 agent.observation_size - agent.sensed
             )
         });

@@ -62,7 +62,7 @@ impl Source {
 }
 
 impl ActingPolicy {
-    /// Makes all agents use this snapshot from the next decision on.
+    /// Makes all agents use this snapshot from the next decision on. A learner that starts afterwards takes over for its kind of arenas.
     ///
     /// A snapshot whose policies do not fit the sizes of the agents is refused and reported in
     /// [`Problems`]; the policies before it stay in use.

@@ -120,7 +120,9 @@ impl Rows {
                 let (own, rest) = observations.split_at_mut(self.observation_sizes[slot]);
                 let (own_mask, rest_of_masks) = masks.split_at_mut(self.choices[slot]);
                 (observations, masks) = (rest, rest_of_masks);
-                let here = here(agent);
+                // An agent that has just been replaced by one of other sizes takes part from the next step on.
+                let here =
+                    here(agent).filter(|(seen, .., mask)| fits(seen, *mask, own.len(), own_mask.len()));
                 self.present[at + slot] = here.is_some();
                 self.starts[row] |= here.is_some();
                 let Some((seen, .., is_untrained, clock, mask)) = here else {
@@ -208,11 +210,16 @@ impl Rows {
                 age_next: 0,
             };
             let here = member.and_then(|member| agents.get(member).ok());
+            let (size, choices) = (self.observation_sizes[slot], self.choices[slot]);
             let (state, reward, next) = match (self.left[place], here) {
                 // Whoever came in its place has not decided yet.
                 (Some(left), _) => (ends(left.end), left.reward, None),
                 (None, Some((_, reward, life, ..))) if life.is_over() || life.unrecorded().is_some() => {
                     (ends(life.unrecorded()), reward.of_decision(), None)
+                }
+                // It has just been replaced by an agent of other sizes.
+                (None, Some((observation, reward, .., mask))) if !fits(observation, mask, size, choices) => {
+                    (ends(None), reward.of_decision(), None)
                 }
                 (None, Some((observation, reward, _, clock, mask))) if present => {
                     let age_next = if is_end { 0 } else { clock.age() };
@@ -224,7 +231,6 @@ impl Rows {
                 }
                 (None, None) => (SlotState::EMPTY, 0.0, None),
             };
-            let (size, choices) = (self.observation_sizes[slot], self.choices[slot]);
             match next {
                 Some((observation, _)) => block.next_observations.extend_from_slice(observation.stacked()),
                 None => block.next_observations.resize(block.next_observations.len() + size, 0.0),
@@ -240,7 +246,8 @@ impl Rows {
             });
             block.slots.push(state);
         }
-        let is_whole = block.next_observations[next..].iter().all(|number| number.is_finite())
+        let mut numbers = block.next_observations[next..].iter().chain(&block.rewards[rewards..]);
+        let is_whole = numbers.all(|number| number.is_finite())
             && block.slots[states..].iter().any(|state| state.present);
         if !is_whole {
             block.next_observations.truncate(next);
@@ -256,4 +263,9 @@ impl Rows {
         block.discounts.push(discount * of_length);
         self.n_step.join(row, is_end, block, slots);
     }
+}
+
+/// Whether an agent has this many numbers in its observation and this many choices.
+fn fits(observation: &Observation, mask: Option<&ActionMask>, size: usize, choices: usize) -> bool {
+    observation.stacked().len() == size && mask.map_or(0, |mask| mask.possible().len()) == choices
 }

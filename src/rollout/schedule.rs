@@ -34,7 +34,7 @@ pub enum StepTiming {
     #[default]
     FixedStep,
     /// Each frame: agents decide before [`Update`], and episodes end after [`PostUpdate`]. For a game whose logic is in
-    /// [`Update`]. How long a decision lasts then depends on the frame rate.
+    /// [`Update`]. How long a decision lasts then depends on the frame rate. While `Time<Virtual>` is paused, nothing is decided.
     Frame,
     /// The app runs [`StepStart`] and [`StepEnd`] itself, for example around the turns of a board game.
     Manual,
@@ -64,6 +64,11 @@ pub(crate) enum DecideSystems {
     HandOver,
     /// The policies are queried.
     Decide,
+}
+
+/// Whether time passes in this frame: it was not paused when the frame began. Apps without time have no pause.
+fn time_passes(time: Option<Res<Time<Virtual>>>) -> bool {
+    time.is_none_or(|time| !time.was_paused())
 }
 
 /// Adds the four schedules, and runs two of them as `timing` says. Nothing else in the crate depends on `timing`.
@@ -99,6 +104,8 @@ pub(super) fn add(app: &mut App, timing: StepTiming) {
             let mut order = world.resource_mut::<MainScheduleOrder>();
             order.insert_before(Update, StepStart);
             order.insert_after(PostUpdate, StepEnd);
+            app.configure_sets(StepStart, AgentSystems::Decide.run_if(time_passes))
+                .configure_sets(StepEnd, AgentSystems::End.run_if(time_passes));
         }
         StepTiming::Manual => {}
     }

@@ -123,7 +123,10 @@ impl Pool {
         let kind = RivalKind::Policy(policy);
         let last = self.rivals.iter().rev().find_map(|rival| rival.rating);
         let rating = rating.or_else(|| self.rating()).or(last).or(Some(1_000.0));
-        self.rivals.push(Rival { name, kind, score: 0.5, games: 0, rating, decisions: Some(decisions) });
+        let later = |rival: &Rival| rival.decisions.is_some_and(|later| later > decisions);
+        let place = self.rivals.iter().position(later).unwrap_or(self.rivals.len());
+        let decisions = Some(decisions);
+        self.rivals.insert(place, Rival { name, kind, score: 0.5, games: 0, rating, decisions });
         let taken: Vec<(usize, u64)> = self
             .rivals
             .iter()
@@ -131,9 +134,10 @@ impl Pool {
             .filter_map(|(index, rival)| Some((index, rival.decisions?)))
             .collect();
         if taken.len() > self.snapshots {
+            let newest = taken[taken.len() - 1].1;
             let gap = |window: &&[(usize, u64)]| {
                 let [(_, before), (_, own), (_, after)] = **window else { return f64::INFINITY };
-                (after - before) as f64 / (decisions - own) as f64
+                (after - before) as f64 / (newest - own) as f64
             };
             let dropped = taken
                 .windows(3)

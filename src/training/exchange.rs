@@ -18,7 +18,10 @@ pub(super) fn hand_over(mut training: ResMut<Training>, mut experience: ResMut<E
     let training = &mut *training;
     let mut has_sent = false;
     for (kind, learner) in training.learners.iter_mut().enumerate() {
-        let Some(thread) = &mut learner.thread else { continue };
+        let Some(thread) = &mut learner.thread else {
+            experience.stop_recording(kind);
+            continue;
+        };
         if experience.completed(kind).is_none_or(TransitionBlock::is_empty) {
             continue;
         }

@@ -1,4 +1,4 @@
-use std::{error::Error, path::PathBuf};
+use std::{collections::BTreeSet, error::Error, path::PathBuf};
 
 use bevy::prelude::*;
 
@@ -6,6 +6,7 @@ use super::{KindLearner, Training, TrainingPlugin, few_arenas, kind_path};
 use crate::{
     exploration::ExplorationConfig,
     learner::{Learner, LearnerConfig, LearnerThread},
+    problems::warn,
     rollout::{ActingPolicy, Arenas, Experience, Exploration, Kind, RolloutClock},
     transition::TransitionBlock,
 };
@@ -19,19 +20,29 @@ pub(super) fn start(
     mut clock: ResMut<RolloutClock>,
     mut arenas: ResMut<Arenas>,
 ) {
+    if training.learners.is_empty()
+        && !maddpg::IS_OPTIMIZED
+        && arenas.kinds().iter().any(|kind| kind.arenas() > 0)
+    {
+        warn(
+            "the learner is compiled without optimization and needs hundreds of times as long to learn; add to Cargo.toml: \
+             [profile.dev.package.\"*\"] opt-level = 3",
+        );
+    }
     // The kinds with a learner come first, in the order in which the learners started.
     for index in training.learners.len()..arenas.kinds().len() {
-        let kind = &mut arenas.kinds[index];
-        if kind.arenas() == 0 {
+        if arenas.kinds[index].arenas() == 0 {
             return;
         }
+        let behaviors = arenas.kinds().iter().flat_map(behaviors_of).cloned().collect();
+        let kind = &mut arenas.kinds[index];
         let mut learner = KindLearner {
             kind: kind.name().into(),
             thread: None,
             spare: TransitionBlock::default(),
             start_failure: None,
         };
-        match training.start(kind, &mut exploration.config) {
+        match training.start(kind, &behaviors, &mut exploration.config) {
             Ok(Started { thread, transitions, config }) => {
                 kind.decisions = transitions;
                 clock.decisions += transitions;
@@ -45,6 +56,11 @@ pub(super) fn start(
         kind.is_fixed = true;
         training.learners.push(learner);
     }
+}
+
+/// The behaviors that play in the arenas of a kind.
+fn behaviors_of(kind: &Kind) -> impl Iterator<Item = &String> {
+    kind.spec().slots.iter().map(|agent| &agent.behavior)
 }
 
 /// Why a learner cannot start. Unlike `BevyError`, it is told without a backtrace.
@@ -68,10 +84,11 @@ struct Earlier {
 }
 
 impl Training {
-    /// Starts the learner of a kind of arenas.
+    /// Starts the learner of a kind of arenas. `behaviors` are those of all kinds.
     fn start(
         &mut self,
         kind: &Kind,
+        behaviors: &BTreeSet<String>,
         exploration: &mut ExplorationConfig,
     ) -> std::result::Result<Started, StartError> {
         if let Some(autosave) = self.plugin.autosave.as_ref().filter(|_| self.lock.is_none()) {
@@ -79,7 +96,7 @@ impl Training {
         }
         let earlier = self.plugin.earlier(kind.name());
         let keeps_settings = earlier.as_ref().is_some_and(|earlier| earlier.keeps_settings);
-        let config = self.plugin.settings(kind, exploration, keeps_settings);
+        let config = self.plugin.settings(kind, behaviors, exploration, keeps_settings);
         config.check()?;
         exploration.check()?;
         let learner = self.plugin.open(kind, config, earlier)?;
@@ -106,10 +123,24 @@ impl TrainingPlugin {
     fn settings(
         &self,
         kind: &Kind,
+        behaviors: &BTreeSet<String>,
         exploration: &mut ExplorationConfig,
         keeps_settings: bool,
     ) -> LearnerConfig {
-        let mut config = self.kinds.get(kind.name()).unwrap_or(&self.config).clone();
+        let mut config = match self.kinds.get(kind.name()) {
+            Some(own) => own.clone(),
+            None => {
+                // What the common settings say of the behaviors of other kinds is for their learners.
+                let is_here = |behavior: &String| behaviors_of(kind).any(|own| own == behavior);
+                let stays = |behavior: &String| is_here(behavior) || !behaviors.contains(behavior);
+                let mut common = self.config.clone();
+                for named in [&mut common.independent, &mut common.own_observation, &mut common.team_fate] {
+                    named.retain(stays);
+                }
+                common.mirror.retain(|behavior, _| stays(behavior));
+                common
+            }
+        };
         let arenas = kind.arenas();
         let may_adapt = !keeps_settings && !self.keep_defaults;
         if may_adapt && few_arenas::adapt(&mut config, exploration, arenas) {

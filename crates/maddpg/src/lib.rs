@@ -83,3 +83,11 @@ pub mod transition;
 pub use atomic_file::write_atomically;
 pub use folder_lock::FolderLock;
 pub use tensor_file::FileError;
+
+/// Whether this crate is compiled with optimization. Without it, an update takes hundreds of times as long.
+pub const IS_OPTIMIZED: bool = cfg!(not(unoptimized));
+
+/// Compiles the README's code together with the documentation's.
+#[cfg(all(doctest, feature = "learner"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use maddpg::{
-    learner::{CHANNEL_BLOCKS, Device, Learner, LearnerConfig, LearnerThread, Pace, Preset},
+    learner::{
+        CHANNEL_BLOCKS, CheckpointRequest, Device, Learner, LearnerConfig, LearnerThread, Pace, Preset,
+    },
     policy::{AgentSpec, ArenaSpec, PolicySnapshot},
     random::stream,
     transition::{SlotState, TransitionBlock},
@@ -15,8 +17,6 @@ fn learner(seed: u64) -> Learner {
 }
 
 fn learner_with(seed: u64, change: impl FnOnce(&mut LearnerConfig)) -> Learner {
-    let agent = AgentSpec::new("agent", 3, 2);
-    let spec = ArenaSpec::new(vec![agent; 2]);
     let mut config = LearnerConfig {
         batch_size: 32,
         learning_starts: 64,
@@ -25,7 +25,11 @@ fn learner_with(seed: u64, change: impl FnOnce(&mut LearnerConfig)) -> Learner {
         ..Preset::Matd3.config().learner
     };
     change(&mut config);
-    Learner::new(config, spec, Device::cpu(), seed).unwrap()
+    Learner::new(config, spec(), Device::cpu(), seed).unwrap()
+}
+
+fn spec() -> ArenaSpec {
+    ArenaSpec::new(vec![AgentSpec::new("agent", 3, 2); 2])
 }
 
 fn block(number: u64, rows: usize) -> TransitionBlock {
@@ -170,4 +174,38 @@ fn a_game_that_waits_for_a_learner_goes_on_when_the_learner_is_told_to_stop() {
         assert!(start.elapsed() < Duration::from_secs(2), "{pace:?}: {:?}", start.elapsed());
         assert_eq!(learner.transitions(), 30 * 32, "{pace:?}");
     }
+}
+
+#[test]
+fn every_checkpoint_that_was_asked_for_is_written_before_the_learner_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = (0..3).map(|number| folder.path().join(format!("{number}.safetensors"))).collect();
+    for pace in [Pace::FreeRunning, Pace::Balanced, Pace::Lockstep] {
+        let mut thread = LearnerThread::spawn(learner(1), pace).unwrap();
+        thread.send(block(0, 32));
+        for path in &paths {
+            thread.checkpoint(CheckpointRequest { path: path.clone(), ..CheckpointRequest::default() });
+        }
+        thread.join().unwrap();
+        for path in &paths {
+            std::fs::remove_file(path)
+                .unwrap_or_else(|error| panic!("{pace:?}, {}: {error}", path.display()));
+        }
+    }
+}
+
+#[test]
+fn a_learner_without_its_replay_buffer_waits_for_ten_times_its_first_experience_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let mut before = learner(1);
+    (0..100).for_each(|number| before.remember(&block(number, 32)));
+    before.save(&path, false).unwrap();
+    let mut after = Learner::load(&path, &spec(), Device::cpu()).unwrap();
+    let mut rows = 0;
+    while !after.is_ready() {
+        after.remember(&block(rows, 32));
+        rows += 32;
+    }
+    assert_eq!(rows, 640);
 }

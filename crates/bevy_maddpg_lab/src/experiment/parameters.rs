@@ -173,7 +173,8 @@ mod tests {
     fn the_example_of_the_readme_can_be_read() {
         let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
         let text = fs::read_to_string(readme).unwrap();
-        let example = text.split("```toml").nth(1).unwrap().split("```").next().unwrap();
+        let example = text.split("```toml").find(|block| block.contains("[parameters]")).unwrap();
+        let example = example.split("```").next().unwrap();
         let others = "name = \"c\"\nuntil = { rating = 1_200 }\n[[lessons]]\nname = \"b\"\nuntil = { decisions = 100_000 }";
         for text in [example.into(), format!("[[lessons]]\n{others}\n[[lessons]]\nname = \"a\"")] {
             let (_folder, path) = file(&text);

@@ -42,6 +42,9 @@ const PUBLISHED: &str = "published";
 /// skewed by a few recent samples.
 const REFILL: usize = 20_000;
 
+/// At most this many times `learning_starts`, since 20,000 decisions take a single arena half an hour.
+const REFILL_STARTS: usize = 10;
+
 /// A checkpoint that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -103,7 +106,7 @@ impl Learner {
     /// counters, random streams, and the replay buffer if `with_replay`. The file is replaced as a whole or not at all.
     ///
     /// # Errors
-    /// If the file cannot be written or the device fails.
+    /// If the file cannot be written, a weight is not finite, or the device fails.
     pub fn save(&self, path: &Path, with_replay: bool) -> Result<(), CheckpointError> {
         let mut tensors = BTreeMap::new();
         let mut groups = Vec::new();
@@ -113,6 +116,9 @@ impl Learner {
             let name = &setup.group.name;
             let (actor_steps, critic_steps) = (weights.actor_adam.steps, weights.critics_adam.steps);
             for (part, numbers) in weights.parts() {
+                if !numbers.iter().all(|number| number.is_finite()) {
+                    return Err(self.diverged(name).into());
+                }
                 let tensor = TensorView { shape: vec![numbers.len()], data: Data::Numbers(numbers) };
                 tensors.insert(format!("{name}.{part}"), tensor);
             }
@@ -233,7 +239,12 @@ impl Learner {
             learner.replay.restore(next, take(REPLAY)?, pixels).map_err(damaged)?;
         } else {
             let wanted = usize::try_from(header.transitions).unwrap_or(usize::MAX).min(REFILL);
+            let wanted = wanted.min(learner.ready_at.saturating_mul(REFILL_STARTS));
             learner.ready_at = learner.ready_at.max(wanted).min(learner.setup.config.replay_capacity);
+            log::info!(
+                "the learner continues without its replay buffer and first collects {} joint transitions",
+                learner.ready_at
+            );
         }
         learner.note = header.note;
         learner.updates = header.updates;

@@ -392,7 +392,7 @@ impl Learner {
         self.engine.share_work();
     }
 
-    fn diverged(&self, policy: &str) -> LearnerError {
+    pub(super) fn diverged(&self, policy: &str) -> LearnerError {
         LearnerError::Diverged { policy: policy.into(), updates: self.updates }
     }
 }

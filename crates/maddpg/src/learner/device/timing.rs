@@ -48,20 +48,25 @@ pub(super) fn random_transitions(rows: usize, spec: &ArenaSpec) -> TransitionBlo
         rewards: draw(rows * spec.agents()),
         next_observations: draw(rows * spec.joint_observation_size()),
         discounts: vec![1.0; rows],
+        masks: vec![1.0; rows * spec.joint_choices()],
+        next_masks: vec![1.0; rows * spec.joint_choices()],
         slots: vec![SlotState::PRESENT; rows * spec.agents()],
-        ..TransitionBlock::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{learner::Preset, policy::AgentSpec};
+    use crate::{
+        learner::Preset,
+        policy::{ActionSpace, AgentSpec},
+    };
 
     #[test]
     fn every_preset_can_be_timed() {
-        let agent = AgentSpec::new("agent", 8, 2);
-        let spec = ArenaSpec::new(vec![agent; 2]);
+        let action = ActionSpace::of_numbers(1).with_choices("jump", 2);
+        let jumper = AgentSpec { action, ..AgentSpec::new("jumper", 8, 1) };
+        let spec = ArenaSpec::new(vec![AgentSpec::new("walker", 8, 2), jumper]);
         for preset in Preset::ALL {
             let time = update_time(&Device::cpu(), &preset.config().learner, &spec).unwrap();
             assert!(time > Duration::ZERO, "{preset}");

@@ -94,9 +94,7 @@ impl Worker {
             let behind = self.pace == Pace::FreeRunning && self.owed >= 1.0;
             let may_update = behind || (self.pace != Pace::Lockstep && self.spare_owed >= 1.0);
             let may_update = may_update && !self.stop.is_stopped();
-            if let Ok(request) = self.checkpoints.try_recv() {
-                self.save(request);
-            }
+            self.save_as_requested();
             let idle = !may_update || !self.learner.is_ready();
             let block = if !idle || self.pace == Pace::FreeRunning {
                 self.receiver.try_recv()
@@ -104,7 +102,8 @@ impl Worker {
                 select! {
                     recv(self.receiver) -> block => block.map_err(|_| TryRecvError::Disconnected),
                     recv(self.checkpoints) -> request => {
-                        let Ok(request) = request else { return Ok(()) };
+                        // The game lets go of both channels at once, so a block may still be waiting.
+                        let Ok(request) = request else { continue };
                         self.save(request);
                         continue;
                     }
@@ -131,8 +130,17 @@ impl Worker {
                     }
                     self.update_as_owed()?;
                 }
-                Err(TryRecvError::Disconnected) => return Ok(()),
+                Err(TryRecvError::Disconnected) => {
+                    self.save_as_requested();
+                    return Ok(());
+                }
             }
+        }
+    }
+
+    fn save_as_requested(&mut self) {
+        while let Ok(request) = self.checkpoints.try_recv() {
+            self.save(request);
         }
     }
 
