@@ -221,6 +221,9 @@ fn draw(
             continue;
         }
         let mut rival = if random.random::<f32>() < plugin.share { pool.draw(random) } else { None };
+        if rival.is_none() && !had_visitors {
+            continue;
+        }
         let mut teams: Vec<&str> =
             agents.iter_many(members.iter()).filter_map(|agent| agent.team.as_deref()).collect();
         teams.sort_unstable();

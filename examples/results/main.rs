@@ -2,7 +2,7 @@
 //! play against each other, and writes tables and images.
 //!
 //! ```sh
-//! cargo run --example results             # everything: about 1.5 hours on two cores
+//! cargo run --example results             # everything: one to two hours on two cores
 //! cargo run --example results -- --short  # minutes: fails if learning is broken
 //! cargo run --example results -- --control # the twenty control tasks: many hours; `--tasks` chooses some
 //! cargo run --example results -- --help
