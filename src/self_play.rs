@@ -127,6 +127,13 @@ pub struct Visitors {
     games_left: u32,
 }
 
+impl Visitors {
+    /// Whether an agent is in the team that the rival plays.
+    fn are(&self, agent: &Agent) -> bool {
+        agent.team.as_ref() == Some(&self.team)
+    }
+}
+
 /// Says that a script of the game decides for this agent, through an [`ActionOverride`]. A component of the agents of a team that
 /// is played by a rival of the kind [`RivalKind::Script`].
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
@@ -256,8 +263,12 @@ fn arrive(
     play: Res<SelfPlay>,
 ) {
     let Ok((visitors, members)) = arenas.get(arrived.entity) else { return };
-    for agent in members.iter() {
-        enter(&mut commands, agent, visitors, &agents, &play.pool);
+    for entity in members.iter() {
+        if let Ok(player) = agents.get(entity)
+            && visitors.are(player.0)
+        {
+            enter(&mut commands, entity, player, visitors, &play.pool);
+        }
     }
     if visitors.is_rated {
         commands.entity(arrived.entity).try_insert(NoExploration);
@@ -291,16 +302,12 @@ fn join(
     agents: Query<Player>,
     play: Res<SelfPlay>,
 ) {
-    let Ok((player, _, played)) = agents.get(joined.entity) else { return };
-    match places.get(joined.entity).and_then(|place| arenas.get(place.arena)) {
-        Ok(visitors) if player.team.as_ref() == Some(&visitors.team) => {
-            enter(&mut commands, joined.entity, visitors, &agents, &play.pool);
-        }
-        _ => {
-            if let Some(played) = played {
-                leave(&mut commands, joined.entity, played);
-            }
-        }
+    let Ok(player @ (agent, _, played)) = agents.get(joined.entity) else { return };
+    let visitors = places.get(joined.entity).and_then(|place| arenas.get(place.arena)).ok();
+    if let Some(visitors) = visitors.filter(|visitors| visitors.are(agent)) {
+        enter(&mut commands, joined.entity, player, visitors, &play.pool);
+    } else if let Some(played) = played {
+        leave(&mut commands, joined.entity, played);
     }
 }
 
@@ -314,15 +321,17 @@ fn leave(commands: &mut Commands, agent: Entity, PlayedByRival { was_untrained }
 }
 
 /// What self-play reads of an agent.
-type Player = (&'static Agent, Has<Untrained>, Option<&'static PlayedByRival>);
+type Player<'a> = (&'a Agent, Has<Untrained>, Option<&'a PlayedByRival>);
 
 /// Lets the rival play an agent of its team.
-fn enter(commands: &mut Commands, agent: Entity, visitors: &Visitors, agents: &Query<Player>, pool: &Pool) {
-    let rival = pool.rivals().iter().find(|rival| rival.name == visitors.rival);
-    let (Some(rival), Ok((player, is_untrained, played))) = (rival, agents.get(agent)) else { return };
-    if player.team.as_ref() != Some(&visitors.team) {
-        return;
-    }
+fn enter(
+    commands: &mut Commands,
+    agent: Entity,
+    (_, is_untrained, played): (&Agent, bool, Option<&PlayedByRival>),
+    visitors: &Visitors,
+    pool: &Pool,
+) {
+    let Some(rival) = pool.rivals().iter().find(|rival| rival.name == visitors.rival) else { return };
     let was_untrained = played.map_or(is_untrained, |played| played.was_untrained);
     let mut agent = commands.entity(agent);
     agent.try_insert((Untrained, PlayedByRival { was_untrained }));

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, error::Error, path::PathBuf};
+use std::{error::Error, path::PathBuf};
 
 use bevy::prelude::*;
 
@@ -20,21 +20,18 @@ pub(super) fn start(
     mut clock: ResMut<RolloutClock>,
     mut arenas: ResMut<Arenas>,
 ) {
-    if training.learners.is_empty()
-        && !maddpg::IS_OPTIMIZED
-        && arenas.kinds().iter().any(|kind| kind.arenas() > 0)
-    {
-        warn(
-            "the learner is compiled without optimization and needs hundreds of times as long to learn; add to Cargo.toml: \
-             [profile.dev.package.\"*\"] opt-level = 3",
-        );
-    }
     // The kinds with a learner come first, in the order in which the learners started.
     for index in training.learners.len()..arenas.kinds().len() {
         if arenas.kinds[index].arenas() == 0 {
             return;
         }
-        let behaviors = arenas.kinds().iter().flat_map(behaviors_of).cloned().collect();
+        if index == 0 && !maddpg::IS_OPTIMIZED {
+            warn(
+                "the learner is compiled without optimization and needs hundreds of times as long to learn; add to Cargo.toml: \
+                 [profile.dev.package.\"*\"] opt-level = 3",
+            );
+        }
+        let started = training.start(index, arenas.kinds(), &mut exploration.config);
         let kind = &mut arenas.kinds[index];
         let mut learner = KindLearner {
             kind: kind.name().into(),
@@ -42,7 +39,7 @@ pub(super) fn start(
             spare: TransitionBlock::default(),
             start_failure: None,
         };
-        match training.start(kind, &behaviors, &mut exploration.config) {
+        match started {
             Ok(Started { thread, transitions, config }) => {
                 kind.decisions = transitions;
                 clock.decisions += transitions;
@@ -56,11 +53,6 @@ pub(super) fn start(
         kind.is_fixed = true;
         training.learners.push(learner);
     }
-}
-
-/// The behaviors that play in the arenas of a kind.
-fn behaviors_of(kind: &Kind) -> impl Iterator<Item = &String> {
-    kind.spec().slots.iter().map(|agent| &agent.behavior)
 }
 
 /// Why a learner cannot start. Unlike `BevyError`, it is told without a backtrace.
@@ -84,19 +76,20 @@ struct Earlier {
 }
 
 impl Training {
-    /// Starts the learner of a kind of arenas. `behaviors` are those of all kinds.
+    /// Starts the learner of one of the `kinds` of arenas.
     fn start(
         &mut self,
-        kind: &Kind,
-        behaviors: &BTreeSet<String>,
+        index: usize,
+        kinds: &[Kind],
         exploration: &mut ExplorationConfig,
     ) -> std::result::Result<Started, StartError> {
+        let kind = &kinds[index];
         if let Some(autosave) = self.plugin.autosave.as_ref().filter(|_| self.lock.is_none()) {
             self.lock = Some(autosave.lock()?);
         }
         let earlier = self.plugin.earlier(kind.name());
         let keeps_settings = earlier.as_ref().is_some_and(|earlier| earlier.keeps_settings);
-        let config = self.plugin.settings(kind, behaviors, exploration, keeps_settings);
+        let config = self.plugin.settings(kind, kinds, exploration, keeps_settings);
         config.check()?;
         exploration.check()?;
         let learner = self.plugin.open(kind, config, earlier)?;
@@ -123,7 +116,7 @@ impl TrainingPlugin {
     fn settings(
         &self,
         kind: &Kind,
-        behaviors: &BTreeSet<String>,
+        kinds: &[Kind],
         exploration: &mut ExplorationConfig,
         keeps_settings: bool,
     ) -> LearnerConfig {
@@ -131,8 +124,10 @@ impl TrainingPlugin {
             Some(own) => own.clone(),
             None => {
                 // What the common settings say of the behaviors of other kinds is for their learners.
-                let is_here = |behavior: &String| behaviors_of(kind).any(|own| own == behavior);
-                let stays = |behavior: &String| is_here(behavior) || !behaviors.contains(behavior);
+                let has = |kind: &Kind, behavior: &String| kind.spec().check_behavior(behavior).is_ok();
+                let stays = |behavior: &String| {
+                    has(kind, behavior) || !kinds.iter().any(|other| has(other, behavior))
+                };
                 let mut common = self.config.clone();
                 for named in [&mut common.independent, &mut common.own_observation, &mut common.team_fate] {
                     named.retain(stays);

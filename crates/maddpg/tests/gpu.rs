@@ -87,16 +87,21 @@ fn assert_same(preset: Preset, gpu: &UpdateStatistics, cpu: &UpdateStatistics) {
 #[ignore = "needs a GPU"]
 fn every_preset_learns_on_the_gpu_what_it_learns_on_the_cpu() {
     for preset in Preset::ALL {
-        let start = parameters(&learner(preset, Device::cpu()));
-        let (on_gpu, gpu_measures) = updated(learner(preset, gpu()));
-        let (on_cpu, cpu_measures) = updated(learner(preset, Device::cpu()));
-        for (gpu, cpu) in gpu_measures.iter().zip(&cpu_measures) {
-            assert_same(preset, gpu, cpu);
-        }
-        let (gpu, cpu) = (parameters(&on_gpu), parameters(&on_cpu));
-        let (apart, way) = (distance(&gpu, &cpu), distance(&start, &cpu));
-        assert!(apart < 0.01 * way, "{preset}: GPU and CPU are {apart} apart after moving by {way}");
+        assert_learns_alike(preset, |device| learner(preset, device));
     }
+}
+
+/// Compares what the same learner learns on both devices.
+fn assert_learns_alike(preset: Preset, on: impl Fn(Device) -> Learner) {
+    let start = parameters(&on(Device::cpu()));
+    let (on_gpu, gpu_measures) = updated(on(gpu()));
+    let (on_cpu, cpu_measures) = updated(on(Device::cpu()));
+    for (gpu, cpu) in gpu_measures.iter().zip(&cpu_measures) {
+        assert_same(preset, gpu, cpu);
+    }
+    let (gpu, cpu) = (parameters(&on_gpu), parameters(&on_cpu));
+    let (apart, way) = (distance(&gpu, &cpu), distance(&start, &cpu));
+    assert!(apart < 0.01 * way, "{preset}: GPU and CPU are {apart} apart after moving by {way}");
 }
 
 #[test]
@@ -113,16 +118,9 @@ fn convolutions_learn_on_the_gpu_what_they_learn_on_the_cpu() {
         batch_size: 64,
         ..Preset::Matd3.config().learner
     };
-    let on = |device| filled(config.clone(), ArenaSpec::new(vec![eye.clone(); 2]), device);
-    let start = parameters(&on(Device::cpu()));
-    let (on_gpu, gpu_measures) = updated(on(gpu()));
-    let (on_cpu, cpu_measures) = updated(on(Device::cpu()));
-    for (gpu, cpu) in gpu_measures.iter().zip(&cpu_measures) {
-        assert_same(Preset::Matd3, gpu, cpu);
-    }
-    let (gpu, cpu) = (parameters(&on_gpu), parameters(&on_cpu));
-    let (apart, way) = (distance(&gpu, &cpu), distance(&start, &cpu));
-    assert!(apart < 0.01 * way, "GPU and CPU are {apart} apart after moving by {way}");
+    assert_learns_alike(Preset::Matd3, |device| {
+        filled(config.clone(), ArenaSpec::new(vec![eye.clone(); 2]), device)
+    });
 }
 
 #[test]

@@ -85,8 +85,8 @@ impl GpuEngine {
     /// not act, and the same actions as before for those that keep them.
     fn next_actions(&self, batch: &Batch) -> Result<Vec<Tensor>> {
         let mut actions: Vec<Option<Tensor>> = vec![None; self.setup.spec.agents()];
-        for (index, (setup, networks)) in self.setup.groups.iter().zip(&self.groups).enumerate() {
-            let shapes = &self.shapes[index];
+        let groups = self.setup.groups.iter().zip(&self.groups).zip(&self.shapes);
+        for (index, ((setup, networks), shapes)) in groups.enumerate() {
             let mut own = Vec::new();
             for view in &setup.views {
                 view.gather_own(batch.next_observations(0..batch.rows), batch.rows, &mut own);

@@ -2,7 +2,7 @@ use std::iter::repeat_n;
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::network::{matrix, spread};
+use super::network::{linear_gradients, matrix, spread};
 use crate::{kernels::Window, policy::Encoder};
 
 /// An encoder on the device. A convolution is a matrix product with the patches under its filters. Which numbers the patches consist
@@ -19,7 +19,7 @@ pub(super) struct Convolutions {
 /// Where each number of an image is in the patches.
 #[derive(Debug)]
 struct Overlap {
-    /// `most` indices for each number. Those of numbers that are in fewer patches end with the index behind the patches.
+    /// `most` indices for each number. Those of numbers that are in fewer patches begin with the index behind the patches.
     places: Tensor,
     /// The most patches that a number is in.
     most: usize,
@@ -110,8 +110,7 @@ impl Convolutions {
             delta = (delta * outputs[index].sign()?)?.reshape(((), layer.filters))?;
             let ones = Tensor::ones((1, delta.dim(0)?), DType::F32, delta.device())?;
             let patches = below.index_select(&self.patches[index], 1)?.reshape(((), layer.patch()))?;
-            gradients.push(ones.matmul(&delta)?.flatten_all()?);
-            gradients.push(patches.t()?.matmul(&delta)?.flatten_all()?);
+            gradients.extend(linear_gradients(&ones, &patches, &delta)?);
             if index > 0 {
                 let weights = matrix(parameters, &layer.weights, layer.patch())?;
                 delta = self.overlaps[index - 1].sum(&delta.matmul(&weights.t()?)?, inputs.dim(0)?)?;

@@ -100,8 +100,7 @@ impl DeviceNetwork {
                     _ => &kept.outputs[index - 1],
                 };
                 gradients.extend(parts.into_iter().rev());
-                gradients.push(ones.matmul(&delta)?.flatten_all()?);
-                gradients.push(below.t()?.matmul(&delta)?.flatten_all()?);
+                gradients.extend(linear_gradients(&ones, below, &delta)?);
             }
             let weights = matrix(parameters, &layer.weights, layer.inputs)?;
             if index > 0 {
@@ -122,6 +121,12 @@ impl DeviceNetwork {
         gradients.reverse();
         Tensor::cat(&gradients, 0)
     }
+}
+
+/// The gradients of the bias and of the weights of a linear layer, flat, from its inputs and from the gradient of its outputs. `ones` is
+/// `[1, rows]`.
+pub(super) fn linear_gradients(ones: &Tensor, inputs: &Tensor, delta: &Tensor) -> Result<[Tensor; 2]> {
+    Ok([ones.matmul(delta)?.flatten_all()?, inputs.t()?.matmul(delta)?.flatten_all()?])
 }
 
 pub(super) fn matrix(parameters: &Tensor, range: &Range<usize>, rows: usize) -> Result<Tensor> {
