@@ -56,7 +56,8 @@
 //!
 //! # Determinism
 //!
-//! On the CPU, the same seed, binary and order of calls give the same weights, bit for bit.
+//! On the CPU, the same seed, binary and order of calls give the same weights, bit for bit, on processors with the same vector
+//! instructions (AVX-512, AVX2, NEON).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -3,7 +3,7 @@
 /// The joint transitions of one step of the game, as flat rows. Each row is one joint decision.
 ///
 /// All vectors are row-major. Joint vectors concatenate the agents' vectors in the order of the slots. The numbers of an
-/// empty slot are zeros.
+/// empty slot are zeros; its masks are not read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TransitionBlock {
     /// Joint observations when the decisions were made, `[rows, joint_observation_size]`, not normalized.

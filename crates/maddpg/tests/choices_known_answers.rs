@@ -231,3 +231,26 @@ fn a_learner_of_choices_continues_from_its_checkpoint() {
     let error = Learner::load(&path, &other, Device::cpu()).unwrap_err().to_string();
     assert!(error.contains("`arm`") && error.contains("`leg`"), "{error}");
 }
+
+#[test]
+fn the_masks_of_an_empty_slot_are_not_read() {
+    let agent =
+        AgentSpec::new("agent", 1, 0).with_action(ActionSpace::default().with_branch("arm", ["a", "b"]));
+    let spec = ArenaSpec::new(vec![agent; 2]);
+    let mut learner = Learner::new(config(), spec, Device::cpu(), 1).unwrap();
+    let rows = 64;
+    learner.remember(&TransitionBlock {
+        observations: [0.5, 0.0].repeat(rows),
+        actions: [1.0, 0.0, 0.0, 0.0].repeat(rows),
+        rewards: vec![1.0; 2 * rows],
+        next_observations: [0.5, 0.0].repeat(rows),
+        discounts: vec![1.0; rows],
+        slots: [SlotState::PRESENT, SlotState::EMPTY].repeat(rows),
+        masks: [1.0, 1.0, 0.0, 0.0].repeat(rows),
+        next_masks: [1.0, 1.0, 0.0, 0.0].repeat(rows),
+    });
+    update(&mut learner, 20);
+    let learned = distribution(&learner, &[0.5], &[1.0, 1.0]);
+    assert!(learned.iter().all(|probability| probability.is_finite()), "{learned:?}");
+    learner.snapshot().unwrap();
+}

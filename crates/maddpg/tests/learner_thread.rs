@@ -209,3 +209,14 @@ fn a_learner_without_its_replay_buffer_waits_for_ten_times_its_first_experience_
     }
     assert_eq!(rows, 640);
 }
+
+#[test]
+fn in_lockstep_any_number_of_blocks_may_be_sent_before_waiting() {
+    let mut thread = LearnerThread::spawn(learner(1), Pace::Lockstep).unwrap();
+    for number in 0..3 * CHANNEL_BLOCKS as u64 {
+        thread.send(block(number, 32));
+    }
+    thread.synchronize();
+    let updates = thread.updates();
+    assert_eq!(thread.join().unwrap().updates(), updates, "all updates were made");
+}

@@ -50,6 +50,8 @@ pub(super) struct Draw<'a> {
 pub(super) struct Total {
     pub(super) critic: f32,
     pub(super) actor: f32,
+    /// Whether its critics learn from none.
+    pub(super) is_empty: bool,
 }
 
 /// A minibatch of joint transitions, or a part of one, gathered from the replay buffer and normalized. Memory is
@@ -380,11 +382,15 @@ impl Batch {
                     | SlotState { present_next: true, present: false, .. } => NextAction::Chosen,
                     _ => NextAction::None,
                 });
+                let choices = agent.action.choices();
+                let masks = row * spec.joint_choices() + spec.choice_offset(slot)..;
                 if !state.present {
                     self.observations[observation.clone()].fill(0.0);
+                    self.masks[masks.clone()][..choices].fill(1.0);
                 }
                 if !state.present_next {
                     self.next_observations[observation].fill(0.0);
+                    self.next_masks[masks][..choices].fill(1.0);
                 }
                 if !(state.present && state.learns) {
                     self.actions[action].fill(0.0);

@@ -187,12 +187,10 @@ impl Learner {
     ) -> Result<Self, CheckpointError> {
         let damaged = |reason: String| FileError::damaged(path, FORMAT, reason);
         let content = tensor_file::read(path, &KIND)?;
-        let mut header: Header = content.header().map_err(damaged)?;
-        if header.spec != *spec {
-            return Err(CheckpointError::Mismatch {
-                path: path.into(),
-                reason: format!("it was made with the agents {}; but this training has {spec}", header.spec),
-            });
+        let header: Header = content.header().map_err(damaged)?;
+        if let Some(difference) = spec.difference(&header.spec) {
+            let reason = format!("of what it was made with, this training differs: {difference}");
+            return Err(CheckpointError::Mismatch { path: path.into(), reason });
         }
         header.config.check().map_err(LearnerError::from)?;
         if let Some(settings) = settings {
@@ -200,32 +198,45 @@ impl Learner {
                 .check()
                 .and_then(|()| settings.changes_from(&header.config))
                 .map_err(LearnerError::from)?;
-            header.config = settings.clone();
         }
         let groups = header.spec.groups(header.config.share_policies).map_err(LearnerError::from)?;
         header.check(&groups, &content).map_err(damaged)?;
+        let saved = header.config;
+        let config = settings.cloned().unwrap_or_else(|| saved.clone());
         let Content { mut tensors, mut bytes, .. } = content;
+        let held = tensors.get(REPLAY).map_or(0, |replay| replay.data.len() * size_of::<f32>());
+        let held = held + bytes.values().map(|frames| frames.len()).sum::<usize>();
         let mut take = |name: &str| {
             let tensor = tensors.remove(name).ok_or_else(|| damaged(format!("it has no tensor `{name}`")))?;
             Ok::<_, FileError>(tensor.data)
         };
-        let mut learner = Self::new(header.config, header.spec, device, header.seed)?;
+        let mut learner = Self::with_memory_held(config, spec.clone(), device, header.seed, held as u64)?;
         if header.has_absences {
             learner.show_absences()?;
         }
         let mut weights = learner.engine.weights().map_err(LearnerError::from)?;
         let setup = learner.setup.clone();
         let policies = learner.scaling.iter_mut().zip(&mut learner.values).zip(&setup.groups);
-        for ((weights, ((scaling, values), group)), saved) in
+        for ((weights, ((scaling, values), group)), header) in
             weights.iter_mut().zip(policies).zip(header.groups)
         {
             for (part, numbers) in weights.parts() {
-                *numbers = take(&format!("{}.{part}", saved.name))?;
+                // An average that has just been switched on begins with the actor, below.
+                if part != PUBLISHED || saved.published_average > 0.0 {
+                    *numbers = take(&format!("{}.{part}", header.name))?;
+                }
             }
-            weights.actor_adam.steps = saved.actor_steps;
-            weights.critics_adam.steps = saved.critic_steps;
-            *values = saved.values;
-            let GroupHeader { count, mean, squares, mut largest, .. } = saved;
+            // Without an average, the actor itself has acted, and the file has the weights with which training began.
+            if saved.policy_average >= 1.0 {
+                weights.policy.clone_from(&weights.actor);
+            }
+            if saved.published_average <= 0.0 && !weights.published.is_empty() {
+                weights.published.clone_from(&weights.policy);
+            }
+            weights.actor_adam.steps = header.actor_steps;
+            weights.critics_adam.steps = header.critic_steps;
+            *values = header.values;
+            let GroupHeader { count, mean, squares, mut largest, .. } = header;
             if largest.is_empty() {
                 largest = RunningStatistics::largest_of_old(mean.len());
             }
@@ -316,7 +327,7 @@ impl GroupHeader {
         }
         at_most("actor_steps", self.actor_steps, MOST)?;
         at_most("critic_steps", self.critic_steps, MOST)?;
-        let size = group.agent.observation_size;
+        let size = Scaling::size(&group.agent);
         let is_whole = largest.is_empty() || largest.len() == size;
         if mean.len() != size || squares.len() != size || !is_whole {
             let (means, squares, largest) = (mean.len(), squares.len(), largest.len());

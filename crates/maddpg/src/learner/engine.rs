@@ -296,12 +296,23 @@ fn parts_to_clip(shape: &NetworkShape, networks: usize, by: GradientClip) -> Vec
 }
 
 /// The order in which a critic that several slots share sees the slots: the agent itself, its team-mates from its own
-/// slot on, then the others. So a column always has the same meaning: a team-mate, or a certain opponent.
+/// slot on, then the others, in each team behavior by behavior, its own behavior first. So a column always has the same meaning: a
+/// team-mate of a certain behavior, or a certain opponent.
 fn from_own_side(spec: &ArenaSpec, slot: usize) -> Vec<usize> {
     let agents = spec.agents();
+    let behavior = |slot: usize| spec.slots[slot].behavior.as_str();
+    let mut behaviors = vec![behavior(slot)];
+    for other in (0..agents).map(behavior) {
+        if !behaviors.contains(&other) {
+            behaviors.push(other);
+        }
+    }
     let is_mate = |other: &usize| spec.team(*other) == spec.team(slot);
     let mates = (0..agents).map(|k| (slot + k) % agents).filter(is_mate);
-    mates.chain((0..agents).filter(|other| !is_mate(other))).collect()
+    let mut order: Vec<usize> = mates.chain((0..agents).filter(|other| !is_mate(other))).collect();
+    let rank = |other: usize| behaviors.iter().position(|known| *known == behavior(other));
+    order.sort_by_key(|other| (!is_mate(other), rank(*other)));
+    order
 }
 
 /// The trained parameters of one policy and the state of Adam. Parameters are flat, as [`NetworkShape`] describes; the
@@ -460,5 +471,18 @@ mod tests {
         spec.teams = ["red", "blue", "red", "blue"].map(String::from).to_vec();
         assert_eq!(from_own_side(&spec, 2), [2, 0, 1, 3]);
         assert_eq!(from_own_side(&spec, 3), [3, 1, 0, 2]);
+        // Two teams with two roles, which their slots list in different orders.
+        let roles = ["keeper", "striker", "striker", "striker", "keeper", "striker"];
+        spec = ArenaSpec::new(roles.map(agent).to_vec());
+        spec.teams = ["red", "red", "red", "blue", "blue", "blue"].map(String::from).to_vec();
+        let roles_seen =
+            |slot| from_own_side(&spec, slot).into_iter().map(|slot| roles[slot]).collect::<Vec<_>>();
+        assert_eq!(from_own_side(&spec, 2), [2, 1, 0, 3, 5, 4]);
+        for striker in [1, 2, 3, 5] {
+            assert_eq!(roles_seen(striker), ["striker", "striker", "keeper", "striker", "striker", "keeper"]);
+        }
+        for keeper in [0, 4] {
+            assert_eq!(roles_seen(keeper), ["keeper", "striker", "striker", "keeper", "striker", "striker"]);
+        }
     }
 }

@@ -61,12 +61,14 @@ impl Fate {
                 let continues = mates().any(|(_, state)| state.present_next);
                 let has_ended = mates().all(|(_, state)| !state.present || state.ended);
                 let learns = mates().any(|(_, state)| state.present && state.learns);
-                let is_known = learns && (continues || has_ended || is_over);
+                // What an agent does that does not learn is a part of the world, and its decisions are not those of its policy.
+                let is_own = !own.present || own.learns;
+                let is_known = is_own && learns && (continues || has_ended || is_over);
                 Outcome {
                     reward,
                     continues,
                     is_known,
-                    is_known_to_actor: is_known && own.present && own.learns && own.age == 0,
+                    is_known_to_actor: is_known && own.present && own.age == 0,
                 }
             }
         }
@@ -130,6 +132,8 @@ mod tests {
             "its critics learn what follows its end"
         );
         assert_eq!(team([EMPTY, DIES], 1.0), (3.0, false, true, false));
+        assert!(!team([SCRIPTED, PLAYS], 1.0).2, "a script decided for it");
+        assert_eq!(team([PLAYS, SCRIPTED], 1.0), (3.0, true, true, true));
         assert!(!team([EMPTY, LEAVES], 1.0).2);
         assert!(!team([EMPTY, EMPTY], 1.0).2);
         assert_eq!(team([LEAVES, PLAYS], 1.0), (3.0, true, true, true), "the team goes on without it");

@@ -71,11 +71,14 @@ impl LearnerConfig {
         })
     }
 
-    /// Refuses settings that need more memory than there is, as far as the operating system tells.
-    pub(super) fn check_memory(&self, spec: &ArenaSpec) -> Result<(), LearnerError> {
+    /// Refuses settings that need more memory than there is, as far as the operating system tells, and than the bytes that are `held`
+    /// for it already.
+    pub(super) fn check_memory(&self, spec: &ArenaSpec, held: u64) -> Result<(), LearnerError> {
         let needed = self.memory(spec)?;
         match available() {
-            Some(available) if needed.total() > available => Err(LearnerError::Memory { needed, available }),
+            Some(available) if needed.total() > available.saturating_add(held) => {
+                Err(LearnerError::Memory { needed, available })
+            }
             _ => Ok(()),
         }
     }

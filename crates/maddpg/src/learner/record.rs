@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// What the learner reports every 100 updates. Means are over the updates since the last report.
+/// What the learner reports every 100 updates. Means are over the updates since the last report that were measured: one in ten.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LearnerRecord {

@@ -13,7 +13,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
 };
@@ -36,8 +36,8 @@ pub enum Pace {
     /// joint decisions stays between `updates_per_decision` and `max_updates_per_decision`. For training at full speed.
     Balanced,
     /// The learner makes exactly the updates due for each block, and the resulting policy always acts from the second
-    /// decision after those in the block. The same seed and binary give the same weights, bit for bit. For repeatable
-    /// training.
+    /// decision after those in the block. The same seed and binary give the same weights, bit for bit, on
+    /// processors with the same vector instructions. For repeatable training.
     Lockstep,
 }
 
@@ -65,6 +65,7 @@ pub struct LearnerThread {
     pace: Pace,
     in_flight: u32,
     dropped: u64,
+    dropped_while_saving: u64,
 }
 
 /// A requested checkpoint.
@@ -86,6 +87,7 @@ struct Shared {
     updates: AtomicU64,
     failure: Mutex<Option<String>>,
     checkpoint_failure: Mutex<Option<String>>,
+    is_saving: AtomicBool,
 }
 
 impl LearnerThread {
@@ -111,7 +113,7 @@ impl LearnerThread {
         let blocks = if pace == Pace::FreeRunning { FREE_CHANNEL_BLOCKS } else { CHANNEL_BLOCKS };
         let (sender, receiver) = bounded(blocks);
         let (used_sender, used_blocks) = bounded(blocks + 2);
-        let (acknowledge, acknowledged) = bounded(CHANNEL_BLOCKS + 2);
+        let (acknowledge, acknowledged) = unbounded();
         let (record_sender, records) = bounded(RECORDS);
         let (checkpoint_sender, checkpoints) = unbounded();
         let policy = LatestPolicy::new(learner.snapshot()?);
@@ -151,6 +153,7 @@ impl LearnerThread {
             pace,
             in_flight: 0,
             dropped: 0,
+            dropped_while_saving: 0,
         })
     }
 
@@ -176,6 +179,9 @@ impl LearnerThread {
                 Ok(()) => None,
                 Err(TrySendError::Full(block)) => {
                     self.dropped += block.rows() as u64;
+                    if self.shared.is_saving.load(Ordering::Relaxed) {
+                        self.dropped_while_saving += block.rows() as u64;
+                    }
                     Some(block)
                 }
                 Err(TrySendError::Disconnected(block)) => Some(block),
@@ -219,12 +225,17 @@ impl LearnerThread {
         self.dropped
     }
 
+    /// Those of the [dropped](Self::dropped) ones that came while the learner wrote a checkpoint.
+    pub fn dropped_while_saving(&self) -> u64 {
+        self.dropped_while_saving
+    }
+
     /// Why the learner failed, if it did. The last good policy stays available.
     pub fn failure(&self) -> Option<String> {
         self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets the thread make the updates that are due for the blocks already sent, stops it, and returns the learner; `None`
+    /// Lets the thread make the updates that are due for the blocks already sent (without waiting for the game, at most a few of them), stops it, and returns the learner; `None`
     /// if it panicked.
     pub fn join(mut self) -> Option<Learner> {
         self.wait()

@@ -131,15 +131,25 @@ impl Learner {
         device: Device,
         seed: u64,
     ) -> std::result::Result<Self, LearnerError> {
+        Self::with_memory_held(config, spec, device, seed, 0)
+    }
+
+    /// As [`new`](Self::new), where this many bytes of the memory that the learner needs are held already.
+    pub(super) fn with_memory_held(
+        config: LearnerConfig,
+        spec: ArenaSpec,
+        device: Device,
+        seed: u64,
+        held: u64,
+    ) -> std::result::Result<Self, LearnerError> {
         config.check()?;
-        config.check_memory(&spec)?;
+        config.check_memory(&spec, held)?;
         let mut initial = stream(seed, "weights", 0);
         let setup = Setup::new(config, spec, false)?;
         let Setup { config, spec, groups, .. } = &setup;
         let weights = groups.iter().map(|group| Weights::new(group, config, &mut initial)).collect();
         let scaling = groups.iter().map(|group| &group.group.agent);
-        let scaling =
-            scaling.map(|agent| Scaling::new(RunningStatistics::new(agent.observation_size), agent));
+        let scaling = scaling.map(|agent| Scaling::new(RunningStatistics::new(Scaling::size(agent)), agent));
         let scaling = scaling.collect();
         let replay = ReplayBuffer::of(spec, config.replay_capacity);
         let joint = Normalizer::identity(spec.joint_observation_size());
@@ -232,7 +242,7 @@ impl Learner {
                 for (row, state) in block.observations.chunks_exact(spec.joint_observation_size()).zip(states)
                 {
                     if state.present {
-                        scaling.statistics.push(&row[offset..offset + size]);
+                        scaling.see(&row[offset..offset + size], &group.group.agent);
                     }
                 }
             }
@@ -244,23 +254,28 @@ impl Learner {
     /// Assembles the normalizer of joint observations from the policies' normalizers.
     pub(super) fn refresh_joint_normalizer(&mut self) {
         let Setup { spec, groups, .. } = &*self.setup;
+        let mut clip = f32::INFINITY;
         for (scaling, group) in self.scaling.iter().zip(groups) {
             for &slot in &group.group.slots {
                 let start = spec.observation_offset(slot);
                 let range = start..start + group.group.agent.observation_size;
                 self.joint.mean[range.clone()].copy_from_slice(&scaling.normalizer.mean);
                 self.joint.scale[range].copy_from_slice(&scaling.normalizer.scale);
-                self.joint.clip = scaling.normalizer.clip;
+                clip = clip.min(scaling.normalizer.clip);
             }
         }
+        self.joint.clip = clip;
     }
 
-    /// Updates all policies once. If `measure` is false, all measured numbers are zero; on a GPU, measuring costs time,
+    /// Updates all policies once, if the replay buffer has any transitions. If `measure` is false, all measured numbers are zero; on a GPU, measuring costs time,
     /// because it reads numbers back.
     ///
     /// # Errors
     /// If the device fails, or if the critic loss is not finite (checked only if `measure` is true).
     pub fn update(&mut self, measure: bool) -> std::result::Result<UpdateStatistics, LearnerError> {
+        if self.replay.is_empty() {
+            return Ok(UpdateStatistics::default());
+        }
         if self.replay.has_absences() && !self.setup.has_absences {
             self.show_absences()?;
         }
@@ -406,7 +421,7 @@ pub(super) fn count_decisions(
 ) {
     totals.clear();
     for group in setup.groups.iter().map(|group| &group.group) {
-        let mut total = Total { critic: 0.0, actor: 0.0 };
+        let mut total = Total { critic: 0.0, actor: 0.0, is_empty: false };
         if setup.has_absences {
             for transition in indices.iter().map(|index| replay.transition(*index)) {
                 for &slot in &group.slots {
@@ -417,8 +432,12 @@ pub(super) fn count_decisions(
             }
         } else {
             let all = (indices.len() * group.slots.len()) as f32;
-            total = Total { critic: all, actor: all };
+            total = Total { critic: all, actor: all, ..total };
         }
-        totals.push(Total { critic: total.critic.max(1.0), actor: total.actor.max(1.0) });
+        totals.push(Total {
+            critic: total.critic.max(1.0),
+            actor: total.actor.max(1.0),
+            is_empty: total.critic == 0.0,
+        });
     }
 }

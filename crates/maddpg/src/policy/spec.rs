@@ -229,6 +229,40 @@ impl fmt::Display for ArenaSpec {
 }
 
 impl ArenaSpec {
+    /// How it differs from `other`, for example "slot 1 has 4 observed numbers instead of 3". `None` if what was learned in one can be
+    /// used in the other. Names are compared only if both have them.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        let (ours, theirs) = (self.agents(), other.agents());
+        if ours != theirs {
+            return Some(format!("{ours} agents ({self}) instead of {theirs} ({other})"));
+        }
+        for (slot, (ours, theirs)) in self.slots.iter().zip(&other.slots).enumerate() {
+            if ours.behavior != theirs.behavior {
+                let (ours, theirs) = (&ours.behavior, &theirs.behavior);
+                return Some(format!("slot {slot} has the behavior `{ours}` instead of `{theirs}`"));
+            }
+            if let Some(difference) = ours.difference(theirs) {
+                return Some(format!("slot {slot}, `{}`, has {difference}", ours.behavior));
+            }
+            if ours.raw != theirs.raw {
+                return Some(format!(
+                    "slot {slot}, `{}`, has raw numbers at {:?} instead of {:?}",
+                    ours.behavior, ours.raw, theirs.raw
+                ));
+            }
+        }
+        let slots = || 0..ours;
+        let mates = |spec: &Self, slot| {
+            slots().filter(|other| spec.team(*other) == spec.team(slot)).collect::<Vec<_>>()
+        };
+        let slot = slots().find(|slot| mates(self, *slot) != mates(other, *slot))?;
+        Some(format!(
+            "slot {slot} is in a team with the slots {:?} instead of {:?}",
+            mates(self, slot),
+            mates(other, slot)
+        ))
+    }
+
     /// An arena with these agents, by slot. Agents of the same behavior form a team.
     pub fn new(slots: Vec<AgentSpec>) -> Self {
         Self { slots, teams: Vec::new() }

@@ -8,21 +8,25 @@
 //! - Gradients that are not needed are not computed.
 //! - Parameters of each kind are one flat tensor, for Adam and for the targets.
 
+mod actor_loss;
 mod adam;
 mod choices;
 mod convolution;
 mod network;
+mod networks;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use candle_core::{Device, Result, Tensor};
 
 use self::{
+    actor_loss::{ActorLoss, FirstCritic},
     adam::Adam,
     choices::Parts,
     network::{DeviceNetwork, Wanted},
+    networks::Networks,
 };
-use super::{Engine, GroupSetup, Moments, Setup, UpdateStatistics, Weights};
+use super::{Engine, GroupSetup, Setup, UpdateStatistics, Weights};
 use crate::learner::{
     batch::{Batch, Draw, NextAction},
     values::Rescaling,
@@ -43,19 +47,6 @@ pub(in crate::learner) struct GpuEngine {
 struct Shapes {
     actor: DeviceNetwork,
     critic: DeviceNetwork,
-}
-
-/// One policy's parameters as flat tensors on the device.
-#[derive(Debug)]
-struct Networks {
-    actor: Tensor,
-    actor_target: Tensor,
-    policy: Tensor,
-    published: Option<Tensor>,
-    critics: Tensor,
-    critics_target: Tensor,
-    actor_adam: Adam,
-    critics_adam: Adam,
 }
 
 impl GpuEngine {
@@ -263,117 +254,25 @@ impl GpuEngine {
         let own = self.upload(own, setup.actor.inputs())?;
         let (outputs, kept) = shapes.actor.forward(&self.groups[index].actor, &own)?;
         let masks = self.masks(index, batch, batch.masks(0..batch.rows))?;
-        let played = self.played(index, &outputs, batch, masks.as_ref())?;
-        let total = batch.totals[index].actor;
-        let weights = self.weights_of(index, &batch.actor_weights)?;
-        let around = setup.action_columns();
-        let critic = setup.critic_part(&self.groups[index].critics, 0)?;
-        let critic_inputs = |parts: &Parts| {
-            let action = parts.join(&setup.choices)?;
-            let mut parts = vec![columns(critic_inputs, 0..around.start)?, action];
-            if around.end < setup.critic.inputs() {
-                parts.push(columns(critic_inputs, around.end..setup.critic.inputs())?);
-            }
-            Tensor::cat(&parts, 1)
+        let loss = ActorLoss {
+            config: &self.setup.config,
+            choices: &setup.choices,
+            critic: FirstCritic::new(setup, &shapes.critic, &self.groups[index].critics, critic_inputs)?,
+            played: self.played(index, &outputs, batch, masks.as_ref())?,
+            outputs,
+            masks,
+            weights: self.weights_of(index, &batch.actor_weights)?,
+            total: batch.totals[index].actor,
         };
-        let config = &self.setup.config;
-        // What the actor climbs, `[rows, 1]`, for the measures.
-        let mut climbed = Vec::new();
-        let mut action_gradient = None;
-        if setup.choices.needs_action_gradient() {
-            let (values, critic_kept) = shapes.critic.forward(&critic, &critic_inputs(&played)?)?;
-            let climb = (&weights * f64::from(-1.0 / total))?;
-            let wanted = Wanted::Columns { columns: around.clone() };
-            action_gradient = Some(shapes.critic.backward(&critic, &critic_kept, climb, wanted)?);
-            climbed.push(values);
-        }
-        let numbers = setup.choices.numbers;
-        let count = f64::from(total) * numbers.max(1) as f64;
-        let penalty = f64::from(config.action_penalty) / count;
-        let scaled = (&weights / f64::from(total))?;
-        let alpha = f64::from(config.choice_entropy);
-        let mut of_branches = Vec::new();
-        // For each choice with numbers: its column, its mask, and the gradient there.
-        let mut of_choices = Vec::new();
-        for (number, branch) in setup.choices.branches.iter().enumerate() {
-            let masks = masks.as_ref().expect("branches have masks");
-            let gradient = match action_gradient.as_ref().filter(|_| !branch.is_exact) {
-                Some(gradient) => {
-                    let slopes = columns(gradient, branch.columns.clone())?;
-                    let drawn = &played.drawn[number];
-                    choices::straight_through(branch, &outputs, masks, drawn, &slopes, &scaled, alpha)?
-                }
-                None => {
-                    let mut values = Vec::new();
-                    for (place, choice) in branch.columns.clone().enumerate() {
-                        let size = branch.columns.len();
-                        let mut one_hot = vec![0.0; weights.dim(0)? * size];
-                        one_hot.iter_mut().skip(place).step_by(size).for_each(|x| *x = 1.0);
-                        let parts = played.with(number, self.upload(one_hot, size)?);
-                        let (value, kept) = shapes.critic.forward(&critic, &critic_inputs(&parts)?)?;
-                        values.push(value);
-                        if setup.choices.has_numbers_of(choice) {
-                            let wanted = Wanted::Columns { columns: around.clone() };
-                            let gradient = shapes.critic.backward(&critic, &kept, scaled.neg()?, wanted)?;
-                            of_choices.push((
-                                choice,
-                                choices::mask_of(&setup.choices, choice, masks)?,
-                                gradient,
-                            ));
-                        }
-                    }
-                    choices::exact(branch, &outputs, masks, &Tensor::cat(&values, 1)?, &scaled, alpha)?
-                }
-            };
-            climbed.extend(gradient.value.filter(|_| climbed.is_empty()));
-            climbed.push(gradient.entropy);
-            let logits = columns(&outputs, branch.columns.clone())?;
-            let penalty = f64::from(config.logit_penalty);
-            climbed.push((logits.sqr()?.sum_keepdim(1)? * -penalty)?);
-            of_branches.push((gradient.logits + (logits * (2.0 * penalty))?.broadcast_mul(&scaled)?)?);
-        }
-        let mut output_gradient = Vec::new();
-        // Penalty and saturation of the numbers, summed.
-        let mut of_numbers = None;
-        if numbers > 0 {
-            let outputs = columns(&outputs, 0..numbers)?;
-            let actions = outputs.tanh()?;
-            let wide = weights.matmul(&Tensor::ones((1, numbers), weights.dtype(), &self.device)?)?;
-            let slope = actions.sqr()?.affine(-1.0, 1.0)?;
-            let gradient = match &action_gradient {
-                Some(gradient) if setup.choices.gates.is_empty() => columns(gradient, 0..numbers)?,
-                gradient => played.through_gates(gradient.as_ref(), &of_choices, &setup.choices)?,
-            };
-            let of_penalty = (&outputs * &wide)?.affine(2.0 * penalty, 0.0)?;
-            output_gradient.push(((gradient * slope)? + of_penalty)?);
-            let saturated = actions.abs()?.gt(0.95)?.to_dtype(candle_core::DType::F32)?;
-            of_numbers = Some([(&wide * outputs.sqr()?)?, (wide * saturated)?]);
-        }
-        output_gradient.extend(of_branches);
-        let output_gradient = Tensor::cat(&output_gradient, 1)?;
+        let (output_gradient, measured) = loss.gradient()?;
         let wanted = Wanted::Parameters { inputs: &own };
         let gradient = shapes.actor.backward(&self.groups[index].actor, &kept, output_gradient, wanted)?;
-        let Networks { actor, actor_target, policy, published, critics, critics_target, actor_adam, .. } =
-            &mut self.groups[index];
-        let settings = setup.actor_step(config, actor_adam.steps);
-        let norm = actor_adam.step(actor, &gradient, settings)?;
-        polyak(actor_target, actor, config.tau)?;
-        if config.policy_average < 1.0 {
-            polyak(policy, actor, config.policy_average)?;
-        }
-        if let Some(published) = published {
-            polyak(published, actor, config.published_average)?;
-        }
-        polyak(critics_target, critics, config.tau)?;
+        let networks = &mut self.groups[index];
+        let settings = setup.actor_step(&self.setup.config, networks.actor_adam.steps);
+        let norm = networks.actor_adam.step(&mut networks.actor, &gradient, settings)?;
+        networks.follow(&self.setup.config)?;
         if let Some(measures) = measures {
-            let sum = |numbers: Tensor| numbers.sum_all()?.to_scalar::<f32>();
-            if let Some([squares, saturated]) = of_numbers {
-                measures.actor_loss = penalty as f32 * sum(squares)?;
-                measures.saturation = sum(saturated)? / count as f32;
-            }
-            for climbed in climbed {
-                measures.actor_loss -= sum((&weights * climbed)?)? / total;
-            }
+            (measures.actor_loss, measures.saturation) = loss.measure(measured)?;
             measures.actor_gradient_norm = norm.sum_all()?.to_scalar()?;
         }
         Ok(())
@@ -381,7 +280,7 @@ impl GpuEngine {
 }
 
 /// Some columns of a matrix, contiguous.
-fn columns(matrix: &Tensor, range: std::ops::Range<usize>) -> Result<Tensor> {
+fn columns(matrix: &Tensor, range: Range<usize>) -> Result<Tensor> {
     matrix.narrow(1, range.start, range.len())?.contiguous()
 }
 
@@ -470,57 +369,4 @@ impl GroupSetup {
         }
         Tensor::cat(&parts, 0)
     }
-}
-
-impl Networks {
-    fn upload(weights: Weights, device: &Device) -> Result<Self> {
-        let flat = |numbers: &[f32]| Tensor::from_slice(numbers, numbers.len(), device);
-        let adam = |moments: &Moments| {
-            Ok::<_, candle_core::Error>(Adam {
-                first: flat(&moments.first)?,
-                second: flat(&moments.second)?,
-                steps: moments.steps,
-            })
-        };
-        Ok(Self {
-            actor: flat(&weights.actor)?,
-            actor_target: flat(&weights.actor_target)?,
-            policy: flat(&weights.policy)?,
-            published: match &weights.published[..] {
-                [] => None,
-                published => Some(flat(published)?),
-            },
-            critics: flat(&weights.critics)?,
-            critics_target: flat(&weights.critics_target)?,
-            actor_adam: adam(&weights.actor_adam)?,
-            critics_adam: adam(&weights.critics_adam)?,
-        })
-    }
-
-    fn download(&self) -> Result<Weights> {
-        let moments = |adam: &Adam| {
-            Ok::<_, candle_core::Error>(Moments {
-                first: adam.first.to_vec1()?,
-                second: adam.second.to_vec1()?,
-                steps: adam.steps,
-            })
-        };
-        Ok(Weights {
-            actor: self.actor.to_vec1()?,
-            actor_target: self.actor_target.to_vec1()?,
-            policy: self.policy.to_vec1()?,
-            published: self.published.as_ref().map_or(Ok(Vec::new()), |published| published.to_vec1())?,
-            critics: self.critics.to_vec1()?,
-            critics_target: self.critics_target.to_vec1()?,
-            actor_adam: moments(&self.actor_adam)?,
-            critics_adam: moments(&self.critics_adam)?,
-        })
-    }
-}
-
-/// `target += tau * (online - target)`.
-fn polyak(target: &mut Tensor, online: &Tensor, tau: f32) -> Result<()> {
-    let tau = f64::from(tau);
-    *target = ((&*target * (1.0 - tau))? + (online * tau)?)?;
-    Ok(())
 }

@@ -150,6 +150,9 @@ impl Worker {
             let rows = block.rows() as f64;
             self.owed += rows * self.learner.config().updates_per_decision;
             self.spare_owed += rows * self.spare;
+            if self.pace == Pace::FreeRunning {
+                self.spare_owed = self.spare_owed.min(BACKLOG);
+            }
         }
         block.clear();
         // If the channel is full, enough blocks are already waiting to be reused.
@@ -158,8 +161,10 @@ impl Worker {
 
     fn save(&mut self, CheckpointRequest { path, with_replay, note, policy }: CheckpointRequest) {
         self.learner.set_note(note);
+        self.shared.is_saving.store(true, Ordering::Relaxed);
         let saved = self.learner.save(&path, with_replay);
         let saved = saved.and_then(|()| policy.map_or(Ok(()), |path| self.learner.save_policy(&path)));
+        self.shared.is_saving.store(false, Ordering::Relaxed);
         let failure = saved.err().map(|error| error.to_string());
         if let Some(error) = &failure {
             log::error!("{error}");
@@ -199,7 +204,8 @@ impl Worker {
         }
         drop(permit);
         if self.pace == Pace::Lockstep {
-            let _ = self.acknowledge.try_send(());
+            // Sending fails only if the game has gone.
+            let _ = self.acknowledge.send(());
         }
         Ok(())
     }

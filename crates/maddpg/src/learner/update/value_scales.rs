@@ -23,8 +23,9 @@ impl Learner {
     pub(super) fn follow_values(&mut self) {
         let updates = self.updates - self.followed;
         self.followed = self.updates;
-        for (values, measures) in self.values.iter_mut().zip(&self.measures) {
-            if values.is_guessed && measures.target_square.is_finite() {
+        for ((values, measures), total) in self.values.iter_mut().zip(&self.measures).zip(&self.totals) {
+            // A minibatch without any of its decisions says nothing of its values.
+            if values.is_guessed && !total.is_empty && measures.target_square.is_finite() {
                 values.follow(measures.target_mean, measures.target_square, updates);
             }
         }
