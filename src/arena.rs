@@ -2,7 +2,7 @@
 
 use bevy::{ecs::system::SystemParam, prelude::*};
 
-use crate::parameters::Parameters;
+use crate::{parameters::Parameters, rollout::RolloutClock};
 
 /// A place where agents play episodes together. Its agents point to it with [`InArena`]. An agent that plays alone may have
 /// the `Arena` on its own entity.
@@ -160,6 +160,11 @@ impl Episode {
         self.status != EpisodeStatus::Running
     }
 
+    /// Whether the episode has ended, and its arena has not been reset yet.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status, EpisodeStatus::Terminated | EpisodeStatus::Truncated)
+    }
+
     /// Decisions made in this episode.
     pub fn decisions(&self) -> u32 {
         self.decisions
@@ -217,6 +222,35 @@ impl ArenasToReset<'_, '_> {
     /// All arenas that must be set up.
     pub fn iter(&self) -> impl Iterator<Item = Entity> {
         self.episodes.iter().filter(|(_, episode)| episode.needs_reset()).map(|(arena, _)| arena)
+    }
+}
+
+/// The arenas whose agents are observed now: at a decision all of them, and at the end of episodes those that have ended. For systems in
+/// the schedule [`Observe`](crate::rollout::Observe). What is written for other arenas is not used, so it is only a matter of speed,
+/// for observations that cost time.
+///
+/// ```
+/// use bevy::prelude::*;
+/// use bevy_maddpg::prelude::*;
+///
+/// fn sense(observed: ArenasToObserve, mut agents: Query<(&InArena, &Transform, &mut Observation)>) {
+///     for (_, transform, mut observation) in agents.iter_mut().filter(|(place, ..)| observed.contains(place.arena)) {
+///         observation.write(&transform.translation.to_array());
+///     }
+/// }
+/// # let mut app = App::new();
+/// # app.add_plugins(RolloutPlugin::default()).add_systems(Observe, sense);
+/// ```
+#[derive(SystemParam, Debug)]
+pub struct ArenasToObserve<'w, 's> {
+    clock: Res<'w, RolloutClock>,
+    episodes: Query<'w, 's, &'static Episode>,
+}
+
+impl ArenasToObserve<'_, '_> {
+    /// Whether the agents of this arena are observed now.
+    pub fn contains(&self, arena: Entity) -> bool {
+        self.clock.is_deciding() || self.episodes.get(arena).is_ok_and(Episode::has_ended)
     }
 }
 

@@ -5,12 +5,15 @@ pub use crate::{
         Action, ActionMask, ActionOverride, Agent, Clock, DecisionClock, Life, Observation, PolicyOverride,
         Reward, Untrained,
     },
-    arena::{Arena, ArenaAgents, ArenasToReset, Episode, EpisodeEnded, EpisodeStatus, InArena, Measures},
+    arena::{
+        Arena, ArenaAgents, ArenasToObserve, ArenasToReset, Episode, EpisodeEnded, EpisodeStatus, InArena,
+        Measures,
+    },
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
     rollout::{
         ActingPolicy, AgentSystems, Exploration, Observe, Reset, RolloutClock, RolloutPlugin, StepEnd,
-        StepStart, StepTiming,
+        StepStart, StepTiming, agents_decide,
     },
     score::ScoreWindow,
     typed::{AgentAction, AgentObservation, Chosen},

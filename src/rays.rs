@@ -41,6 +41,7 @@ use bevy::{math::ops, prelude::*};
 
 use crate::{
     agent::{Agent, Observation},
+    arena::{ArenasToObserve, InArena},
     rollout::Observe,
 };
 
@@ -131,7 +132,8 @@ pub struct Ray {
     pub radius: f32,
 }
 
-/// The rays of all agents at the last decision, and what they hit. Memory is reused.
+/// The rays of the agents that were observed last, and what they hit: at a decision all agents, at the end of episodes those of the
+/// [`ArenasToObserve`]. Memory is reused.
 #[derive(Resource, Debug, Default)]
 pub struct RayBatch {
     rays: Vec<Ray>,
@@ -192,12 +194,16 @@ impl Plugin for RayPlugin {
 }
 
 /// What [`collect`] reads of each agent with a sensor.
-type Sensing<'a> = (Entity, &'a RaySensor, Option<&'a RayPose>, Option<&'a Transform>);
+type Sensing<'a> = (Entity, &'a RaySensor, Option<&'a RayPose>, Option<&'a Transform>, Option<&'a InArena>);
 
-fn collect(mut batch: ResMut<RayBatch>, sensors: Query<Sensing, With<Agent>>) {
+fn collect(observed: ArenasToObserve, mut batch: ResMut<RayBatch>, sensors: Query<Sensing, With<Agent>>) {
     let RayBatch { rays, hits } = &mut *batch;
     rays.clear();
-    for (agent, sensor, pose, transform) in &sensors {
+    for (agent, sensor, pose, transform, place) in &sensors {
+        // An agent without a place may have the arena on its own entity.
+        if !observed.contains(place.map_or(agent, |place| place.arena)) {
+            continue;
+        }
         let pose = pose.map(|pose| pose.0).or(transform.copied()).unwrap_or_default();
         let (forward, right) = (*pose.forward(), *pose.right());
         rays.extend(sensor.angles.iter().map(|angle| Ray {

@@ -9,7 +9,7 @@
 //!
 //! | schedule | when it runs | what the game does there |
 //! |---|---|---|
-//! | [`Observe`] | at a decision, and once more for arenas whose episode has ended, before they are reset | [`Observation::write`](crate::agent::Observation::write) |
+//! | [`Observe`] | at a decision, and once more for arenas whose episode has ended, before they are reset | [`Observation::write`](crate::agent::Observation::write) for the [`ArenasToObserve`](crate::arena::ArenasToObserve) |
 //! | [`Reset`] | when an arena is new or its episode has ended | set up the [`ArenasToReset`](crate::arena::ArenasToReset) |
 //!
 //! These four schedules belong to this crate and run on one thread, because that is faster for many small arenas. The
@@ -21,6 +21,7 @@ mod decide;
 mod departed;
 mod episodes;
 mod experience;
+mod explore;
 mod frames;
 mod kind;
 mod n_step;
@@ -31,11 +32,11 @@ mod rows;
 mod schedule;
 
 pub use arenas::{ArenaEntry, Arenas};
-pub use clock::RolloutClock;
 #[cfg(feature = "learner")]
 pub(crate) use clock::decision_is_due;
-pub use decide::Exploration;
+pub use clock::{RolloutClock, agents_decide};
 pub use experience::Experience;
+pub use explore::Exploration;
 pub use kind::Kind;
 pub use policy::ActingPolicy;
 pub use schedule::{AgentSystems, Observe, Reset, StepEnd, StepStart, StepTiming};
@@ -149,7 +150,16 @@ impl Plugin for RolloutPlugin {
 
 /// Records ended episodes with their true last observation, and resets their arenas.
 fn finish_episodes() -> ScheduleConfigs<ScheduleSystem> {
-    (observe(), episodes::finish, episodes::reset).chain().run_if(episodes::any_has_ended).into_configs()
+    (
+        clock::observes_ends::<true>,
+        observe(),
+        clock::observes_ends::<false>,
+        episodes::finish,
+        episodes::reset,
+    )
+        .chain()
+        .run_if(episodes::any_has_ended)
+        .into_configs()
 }
 
 /// For inspectors, scenes and the remote protocol.

@@ -32,8 +32,10 @@
 //! .add_systems(FixedUpdate, judge);
 //! ```
 
+mod past;
 mod pool;
 
+pub use past::PastPolicies;
 pub use pool::{Pool, Rival, RivalKind};
 
 use std::sync::Arc;

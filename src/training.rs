@@ -4,6 +4,8 @@ mod autosave;
 mod exchange;
 mod few_arenas;
 mod plugin;
+mod saved_lesson;
+mod saved_past;
 mod start;
 mod wait;
 
@@ -36,9 +38,19 @@ pub struct LearnerReport {
 }
 
 /// The file of one of several kinds of arenas: the kind's name comes before the extension. `run/guard.safetensors` becomes
-/// `run/guard.hunter+prey.safetensors`. In place of characters that cannot be in the name of a file is `_`.
+/// `run/guard.hunter+prey.safetensors`. Characters that cannot be in the name of a file are percent-encoded as in a URL: `red/wolf` becomes
+/// `red%2Fwolf`.
 pub fn kind_path(path: &Path, kind: &str) -> PathBuf {
-    let kind = kind.replace(|c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c), "_");
+    let kind: String = kind
+        .chars()
+        .map(|c| match c {
+            // All of these are a single byte in UTF-8.
+            '\0'..' ' | '\x7f' | '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '%' => {
+                format!("%{:02X}", u32::from(c))
+            }
+            _ => c.into(),
+        })
+        .collect();
     let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
     path.with_extension(match extension {
         Some(extension) => format!("{kind}.{extension}"),
@@ -195,7 +207,7 @@ mod tests {
         assert_eq!(of("guard"), Path::new("guard.a+b"));
         assert_eq!(
             kind_path(Path::new("run/guard.bin"), "red/guard+..\\x"),
-            Path::new("run/guard.red_guard+.._x.bin")
+            Path::new("run/guard.red%2Fguard+..%5Cx.bin")
         );
     }
 }

@@ -3,11 +3,22 @@
 use std::{
     fs,
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use bevy::prelude::*;
-use bevy_maddpg::{headless, learner::LearnerConfig, prelude::*, training::Autosave};
+use bevy_maddpg::{
+    headless,
+    learner::LearnerConfig,
+    parameters::{Curriculum, Lesson, LessonStarted, ParametersConfig, ParametersPlugin, Until},
+    prelude::*,
+    self_play::{GameEnded, SelfPlay, SelfPlayPlugin},
+    training::Autosave,
+};
 
 fn observe(mut agents: Query<(&Agent, &mut Observation)>, mut turn: Local<f32>) {
     *turn = (*turn + 0.37) % 1.0;
@@ -33,6 +44,12 @@ fn settings() -> TrainingConfig {
 
 /// A game with one arena, whose agent observes this many numbers.
 fn game(config: TrainingConfig, autosave: Autosave, observation_size: usize) -> App {
+    let mut app = unstarted(config, autosave, observation_size);
+    headless::start(&mut app);
+    app
+}
+
+fn unstarted(config: TrainingConfig, autosave: Autosave, observation_size: usize) -> App {
     let mut app = headless::app(1);
     let plugins = MaddpgPlugins::train(config).with_decision_period(1).with_training(|training| {
         training.pace = Pace::Lockstep;
@@ -43,8 +60,115 @@ fn game(config: TrainingConfig, autosave: Autosave, observation_size: usize) -> 
         .add_systems(Observe, observe)
         .add_systems(FixedUpdate, judge);
     app.world_mut().spawn((Arena::with_time_limit(20), Agent::new("guard", observation_size, 1)));
+    app
+}
+
+/// A game like [`game`] with two agents, which take turns in winning, and with self-play.
+fn duel(folder: &Path) -> App {
+    let mut app = headless::app(1);
+    let plugins = MaddpgPlugins::train(settings()).with_decision_period(1).with_training(|training| {
+        training.pace = Pace::Lockstep;
+        training.autosave = Some(at_exit(folder));
+    });
+    let end = |mut duels: Query<(Entity, &mut Episode)>, mut games: MessageWriter<GameEnded>| {
+        for (arena, mut episode) in duels.iter_mut().filter(|(_, episode)| episode.decisions() == 5) {
+            episode.terminate();
+            games.write(GameEnded { arena, winner: Some("red".into()) });
+        }
+    };
+    app.add_plugins((plugins, SelfPlayPlugin { snapshot_decisions: 40, ..default() }))
+        .add_systems(Reset, || {})
+        .add_systems(Observe, observe)
+        .add_systems(FixedUpdate, (judge, end));
+    let arena = app.world_mut().spawn(Arena::default()).id();
+    for team in ["red", "blue"] {
+        app.world_mut().spawn((Agent::new("duelist", 2, 1).in_team(team), InArena::new(arena)));
+    }
     headless::start(&mut app);
     app
+}
+
+/// The past policies of self-play: after how many joint decisions they were taken, and their ratings.
+fn past(app: &App) -> Vec<(Option<u64>, Option<f32>)> {
+    let rivals = app.world().resource::<SelfPlay>().pool().rivals();
+    rivals.iter().map(|rival| (rival.decisions, rival.rating.map(f32::round))).collect()
+}
+
+#[test]
+fn self_play_goes_on_with_its_past_policies() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("training");
+    let mut app = duel(&folder);
+    play(&mut app, 300);
+    exit(&mut app);
+    let before = past(&app);
+    assert!(before.len() > 3, "{before:?}");
+    drop(app);
+
+    let mut app = duel(&folder);
+    play(&mut app, 1);
+    assert_eq!(past(&app), before);
+    play(&mut app, 100);
+    assert!(past(&app).len() > before.len(), "new ones follow");
+    exit(&mut app);
+    drop(app);
+
+    // A training from nothing does not play against policies of another one.
+    fs::remove_file(at_exit(&folder).checkpoint("duelist")).unwrap();
+    let mut app = duel(&folder);
+    play(&mut app, 1);
+    assert_eq!(past(&app), []);
+}
+
+#[test]
+fn a_past_policy_that_is_damaged_stays_and_the_game_goes_on() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut app = duel(parent.path());
+    play(&mut app, 300);
+    exit(&mut app);
+    let (first, _) = past(&app)[0];
+    drop(app);
+    let damaged = at_exit(parent.path()).past().join(format!("{}.safetensors", first.unwrap()));
+    fs::write(&damaged, b"half a file").unwrap();
+    let mut app = duel(parent.path());
+    play(&mut app, 300);
+    assert!(training(&app).updates() > 0);
+    exit(&mut app);
+    assert_eq!(fs::read(&damaged).unwrap(), b"half a file");
+}
+
+/// A game like [`game`] with two lessons, the first of which ends after 150 joint decisions.
+fn school(folder: &Path) -> App {
+    let mut app = unstarted(settings(), at_exit(folder), 3);
+    let config = ParametersConfig::default()
+        .with_lesson(Lesson::new("first").until(Until::Decisions(150)))
+        .with_lesson(Lesson::new("second").until(Until::Decisions(5_000)))
+        .with_lesson(Lesson::new("third"));
+    app.add_plugins(ParametersPlugin { config, ..default() });
+    headless::start(&mut app);
+    app
+}
+
+fn lesson(app: &App) -> usize {
+    app.world().resource::<Curriculum>().lesson_index()
+}
+
+#[test]
+fn a_curriculum_goes_on_with_its_lesson() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut app = school(parent.path());
+    play(&mut app, 200);
+    assert_eq!(lesson(&app), 1);
+    exit(&mut app);
+    drop(app);
+    let mut app = school(parent.path());
+    let starts = Arc::new(AtomicU32::new(0));
+    let counted = starts.clone();
+    app.add_observer(move |_: On<LessonStarted>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    play(&mut app, 1);
+    assert_eq!((lesson(&app), starts.load(Ordering::Relaxed)), (1, 0), "no lesson is repeated");
 }
 
 fn play(app: &mut App, decisions: u32) {
@@ -119,7 +243,8 @@ fn each_kind_of_arenas_has_files_of_its_own() {
     let updates = training(&app).updates();
     exit(&mut app);
     drop(app);
-    let expected = ["guard", "red_wolf"].map(|kind| [format!("checkpoint.{kind}"), format!("policy.{kind}")]);
+    let expected =
+        ["guard", "red%2Fwolf"].map(|kind| [format!("checkpoint.{kind}"), format!("policy.{kind}")]);
     let mut expected = expected.concat().iter().map(|name| format!("{name}.safetensors")).collect::<Vec<_>>();
     expected.sort();
     assert_eq!(files(parent.path()), expected);

@@ -28,7 +28,8 @@ fn a_cart_learns_to_go_to_the_middle_and_to_stay_there() {
 #[test]
 fn the_planner_plays_without_a_policy() {
     let planned = evaluation(&["--task", "car", "--planner", "--arenas", "2", "--evaluate", "2"]);
-    assert!(planned.min > 200.0, "random actions score 19: {planned:?}");
+    // It plays as well as where it was measured as the yardstick, with 420 on the start drawn there.
+    assert!(planned.min > 350.0, "random actions score 19: {planned:?}");
 }
 
 #[test]

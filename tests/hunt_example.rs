@@ -25,6 +25,11 @@ fn both_teams_train_and_then_play_against_scripts() {
     let policy = out.join("policy.safetensors");
     assert_eq!(PolicySnapshot::load(&policy).unwrap().spec(), &hunt::spec());
 
+    let changed = run("hunt", &["--resume", out.to_str().unwrap(), "--prey", "fleeing"]);
+    assert!(!changed.status.success());
+    let errors = String::from_utf8(changed.stderr).unwrap();
+    assert!(errors.contains("`--prey learned`") && errors.contains("`fleeing`"), "{errors}");
+
     let policy = policy.to_str().unwrap();
     let play = |teams: &[&str]| {
         let options = ["--policy", policy, "--evaluate", "16"];

@@ -376,7 +376,7 @@ fn a_policy_for_other_sizes_is_refused_by_name_and_the_old_one_stays() {
     update(&mut app, 2);
     let wide = AgentSpec::new("guard", 3, 1);
     let wide = PolicySnapshot::zeros(&ArenaSpec::new(vec![wide]).groups(true).unwrap()).unwrap();
-    app.world_mut().resource_mut::<ActingPolicy>().set(wide);
+    app.world_mut().resource_mut::<ActingPolicy>().set(wide.clone());
     update(&mut app, 2);
     assert!((action(&app, agents[0]) - 0.5).abs() < 1e-6, "the old policy acts");
     assert_eq!(told(&app).len(), 1);
@@ -384,6 +384,11 @@ fn a_policy_for_other_sizes_is_refused_by_name_and_the_old_one_stays() {
     app.world_mut().resource_mut::<ActingPolicy>().set(guards_that_act(1, -0.5));
     update(&mut app, 2);
     assert!((action(&app, agents[0]) + 0.5).abs() < 1e-6);
+    // Two that do not fit, before the next decision.
+    app.world_mut().resource_mut::<ActingPolicy>().set(wide.clone());
+    app.world_mut().resource_mut::<ActingPolicy>().set(wide);
+    update(&mut app, 2);
+    assert!((action(&app, agents[0]) + 0.5).abs() < 1e-6, "the policy before both stays in use");
 }
 
 #[test]
@@ -889,4 +894,26 @@ fn agents_that_come_and_go_all_the_time_leave_nothing_behind() {
     app.update();
     assert_eq!(app.world().resource::<Arenas>().len(), 1);
     assert!(transitions(&mut app).rows() >= 299);
+}
+
+#[test]
+fn what_an_agent_earned_before_it_was_disabled_in_reset_belongs_to_the_last_episode() {
+    let mut app = app(training());
+    let arena = app.world_mut().spawn(Arena::with_time_limit(3)).id();
+    let agents = [0, 1].map(|slot| spawn_agent(&mut app, arena, slot));
+    // In every second episode, the second agent is missing.
+    app.add_systems(Reset, move |mut commands: Commands, resets: ArenasToReset, mut number: Local<u32>| {
+        if resets.contains(arena) {
+            let mut second = commands.entity(agents[1]);
+            if *number % 2 == 1 {
+                second.insert(Disabled)
+            } else {
+                second.remove::<Disabled>()
+            };
+            *number += 1;
+        }
+    });
+    headless::start(&mut app);
+    let returns: Vec<_> = ended(&mut app, 12).into_iter().map(|episode| episode.returns).collect();
+    assert_eq!(returns, [[3.0, 3.0], [3.0, 0.0], [3.0, 3.0], [3.0, 0.0]]);
 }

@@ -3,13 +3,13 @@
 use bevy::prelude::*;
 use bevy_maddpg::{
     agent::{Action, ActionOverride, Agent, Observation, Reward},
-    arena::{Arena, ArenasToReset, Episode, EpisodeEnded, InArena},
+    arena::{Arena, ArenasToObserve, ArenasToReset, Episode, EpisodeEnded, InArena},
     headless,
     learner::{Pace, Preset, TrainingConfig},
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
     problems::Problems,
-    rollout::{Arenas, Observe, Reset, RolloutClock},
+    rollout::{Arenas, Observe, Reset, RolloutClock, agents_decide},
     training::Training,
 };
 
@@ -174,4 +174,40 @@ fn agents_that_cannot_be_trained_are_told_by_name() {
     assert!(gap.contains("slots [0, 2]"), "{gap}");
     let sizes = told(&[&[("a", 0, 1), ("a", 1, 2)]]);
     assert!(sizes.contains("behavior `a`") && sizes.contains("2 observed numbers instead of"), "{sizes}");
+}
+
+/// How often a system ran that must run once per decision, and which of two arenas were observed at each run of `Observe`.
+#[derive(Resource, Default)]
+struct Runs {
+    decides: u32,
+    observed: Vec<[bool; 2]>,
+}
+
+#[test]
+fn at_the_end_of_an_episode_only_its_arena_is_observed_and_scripts_do_not_decide_again() {
+    let mut app = headless::app(1);
+    let arenas = [1, 100].map(|limit| {
+        let arena = app.world_mut().spawn(Arena::with_time_limit(limit)).id();
+        app.world_mut().spawn((Agent::new("walker", 1, 1), InArena::new(arena), Position::default()));
+        arena
+    });
+    app.init_resource::<Runs>()
+        .add_plugins(training().with_decision_period(2))
+        .add_systems(Reset, reset)
+        .add_systems(
+            Observe,
+            (
+                observe,
+                (|mut runs: ResMut<Runs>| runs.decides += 1).run_if(agents_decide),
+                move |observed: ArenasToObserve, mut runs: ResMut<Runs>| {
+                    runs.observed.push(arenas.map(|arena| observed.contains(arena)));
+                },
+            ),
+        );
+    headless::start(&mut app);
+    (0..6).for_each(|_| app.update());
+    let runs = app.world().resource::<Runs>();
+    // Three decisions, each of which is the only one of an episode in the first arena.
+    assert_eq!(runs.decides, 3);
+    assert_eq!(runs.observed, [[true, true], [true, false]].repeat(3));
 }

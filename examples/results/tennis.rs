@@ -42,7 +42,9 @@ pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
         let decisions = column(&|run| run.summary.decisions as f64);
         let mut episodes = Vec::new();
         for run in &finished {
-            episodes.push(run.curve()?.len() as f64);
+            // A long run does not keep a row of each episode.
+            let rows = run.curve()?.len() as f64;
+            episodes.push(run.summary.solved_at_episodes.map_or(rows, |episodes| episodes as f64));
         }
         let seconds = column(&|run| run.summary.seconds);
         let scores = column(&|run| f64::from(run.evaluation.mean));

@@ -85,6 +85,13 @@ impl Curriculum {
         self.scores.mean()
     }
 
+    /// Goes on with the lesson of this name. Returns whether there is one.
+    #[cfg(feature = "learner")]
+    pub(crate) fn resume(&mut self, name: &str) -> bool {
+        let lesson = self.config.lessons.iter().position(|lesson| lesson.name == name);
+        lesson.map(|lesson| self.begin(lesson)).is_some()
+    }
+
     fn begin(&mut self, lesson: usize) {
         self.lesson = lesson;
         let drawn = self.config.of_lesson(lesson).parameters;

@@ -13,16 +13,24 @@ pub struct RolloutClock {
     pub decision_period: u32,
     /// Joint decisions made: one for each arena at each decision.
     pub decisions: u64,
+    /// Whether `Observe` runs because episodes have ended.
+    #[reflect(ignore)]
+    observes_ends: bool,
 }
 
 impl RolloutClock {
     pub(super) fn new(decision_period: u32) -> Self {
-        Self { step: 0, decision_period: decision_period.max(1), decisions: 0 }
+        Self { step: 0, decision_period: decision_period.max(1), decisions: 0, observes_ends: false }
     }
 
     /// Whether this step starts with a decision.
     pub fn is_decision(&self) -> bool {
         self.step.is_multiple_of(u64::from(self.decision_period))
+    }
+
+    /// Whether agents decide after they have observed. False while [`Observe`](super::Observe) runs because episodes have ended.
+    pub fn is_deciding(&self) -> bool {
+        !self.observes_ends
     }
 
     /// Whether this step is the last before a decision.
@@ -35,10 +43,21 @@ pub(crate) fn decision_is_due(clock: Res<RolloutClock>) -> bool {
     clock.is_decision()
 }
 
+/// A run condition for systems in [`Observe`](super::Observe) that must run exactly once per decision, such as scripts that decide for
+/// agents: true if agents decide afterwards, false if `Observe` runs because episodes have ended.
+pub fn agents_decide(clock: Res<RolloutClock>) -> bool {
+    clock.is_deciding()
+}
+
 /// Notes which agents decide at this decision.
 pub(super) fn advance_agents(clock: Res<RolloutClock>, mut agents: Query<&mut DecisionClock>) {
     let decision = clock.step / u64::from(clock.decision_period);
     agents.iter_mut().for_each(|mut agent| agent.bypass_change_detection().advance(decision));
+}
+
+/// Before and after the ends of episodes are observed.
+pub(super) fn observes_ends<const NOW: bool>(mut clock: ResMut<RolloutClock>) {
+    clock.observes_ends = NOW;
 }
 
 pub(super) fn advance(mut clock: ResMut<RolloutClock>) {

@@ -41,6 +41,11 @@ impl Departed {
         std::mem::take(&mut self.arenas)
     }
 
+    /// Forgets what an agent had earned, because the episode in which it did is over.
+    pub(super) fn forget(&mut self, agent: Entity) {
+        self.agents.remove(&agent);
+    }
+
     pub(super) fn clear(&mut self) {
         self.agents.clear();
     }

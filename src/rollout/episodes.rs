@@ -1,4 +1,4 @@
-use bevy::prelude::*;
+use bevy::{ecs::system::SystemParam, prelude::*};
 
 use super::{
     Arenas, BeforeReset, Experience, Exploration, Reset, RolloutClock,
@@ -58,9 +58,7 @@ pub(super) fn any_needs_reset(episodes: Query<&Episode>) -> bool {
 }
 
 pub(super) fn any_has_ended(episodes: Query<&Episode>) -> bool {
-    episodes
-        .iter()
-        .any(|episode| matches!(episode.status(), EpisodeStatus::Terminated | EpisodeStatus::Truncated))
+    episodes.iter().any(Episode::has_ended)
 }
 
 /// Completes the transitions of ended episodes with their true last observation, and sends [`EpisodeEnded`]. An episode
@@ -71,8 +69,7 @@ pub(super) fn finish(
     mut problems: ResMut<Problems>,
     episodes: Query<(&Episode, Option<&Measures>, Option<&Parameters>)>,
     mut agents: ParamSet<(Query<Observer>, Query<Earner>)>,
-    mut ended: MessageWriter<EpisodeEnded>,
-    mut commands: Commands,
+    mut announcer: Announcer,
 ) {
     for (index, entry) in arenas.entries().iter().enumerate() {
         let Ok((episode, measures, parameters)) = episodes.get(entry.arena) else { continue };
@@ -103,19 +100,37 @@ pub(super) fn finish(
             let here = agent.and_then(|agent| agents.get(agent).ok());
             left + here.map_or(0.0, |(_, reward, ..)| reward.episode_return())
         });
-        let episode = EpisodeEnded {
-            arena: entry.arena,
+        announcer.announce(EpisodeEnded {
             index,
             kind: entry.place.map_or_else(String::new, |place| arenas.kinds()[place.kind].name().into()),
-            returns: returns.collect(),
-            decisions: episode.decisions(),
-            truncated,
-            exploration_scale: episode.exploration_scale(),
             measures: measures.cloned().unwrap_or_default(),
             parameters: parameters.cloned().unwrap_or_default(),
-        };
-        commands.trigger(episode.clone());
-        ended.write(episode);
+            ..ended(entry.arena, returns.collect(), episode)
+        });
+    }
+}
+
+/// What an episode itself tells about its end.
+fn ended(arena: Entity, returns: Vec<f32>, episode: &Episode) -> EpisodeEnded {
+    EpisodeEnded {
+        decisions: episode.decisions(),
+        truncated: episode.status() == EpisodeStatus::Truncated,
+        exploration_scale: episode.exploration_scale(),
+        ..EpisodeEnded::new(arena, returns)
+    }
+}
+
+/// Tells the ends of episodes to observers and to readers of messages.
+#[derive(SystemParam)]
+pub(super) struct Announcer<'w, 's> {
+    commands: Commands<'w, 's>,
+    messages: MessageWriter<'w, EpisodeEnded>,
+}
+
+impl Announcer<'_, '_> {
+    fn announce(&mut self, episode: EpisodeEnded) {
+        self.commands.trigger(episode.clone());
+        self.messages.write(episode);
     }
 }
 
@@ -127,8 +142,7 @@ pub(super) fn finish_despawned(
     mut experience: ResMut<Experience>,
     episodes: Query<(), With<Episode>>,
     agents: Query<Earner>,
-    mut ended: MessageWriter<EpisodeEnded>,
-    mut commands: Commands,
+    mut announcer: Announcer,
 ) {
     for (arena, LastEpisode { episode, measures, parameters }) in departed.take_arenas() {
         if episodes.contains(arena) {
@@ -150,21 +164,17 @@ pub(super) fn finish_despawned(
             experience.leave(place, slot, departure);
         }
         experience.close(entry, if is_terminated { 0.0 } else { 1.0 }, true, &agents);
-        let truncated = episode.status() == EpisodeStatus::Truncated;
-        if (is_terminated || truncated) && episode.decisions() > 0 {
-            let episode = EpisodeEnded {
-                arena,
+        let is_truncated = episode.status() == EpisodeStatus::Truncated;
+        if (is_terminated || is_truncated) && episode.decisions() > 0 {
+            let kind = arenas.kinds()[place.kind].name().into();
+            let returns = experience.returns_left(place).to_vec();
+            announcer.announce(EpisodeEnded {
                 index,
-                kind: arenas.kinds()[place.kind].name().into(),
-                returns: experience.returns_left(place).to_vec(),
-                decisions: episode.decisions(),
-                truncated,
-                exploration_scale: episode.exploration_scale(),
+                kind,
                 measures,
                 parameters,
-            };
-            commands.trigger(episode.clone());
-            ended.write(episode);
+                ..ended(arena, returns, &episode)
+            });
         }
     }
 }
@@ -200,6 +210,9 @@ pub(super) fn reset(
                     if let Some(place) = entry.place {
                         experience.begin(place);
                     }
+                    // Those that have left during the reset have earned nothing in this episode.
+                    let mut departed = world.resource_mut::<Departed>();
+                    entry.present().for_each(|agent| departed.forget(agent));
                     let mut members = agents.iter_many_mut(world, entry.present());
                     while let Some((mut observation, mut action, mut reward, mut life, mut clock)) =
                         members.fetch_next()

@@ -35,7 +35,7 @@ use crate::{
 #[derive(Resource, Debug, Default)]
 pub struct ActingPolicy {
     sources: Vec<Source>,
-    /// What the last call of [`set`](Self::set) or [`follow`](Self::follow) has replaced.
+    /// What [`set`](Self::set) or [`follow`](Self::follow) has replaced since the last decision.
     replaced: Vec<Source>,
     /// Whether the policies set last have yet to be compared with the agents.
     is_new: bool,
@@ -73,8 +73,11 @@ impl ActingPolicy {
     /// Makes all agents use the newest snapshot that a learner publishes, from the next decision on.
     pub fn follow(&mut self, latest: LatestPolicy) {
         let source = Source::new(None, latest);
-        self.replaced = std::mem::replace(&mut self.sources, vec![source]);
-        self.is_new = true;
+        let before = std::mem::replace(&mut self.sources, vec![source]);
+        // If two are set before a decision, the first one was never compared with the agents.
+        if !std::mem::replace(&mut self.is_new, true) {
+            self.replaced = before;
+        }
         self.swaps += 1;
     }
 

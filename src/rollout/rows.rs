@@ -53,6 +53,15 @@ pub(super) struct Sizes {
     pub(super) slots: usize,
 }
 
+/// What one arena decides: by slot, the masks, the actions, who decides now, and how many decisions ago those who keep an action have
+/// decided.
+pub(super) struct JointDecision<'a> {
+    pub(super) masks: &'a [f32],
+    pub(super) actions: &'a mut [f32],
+    pub(super) decides: &'a [bool],
+    pub(super) ages: &'a [u8],
+}
+
 impl Rows {
     pub(super) fn new(kind: &Kind) -> Self {
         let spec = &kind.spec;
@@ -142,6 +151,23 @@ impl Rows {
                 }
             }
         }
+    }
+
+    /// The decision of an arena that starts now.
+    pub(super) fn decision(&mut self, row: usize) -> JointDecision<'_> {
+        let Sizes { action, choices, slots, .. } = self.sizes;
+        JointDecision {
+            masks: &self.masks[row * choices..][..choices],
+            actions: &mut self.actions[row * action..][..action],
+            decides: &self.decides[row * slots..][..slots],
+            ages: &self.ages[row * slots..][..slots],
+        }
+    }
+
+    /// The joint observation of an arena's open decision.
+    pub(super) fn observed(&self, row: usize) -> &[f32] {
+        let size = self.sizes.observation;
+        &self.observations[row * size..][..size]
     }
 
     /// Copies an old row of the same sizes.

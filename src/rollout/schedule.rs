@@ -12,7 +12,9 @@ pub struct StepStart;
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StepEnd;
 
-/// Here the game writes the observations of all agents. Runs at decisions and at the end of episodes.
+/// Here the game writes the observations of all agents. Runs at decisions, and once more at the end of episodes, when only the
+/// [`ArenasToObserve`](crate::arena::ArenasToObserve) need new observations. A system that must run exactly once per decision, such as
+/// a script that decides for agents, has the run condition [`agents_decide`](super::agents_decide).
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Observe;
 

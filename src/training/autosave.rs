@@ -12,18 +12,25 @@ use bevy::{
     prelude::*,
 };
 
-use super::{KindLearner, Training, kind_path};
+use super::{
+    KindLearner, Training, kind_path, saved_lesson,
+    saved_past::{self, SavedPast},
+    start,
+};
 use crate::{
     FolderLock,
     learner::{CheckpointError, CheckpointRequest, Learner},
     problems::warn,
+    rollout::{DecideSystems, StepStart},
+    self_play::PastPolicies,
 };
 
 /// Saves the training while the game runs and when it ends, and goes on from there when the game starts again.
 ///
 /// In the folder are, for each [kind](crate::rollout::Kind) of arenas, its policy (`policy.guard.safetensors` for the behavior
 /// `guard`), which is what the shipped game loads, and a checkpoint, from which the learner continues
-/// (`checkpoint.guard.safetensors`). Delete them to start from nothing.
+/// (`checkpoint.guard.safetensors`). A game with [self-play](crate::self_play) also has its past policies there, in the folder `past`, and one
+/// with a [curriculum](crate::parameters) the name of its lesson. Delete the folder to start from nothing.
 ///
 /// - Both are written by the learner's thread, so that no frame waits for a disk, and each file is replaced as a whole or not at
 ///   all. A process that is killed loses at most what it has learned since they were written last.
@@ -72,6 +79,16 @@ impl Autosave {
         kind_path(&self.folder.join("checkpoint.safetensors"), kind)
     }
 
+    /// The folder of the past policies of [self-play](crate::self_play), if the game has it.
+    pub fn past(&self) -> PathBuf {
+        self.folder.join("past")
+    }
+
+    /// The file with the name of the present lesson of a [curriculum](crate::parameters), if the game has one.
+    pub fn lesson(&self) -> PathBuf {
+        self.folder.join("lesson.txt")
+    }
+
     /// Creates the folder and reserves it for this process.
     pub(super) fn lock(&self) -> Result<FolderLock, String> {
         let folder = self.folder.display();
@@ -101,10 +118,19 @@ impl Autosave {
     }
 
     /// Adds the systems to an app that trains.
-    pub(super) fn add_to(app: &mut App) {
+    pub(super) fn add_to(&self, app: &mut App) {
         let mut at_the_end = Schedule::new(AfterLast);
-        at_the_end.set_executor(SingleThreadedExecutor::new()).add_systems(save_at_exit);
-        app.add_schedule(at_the_end).add_systems(Last, save_now_and_then);
+        at_the_end
+            .set_executor(SingleThreadedExecutor::new())
+            .add_systems((save_at_exit, saved_past::save_at_exit));
+        app.insert_resource(SavedPast::new(PastPolicies::new(self.past()), self.every))
+            .add_schedule(at_the_end)
+            .add_systems(
+                StepStart,
+                (saved_past::load, saved_lesson::load).in_set(DecideSystems::Synchronize).after(start::start),
+            )
+            .add_observer(saved_lesson::save)
+            .add_systems(Last, (save_now_and_then, saved_past::save));
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Last, AfterLast);
     }
 }

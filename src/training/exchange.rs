@@ -51,12 +51,21 @@ pub(super) fn report(
         let kind = &learner.kind;
         if let Some(thread) = &learner.thread {
             reports.write_batch(thread.records().map(|record| LearnerReport { kind: kind.clone(), record }));
-            if thread.dropped() > 0 {
+            let while_saving = thread.dropped_while_saving();
+            if while_saving > 0 {
+                problems.tell("dropped while saving", kind, || {
+                    format!(
+                        "{while_saving} joint transitions were dropped while the learner wrote a checkpoint; save less often, or \
+                         without the replay buffer"
+                    )
+                });
+            }
+            let dropped = thread.dropped() - while_saving;
+            if dropped > 0 {
                 problems.tell("dropped", kind, || {
                     format!(
-                        "the learner cannot keep up: {} joint transitions have been dropped so far; lower \
-                         `updates_per_decision`, use fewer arenas or smaller networks, or choose `Pace::Balanced`",
-                        thread.dropped()
+                        "the learner cannot keep up: {dropped} joint transitions have been dropped so far; lower \
+                         `updates_per_decision`, use fewer arenas or smaller networks, or choose `Pace::Balanced`"
                     )
                 });
             }

@@ -92,8 +92,8 @@ impl Plugin for TrainingPlugin {
             ),
         )
         .add_systems(Last, exchange::report);
-        if self.autosave.is_some() {
-            Autosave::add_to(app);
+        if let Some(autosave) = &self.autosave {
+            autosave.add_to(app);
         }
     }
 }

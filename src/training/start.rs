@@ -92,7 +92,10 @@ impl Training {
         let config = self.plugin.settings(kind, kinds, exploration, keeps_settings);
         config.check()?;
         exploration.check()?;
+        let from =
+            earlier.as_ref().map_or("nothing".into(), |earlier| format!("`{}`", earlier.path.display()));
         let learner = self.plugin.open(kind, config, earlier)?;
+        log::info!("a learner for arenas of the kind `{}` starts from {from}", kind.name());
         let (transitions, config) = (learner.transitions(), learner.config().clone());
         let thread = LearnerThread::spawn_on(learner, self.plugin.pace, &self.cores, &self.stop)?;
         Ok(Started { thread, transitions, config })

@@ -185,6 +185,9 @@ impl Experiment {
             eprintln_line(&format!("{problem}: running headless (see --help)"));
         }
         let has_window = !run.options.headless && problem.is_none();
+        if human.is_some() && !has_window {
+            eprintln_line("nobody can play without a window: --human is ignored");
+        }
         match policy {
             policy if has_window => window::run(&run, policy),
             Some(policy) => headless::evaluate_policy(&run, &policy),

@@ -1,5 +1,7 @@
 //! The description of a game.
 
+use std::collections::BTreeMap;
+
 use bevy::{app::App, ecs::component::Component};
 use bevy_maddpg::{
     headless, learner::TrainingConfig, parameters::Parameter, plugin::MaddpgPlugins, policy::ArenaSpec,
@@ -69,6 +71,12 @@ pub trait Game: Send + Sync {
     /// Adds the game to an app: its arenas, its rules, its physics.
     fn add(&self, app: &mut App, setup: &Setup);
 
+    /// How the game was set up, each setting by the name of the option that sets it. A run that is resumed must have the same. Default:
+    /// nothing.
+    fn settings(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// The [parameters](bevy_maddpg::parameters) that can be drawn for each episode. The game reads them from the component
     /// [`Parameters`](bevy_maddpg::parameters::Parameters) of the arena in its `Reset` systems. Default: none.
     fn parameters(&self) -> Vec<Parameter> {
@@ -109,6 +117,19 @@ pub trait Game: Send + Sync {
     /// Arenas that play at once, unless another number is requested. Default: 64.
     fn arenas(&self) -> usize {
         64
+    }
+
+    /// Episodes of each arena that evaluations leave out, because the first ones differ from those that follow. Default: 0.
+    fn warm_up_episodes(&self) -> usize {
+        0
+    }
+
+    /// Episodes in each of the up to three rounds of the play-off that chooses the result of a run among its best policies, shared by the
+    /// policies that are left. Many episodes find rare failures: with 1,024, the winner of six policies has played 1,023, and a policy that
+    /// plays one episode in 200 badly has a probability of 0.006 that none of these was bad. Fewer are enough where the scores of a
+    /// policy's episodes are close to each other. Default: 1,024.
+    fn play_off_episodes(&self) -> u32 {
+        1_024
     }
 
     /// Adapts the default preset to this game, for example its discount factor. Other presets are not changed. Default:
@@ -167,10 +188,13 @@ impl Default for Setup {
 
 /// Marks an agent that the game plays by a script, through an
 /// [`ActionOverride`](bevy_maddpg::agent::ActionOverride). Its episodes count in the
-/// [statistics](crate::statistics), unlike those of an agent that a person plays. While a person plays it, it does not
-/// have this component, and the script must leave it alone.
+/// [statistics](crate::statistics), unlike those of an agent that a person plays.
 #[derive(Component, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scripted;
+
+/// Marks an agent that a person plays, through an [`ActionOverride`](bevy_maddpg::agent::ActionOverride). Scripts leave it alone.
+#[derive(Component, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlayedByPerson;
 
 /// A headless app in which agents play a game with these plugins. Each update is one decision of all arenas. Add
 /// anything else that is needed, then call [`headless::start`].

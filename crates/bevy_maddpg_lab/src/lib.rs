@@ -14,7 +14,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`game`] | the description of a game |
-//! | [`games`] | the ready games: [tennis](games::tennis), the [particle worlds](games::particle), the [pendulum](games::pendulum), the [hunt](games::hunt) |
+//! | [`games`] | the ready games: [tennis](games::tennis), the [particle worlds](games::particle), [soccer](games::soccer), the [control tasks](games::control), the [pendulum](games::pendulum), the [cart pole](games::cartpole), the [hunt](games::hunt) |
 //! | [`catalog`] | their descriptions |
 //! | [`experiment`] | a training run as a program: options, output folder, progress, evaluation, summary |
 //! | [`watch`] | the window: camera, dashboard, learning curve, keys |

@@ -20,19 +20,19 @@ use std::fmt;
 
 use bevy::prelude::*;
 use bevy_maddpg::{
-    agent::ActionOverride,
     arena::{ArenaAgents, EpisodeEnded},
+    parameters::Curriculum,
     rollout::{ActingPolicy, Arenas, RolloutClock},
     score::{Score, mean_return},
     training::{LearnerReport, Training},
 };
 
-use crate::game::Scripted;
+use crate::game::PlayedByPerson;
 
 /// Keeps the statistics of a run. Needs [`MaddpgPlugins`](bevy_maddpg::plugin::MaddpgPlugins).
 ///
-/// Episodes that end while an agent of their arena has an [`ActionOverride`] are left out, because a person's play says
-/// nothing about the policy. Agents that are [`Scripted`] do not count as such.
+/// Episodes that end while an agent of their arena is [played by a person](PlayedByPerson) are left out, because they say nothing about
+/// the policy.
 #[derive(Clone)]
 pub struct StatisticsPlugin {
     /// The score of an episode. Default: the mean return.
@@ -88,14 +88,16 @@ fn record_episodes(
     mut ended: MessageReader<EpisodeEnded>,
     mut records: MessageWriter<EpisodeRecord>,
     arenas: Query<&ArenaAgents>,
-    overridden: Query<(), (With<ActionOverride>, Without<Scripted>)>,
+    played: Query<(), With<PlayedByPerson>>,
+    curriculum: Option<Res<Curriculum>>,
 ) {
     for episode in ended.read() {
-        let is_overridden = arenas
-            .get(episode.arena)
-            .is_ok_and(|agents| agents.iter().any(|agent| overridden.contains(agent)));
-        if !is_overridden {
-            records.write(statistics.record(episode));
+        let is_played =
+            arenas.get(episode.arena).is_ok_and(|agents| agents.iter().any(|agent| played.contains(agent)));
+        if !is_played {
+            let lessons = curriculum.as_ref().map_or(0, |curriculum| curriculum.config().lessons.len());
+            let earlier_lesson = episode.parameters.lesson() + 1 < lessons;
+            records.write(statistics.record(episode, earlier_lesson));
         }
     }
 }

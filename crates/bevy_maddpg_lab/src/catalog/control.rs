@@ -56,11 +56,17 @@ impl Game for Control {
     }
 
     fn decision_period(&self) -> u32 {
-        self.task.action_repeat()
+        // The planner acts at every control step.
+        if self.is_planned { 1 } else { self.task.action_repeat() }
     }
 
     fn arenas(&self) -> usize {
         control::ARENAS
+    }
+
+    /// The scores of a policy's episodes are close to each other, and some bodies take long to simulate.
+    fn play_off_episodes(&self) -> u32 {
+        256
     }
 
     fn adapt(&self, config: &mut TrainingConfig) {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bevy::app::App;
 use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
 
@@ -31,6 +33,19 @@ impl Game for Hunt {
         hunt::spec_with(self.gear)
     }
 
+    fn settings(&self) -> BTreeMap<String, String> {
+        let player = |player, script: &str| if player == Player::Learned { "learned" } else { script }.into();
+        let gear = match self.gear {
+            Gear::None => "none",
+            Gear::Choices => "choices",
+            Gear::Numbers => "numbers",
+        };
+        let [hunters, prey] = [player(self.hunters, "greedy"), player(self.prey, "fleeing")];
+        [("hunters", hunters), ("prey", prey), ("gear", gear.into())]
+            .map(|(name, value)| (name.into(), value))
+            .into()
+    }
+
     fn add(&self, app: &mut App, setup: &Setup) {
         let Self { hunters, prey, gear } = *self;
         app.add_plugins(HuntPlugin { arenas: setup.arenas, seed: setup.seed, hunters, prey, gear });
@@ -50,6 +65,11 @@ impl Game for Hunt {
 
     fn is_ranked_by_score(&self) -> bool {
         false
+    }
+
+    /// In the first episode of an arena, no hunter joins late.
+    fn warm_up_episodes(&self) -> usize {
+        1
     }
 
     fn decision_period(&self) -> u32 {

@@ -78,6 +78,8 @@ impl Game for Particle {
     }
 
     fn sides(&self) -> Vec<String> {
-        self.scenario.teams().iter().map(|team| team.name.into()).collect()
+        // In cryptography, nobody moves.
+        let teams = if self.scenario == Scenario::Crypto { Vec::new() } else { self.scenario.teams() };
+        teams.iter().map(|team| team.name.into()).collect()
     }
 }

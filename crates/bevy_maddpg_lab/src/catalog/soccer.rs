@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bevy::app::App;
 use bevy_maddpg::{
     learner::TrainingConfig,
@@ -71,6 +73,23 @@ impl Game for Soccer {
 
     fn spec(&self) -> ArenaSpec {
         soccer::spec(self.sight)
+    }
+
+    fn settings(&self) -> BTreeMap<String, String> {
+        let Self { sight, shaping, scatter, .. } = self;
+        let sight = Sight::ALL.into_iter().find(|(_, known)| known == sight).map_or("", |(name, _)| name);
+        let mut settings = BTreeMap::from([
+            ("sight".into(), sight.into()),
+            ("shaping".into(), (shaping.approach / Shaping::default().approach).to_string()),
+            ("shaping-decisions".into(), shaping.decisions.to_string()),
+            ("scatter".into(), scatter.share.to_string()),
+        ]);
+        if let Some(SelfPlayPlugin { share, anchors, .. }) = &self.self_play {
+            let anchors: Vec<&str> = anchors.iter().map(|(name, _)| name.as_str()).collect();
+            settings.insert("rivals".into(), share.to_string());
+            settings.insert("anchors".into(), anchors.join(","));
+        }
+        settings
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {

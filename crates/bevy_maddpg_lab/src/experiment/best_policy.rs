@@ -20,7 +20,7 @@ use bevy_maddpg::{
 use super::{
     Evaluation, ExperimentError, RunFolder, eprintln_line,
     evaluation::evaluate_with,
-    play_off::{MOST_EPISODES, MOST_POLICIES, ROUNDS, play_off},
+    play_off::{MOST_POLICIES, ROUNDS, play_off},
     policy_scores,
 };
 use crate::{
@@ -32,8 +32,8 @@ use crate::{
 const EPISODES: u32 = 32;
 /// Least episodes of a policy in a round of the play-off at the end of the run. Where episodes take long, fewer policies play on.
 const LEAST_EPISODES: u32 = 64;
-/// The share of the time of the training that they may take to play, and the least such time. In lockstep they take the time that they
-/// need.
+/// The share of the time of the training that the play-off may take, and the least such time. In lockstep it takes the time that its
+/// episodes need.
 const FINAL_SHARE: f64 = 0.1;
 const LEAST_FINAL: Duration = Duration::from_secs(30);
 /// An evaluation takes about this many times as long while the training keeps all cores busy.
@@ -124,16 +124,28 @@ impl BestPolicy {
         }
     }
 
-    /// Goes on after an earlier part of the run, which made `decisions` joint decisions, with its best policy.
-    pub(super) fn resume(&mut self, decisions: u64) -> Result<(), ExperimentError> {
-        self.due_decisions = decisions + DECISIONS;
-        if self.folder.policy().exists() {
-            let policy = PolicySnapshot::load(self.folder.policy())?;
-            let score = policy_scores::of(&self.folder.evaluations(), policy.version());
-            self.best.extend(score.map(|score| Candidate { policy: Arc::new(policy), score }));
+    /// Goes on after an earlier part of the run, which made `decisions` joint decisions, with its best policy. A run that `repeats` what
+    /// came after this part will find later policies again.
+    pub(super) fn resume(&mut self, decisions: u64, repeats: bool) -> Result<(), ExperimentError> {
+        self.due_decisions = if decisions == 0 { self.due_decisions } else { decisions + DECISIONS };
+        let mut best = self.saved()?;
+        if repeats && best.as_ref().is_some_and(|best| best.score.decisions > decisions) {
+            self.folder.restore_policy_of_part()?;
+            best = self.saved()?;
         }
+        self.best.extend(best);
         let best = self.score().map(|score| score.policy_version);
         Ok(policy_scores::cut(&self.folder.evaluations(), decisions, best)?)
+    }
+
+    /// The best policy in the folder of the run.
+    fn saved(&self) -> Result<Option<Candidate>, ExperimentError> {
+        if !self.folder.policy().exists() {
+            return Ok(None);
+        }
+        let policy = PolicySnapshot::load(self.folder.policy())?;
+        let score = policy_scores::of(&self.folder.evaluations(), policy.version());
+        Ok(score.map(|score| Candidate { policy: Arc::new(policy), score }))
     }
 
     /// Adds the evaluations to an app that trains.
@@ -220,14 +232,15 @@ impl BestPolicy {
 
     /// Episodes of each round of a play-off that may take this long.
     fn episodes_of_round(&self, time: Duration) -> u32 {
+        let most = self.game.play_off_episodes();
         if self.in_lockstep {
-            return MOST_EPISODES;
+            return most;
         }
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let of_one = self.took.as_secs_f64() / BUSY / f64::from(EPISODES);
         // A number that is too large becomes the largest one.
         let episodes = (time.as_secs_f64() / f64::from(ROUNDS) * cores as f64 / of_one) as u32;
-        episodes.min(MOST_EPISODES)
+        episodes.min(most)
     }
 
     /// Chooses the result of a run whose last policy is `last`, after `decisions` joint decisions and `seconds` of training. If the run
@@ -340,5 +353,33 @@ mod tests {
         let order: Vec<u64> = best.best.iter().map(|candidate| candidate.score.decisions).collect();
         assert_eq!(order, [4, 2, 3, 1, 7, 6]);
         assert!(folder.policy().exists());
+    }
+    #[test]
+    fn a_run_that_repeats_a_part_begins_it_with_the_best_policy_before_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&parent.path().join("run")), "pendulum").unwrap();
+        let game: Arc<dyn Game> = Arc::new(Pendulum);
+        let groups = game.spec().groups(true).unwrap();
+        let new = || BestPolicy::new(&game, &ParametersConfig::default(), 1, &folder, true);
+        let find = |best: &mut BestPolicy, decisions, mean| {
+            let policies = PolicySnapshot::zeros(&groups).unwrap().policies().to_vec();
+            let policy = Arc::new(PolicySnapshot::new(decisions, decisions, 0, policies).unwrap());
+            let score = PolicyScore { decisions, policy_version: decisions, mean, ..PolicyScore::default() };
+            policy_scores::append(&folder.evaluations(), &score).unwrap();
+            best.add(Candidate { policy, score });
+        };
+        let resumed = |repeats| {
+            let mut best = new();
+            best.resume(200, repeats).unwrap();
+            best.score().map(|score| score.decisions)
+        };
+        let mut best = new();
+        find(&mut best, 100, -2.0);
+        folder.keep_policy_of_part().unwrap();
+        find(&mut best, 300, -1.0);
+        assert_eq!(resumed(false), Some(300), "nothing that was found is lost");
+        assert_eq!(resumed(true), Some(100));
+        let rows = std::fs::read_to_string(folder.evaluations()).unwrap();
+        assert_eq!(rows.lines().count(), 2, "{rows}");
     }
 }

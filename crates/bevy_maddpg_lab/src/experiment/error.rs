@@ -79,6 +79,21 @@ pub enum ExperimentError {
         /// This program's game.
         game: String,
     },
+    /// The game of the run to resume was set up in another way.
+    #[error(
+        "--resume: the run in `{}` was started with `--{option} {found}`, but now it is `{now}`; give the same options, or start a new \
+         run", .path.display()
+    )]
+    RunOfOtherSettings {
+        /// The folder.
+        path: PathBuf,
+        /// The option.
+        option: String,
+        /// Its value then.
+        found: String,
+        /// Its value now.
+        now: String,
+    },
     /// A file that `--resume` needs is damaged.
     #[error("--resume: `{}` cannot be used: {reason}; start a new run", .path.display())]
     DamagedRun {

@@ -74,7 +74,7 @@ fn score(
     let mut app = headless_app(game, plugins, &setup);
     parameters::play(&mut app, game, parameters, setup.seed);
     headless::start(&mut app);
-    let mut scores = EpisodeScores::new(arenas, episodes as usize);
+    let mut scores = EpisodeScores::new(arenas, episodes as usize, game.warm_up_episodes());
     let mut cursor = MessageCursor::<EpisodeEnded>::default();
     while !scores.is_complete() {
         if stop() {
@@ -91,6 +91,8 @@ fn score(
 
 /// Collects the scores of each arena's first episodes, an equal share from each.
 pub(super) struct EpisodeScores {
+    /// Episodes of each arena that are left out, and that count after them.
+    warm_up: Vec<usize>,
     left: Vec<usize>,
     scores: Vec<f32>,
     /// Sums of the game's measures, by name.
@@ -99,9 +101,11 @@ pub(super) struct EpisodeScores {
 }
 
 impl EpisodeScores {
-    pub(super) fn new(arenas: usize, episodes: usize) -> Self {
+    /// Leaves out the first `warm_up` episodes of each arena.
+    pub(super) fn new(arenas: usize, episodes: usize, warm_up: usize) -> Self {
         let share = |arena: usize| episodes / arenas + usize::from(arena < episodes % arenas);
         Self {
+            warm_up: vec![warm_up; arenas],
             left: (0..arenas).map(share).collect(),
             scores: Vec::with_capacity(episodes),
             measures: BTreeMap::new(),
@@ -110,6 +114,10 @@ impl EpisodeScores {
     }
 
     pub(super) fn push(&mut self, episode: &EpisodeEnded, score: f32) {
+        if let Some(warm_up) = self.warm_up.get_mut(episode.index).filter(|warm_up| **warm_up > 0) {
+            *warm_up -= 1;
+            return;
+        }
         let Some(left) = self.left.get_mut(episode.index).filter(|left| **left > 0) else {
             return;
         };
@@ -151,7 +159,10 @@ mod tests {
 
     #[test]
     fn every_arena_counts_equally() {
-        let mut scores = EpisodeScores::new(2, 3);
+        let mut scores = EpisodeScores::new(2, 3, 1);
+        // The first episodes are left out.
+        scores.push(&episode(0, 50.0), 50.0);
+        scores.push(&episode(1, 50.0), 50.0);
         for (arena, score) in [(0, 1.0), (0, 2.0), (0, 9.0), (0, 9.0)] {
             scores.push(&episode(arena, score), score);
         }

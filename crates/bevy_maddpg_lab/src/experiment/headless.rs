@@ -117,8 +117,10 @@ impl Run {
         }
         if game.rivals().is_empty() && game.is_ranked_by_score() {
             let mut best = BestPolicy::new(game, &self.parameters, options.seed, &folder, options.lockstep);
-            if let Some(earlier) = earlier {
-                best.resume(earlier.decisions())?;
+            if options.resume.is_some() {
+                // A run that was killed before its first checkpoint starts again.
+                let decisions = earlier.as_ref().map_or(0, Earlier::decisions);
+                best.resume(decisions, options.decisions_of_part().is_some())?;
             }
             best.add_to(app);
         }
@@ -136,6 +138,8 @@ impl Run {
             arenas: self.setup.arenas,
             lockstep: self.options.lockstep,
             decisions_of_part: self.options.decisions_of_part(),
+            save_replay: self.options.save_replay,
+            settings: self.game.settings(),
         }
     }
 
@@ -145,6 +149,7 @@ impl Run {
         if let Some(score) = world.get_resource_mut::<BestPolicy>().and_then(|mut best| best.join()) {
             policy_scores::append(&folder.evaluations(), &score)?;
         }
+        folder.keep_policy_of_part()?;
         let state = world.resource::<Recorder>().state(world.resource::<RunStatistics>());
         world.resource_mut::<Recorder>().flush()?;
         if let Some(mut learner) = world.resource_mut::<Training>().stop() {
@@ -164,7 +169,7 @@ impl Run {
         state: &RunState,
         folder: &RunFolder,
     ) -> Result<PolicySnapshot, ExperimentError> {
-        let policy = learner.snapshot().map_err(CheckpointError::Learner)?;
+        let policy = learner.published_snapshot().map_err(CheckpointError::Learner)?;
         policy.save(folder.last_policy())?;
         learner.set_note(state.to_json());
         learner.save(&folder.checkpoint(), self.options.save_replay)?;

@@ -62,12 +62,17 @@ pub struct Options {
     #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub checkpoint_decisions: u64,
     /// Play with this trained policy instead of training. Headless, evaluate it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["out", "until_solved", "max_minutes", "max_decisions", "lockstep", "save_replay"]
+    )]
     pub policy: Option<PathBuf>,
     /// Evaluate this many noise-free episodes, after training or, with --policy, instead of training.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub evaluate: Option<u32>,
-    /// Play one side yourself, with the keyboard in the window: left or right in tennis, a team in the particle worlds and the hunt.
+    /// Play one side yourself, with the keyboard in the window: left or right in tennis, blue or purple in soccer, a team in the particle
+    /// worlds and the hunt, agent in the pendulum, player in CartPole.
     #[arg(long, value_name = "SIDE")]
     pub human: Option<String>,
     /// Device for the learner: cpu, cuda, metal or auto. With auto, a few updates are timed at the start and the

@@ -72,7 +72,7 @@ pub(super) fn train(app: &mut App, run: &Run, folder: &RunFolder) -> Result<(), 
     app.add_plugins(ParametersPlugin {
         known: game.parameters(),
         config: run.parameters.clone(),
-        first_lesson: if run.options.resume.is_some() { lesson(&run.parameters, folder)? } else { 0 },
+        first_lesson: if run.earlier.is_some() { lesson(&run.parameters, folder)? } else { 0 },
         seed: run.setup.seed,
         score: Arc::new(move |returns| game.score(returns)),
     });

@@ -10,9 +10,6 @@ use bevy_maddpg::policy::PolicySnapshot;
 
 use super::{Evaluation, best_policy::Candidate};
 
-/// Episodes of a round at most, shared by the policies that are left. With six of them, the winner has played 1,023: a policy that plays one
-/// episode in 200 badly has none of these in so many with a probability of 0.006.
-pub(super) const MOST_EPISODES: u32 = 1_024;
 /// Rounds that it takes until one of [`MOST_POLICIES`] is left.
 pub(super) const ROUNDS: u32 = 3;
 /// Policies at most.

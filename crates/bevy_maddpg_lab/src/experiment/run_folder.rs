@@ -107,6 +107,11 @@ impl RunFolder {
         self.0.join("rivals")
     }
 
+    /// In a run that can be repeated bit by bit: the best policy at the end of the last part.
+    pub(super) fn policy_of_part(&self) -> PathBuf {
+        self.0.join("policy-part.safetensors")
+    }
+
     /// The state that the learner needs to continue training.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint.safetensors")
@@ -151,13 +156,26 @@ impl RunFolder {
     }
 
     fn next_free(parent: &Path, name: &str) -> Result<Self, ExperimentError> {
-        for number in 1.. {
-            let path = parent.join(format!("{name}-{number:03}"));
-            if !path.exists() {
-                return Ok(Self(path));
+        let mut number = 1;
+        loop {
+            let folder = Self(parent.join(format!("{name}-{number:03}")));
+            // Another run may look for a number at the same time, so the folder itself is what reserves it.
+            match fs::create_dir_all(parent).and_then(|()| fs::create_dir(&folder.0)) {
+                Ok(()) => return Ok(folder),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(folder.io_error("create", error).into()),
             }
         }
-        unreachable!("there are more numbers than folders")
+    }
+
+    /// Keeps the best policy so far as that of the part that has just ended.
+    pub(super) fn keep_policy_of_part(&self) -> Result<(), OutputError> {
+        copy(&self.policy(), &self.policy_of_part())
+    }
+
+    /// Makes the best policy at the end of the last part the best one again; none, if there was none.
+    pub(super) fn restore_policy_of_part(&self) -> Result<(), OutputError> {
+        copy(&self.policy_of_part(), &self.policy())
     }
 
     /// Writes and removes a test file, so that a run fails at its start instead of its end.
@@ -170,6 +188,20 @@ impl RunFolder {
 
     fn io_error(&self, action: &'static str, source: io::Error) -> OutputError {
         OutputError::Io { action, path: self.0.clone(), source }
+    }
+}
+
+/// Replaces a file by another one, or removes it if there is no other.
+fn copy(from: &Path, to: &Path) -> Result<(), OutputError> {
+    match fs::read(from) {
+        Ok(content) => write_atomically(to, &content).map_err(OutputError::io("write", to)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::remove_file(to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(OutputError::io("remove", to)(error))
+            }
+            _ => Ok(()),
+        },
+        Err(error) => Err(OutputError::io("read", from)(error)),
     }
 }
 
@@ -203,6 +235,15 @@ mod tests {
         );
         let missing = RunFolder::reopen(&parent.path().join("none")).unwrap_err().to_string();
         assert!(missing.contains("none") && missing.contains("does not exist"), "{missing}");
+    }
+
+    #[test]
+    fn each_run_gets_a_number_of_its_own() {
+        let parent = tempfile::tempdir().unwrap();
+        let [first, second] =
+            [(); 2].map(|()| RunFolder::next_free(&parent.path().join("runs"), "game").unwrap());
+        assert!(first.path().ends_with("game-001") && second.path().ends_with("game-002"));
+        assert!(first.path().exists(), "the folder itself reserves the number");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a run needs to go on as if it had not stopped.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use bevy_maddpg::{
     learner::{CheckpointError, Device, Learner, Preset, TrainingConfig},
@@ -26,6 +26,12 @@ pub(super) struct RunDescription {
     /// Joint decisions of a part, if each part goes on as a resumed run does.
     #[serde(default)]
     pub(super) decisions_of_part: Option<u64>,
+    /// Whether checkpoints contain the replay buffer.
+    #[serde(default)]
+    pub(super) save_replay: bool,
+    /// The game's own settings.
+    #[serde(default)]
+    pub(super) settings: BTreeMap<String, String>,
 }
 
 impl RunDescription {
@@ -146,10 +152,23 @@ pub(super) fn continue_with(
             game: game.name().into(),
         });
     }
+    let now = game.settings();
+    for (option, found) in description.settings {
+        let now = now.get(&option).cloned().unwrap_or_default();
+        if now != found {
+            return Err(ExperimentError::RunOfOtherSettings {
+                path: folder.path().into(),
+                option,
+                found,
+                now,
+            });
+        }
+    }
     options.preset = description.preset;
     options.seed = description.seed;
     options.arenas = Some(description.arenas);
     options.lockstep = description.lockstep;
+    options.save_replay |= description.save_replay;
     if let Some(decisions) = description.decisions_of_part {
         (options.save_replay, options.checkpoint_decisions) = (true, decisions);
     }

@@ -119,16 +119,23 @@ fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) 
     let mut scores = run
         .options
         .evaluate
-        .map(|episodes| EpisodeScores::new(arenas.min(episodes as usize), episodes as usize));
+        .map(|episodes| episodes as usize)
+        .map(|episodes| EpisodeScores::new(arenas.min(episodes), episodes, run.game.warm_up_episodes()));
     app.add_systems(Last, move |mut ended: MessageReader<EpisodeEnded>, mut exit: MessageWriter<AppExit>| {
-        if run.is_interrupted() {
+        let is_interrupted = run.is_interrupted();
+        if is_interrupted {
             exit.write(AppExit::Success);
         }
-        let Some(counted) = &mut scores else { return };
+        let Some(counted) = &mut scores else {
+            if is_interrupted {
+                *outcome.lock().unwrap_or_else(PoisonError::into_inner) = run.outcome();
+            }
+            return;
+        };
         for episode in ended.read() {
             counted.push(episode, run.game.score(&episode.returns));
         }
-        if !counted.is_complete() {
+        if !counted.is_complete() && !is_interrupted {
             return;
         }
         let mut summary = Summary {
@@ -137,7 +144,8 @@ fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) 
             ..run.policy_summary(&policy)
         };
         scores = None;
-        *outcome.lock().unwrap_or_else(PoisonError::into_inner) = run.report(&mut summary, None);
+        let result = run.report(&mut summary, None).and_then(|()| run.outcome());
+        *outcome.lock().unwrap_or_else(PoisonError::into_inner) = result;
         exit.write(AppExit::Success);
     });
 }

@@ -69,7 +69,7 @@ use bevy::prelude::*;
 use bevy_maddpg::{
     learner::TrainingConfig,
     policy::{AgentSpec, ArenaSpec},
-    rollout::{Observe, Reset},
+    rollout::{Observe, Reset, agents_decide},
 };
 
 /// Seconds of one step.
@@ -132,7 +132,7 @@ impl Plugin for HuntPlugin {
                     play::spawn(&mut commands, index, &plugin);
                 }
             })
-            .add_systems(Observe, (play::sense, play::mask, player::play_scripts))
+            .add_systems(Observe, (play::sense, play::mask, player::play_scripts.run_if(agents_decide)))
             .add_systems(Reset, play::place)
             .add_systems(
                 FixedUpdate,

@@ -49,7 +49,7 @@ use bevy_maddpg::{
     learner::TrainingConfig,
     policy::ArenaSpec,
     rays::{AnalyticRays, RaySystems},
-    rollout::{Observe, Reset},
+    rollout::{Observe, Reset, agents_decide},
     self_play::{GameEnded, SelfPlayPlugin},
 };
 
@@ -129,7 +129,7 @@ impl Plugin for SoccerPlugin {
                     field::spawn(&mut commands, index, &plugin);
                 }
             })
-            .add_systems(Observe, opponent::play_scripts)
+            .add_systems(Observe, opponent::play_scripts.run_if(agents_decide))
             .add_systems(Reset, start::kick_off)
             .add_systems(
                 FixedUpdate,

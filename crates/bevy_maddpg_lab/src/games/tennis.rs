@@ -58,7 +58,7 @@ use bevy_rapier3d::{plugin::systems, prelude::PhysicsSet};
 use bevy_maddpg::{
     learner::TrainingConfig,
     policy::{AgentSpec, ArenaSpec},
-    rollout::{Observe, Reset},
+    rollout::{Observe, Reset, agents_decide},
     self_play::{GameEnded, SelfPlayPlugin},
 };
 
@@ -147,7 +147,7 @@ impl Plugin for TennisPlugin {
                     None => _ = app.add_message::<GameEnded>(),
                 }
                 app.insert_resource(points::InPlay(self.in_play))
-                    .add_systems(Observe, opponent::decide.after(play::sense))
+                    .add_systems(Observe, opponent::decide.after(play::sense).run_if(agents_decide))
                     .add_systems(Reset, points::begin.after(play::serve))
                     .add_systems(
                         FixedUpdate,

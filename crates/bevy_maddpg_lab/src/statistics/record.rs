@@ -30,4 +30,7 @@ pub struct EpisodeRecord {
     /// The game's [`Measures`](bevy_maddpg::arena::Measures) of the episode, by name.
     #[serde(default)]
     pub measures: BTreeMap<String, f32>,
+    /// Whether it was played in a lesson before the last one of a [curriculum](bevy_maddpg::parameters).
+    #[serde(default)]
+    pub earlier_lesson: bool,
 }

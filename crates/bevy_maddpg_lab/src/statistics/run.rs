@@ -202,8 +202,8 @@ impl RunStatistics {
         self.first.get_or_insert(self.counts);
     }
 
-    /// Adds an episode that has just ended and returns its record.
-    pub(super) fn record(&mut self, ended: &EpisodeEnded) -> EpisodeRecord {
+    /// Adds an episode that has just ended, in the last lesson or in an earlier one, and returns its record.
+    pub(super) fn record(&mut self, ended: &EpisodeEnded, earlier_lesson: bool) -> EpisodeRecord {
         let mut record = EpisodeRecord {
             episode: self.board.episodes() + 1,
             arena: ended.index,
@@ -216,6 +216,7 @@ impl RunStatistics {
             decisions: self.counts.decisions,
             seconds: self.seconds(),
             measures: ended.measures.iter().map(|(name, value)| (name.into(), value)).collect(),
+            earlier_lesson,
         };
         record.score_100 = self.board.push(&record);
         record

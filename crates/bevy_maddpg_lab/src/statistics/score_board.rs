@@ -56,6 +56,8 @@ pub struct ScoreBoard {
     measures: BTreeMap<String, ScoreWindow>,
     solved: Option<Solved>,
     episodes: u64,
+    /// Those since the last episode of an earlier lesson.
+    final_episodes: u64,
     last: Option<CurvePoint>,
     points: Series<CurvePoint>,
 }
@@ -68,6 +70,8 @@ pub struct SavedBoard {
     measures: BTreeMap<String, Vec<f32>>,
     solved: Option<Solved>,
     episodes: u64,
+    #[serde(default)]
+    final_episodes: u64,
     last: Option<CurvePoint>,
     points: Series<CurvePoint>,
 }
@@ -89,6 +93,7 @@ impl ScoreBoard {
             measures: self.measures.iter().map(scores).collect(),
             solved: self.solved,
             episodes: self.episodes,
+            final_episodes: self.final_episodes,
             last: self.last,
             points: self.points.clone(),
         }
@@ -108,13 +113,14 @@ impl ScoreBoard {
                 .collect(),
             solved: saved.solved,
             episodes: saved.episodes,
+            final_episodes: saved.final_episodes,
             last: saved.last,
             points: saved.points.clone(),
         };
     }
 
-    /// An empty board. The game is solved once the mean score of 100 episodes is at least `bar`, and never if `bar` is
-    /// `None`.
+    /// An empty board. The game is solved once the mean score of 100 episodes is at least `bar`, all of them in the last lesson if there
+    /// are lessons, and never if `bar` is `None`.
     pub fn new(bar: Option<f32>) -> Self {
         Self {
             bar,
@@ -122,6 +128,7 @@ impl ScoreBoard {
             measures: BTreeMap::new(),
             solved: None,
             episodes: 0,
+            final_episodes: 0,
             last: None,
             points: Series::new(MAX_POINTS),
         }
@@ -141,7 +148,9 @@ impl ScoreBoard {
             }
         }
         self.episodes = record.episode;
-        let reached = score_100.zip(self.bar).is_some_and(|(mean, bar)| mean >= bar);
+        self.final_episodes = if record.earlier_lesson { 0 } else { self.final_episodes + 1 };
+        let is_final = self.final_episodes >= SCORE_WINDOW as u64;
+        let reached = is_final && score_100.zip(self.bar).is_some_and(|(mean, bar)| mean >= bar);
         if reached && self.solved.is_none() {
             self.solved = Some(Solved {
                 episodes: record.episode,
@@ -214,6 +223,21 @@ mod tests {
             seconds: number as f64,
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn a_game_with_lessons_is_solved_in_the_last_one() {
+        let mut board = ScoreBoard::new(Some(0.5));
+        for number in 1..=150 {
+            board.push(&EpisodeRecord { earlier_lesson: true, ..episode(number, 2.0) });
+        }
+        assert_eq!(board.solved(), None, "the lesson was too easy");
+        for number in 151..=249 {
+            board.push(&episode(number, 1.0));
+        }
+        assert_eq!(board.solved(), None, "one of the last 100 episodes was of an earlier lesson");
+        board.push(&episode(250, 1.0));
+        assert_eq!(board.solved().map(|solved| solved.episodes), Some(250));
     }
 
     #[test]

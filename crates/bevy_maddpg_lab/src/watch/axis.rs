@@ -32,21 +32,15 @@ impl Axis {
     }
 }
 
-/// A run is taken for a resumed one only if it has more joint decisions than this when first seen.
-const RESUMED: u64 = 10_000;
-
-/// The axes that fit the whole curve and what is `shown` besides: x in joint decisions, y in score. The run was first seen
-/// after `from` joint decisions and now has `now`.
-pub(super) fn axes(scores: impl Iterator<Item = f32>, shown: [f32; 2], from: u64, now: u64) -> (Axis, Axis) {
-    let is_resumed = from > RESUMED && from > now / 10;
-    let (start, last) = (if is_resumed { from as f64 } else { 0.0 }, now as f64);
+/// The axes that fit the whole curve and what is `shown` besides: x in joint decisions, of which the run has made `now`, y in score.
+pub(super) fn axes(scores: impl Iterator<Item = f32>, shown: [f32; 2], now: u64) -> (Axis, Axis) {
     let [a, b] = shown;
     let (low, high) = scores
         .filter(|score| score.is_finite())
         .fold((a.min(b), a.max(b)), |(low, high), score| (low.min(score), high.max(score)));
     let span = if high > low { high - low } else { 1.0 };
     let y = Axis::new(f64::from(low - 0.04 * span), f64::from(high + 0.08 * span), 5);
-    (Axis::new(start, last.max(start + 100.0), 5), y)
+    (Axis::new(0.0, (now as f64).max(100.0), 5), y)
 }
 
 #[cfg(test)]
@@ -65,14 +59,12 @@ mod tests {
 
     #[test]
     fn axes_show_the_bar_before_any_score() {
-        let axes = |bar: f32, from, now| super::axes(std::iter::empty(), [0.0, bar], from, now);
-        let (x, y) = axes(0.5, 64, 5_000);
+        let axes = |bar: f32, now| super::axes(std::iter::empty(), [0.0, bar], now);
+        let (x, y) = axes(0.5, 5_000);
         assert!(y.low <= 0.0 && y.high > 0.5);
         assert_eq!((x.low, x.high), (0.0, 5_000.0));
-        let (_, y) = axes(-150.0, 64, 5_000);
+        let (x, y) = axes(-150.0, 0);
         assert!(y.low < -150.0 && y.high > 0.0, "the axis includes a bar below zero");
-        let (x, _) = axes(0.0, 200_000, 200_000);
-        assert_eq!(x.low, 200_000.0, "the axis of a resumed run starts where it was resumed");
         assert!(x.high > x.low);
     }
 }

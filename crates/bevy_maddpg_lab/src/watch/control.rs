@@ -1,13 +1,13 @@
 use bevy::{input::InputSystems, prelude::*};
 
-use crate::game::Scripted;
+use crate::game::PlayedByPerson;
 use bevy_maddpg::agent::ActionOverride;
 
 /// An agent that a person can take over with the key T, and its controls.
 ///
 /// The game inserts this resource. The agent decides no more often than the others, so the person plays on equal
-/// terms. Episodes of its arena that end while a person plays are left out of the learning curve. An agent that is
-/// [`Scripted`] is handed back to its script.
+/// terms. Episodes of its arena that end while a person plays are left out of the learning curve. An agent that a script plays is
+/// handed back to its script.
 #[derive(Resource, Debug, Clone)]
 pub struct KeyboardControl {
     /// The entity with the [`Agent`](bevy_maddpg::agent::Agent).
@@ -40,8 +40,7 @@ fn take_over(
     keys: Res<ButtonInput<KeyCode>>,
     mut control: ResMut<KeyboardControl>,
     mut overrides: Query<&mut ActionOverride>,
-    scripted: Query<(), With<Scripted>>,
-    mut was_scripted: Local<bool>,
+    played: Query<(), With<PlayedByPerson>>,
 ) {
     let was_active = control.active;
     if keys.just_pressed(KeyCode::KeyT) {
@@ -49,9 +48,8 @@ fn take_over(
     }
     let agent = control.agent;
     if control.active {
-        if scripted.contains(agent) {
-            *was_scripted = true;
-            commands.entity(agent).try_remove::<Scripted>();
+        if !played.contains(agent) {
+            commands.entity(agent).try_insert(PlayedByPerson);
         }
         let wanted = ActionOverride((control.map)(&keys));
         match overrides.get_mut(agent) {
@@ -63,10 +61,7 @@ fn take_over(
             }
         }
     } else if was_active {
-        commands.entity(agent).try_remove::<ActionOverride>();
-        if std::mem::take(&mut *was_scripted) {
-            commands.entity(agent).try_insert(Scripted);
-        }
+        commands.entity(agent).try_remove::<(ActionOverride, PlayedByPerson)>();
     }
 }
 
@@ -110,13 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn a_scripted_agent_is_handed_back_to_its_script() {
+    fn a_script_can_see_that_a_person_plays() {
         let (mut app, agent) = app();
-        app.world_mut().entity_mut(agent).insert(Scripted);
-        press(&mut app, &[KeyCode::KeyT]);
-        assert!(!app.world().entity(agent).contains::<Scripted>());
-        press(&mut app, &[KeyCode::ArrowUp]);
-        press(&mut app, &[KeyCode::KeyT]);
-        assert!(app.world().entity(agent).contains::<Scripted>());
+        let mut is_played = |keys: &[KeyCode]| {
+            press(&mut app, keys);
+            app.world().entity(agent).contains::<PlayedByPerson>()
+        };
+        assert!(is_played(&[KeyCode::KeyT]));
+        assert!(is_played(&[KeyCode::ArrowUp]));
+        assert!(!is_played(&[KeyCode::KeyT]));
     }
 }

@@ -4,7 +4,7 @@ use bevy::{
 };
 
 use super::{Inspected, style};
-use bevy_maddpg::rays::{Detectable, RayBatch, RaySensor};
+use bevy_maddpg::rays::{Detectable, Ray, RayBatch, RaySensor};
 
 /// Colors of the classes that a sensor tells apart, in its order; more classes start again.
 const CLASSES: [Color; 6] =
@@ -25,7 +25,22 @@ struct Stock {
 }
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_systems(Update, draw.run_if(resource_exists::<RayBatch>));
+    app.init_resource::<InspectedRays>()
+        .add_systems(Update, (look, draw).chain().run_if(resource_exists::<RayBatch>));
+}
+
+/// The rays of the inspected agent as they were cast last, with the distance and the entity of what they hit.
+#[derive(Resource, Default)]
+struct InspectedRays(Vec<(Ray, Option<(f32, Entity)>)>);
+
+/// Takes over the rays of the inspected agent whenever they have been cast.
+fn look(batch: Res<RayBatch>, inspected: Res<Inspected>, mut rays: ResMut<InspectedRays>) {
+    let is_of = |ray: &Ray| Some(ray.agent) == inspected.0;
+    let mut cast = batch.rays().iter().enumerate().filter(|(_, ray)| is_of(ray)).peekable();
+    if cast.peek().is_some() || !rays.0.first().is_some_and(|(ray, _)| is_of(ray)) {
+        rays.0.clear();
+        rays.0.extend(cast.map(|(index, ray)| (*ray, batch.hit_of(index))));
+    }
 }
 
 /// What [`draw`] writes on each line.
@@ -35,7 +50,7 @@ type Drawn<'a> = (&'a Line, &'a mut Transform, &'a mut MeshMaterial3d<StandardMa
 fn draw(
     mut commands: Commands,
     mut assets: (ResMut<Assets<Mesh>>, ResMut<Assets<StandardMaterial>>),
-    batch: Res<RayBatch>,
+    rays: Res<InspectedRays>,
     inspected: Res<Inspected>,
     agents: (Query<&RaySensor>, Query<&Detectable>),
     mut lines: Query<Drawn>,
@@ -43,18 +58,12 @@ fn draw(
 ) {
     let (sensors, classes) = agents;
     let fan = inspected.0.and_then(|agent| Some((agent, sensors.get(agent).ok()?)));
-    let rays: Vec<usize> = match fan {
-        Some((agent, _)) => {
-            (0..batch.rays().len()).filter(|index| batch.rays()[*index].agent == agent).collect()
-        }
-        None => Vec::new(),
-    };
     for (line, mut transform, mut material, mut visibility) in &mut lines {
-        let (Some(index), Some((_, sensor)), Some(stock)) = (rays.get(line.0), fan, stock.as_ref()) else {
+        let (Some((ray, hit)), Some((_, sensor)), Some(stock)) = (rays.0.get(line.0), fan, stock.as_ref())
+        else {
             visibility.set_if_neq(Visibility::Hidden);
             continue;
         };
-        let (ray, hit) = (batch.rays()[*index], batch.hit_of(*index));
         let length = hit.map_or(ray.length, |(distance, _)| distance).max(0.001);
         let middle = ray.origin + ray.direction * (length / 2.0);
         let thickness = THICKNESS * ray.length;
@@ -64,7 +73,7 @@ fn draw(
         let look = match hit {
             None => CLASSES.len() + 1,
             Some((_, entity)) => {
-                let class = classes.get(entity).ok().map(|class| class.0);
+                let class = classes.get(*entity).ok().map(|class| class.0);
                 let column = sensor.classes.iter().position(|seen| Some(*seen) == class);
                 column.map_or(CLASSES.len(), |column| column % CLASSES.len())
             }
@@ -73,7 +82,7 @@ fn draw(
         visibility.set_if_neq(Visibility::Visible);
     }
     let known = lines.iter().count();
-    if rays.len() > known {
+    if rays.0.len() > known {
         let (meshes, materials) = &mut assets;
         let stock = stock.get_or_insert_with(|| {
             let looks = CLASSES.into_iter().chain([style::MUTED, style::MUTED.with_alpha(0.2)]);
@@ -88,7 +97,7 @@ fn draw(
                 materials: looks.map(|color| materials.add(material(color))).collect(),
             }
         });
-        for number in known..rays.len() {
+        for number in known..rays.0.len() {
             commands.spawn((
                 Line(number),
                 Mesh3d(stock.mesh.clone()),

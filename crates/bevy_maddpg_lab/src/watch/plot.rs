@@ -133,7 +133,6 @@ fn draw(
     mut labels: Query<(&TickLabel, &mut Node, &mut Text)>,
     mut canvas: Local<Canvas>,
     mut drawn_at: Local<f64>,
-    mut first_seen: Local<Option<u64>>,
 ) {
     let (node, image) = plot.into_inner();
     let size = node.size().as_uvec2();
@@ -143,13 +142,12 @@ fn draw(
         return;
     }
     *drawn_at = time.elapsed_secs_f64();
-    let from = *first_seen.get_or_insert(clock.decisions);
     let curve = match &self_play {
         None => Curve::of_scores(statistics.board()),
         Some(play) => Curve::of_ratings(play.pool(), clock.decisions),
     };
     let scores = curve.dots.iter().chain(&curve.line).map(|[_, score]| *score as f32);
-    let (x, y) = axes(scores, curve.shown, from, clock.decisions);
+    let (x, y) = axes(scores, curve.shown, clock.decisions);
     paint(&mut canvas, size, node.inverse_scale_factor().recip(), &curve, (x, y));
     if let Some(mut image) = images.get_mut(&image.image) {
         *image = canvas.to_image();

@@ -74,16 +74,16 @@ fn offer_player(mut commands: Commands, field: &Field, human: Option<usize>) {
         active: human.is_some(),
         map: steer,
         name: format!("{} 1", team.name()),
-        keys: "arrows run and turn, Y X sidestep".into(),
+        keys: "arrows run and turn, comma and period sidestep".into(),
     });
 }
 
-/// The action for the held keys: arrows run and turn, Y and X step to the side.
+/// The action for the held keys: arrows run and turn, comma and period step to the side.
 fn steer(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
     let held = |key| f32::from(u8::from(keys.pressed(key)));
     vec![
         held(KeyCode::ArrowUp) - held(KeyCode::ArrowDown),
-        held(KeyCode::KeyX) - held(KeyCode::KeyY),
+        held(KeyCode::Period) - held(KeyCode::Comma),
         held(KeyCode::ArrowRight) - held(KeyCode::ArrowLeft),
     ]
 }

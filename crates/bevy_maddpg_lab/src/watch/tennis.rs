@@ -76,7 +76,7 @@ fn offer_racket(mut commands: Commands, rules: Rules, front: &FrontCourt, human:
         },
         keys: match rules {
             Rules::Rally => "arrows, Shift to run".into(),
-            Rules::Match => "arrows, Shift to run, Space to hold the racket flat".into(),
+            Rules::Match => "arrows, Shift to run, Down to hold the racket flat".into(),
         },
     });
 }
@@ -94,13 +94,13 @@ fn racket_keys(keys: &ButtonInput<KeyCode>, side: Side) -> Vec<f32> {
     vec![right * side.mirror(), held(KeyCode::ArrowUp, 1.0)]
 }
 
-/// The angle of a flat racket as an action, and while Space is held.
+/// The angle of a flat racket as an action, and while the arrow down is held.
 const ANGLES: [f32; 2] = [0.5, 1.0];
 
 /// The action for the keys under the rules `match`.
 fn flat_racket_keys(keys: &ButtonInput<KeyCode>, side: Side) -> Vec<f32> {
     let mut action = racket_keys(keys, side);
-    action.push(ANGLES[usize::from(keys.pressed(KeyCode::Space))]);
+    action.push(ANGLES[usize::from(keys.pressed(KeyCode::ArrowDown))]);
     action
 }
 

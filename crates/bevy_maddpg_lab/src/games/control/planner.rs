@@ -78,6 +78,11 @@ impl Planner {
         &self.action
     }
 
+    /// The last action.
+    pub fn action(&self) -> &[f32] {
+        &self.action
+    }
+
     /// Replaces the plan by a better one.
     fn improve(&mut self, simulation: &Simulation, phase: usize) {
         let mut tried: Vec<(f32, Vec<f32>)> = Vec::with_capacity(SAMPLES);

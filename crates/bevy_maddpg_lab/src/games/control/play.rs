@@ -43,7 +43,8 @@ pub struct Planned(Planner);
 /// Spawns arena number `index`.
 pub(super) fn spawn(commands: &mut Commands, index: usize, plugin: &ControlPlugin) {
     let ControlPlugin { task, seed, sight, is_planned, .. } = *plugin;
-    let arena = commands.spawn(Arena::with_time_limit(task.decisions())).id();
+    let limit = if is_planned { task.decisions() * task.action_repeat() } else { task.decisions() };
+    let arena = commands.spawn(Arena::with_time_limit(limit)).id();
     let agent = commands.spawn((sight.agent(task), InArena::slot(arena, 0))).id();
     let simulation = Simulation::new(task);
     commands.entity(arena).insert(ControlArena {
@@ -92,14 +93,16 @@ pub(super) fn sense(mut arenas: Query<&mut ControlArena>, mut agents: Query<&mut
     }
 }
 
-/// Plans the next action of each agent that a planner plays.
+/// Plans the next action of each agent that a planner plays. The planners share the cores.
 pub(super) fn plan(
     mut arenas: Query<(&ControlArena, &mut Planned)>,
     mut agents: Query<&mut ActionOverride, With<Scripted>>,
 ) {
-    for (arena, mut planned) in &mut arenas {
+    let mut planners: Vec<_> = arenas.iter_mut().collect();
+    planners.par_iter_mut().for_each(|(arena, planned)| _ = planned.0.act(&arena.simulation));
+    for (arena, planned) in planners {
         if let Ok(mut action) = agents.get_mut(arena.agent) {
-            action.0.copy_from_slice(planned.0.act(&arena.simulation));
+            action.0.copy_from_slice(planned.0.action());
         }
     }
 }

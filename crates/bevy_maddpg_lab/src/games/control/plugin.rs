@@ -5,7 +5,7 @@ use bevy_maddpg::{
     agent::Agent,
     learner::TrainingConfig,
     policy::ArenaSpec,
-    rollout::{Observe, Reset},
+    rollout::{Observe, Reset, agents_decide},
 };
 
 /// Arenas that play at once, unless another number is requested.
@@ -15,7 +15,7 @@ pub const ARENAS: usize = 16;
 pub(super) const FULL_SCORE: f32 = 1000.0;
 
 /// Spawns arenas with one body each and runs their task. Needs [`MaddpgPlugins`](bevy_maddpg::plugin::MaddpgPlugins) with a decision
-/// period of [`Task::action_repeat`].
+/// period of [`Task::action_repeat`], or 1 for a planner.
 #[derive(Debug, Clone)]
 pub struct ControlPlugin {
     /// The task.
@@ -72,7 +72,7 @@ impl Plugin for ControlPlugin {
             .add_systems(Reset, play::place)
             .add_systems(FixedUpdate, (play::simulate, play::measure).chain());
         if self.is_planned {
-            app.add_systems(Observe, play::plan);
+            app.add_systems(Observe, play::plan.run_if(agents_decide));
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::game::Scripted;
 use bevy_maddpg::{
     agent::{Action, ActionMask, Agent, Life, Observation, Reward, Untrained},
-    arena::{Arena, Episode, InArena, Measures},
+    arena::{Arena, ArenasToObserve, Episode, InArena, Measures},
     random::{Random, stream},
 };
 
@@ -93,11 +93,12 @@ pub(super) fn place(mut commands: Commands, mut arenas: Query<(&mut HuntArena, &
 
 /// Writes the observations.
 pub(super) fn sense(
-    arenas: Query<&HuntArena>,
+    observed: ArenasToObserve,
+    arenas: Query<(Entity, &HuntArena)>,
     mut agents: Query<&mut Observation>,
     mut frame: Local<Vec<f32>>,
 ) {
-    for arena in &arenas {
+    for (_, arena) in arenas.iter().filter(|(entity, _)| observed.contains(*entity)) {
         for (slot, agent) in arena.agents.iter().enumerate() {
             if let Ok(mut observation) = agents.get_mut(*agent) {
                 sight::observe(&arena.world, slot, arena.gear, &mut frame);

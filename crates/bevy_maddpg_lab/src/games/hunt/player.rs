@@ -1,7 +1,7 @@
 use bevy::prelude::*;
 
 use super::{AGENTS, Deed, Gear, HUNTERS, HuntArena, script};
-use crate::game::Scripted;
+use crate::game::{PlayedByPerson, Scripted};
 use bevy_maddpg::agent::ActionOverride;
 
 /// Who plays a team.
@@ -18,7 +18,7 @@ pub enum Player {
 pub(super) fn play_scripts(
     mut commands: Commands,
     arenas: Query<&HuntArena>,
-    mut scripted: Query<Option<&mut ActionOverride>, With<Scripted>>,
+    mut scripted: Query<Option<&mut ActionOverride>, (With<Scripted>, Without<PlayedByPerson>)>,
 ) {
     for arena in &arenas {
         for slot in 0..AGENTS {

@@ -3,7 +3,7 @@ use bevy::prelude::*;
 use super::{Over, ParticleWorld, Scenario, TIME_LIMIT, Team};
 use bevy_maddpg::{
     agent::{Action, Agent, Observation, Reward},
-    arena::{Arena, Episode, InArena, Measures},
+    arena::{Arena, ArenasToObserve, Episode, InArena, Measures},
     random::{Random, stream},
 };
 
@@ -69,11 +69,12 @@ pub(super) fn place(mut arenas: Query<(&mut ParticleArena, &Episode)>) {
 
 /// Writes the observations.
 pub(super) fn sense(
-    arenas: Query<&ParticleArena>,
+    observed: ArenasToObserve,
+    arenas: Query<(Entity, &ParticleArena)>,
     mut agents: Query<&mut Observation>,
     mut frame: Local<Vec<f32>>,
 ) {
-    for arena in &arenas {
+    for (_, arena) in arenas.iter().filter(|(entity, _)| observed.contains(*entity)) {
         let mut slot = 0;
         let mut members = agents.iter_many_mut(&arena.agents);
         while let Some(mut observation) = members.fetch_next() {

@@ -5,7 +5,7 @@ use bevy_rapier3d::prelude::Velocity;
 use rand::RngExt;
 
 use super::{ACTION_SIZE, Field, Player, play, script};
-use crate::game::Scripted;
+use crate::game::{PlayedByPerson, Scripted};
 use bevy_maddpg::{
     agent::ActionOverride,
     policy::PolicySnapshot,
@@ -65,7 +65,7 @@ impl Default for Dice {
 type Puppet<'a> = (Option<&'a Script>, Option<&'a PlayedBy>, Option<&'a mut ActionOverride>);
 
 /// Players for whom a script decides, unless a person plays them.
-type ByScript = Or<(With<Scripted>, With<PlayedBy>)>;
+type ByScript = (Or<(With<Scripted>, With<PlayedBy>)>, Without<PlayedByPerson>);
 
 /// Decides for the players with a script.
 pub(super) fn play_scripts(

@@ -7,6 +7,7 @@ use super::{
 };
 use bevy_maddpg::{
     agent::{Action, Observation},
+    arena::ArenasToObserve,
     policy::ActionSpace,
     rays::RayPose,
 };
@@ -68,12 +69,13 @@ pub(super) fn look(mut players: Query<(&Player, &Transform, &mut RayPose)>) {
 
 /// Writes the observations.
 pub(super) fn sense(
-    fields: Query<&Field>,
+    observed: ArenasToObserve,
+    fields: Query<(Entity, &Field)>,
     bodies: Query<(&Transform, &Velocity)>,
     players: Query<&Player>,
     mut observations: Query<&mut Observation>,
 ) {
-    for field in &fields {
+    for (_, field) in fields.iter().filter(|(arena, _)| observed.contains(*arena)) {
         let Some(scene) = scene(field, &bodies, &players) else { continue };
         for (slot, player) in field.players.iter().enumerate() {
             if let Ok(mut observation) = observations.get_mut(*player) {

@@ -9,7 +9,7 @@ use super::{
     court::{Court, Side},
     play, spec,
 };
-use crate::game::Scripted;
+use crate::game::{PlayedByPerson, Scripted};
 use bevy_maddpg::{
     agent::{ActionOverride, Observation, PolicyOverride, Untrained},
     arena::Episode,
@@ -124,7 +124,7 @@ type Puppet<'a> =
     (&'a Observation, Option<&'a PlayedBy>, Option<&'a mut RallyPlayer>, Option<&'a mut ActionOverride>);
 
 /// Players for whom a script or a policy of `rally` decides, unless a person plays them.
-type Decided = Or<(With<Scripted>, With<PlayedBy>)>;
+type Decided = (Or<(With<Scripted>, With<PlayedBy>)>, Without<PlayedByPerson>);
 
 /// Decides for the players that do not play by a policy of `match`.
 pub(super) fn decide(

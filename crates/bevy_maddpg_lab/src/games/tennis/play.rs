@@ -9,7 +9,7 @@ use super::{
 };
 use bevy_maddpg::{
     agent::{Action, Observation},
-    arena::Episode,
+    arena::{ArenasToObserve, Episode},
 };
 
 /// Numbers in one frame of an observation.
@@ -64,11 +64,12 @@ pub(super) fn move_rackets(
 /// Writes the observations, mirrored so that both sides see themselves at x < 0.
 pub(super) fn sense(
     rules: Res<Rules>,
-    courts: Query<&Court>,
+    observed: ArenasToObserve,
+    courts: Query<(Entity, &Court)>,
     bodies: Query<(&Transform, &Velocity)>,
     mut rackets: Query<(&Side, &Transform, &Velocity, &mut Observation)>,
 ) {
-    for court in &courts {
+    for (_, court) in courts.iter().filter(|(arena, _)| observed.contains(*arena)) {
         let Ok((ball, ball_velocity)) = bodies.get(court.ball) else {
             continue;
         };

@@ -3,12 +3,12 @@ use bevy::prelude::*;
 use super::color;
 use crate::{
     format,
-    game::Scripted,
+    game::{PlayedByPerson, Scripted},
     games::soccer::{Field, STEP_SECONDS, Script, Team},
     watch::{SceneHud, WatchFont, stage::FrontArena, style},
 };
 use bevy_maddpg::{
-    agent::{ActionOverride, PolicyOverride},
+    agent::PolicyOverride,
     arena::{EpisodeEnded, Measures},
     self_play::Visitors,
 };
@@ -86,7 +86,7 @@ fn count(
 }
 
 /// Who decides for a player.
-type Player<'a> = (Option<&'a Script>, Has<Scripted>, Has<PolicyOverride>, Has<ActionOverride>);
+type Player<'a> = (Option<&'a Script>, Has<Scripted>, Has<PolicyOverride>, Has<PlayedByPerson>);
 
 fn refresh(
     front: Res<FrontArena>,
@@ -106,15 +106,17 @@ fn refresh(
             }
             Entry::Player(team) => {
                 let [first, _] = team.slots().map(|slot| players.get(field.players[slot]).ok());
+                let is_person = first.is_some_and(|(.., is_person)| is_person);
                 let rival = visitors.get(front.0).ok().filter(|visitors| visitors.team == team.name());
-                if let Some(Visitors { rival, .. }) = rival {
+                if let Some(Visitors { rival, .. }) = rival.filter(|_| !is_person) {
                     style::write(&mut text, format!("{}: {}", team.name(), format::rival(rival)));
                     continue;
                 }
                 let who = match first {
+                    Some((Some(_), true, _, true)) => "you and a script",
+                    Some((.., true)) => "you and a learner",
                     Some((Some(script), true, ..)) => script.name(),
                     Some((_, _, true, _)) => "another policy",
-                    Some((_, _, _, true)) => "you and a learner",
                     _ => "newest policy",
                 };
                 format!("{}: {who}", team.name())

@@ -138,12 +138,16 @@ fn build_balls(
     }
 }
 
+/// How fast figures turn to where their players look: the part of the angle that is left shrinks by a factor of e in one over this, s.
+const TURN_RATE: f32 = 30.0;
+
 /// Turns the figures to where the players look.
-fn turn(players: Query<&Player>, mut figures: Query<(&Figure, &mut Transform)>) {
+fn turn(time: Res<Time<Virtual>>, players: Query<&Player>, mut figures: Query<(&Figure, &mut Transform)>) {
+    let share = 1.0 - ops::exp(-TURN_RATE * time.delta_secs());
     for (figure, mut transform) in &mut figures {
         if let Ok(player) = players.get(figure.0) {
             let angle = ops::atan2(-player.facing.y, player.facing.x);
-            transform.rotation = transform.rotation.slerp(Quat::from_rotation_y(angle), 0.4);
+            transform.rotation = transform.rotation.slerp(Quat::from_rotation_y(angle), share);
         }
     }
 }

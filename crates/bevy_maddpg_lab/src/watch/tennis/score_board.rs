@@ -3,12 +3,12 @@ use bevy::prelude::*;
 use super::{FrontCourt, scenery::SIDES};
 use crate::{
     format,
-    game::Scripted,
+    game::{PlayedByPerson, Scripted},
     games::tennis::{Rally, Rules, Side},
     watch::{SceneHud, WatchFont, style},
 };
 use bevy_maddpg::{
-    agent::{ActionOverride, PolicyOverride, Reward},
+    agent::{PolicyOverride, Reward},
     arena::EpisodeEnded,
     self_play::{PlayedBy, Visitors},
 };
@@ -88,7 +88,7 @@ fn count(front: Res<FrontCourt>, mut ended: MessageReader<EpisodeEnded>, mut poi
 }
 
 /// What shows who plays a racket.
-type Racket<'a> = (&'a Reward, Has<ActionOverride>, Has<PolicyOverride>, Has<Scripted>, Option<&'a PlayedBy>);
+type Racket<'a> = (&'a Reward, Has<PlayedByPerson>, Has<PolicyOverride>, Has<Scripted>, Option<&'a PlayedBy>);
 
 #[expect(clippy::too_many_arguments, reason = "a system takes one parameter per data source")]
 fn refresh(
@@ -119,12 +119,13 @@ fn refresh(
                 .map_or_else(|_| String::new(), |(reward, ..)| format!("{:.2}", reward.episode_return())),
             Entry::Player(side) => {
                 let rival = visitors.get(front.arena).ok().filter(|visitors| visitors.team == side.name());
-                let rival = rival.map(|visitors| format::rival(&visitors.rival));
+                let is_person = of(side).is_ok_and(|(_, is_person, ..)| is_person);
+                let rival = rival.filter(|_| !is_person).map(|visitors| format::rival(&visitors.rival));
                 let who = rival.unwrap_or_else(|| match of(side) {
+                    Ok((_, true, ..)) => "you".into(),
                     Ok((_, _, _, true, Some(PlayedBy(script)))) => script.clone(),
                     Ok((_, _, true, _, _)) => "another policy".into(),
                     Ok((_, _, _, true, None)) => "policy of rally".into(),
-                    Ok((_, true, ..)) => "you".into(),
                     _ => "agent".into(),
                 });
                 format!("{}, {who}", side.name())

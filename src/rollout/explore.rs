@@ -1,0 +1,94 @@
+use bevy::prelude::*;
+
+use crate::{
+    exploration::{ExplorationConfig, Explorer},
+    policy::{ActionSpace, AgentSpec},
+    random::{Random, stream},
+};
+
+/// How the agents explore, and how they choose.
+#[derive(Resource, Debug)]
+pub struct Exploration {
+    /// How agents explore.
+    pub config: ExplorationConfig,
+    /// Whether they explore. If not, an action is the policy's output alone.
+    pub enabled: bool,
+    /// Whether agents that do not explore draw their choices with the probabilities of the policy. If not, they make the
+    /// most likely choice. Default: false. Use it for opponents that should not be predictable.
+    pub samples: bool,
+    seed: u64,
+    /// Draws the choices of agents outside of the arenas' rows.
+    others: Random,
+    arenas: Vec<(Explorer, Random)>,
+    /// Number of random streams started so far.
+    streams: u64,
+}
+
+impl Exploration {
+    pub(super) fn new(config: ExplorationConfig, seed: u64) -> Self {
+        let others = stream(seed, "choices of others", 0);
+        Self { config, enabled: true, samples: false, seed, others, arenas: Vec::new(), streams: 0 }
+    }
+
+    /// Makes room for the arenas, each with its own random stream. `kept` says, for each arena, which old arena's
+    /// stream it continues; `None` starts a new stream.
+    pub(super) fn fit(&mut self, kept: &[Option<usize>]) {
+        let mut old: Vec<_> = std::mem::take(&mut self.arenas).into_iter().map(Some).collect();
+        for kept in kept {
+            let known = kept.and_then(|kept| old[kept].take());
+            self.arenas.push(known.unwrap_or_else(|| {
+                self.streams += 1;
+                (Explorer::default(), stream(self.seed, "exploration", self.streams - 1))
+            }));
+        }
+    }
+
+    /// Starts an episode of arena `index`, in which the agents explore or not, and returns the scale of its noise.
+    pub(super) fn begin(&mut self, index: usize, decisions: u64, explores: bool) -> f32 {
+        let (explorer, random) = &mut self.arenas[index];
+        explorer.begin(&self.config, decisions, random);
+        if !explores {
+            explorer.rest();
+        }
+        if self.enabled { explorer.scale() } else { 0.0 }
+    }
+
+    /// Turns the outputs of the policies for arena `index` into the joint action of these agents.
+    pub(super) fn explore(
+        &mut self,
+        index: usize,
+        decisions: u64,
+        agents: &[AgentSpec],
+        masks: &[f32],
+        action: &mut [f32],
+    ) {
+        let (explorer, random) = &mut self.arenas[index];
+        explorer.count(&self.config, decisions, random);
+        if self.enabled && decisions < self.config.random_decisions {
+            explorer.act_randomly(&self.config, agents, masks, action, random);
+        } else if self.enabled && explorer.scale() > 0.0 {
+            explorer.perturb(&self.config, agents, masks, action, random);
+        } else {
+            let mut start = 0;
+            for space in agents.iter().map(|agent| &agent.action) {
+                let own = &mut action[start..start + space.size()];
+                choose(space, own, self.samples.then_some(&mut *random));
+                start += space.size();
+            }
+        }
+    }
+
+    /// Makes the choices of an agent outside of the arenas' rows.
+    pub(super) fn choose(&mut self, space: &ActionSpace, action: &mut [f32]) {
+        choose(space, action, self.samples.then_some(&mut self.others));
+    }
+}
+
+/// Turns probabilities into choices: draws them if there is a random stream, otherwise makes the most likely ones.
+fn choose(space: &ActionSpace, action: &mut [f32], random: Option<&mut Random>) {
+    match random {
+        _ if space.branches().is_empty() => {}
+        Some(random) => space.sample(action, &[], 0.0, random),
+        None => space.choose_best(action),
+    }
+}
