@@ -319,6 +319,9 @@ pub struct Untrained;
 /// clamped to -1 to 1, and for each branch 1 for the choice that is made and 0 for the others. Remove the component to
 /// return the agent to its policy.
 ///
+/// A script that decides in the schedule [`Observe`](crate::rollout::Observe) has the run condition
+/// [`agents_decide`](crate::rollout::agents_decide), so that it does not decide again whenever an episode ends.
+///
 /// The learner still learns from what happens, because it is off-policy.
 #[derive(Component, Reflect, Debug, Clone, PartialEq)]
 #[reflect(Component)]

@@ -5,6 +5,7 @@ pub mod control;
 pub mod hunt;
 pub mod particle;
 pub mod pendulum;
+mod puppets;
 mod rapier;
 pub mod soccer;
 pub mod tennis;

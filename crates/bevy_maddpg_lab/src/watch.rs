@@ -35,6 +35,7 @@ mod inspect;
 mod keys;
 mod layout;
 mod mesh_builder;
+mod motion;
 pub mod particle;
 pub mod pendulum;
 mod plot;

@@ -148,3 +148,43 @@ fn the_memory_of_pictures_is_known_before() {
     let pictures = 100_000 * PIXELS as u64;
     assert!((pictures..2 * pictures + 10_000_000).contains(&memory.replay_buffer), "{memory}");
 }
+
+#[test]
+fn checkpoints_hold_no_statistics_of_pixels_but_those_of_the_other_numbers() {
+    // Large pictures for small networks, with one number beside the picture.
+    let image = ImageSpec { width: 64, height: 64, channels: 3, frames: 1 };
+    let spec = ArenaSpec::new(vec![AgentSpec::new("eye", image.frame_size() + 1, 1).with_image(image)]);
+    let convolutions = [[4, 8, 4], [4, 3, 2]].map(Into::into).to_vec();
+    let config = LearnerConfig { actor_hidden: vec![4], critic_hidden: vec![4], convolutions, ..config() };
+    let mut learner = Learner::new(config, spec.clone(), Device::cpu(), 1).unwrap();
+    let rows = 4;
+    let observations = |first: f32| {
+        let row = |row: usize| {
+            let mut row = vec![first + row as f32];
+            row.splice(0..0, vec![0.5; image.frame_size()]);
+            row
+        };
+        (0..rows).flat_map(row).collect::<Vec<_>>()
+    };
+    learner.remember(&TransitionBlock {
+        observations: observations(10.0),
+        actions: vec![0.0; rows],
+        rewards: vec![0.0; rows],
+        next_observations: observations(11.0),
+        discounts: vec![1.0; rows],
+        slots: vec![SlotState::PRESENT; rows],
+        ..TransitionBlock::default()
+    });
+    let normalizer = |learner: &Learner| learner.snapshot().unwrap().policies()[0].normalizer().clone();
+    let before = normalizer(&learner);
+    assert_eq!((before.mean[0], before.scale[0]), (0.0, 1.0), "pixels stay as they are");
+    let last = image.frame_size();
+    assert_eq!(before.mean[last], 11.5);
+    assert!((before.scale[last] - 1.0 / 1.25f32.sqrt()).abs() < 1e-6);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    learner.save(&path, false).unwrap();
+    let loaded = Learner::load(&path, &spec, Device::cpu()).unwrap();
+    assert_eq!(normalizer(&loaded), before);
+}

@@ -1,5 +1,5 @@
 mod check;
-mod range;
+pub(super) mod range;
 mod text;
 
 use std::{collections::BTreeMap, path::PathBuf};

@@ -1,6 +1,6 @@
 //! Which settings may differ from those of a checkpoint when training continues from it.
 
-use super::{ConfigError, LearnerConfig};
+use super::{ConfigError, LearnerConfig, config::range};
 
 /// Settings that shape the networks, or give the numbers in a checkpoint their meaning.
 const FIXED: [&str; 13] = [
@@ -48,10 +48,9 @@ impl LearnerConfig {
     }
 }
 
-/// A number that was an `f32` is shown with its own digits, not with those of the nearest `f64`.
 fn shown(value: &toml::Value) -> String {
     match value {
-        toml::Value::Float(number) if f64::from(*number as f32) == *number => (*number as f32).to_string(),
+        toml::Value::Float(number) => range::shown(*number),
         other => other.to_string(),
     }
 }

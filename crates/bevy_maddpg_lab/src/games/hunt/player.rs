@@ -1,7 +1,7 @@
 use bevy::prelude::*;
 
 use super::{AGENTS, Deed, Gear, HUNTERS, HuntArena, script};
-use crate::game::{PlayedByPerson, Scripted};
+use crate::games::puppets::{self, ByScript};
 use bevy_maddpg::agent::ActionOverride;
 
 /// Who plays a team.
@@ -18,7 +18,7 @@ pub enum Player {
 pub(super) fn play_scripts(
     mut commands: Commands,
     arenas: Query<&HuntArena>,
-    mut scripted: Query<Option<&mut ActionOverride>, (With<Scripted>, Without<PlayedByPerson>)>,
+    mut scripted: Query<Option<&mut ActionOverride>, ByScript>,
 ) {
     for arena in &arenas {
         for slot in 0..AGENTS {
@@ -27,12 +27,7 @@ pub(super) fn play_scripts(
             let run = script(&arena.world, slot);
             let gear = if slot < HUNTERS { arena.gear } else { Gear::None };
             let action = gear.action(run, Deed::Run);
-            match present {
-                Some(mut present) => present.0.copy_from_slice(&action),
-                None => {
-                    commands.entity(arena.agents[slot]).try_insert(ActionOverride(action));
-                }
-            }
+            puppets::decide(&mut commands, arena.agents[slot], present, &action);
         }
     }
 }

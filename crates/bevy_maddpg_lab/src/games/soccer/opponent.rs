@@ -2,16 +2,10 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 use bevy_rapier3d::prelude::Velocity;
-use rand::RngExt;
 
 use super::{ACTION_SIZE, Field, Player, play, script};
-use crate::game::{PlayedByPerson, Scripted};
-use bevy_maddpg::{
-    agent::ActionOverride,
-    policy::PolicySnapshot,
-    random::{Random, stream},
-    self_play::PlayedBy,
-};
+use crate::games::puppets::{self, ByScript, Dice};
+use bevy_maddpg::{agent::ActionOverride, policy::PolicySnapshot, self_play::PlayedBy};
 
 /// Who plays one of the teams instead of the policy that learns.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,23 +43,8 @@ impl Script {
     }
 }
 
-/// The state of random players.
-pub(super) struct Dice {
-    random: Random,
-    decisions: u64,
-}
-
-impl Default for Dice {
-    fn default() -> Self {
-        Self { random: stream(0, "random soccer player", 0), decisions: 0 }
-    }
-}
-
 /// What [`play_scripts`] reads and writes on each of them.
 type Puppet<'a> = (Option<&'a Script>, Option<&'a PlayedBy>, Option<&'a mut ActionOverride>);
-
-/// Players for whom a script decides, unless a person plays them.
-type ByScript = (Or<(With<Scripted>, With<PlayedBy>)>, Without<PlayedByPerson>);
 
 /// Decides for the players with a script.
 pub(super) fn play_scripts(
@@ -76,7 +55,6 @@ pub(super) fn play_scripts(
     mut scripted: Query<Puppet, ByScript>,
     mut dice: Local<Dice>,
 ) {
-    let Dice { random, decisions } = &mut *dice;
     for field in &fields {
         if !field.players.iter().any(|player| scripted.contains(*player)) {
             continue;
@@ -88,16 +66,15 @@ pub(super) fn play_scripts(
                 continue;
             };
             let action: [f32; ACTION_SIZE] = match script {
-                Script::Random if !decisions.is_multiple_of(3) && taken_over.is_some() => continue,
-                Script::Random => std::array::from_fn(|_| random.random_range(-1.0..=1.0)),
+                Script::Random => match dice.draw(taken_over.is_some()) {
+                    Some(action) => action,
+                    None => continue,
+                },
                 Script::Simple => script::simple(&scene, slot),
                 Script::Chaser => script::chaser(&scene, slot),
             };
-            match taken_over {
-                Some(mut taken_over) => taken_over.0.copy_from_slice(&action),
-                None => _ = commands.entity(*player).try_insert(ActionOverride(action.to_vec())),
-            }
+            puppets::decide(&mut commands, *player, taken_over, &action);
         }
     }
-    *decisions += 1;
+    dice.end_decision();
 }

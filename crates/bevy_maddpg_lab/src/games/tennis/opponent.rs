@@ -2,19 +2,20 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 use bevy_rapier3d::prelude::Velocity;
-use rand::RngExt;
 
 use super::{
     FRAMES, Rules,
     court::{Court, Side},
     play, spec,
 };
-use crate::game::{PlayedByPerson, Scripted};
+use crate::{
+    game::Scripted,
+    games::puppets::{self, ByScript, Dice},
+};
 use bevy_maddpg::{
     agent::{ActionOverride, Observation, PolicyOverride, Untrained},
     arena::Episode,
     policy::{PolicySnapshot, Scratch},
-    random::{Random, stream},
     self_play::PlayedBy,
 };
 
@@ -107,43 +108,29 @@ impl RallyPlayer {
     }
 }
 
-/// The state of random players.
-pub(super) struct Dice {
-    random: Random,
-    decisions: u64,
-}
-
-impl Default for Dice {
-    fn default() -> Self {
-        Self { random: stream(0, "random tennis player", 0), decisions: 0 }
-    }
-}
-
 /// What [`decide`] reads and writes on each of them.
 type Puppet<'a> =
     (&'a Observation, Option<&'a PlayedBy>, Option<&'a mut RallyPlayer>, Option<&'a mut ActionOverride>);
-
-/// Players for whom a script or a policy of `rally` decides, unless a person plays them.
-type Decided = (Or<(With<Scripted>, With<PlayedBy>)>, Without<PlayedByPerson>);
 
 /// Decides for the players that do not play by a policy of `match`.
 pub(super) fn decide(
     mut commands: Commands,
     courts: Query<(&Court, &Episode)>,
     bodies: Query<(&Transform, &Velocity)>,
-    mut puppets: Query<Puppet, Decided>,
+    mut puppets: Query<Puppet, ByScript>,
     mut dice: Local<Dice>,
     mut scratch: Local<Scratch>,
 ) {
-    let Dice { random, decisions } = &mut *dice;
     for (court, episode) in &courts {
         for side in Side::BOTH {
             let racket = court.rackets[side.slot()];
             let Ok((observation, played_by, rally, taken_over)) = puppets.get_mut(racket) else { continue };
             let script = played_by.and_then(|by| Script::named(&by.0));
             let action = match (script, rally) {
-                (Some(Script::Random), _) if !decisions.is_multiple_of(3) && taken_over.is_some() => continue,
-                (Some(Script::Random), _) => std::array::from_fn(|_| random.random_range(-1.0..=1.0)),
+                (Some(Script::Random), _) => match dice.draw(taken_over.is_some()) {
+                    Some(action) => action,
+                    None => continue,
+                },
                 (Some(Script::Returner), _) => {
                     let Ok([own, ball]) = bodies.get_many([racket, court.ball]) else { continue };
                     returner(side, own.0.translation, ball.0.translation, ball.1.linear)
@@ -153,13 +140,10 @@ pub(super) fn decide(
                 }
                 (None, None) => continue,
             };
-            match taken_over {
-                Some(mut taken_over) => taken_over.0.copy_from_slice(&action),
-                None => _ = commands.entity(racket).try_insert(ActionOverride(action.to_vec())),
-            }
+            puppets::decide(&mut commands, racket, taken_over, &action);
         }
     }
-    *decisions += 1;
+    dice.end_decision();
 }
 
 /// Where a returner waits for the ball, m from the net.

@@ -5,7 +5,7 @@ use bevy::prelude::*;
 use super::Track;
 use crate::{
     games::cartpole::{Cart, MAX_ANGLE, MAX_POSITION, Push},
-    watch::{stage::surface, style},
+    watch::{motion::Motion, stage::surface, style},
 };
 use bevy_maddpg::{
     arena::Episode,
@@ -21,14 +21,13 @@ const AXLE: f32 = 0.3;
 /// Colors from an upright pole to one that falls.
 const LEVELS: usize = 16;
 
-/// A visual of a cart. Moves smoothly between steps and jumps when a new episode begins.
+/// A visual of a cart.
 #[derive(Component, Debug)]
 #[require(Transform, Visibility)]
 struct Body {
     cart: Entity,
-    episode: u64,
-    /// Position and angle after the last two steps.
-    steps: [[f32; 2]; 2],
+    /// Its position and the angle of its pole.
+    motion: Motion<Vec2>,
 }
 
 /// The pole of a cart, a child of its body.
@@ -102,7 +101,7 @@ pub(super) fn build(mut commands: Commands, carts: Query<(Entity, &Track), Added
                     let at = Vec3::new(side * (limit + BODY.x / 2.0 + 0.05), 0.16, 0.0);
                     block(&stock.stop, at, Vec3::new(0.06, 0.34, 0.3));
                 }
-                scene.spawn(Body { cart, episode: u64::MAX, steps: [[0.0; 2]; 2] }).with_children(|body| {
+                scene.spawn(Body { cart, motion: Motion::default() }).with_children(|body| {
                     build_body(body, &stock);
                 });
             },
@@ -144,10 +143,8 @@ fn build_body(body: &mut ChildSpawnerCommands, stock: &Stock) {
 fn remember(carts: Query<(&Cart, &Episode)>, mut bodies: Query<&mut Body>) {
     for mut body in &mut bodies {
         let Ok((cart, episode)) = carts.get(body.cart) else { continue };
-        let now = [cart.state.position as f32, cart.state.angle as f32];
-        let before = if body.episode == episode.number() { body.steps[1] } else { now };
-        body.episode = episode.number();
-        body.steps = [before, now];
+        let now = Vec2::new(cart.state.position as f32, cart.state.angle as f32);
+        body.motion.record(episode.number(), now);
     }
 }
 
@@ -159,8 +156,7 @@ fn roll(
 ) {
     let share = time.overstep_fraction();
     for (body, mut transform, children) in &mut bodies {
-        let [before, now] = body.steps;
-        let [position, angle] = [0, 1].map(|index| before[index].lerp(now[index], share));
+        let Vec2 { x: position, y: angle } = body.motion.between(share);
         transform.set_if_neq(Transform::from_xyz(position, 0.0, 0.0));
         let mut parts = poles.iter_many_mut(children);
         while let Some(mut pole) = parts.fetch_next() {

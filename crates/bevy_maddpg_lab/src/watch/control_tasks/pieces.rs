@@ -5,7 +5,7 @@ use bevy::prelude::*;
 use super::{Origin, paint::Paint};
 use crate::{
     games::control::{ControlArena, Part, Shape},
-    watch::stage::SceneSystems,
+    watch::{motion::Motion, stage::SceneSystems},
 };
 use bevy_maddpg::{
     arena::Episode,
@@ -14,17 +14,11 @@ use bevy_maddpg::{
 
 /// The visuals of an arena's parts. On the entity with the [`ControlArena`].
 #[derive(Component, Debug)]
-struct Pieces {
-    entities: Vec<Entity>,
-    episode: u64,
-}
+struct Pieces(Vec<Entity>);
 
-/// A visual that goes with a part of a body. It moves smoothly between steps and jumps when a new episode begins.
+/// A visual that goes with a part of a body.
 #[derive(Component, Debug, Default)]
-struct Piece {
-    /// Poses after the last two steps.
-    steps: [Transform; 2],
-}
+struct Piece(Motion<Transform>);
 
 pub(super) fn plugin(app: &mut App) {
     app.add_systems(Update, (build.in_set(SceneSystems::Build), paint))
@@ -67,25 +61,20 @@ fn build(
         let parts = arena.simulation.parts().map(|part| {
             let pose = pose(origin, &part);
             let mesh = Mesh3d(mesh(part.shape, &mut meshes, &mut made));
-            commands.spawn((Piece { steps: [pose; 2] }, pose, mesh, paint.of(&part))).id()
+            commands.spawn((Piece(Motion::at(pose)), pose, mesh, paint.of(&part))).id()
         });
-        let entities = parts.collect();
-        commands.entity(entity).insert(Pieces { entities, episode: u64::MAX });
+        let pieces = Pieces(parts.collect());
+        commands.entity(entity).insert(pieces);
     }
 }
 
 /// Records where the parts are after this step.
-fn remember(
-    mut arenas: Query<(&ControlArena, &Episode, &Origin, &mut Pieces)>,
-    mut visuals: Query<&mut Piece>,
-) {
-    for (arena, episode, origin, mut pieces) in &mut arenas {
-        let is_new = pieces.episode != episode.number();
-        pieces.episode = episode.number();
-        for (part, entity) in arena.simulation.parts().zip(&pieces.entities) {
-            let Ok(mut piece) = visuals.get_mut(*entity) else { continue };
-            let now = pose(origin, &part);
-            piece.steps = [if is_new { now } else { piece.steps[1] }, now];
+fn remember(arenas: Query<(&ControlArena, &Episode, &Origin, &Pieces)>, mut visuals: Query<&mut Piece>) {
+    for (arena, episode, origin, pieces) in &arenas {
+        for (part, entity) in arena.simulation.parts().zip(&pieces.0) {
+            if let Ok(mut piece) = visuals.get_mut(*entity) {
+                piece.0.record(episode.number(), pose(origin, &part));
+            }
         }
     }
 }
@@ -93,7 +82,8 @@ fn remember(
 /// Places the visuals between the last two steps.
 fn go(time: Res<Time<Fixed>>, mut visuals: Query<(&Piece, &mut Transform)>) {
     let share = time.overstep_fraction();
-    for (Piece { steps: [before, now] }, mut transform) in &mut visuals {
+    for (piece, mut transform) in &mut visuals {
+        let [before, now] = piece.0.steps();
         let between = Transform {
             translation: before.translation.lerp(now.translation, share),
             rotation: before.rotation.slerp(now.rotation, share),
@@ -110,7 +100,7 @@ fn paint(
     mut materials: Query<&mut MeshMaterial3d<StandardMaterial>>,
 ) {
     for (arena, pieces) in &arenas {
-        for (part, entity) in arena.simulation.parts().zip(&pieces.entities) {
+        for (part, entity) in arena.simulation.parts().zip(&pieces.0) {
             if let Ok(mut material) = materials.get_mut(*entity) {
                 material.set_if_neq(paint.of(&part));
             }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     games::hunt::{AGENTS, Body, HUNTERS, HuntArena, STEP_SECONDS},
-    watch::KeyboardControl,
+    watch::{KeyboardControl, motion::Motion},
 };
 use bevy_maddpg::{
     arena::Episode,
@@ -20,16 +20,13 @@ const TURNS_FROM: f32 = 0.05;
 /// Share of the remaining turn that a visual makes in one step.
 const TURN: f32 = 0.35;
 
-/// A visual that follows a body. It moves smoothly between steps and jumps when a new episode begins.
+/// A visual that follows a body.
 #[derive(Component, Debug)]
 #[require(Transform, Visibility)]
 struct Shown {
     arena: Entity,
     slot: usize,
-    /// Number of the episode in which the poses were recorded; `None` before the first.
-    episode: Option<u64>,
-    /// After the last two steps.
-    poses: [Pose; 2],
+    motion: Motion<Pose>,
 }
 
 /// How a body is drawn after a step.
@@ -60,7 +57,7 @@ fn build(
     for (entity, arena, field) in &arenas {
         for slot in 0..AGENTS {
             let pose = Pose::new(&arena.world.bodies()[slot]);
-            let shown = Shown { arena: entity, slot, episode: None, poses: [pose; 2] };
+            let shown = Shown { arena: entity, slot, motion: Motion::at(pose) };
             let radius = arena.world.bodies()[slot].build.radius;
             commands.spawn((shown, Transform::from_translation(field.0))).with_children(|visual| {
                 if slot < HUNTERS {
@@ -132,15 +129,14 @@ fn remember(arenas: Query<(&HuntArena, &Episode)>, mut visuals: Query<&mut Shown
             continue;
         };
         let body = &arena.world.bodies()[shown.slot];
-        let [_, last] = shown.poses;
-        // A body that comes into play appears where it is.
-        let last = if last.size == 0.0 { Pose { position: body.position, ..last } } else { last };
-        shown.poses = if shown.episode == Some(episode.number()) {
-            [last, last.next(body)]
-        } else {
-            [Pose::new(body); 2]
-        };
-        shown.episode = Some(episode.number());
+        match shown.motion.last_of(episode.number()) {
+            Some(last) => {
+                // A body that comes into play appears where it is.
+                let last = if last.size == 0.0 { Pose { position: body.position, ..last } } else { last };
+                shown.motion.record_from(episode.number(), last, last.next(body));
+            }
+            None => shown.motion.record(episode.number(), Pose::new(body)),
+        }
     }
 }
 
@@ -154,7 +150,7 @@ fn place(
         let Ok(field) = fields.get(shown.arena) else {
             continue;
         };
-        let [last, now] = shown.poses;
+        let [last, now] = shown.motion.steps();
         let is_seen = last.size > 0.0 || now.size > 0.0;
         visibility.set_if_neq(if is_seen { Visibility::Inherited } else { Visibility::Hidden });
         if is_seen {

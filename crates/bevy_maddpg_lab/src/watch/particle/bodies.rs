@@ -4,21 +4,23 @@ use super::{
     Field, FrontArena, SceneSystems,
     paint::{self, Paint, Stock},
 };
-use crate::games::particle::{Body, ParticleArena, Scenario};
+use crate::{
+    games::particle::{Body, ParticleArena, Scenario},
+    watch::motion::Motion,
+};
 use bevy_maddpg::{
     arena::Episode,
     rollout::{AgentSystems, StepEnd},
 };
 
-/// A visual that follows a body. It moves smoothly between steps and jumps when a new episode begins.
+/// A visual that follows a body.
 #[derive(Component, Debug)]
 #[require(Transform, Visibility)]
 pub(super) struct Shown {
     pub arena: Entity,
     /// An agent's slot; landmarks are numbered after the agents.
     pub body: usize,
-    episode: u64,
-    steps: [Vec2; 2],
+    motion: Motion<Vec2>,
 }
 
 /// The part of an agent that has the agent's color.
@@ -88,7 +90,7 @@ fn build(
         let agents = arena.world.agents().len();
         let landmarks = if arena.scenario == Scenario::Crypto { 0 } else { arena.world.landmarks().len() };
         for body in 0..agents + landmarks {
-            let shown = Shown { arena: entity, body, episode: u64::MAX, steps: [Vec2::ZERO; 2] };
+            let shown = Shown { arena: entity, body, motion: Motion::default() };
             let radius = radius(arena, body);
             commands.spawn((shown, Transform::from_translation(field.0))).with_children(|visual| {
                 if body < agents {
@@ -157,9 +159,7 @@ fn remember(arenas: Query<(&ParticleArena, &Episode)>, mut visuals: Query<&mut S
             continue;
         };
         let now = position(arena, shown.body);
-        let before = if shown.episode == episode.number() { shown.steps[1] } else { now };
-        shown.episode = episode.number();
-        shown.steps = [before, now];
+        shown.motion.record(episode.number(), now);
     }
 }
 
@@ -175,7 +175,7 @@ fn place(
         let Ok(field) = fields.get(shown.arena) else {
             continue;
         };
-        let place = shown.steps[0].lerp(shown.steps[1], share);
+        let place = shown.motion.between(share);
         transform.set_if_neq(Transform::from_translation(on_floor(*field, place, 0.0)));
         let is_front = front.as_ref().is_some_and(|front| front.0 == shown.arena);
         let is_seen = is_front || place.abs().max_element() < OUTSIDE;

@@ -6,20 +6,19 @@ use super::{
     Dial,
     paint::{ARROW, DIAL, Stock},
 };
-use crate::games::pendulum::PendulumArena;
+use crate::{games::pendulum::PendulumArena, watch::motion::Motion};
 use bevy_maddpg::{
     arena::Episode,
     rollout::{AgentSystems, StepEnd},
 };
 
-/// A visual that turns with a pendulum. It moves smoothly between steps and jumps when a new episode begins.
+/// A visual that turns with a pendulum.
 #[derive(Component, Debug)]
 #[require(Transform, Visibility)]
 struct Arm {
     arena: Entity,
-    episode: u64,
-    /// Angles after the last two steps.
-    steps: [f32; 2],
+    /// Its angle.
+    motion: Motion<f32>,
 }
 
 /// The torque arrow of an arena, around the pivot.
@@ -59,7 +58,7 @@ pub(super) fn build(mut commands: Commands, arenas: Query<(Entity, &Dial), Added
 
 fn build_arm(dial: &mut ChildSpawnerCommands, arena: Entity, stock: &Stock) {
     let bob = Transform::from_xyz(0.0, 1.0, 0.0).with_scale(Vec3::splat(BOB));
-    dial.spawn(Arm { arena, episode: u64::MAX, steps: [0.0; 2] }).with_children(|arm| {
+    dial.spawn(Arm { arena, motion: Motion::at(0.0) }).with_children(|arm| {
         for (mesh, place) in [(&stock.rod, Transform::from_xyz(0.0, 0.5, 0.0)), (&stock.ball, bob)] {
             arm.spawn((Mesh3d(mesh.clone()), stock.reward(0.0), place));
         }
@@ -77,10 +76,7 @@ fn build_arrow(dial: &mut ChildSpawnerCommands, arena: Entity, stock: &Stock) {
 fn remember(arenas: Query<(&PendulumArena, &Episode)>, mut arms: Query<&mut Arm>) {
     for mut arm in &mut arms {
         let Ok((arena, episode)) = arenas.get(arm.arena) else { continue };
-        let now = arena.pendulum.angle as f32;
-        let before = if arm.episode == episode.number() { arm.steps[1] } else { now };
-        arm.episode = episode.number();
-        arm.steps = [before, now];
+        arm.motion.record(episode.number(), arena.pendulum.angle as f32);
     }
 }
 
@@ -88,7 +84,7 @@ fn remember(arenas: Query<(&PendulumArena, &Episode)>, mut arms: Query<&mut Arm>
 fn turn(time: Res<Time<Fixed>>, mut arms: Query<(&Arm, &mut Transform)>) {
     let share = time.overstep_fraction();
     for (arm, mut transform) in &mut arms {
-        let rotation = Quat::from_rotation_z(arm.steps[0].lerp(arm.steps[1], share));
+        let rotation = Quat::from_rotation_z(arm.motion.between(share));
         transform.set_if_neq(transform.with_rotation(rotation));
     }
 }

@@ -69,7 +69,7 @@ impl Number {
 }
 
 /// The shortest text for a number that may have been an `f32`: 0.2 rather than 0.20000000298023224.
-fn shown(number: f64) -> String {
+pub(in crate::learner) fn shown(number: f64) -> String {
     let short = number as f32;
     if f64::from(short) == number { short.to_string() } else { number.to_string() }
 }
