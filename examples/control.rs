@@ -30,7 +30,8 @@ struct Arguments {
     /// The task, or `list` to see them all.
     #[arg(long, default_value = "cartpole", value_name = "TASK", value_parser = wish)]
     task: Wish,
-    /// A planner that knows the physics acts, instead of a policy. It needs many times real time for each move. With --headless,
+    /// A planner that knows the physics acts, instead of a policy. It computes much more slowly than real time. With
+    /// --headless,
     /// its play is evaluated.
     #[arg(long, conflicts_with_all = ["policy", "resume"])]
     planner: bool,
@@ -94,7 +95,7 @@ fn main() -> ExitCode {
         let possible = Task::ALL.iter().filter(|task| Camera::of(**task).is_some());
         let possible: Vec<&str> = possible.map(|task| task.name()).collect();
         eprintln!(
-            "error: there are no pictures of the task `{task}`, because its body leaves them; `--pixels` is possible for {}",
+            "error: `--pixels` cannot be used with the task `{task}`, because its body moves out of the picture; choose one of: {}",
             possible.join(", ")
         );
         return ExitCode::FAILURE;

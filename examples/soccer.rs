@@ -36,10 +36,12 @@ struct Arguments {
     /// the policy itself and its past].
     #[arg(long, value_name = "SCRIPTS", value_delimiter = ',', value_parser = script)]
     anchors: Vec<Script>,
-    /// The share of the games of the training in which a past policy or a script plays one of the teams.
+    /// The share of the games of the training in which a past policy or a script plays one of the teams, once there are
+    /// any.
     #[arg(long, value_name = "SHARE", default_value_t = SelfPlayPlugin::default().share, value_parser = share)]
     rivals: f32,
-    /// Factor on the rewards for coming closer to the ball and for moving it toward their goal; 0 leaves only goals.
+    /// Factor on the shaping rewards for coming closer to the ball and for moving it toward the opponents' goal; with
+    /// 0, only goals are rewarded.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
     shaping: f32,
     /// Joint decisions over which these rewards fall to 0.

@@ -26,7 +26,8 @@ struct Arguments {
     #[arg(long, value_name = "RULES", default_value = "rally", value_parser = rules)]
     rules: Rules,
     /// With --rules match: who plays against the policy in the evaluation, and with --policy in the window: random, returner or a
-    /// policy file, also one of the rules rally. The sides alternate [default: the policy plays against itself].
+    /// policy file, which may have been trained by the rules rally. The sides alternate [default: the policy plays
+    /// against itself].
     #[arg(long, value_name = "WHO", value_parser = opponent)]
     against: Option<Opponent>,
     #[command(flatten)]
@@ -62,7 +63,9 @@ fn main() -> ExitCode {
     match (rules, against, &run.policy) {
         (Rules::Rally, None, _) => Experiment::new(Tennis).run_by(run),
         (Rules::Rally, Some(_), _) => {
-            eprintln!("error: nobody plays against the policy by the rules rally; add --rules match");
+            eprintln!(
+                "error: --against works only with --rules match, but the rules are `rally`; add --rules match"
+            );
             ExitCode::FAILURE
         }
         (Rules::Match, against, Some(_)) => Experiment::new(TennisMatch::played(against)).run_by(run),

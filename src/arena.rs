@@ -106,6 +106,9 @@ pub struct Episode {
     pub(crate) elapsed: u32,
     pub(crate) number: u64,
     pub(crate) exploration_scale: f32,
+    /// Whether its end has been told.
+    #[reflect(ignore)]
+    pub(crate) is_announced: bool,
 }
 
 /// The agents of this arena do not explore in the episodes that begin while it has this component, for example because the games are
@@ -186,7 +189,7 @@ impl Episode {
             self.number += 1;
         }
         self.status = EpisodeStatus::Running;
-        (self.decisions, self.elapsed) = (0, 0);
+        (self.decisions, self.elapsed, self.is_announced) = (0, 0, false);
         self.exploration_scale = exploration_scale;
     }
 }

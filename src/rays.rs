@@ -1,7 +1,8 @@
 //! Ray sensors: an agent senses what lies in some directions, and how near it is.
 //!
-//! A [`RaySensor`] on an agent adds numbers to its observation, behind those that the game writes. At each decision, all rays of all
-//! agents are collected into one [`RayBatch`], cast, and written to the observations. What casts them is up to the game:
+//! A [`RaySensor`] on an agent adds numbers to its observation, behind those that the game writes. Whenever agents
+//! observe, all their rays are collected into one [`RayBatch`], cast, and written to the observations. What casts them
+//! is up to the game:
 //! [`AnalyticRays`] for balls and straight walls ([`RayTarget`]), or a system of the game's own for its physics engine or its
 //! tile map. Such a system is short:
 //!
@@ -27,8 +28,9 @@
 //! # app.add_systems(Observe, cast.in_set(RaySystems::Cast));
 //! ```
 //!
-//! Physics engines find bodies where they were at the last step of the engine. In the schedule [`Reset`](crate::rollout::Reset), let the
-//! engine take over the new places, or the first observation of an episode shows the old ones. [`AnalyticRays`] needs no such care.
+//! A physics engine casts rays against the positions that bodies had at its last step. If your systems in
+//! [`Reset`](crate::rollout::Reset) move bodies, also update the engine's copy of their positions there; otherwise the
+//! first observation of an episode shows the old ones. [`AnalyticRays`] needs no such care.
 //!
 //! Each ray gives one number per class in [`RaySensor::classes`]: the nearness of what it hits (1 at the agent, 0 at the end of the
 //! ray) in the column of its [`Detectable`] class, 0 in the others. The learner does not normalize these numbers.

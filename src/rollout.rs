@@ -9,7 +9,7 @@
 //!
 //! | schedule | when it runs | what the game does there |
 //! |---|---|---|
-//! | [`Observe`] | at a decision, and once more for arenas whose episode has ended, before they are reset | [`Observation::write`](crate::agent::Observation::write) for the [`ArenasToObserve`](crate::arena::ArenasToObserve) |
+//! | [`Observe`] | at a decision, and once more for arenas whose episode has ended, before they are reset | [`Observation::write`](crate::agent::Observation::write) for the [`ArenasToObserve`] |
 //! | [`Reset`] | when an arena is new or its episode has ended | set up the [`ArenasToReset`](crate::arena::ArenasToReset) |
 //!
 //! These four schedules belong to this crate and run on one thread, because that is faster for many small arenas. The
@@ -52,7 +52,7 @@ use crate::{
         Action, ActionMask, ActionOverride, Agent, DecisionClock, Life, Observation, Reward, Stagger,
         Untrained,
     },
-    arena::{Arena, ArenaAgents, Episode, EpisodeEnded, InArena, Measures, NoExploration},
+    arena::{Arena, ArenaAgents, ArenasToObserve, Episode, EpisodeEnded, InArena, Measures, NoExploration},
     exploration::{ExplorationConfig, Noise},
     parameters::Parameters,
     problems::Problems,
@@ -188,8 +188,12 @@ fn observe() -> ScheduleConfigs<ScheduleSystem> {
     (clear_masks, run_observe, mend_masks).chain().into_configs()
 }
 
-fn clear_masks(mut masks: Query<&mut ActionMask>) {
-    masks.iter_mut().for_each(|mut mask| mask.clear());
+fn clear_masks(observed: ArenasToObserve, mut masks: Query<(Entity, Option<&InArena>, &mut ActionMask)>) {
+    for (agent, place, mut mask) in &mut masks {
+        if observed.contains(place.map_or(agent, |place| place.arena)) {
+            mask.clear();
+        }
+    }
 }
 
 fn run_observe(world: &mut World) {

@@ -1,9 +1,10 @@
 //! Self-play: agents of two teams learn by playing against the newest policy, against past ones and against fixed opponents.
 //!
 //! Add [`SelfPlayPlugin`] to a game whose arenas have two teams of one behavior ([`Agent::in_team`](crate::agent::Agent::in_team)), and
-//! write a [`GameEnded`] at the end of each game. At each reset, an arena draws who plays: usually both teams are played by the
-//! newest policy and both learn; in a share of the games, one team is played by a [`Rival`], which does not learn, and the critics
-//! take what it does as a part of the world. In half of these games, the newest policy does not explore, and their results give its
+//! write a [`GameEnded`] at the end of each game. When an arena is reset, it draws who plays. Either the newest policy
+//! plays both teams, and both teams learn, or a [`Rival`] plays one of the teams for several games. The rival does not
+//! learn; to the critics it is a part of the environment. In half of these games, the newest policy does not explore,
+//! and their results give its
 //! [rating](Pool::rating). Without past opponents, agents may forget how to beat what they have beaten (OpenAI
 //! Five, arXiv 1912.06680, plays 20% of its games against its past).
 //!
@@ -55,15 +56,15 @@ use crate::{
 /// Draws who plays against whom.
 #[derive(Debug, Clone)]
 pub struct SelfPlayPlugin {
-    /// The share of the games in which a rival plays one of the teams, 0 to 1. Default: 0.25.
+    /// The share of the games in which a rival plays one of the teams, 0 to 1, once there are rivals. Default: 0.57.
     pub share: f32,
     /// Joint decisions from one snapshot of the newest policy to the next. Default: 40,000.
     pub snapshot_decisions: u64,
-    /// The most snapshots that are kept. When there are more, one is dropped, so that those that are left reach back to the
-    /// beginning, denser toward the present. Default: 20.
+    /// The most snapshots that are kept. When there is one too many, one is dropped; the others still cover the whole
+    /// training, with more recent ones than old ones. Default: 20.
     pub snapshots: usize,
-    /// How much more often rivals are drawn that are hard to beat: the weight of a rival is the learner's share of games not won,
-    /// to this power. 0 draws all equally often. Default: 1.
+    /// Preference for rivals that are hard to beat: a rival is drawn with a weight of 1 less the newest policy's score
+    /// against it, to the power of this number. 0 draws all equally often. Default: 1.
     pub priority: f32,
     /// Games that an arena plays against the same rival before it draws again, at least 1. Default: 4.
     pub games: u32,
@@ -76,7 +77,7 @@ pub struct SelfPlayPlugin {
 impl Default for SelfPlayPlugin {
     fn default() -> Self {
         Self {
-            share: 0.25,
+            share: 0.57,
             snapshot_decisions: 40_000,
             snapshots: 20,
             priority: 1.0,
@@ -84,6 +85,14 @@ impl Default for SelfPlayPlugin {
             anchors: Vec::new(),
             seed: 0,
         }
+    }
+}
+
+impl SelfPlayPlugin {
+    /// The probability that an arena draws a rival. A rival stays for several games, and nobody stays for one.
+    fn probability(&self) -> f32 {
+        let games = self.games.max(1) as f32;
+        self.share / (self.share + games * (1.0 - self.share))
     }
 }
 
@@ -136,7 +145,8 @@ impl Visitors {
     }
 }
 
-/// Says that a script of the game decides for this agent, through an [`ActionOverride`]. A component of the agents of a team that
+/// Names the script that plays this agent. Self-play inserts it; the game's script then gives the agent an
+/// [`ActionOverride`] at each decision. A component of the agents of a team that
 /// is played by a rival of the kind [`RivalKind::Script`].
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
 pub struct PlayedBy(pub String);
@@ -171,6 +181,14 @@ impl SelfPlay {
     }
 }
 
+impl SelfPlay {
+    /// The next snapshot is due after the usual time from now on.
+    #[cfg(feature = "learner")]
+    fn go_on(&mut self, decisions: u64) {
+        self.next_snapshot = decisions + self.plugin.snapshot_decisions.max(1);
+    }
+}
+
 /// Notes how the games against rivals have ended.
 fn record(mut ended: MessageReader<GameEnded>, visitors: Query<&Visitors>, mut play: ResMut<SelfPlay>) {
     for game in ended.read() {
@@ -199,7 +217,10 @@ fn take_snapshot(
     let kind = arenas.kinds().iter().find(|kind| has_two(kind.spec().teams.iter().map(String::as_str)));
     let learned = kind.and_then(|kind| acting.snapshot_of(kind.name()));
     if let Some(policy) = learned.or_else(|| acting.snapshot()) {
-        play.pool.push(policy.clone(), clock.decisions, None);
+        // After a restart, the clock may be behind the last snapshot.
+        let newest = play.pool.rivals().last().and_then(|rival| rival.decisions);
+        let decisions = clock.decisions.max(newest.map_or(0, |newest| newest + 1));
+        play.pool.push(policy.clone(), decisions, None);
         play.next_snapshot = clock.decisions + play.plugin.snapshot_decisions.max(1);
     }
 }
@@ -229,7 +250,7 @@ fn draw(
             visitors.games_left -= 1;
             continue;
         }
-        let mut rival = if random.random::<f32>() < plugin.share { pool.draw(random) } else { None };
+        let mut rival = if random.random::<f32>() < plugin.probability() { pool.draw(random) } else { None };
         if rival.is_none() && !had_visitors {
             continue;
         }
@@ -295,7 +316,8 @@ fn depart(
     }
 }
 
-/// An agent that joins a team while a rival plays it is played by the rival as well, and one that joins another is not any more.
+/// If an agent joins the team that a rival plays, the rival plays it too. If an agent of the rival joins another team,
+/// the rival stops playing it.
 fn join(
     joined: On<Insert, InArena>,
     mut commands: Commands,

@@ -3,8 +3,8 @@
 mod autosave;
 mod exchange;
 mod few_arenas;
+mod note;
 mod plugin;
-mod saved_lesson;
 mod saved_past;
 mod start;
 mod wait;
@@ -18,7 +18,7 @@ use std::{
 
 use bevy::prelude::*;
 
-use self::wait::WaitTimes;
+use self::{note::Note, saved_past::SavedPast, wait::WaitTimes};
 #[cfg(doc)]
 use crate::rollout::Arenas;
 use crate::{
@@ -84,6 +84,8 @@ pub struct Training {
     stop: StopSignal,
     /// By kind, as in [`Arenas::kinds`].
     learners: Vec<KindLearner>,
+    /// The past policies of self-play in the folder of [`Autosave`]. They are dropped before the lock.
+    past: Option<SavedPast>,
     /// Reserves the folder of [`Autosave`].
     lock: Option<FolderLock>,
     wait_start: Option<Instant>,
@@ -96,6 +98,8 @@ struct KindLearner {
     kind: String,
     thread: Option<LearnerThread>,
     spare: TransitionBlock,
+    /// What [`Autosave`] had noted in the checkpoint that it continues from.
+    note: Option<Note>,
     /// Why the learner did not start.
     start_failure: Option<String>,
 }

@@ -169,6 +169,17 @@ fn a_curriculum_goes_on_with_its_lesson() {
     });
     play(&mut app, 1);
     assert_eq!((lesson(&app), starts.load(Ordering::Relaxed)), (1, 0), "no lesson is repeated");
+    exit(&mut app);
+    drop(app);
+
+    // A training from nothing begins with the first lesson, and so does what continues it.
+    fs::remove_file(at_exit(parent.path()).checkpoint("guard")).unwrap();
+    for _ in 0..2 {
+        let mut app = school(parent.path());
+        play(&mut app, 70);
+        assert_eq!(lesson(&app), 0);
+        exit(&mut app);
+    }
 }
 
 fn play(app: &mut App, decisions: u32) {

@@ -67,7 +67,7 @@ fn a_policy_that_learned_from_pictures_sees_and_one_without_is_refused() {
     );
     let output = run("control", &["--task", "walker", "--pixels", "--max-decisions", "100"]);
     assert!(!output.status.success());
-    assert!(errors(&output).contains("possible for cart, pendulum"), "{}", errors(&output));
+    assert!(errors(&output).contains("choose one of: cart, pendulum"), "{}", errors(&output));
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn both_teams_train_and_then_play_against_scripts() {
     let changed = run("hunt", &["--resume", out.to_str().unwrap(), "--prey", "fleeing"]);
     assert!(!changed.status.success());
     let errors = String::from_utf8(changed.stderr).unwrap();
-    assert!(errors.contains("`--prey learned`") && errors.contains("`fleeing`"), "{errors}");
+    assert!(errors.contains("`--prey learned`") && errors.contains("`--prey fleeing`"), "{errors}");
 
     let policy = policy.to_str().unwrap();
     let play = |teams: &[&str]| {

@@ -917,3 +917,27 @@ fn what_an_agent_earned_before_it_was_disabled_in_reset_belongs_to_the_last_epis
     let returns: Vec<_> = ended(&mut app, 12).into_iter().map(|episode| episode.returns).collect();
     assert_eq!(returns, [[3.0, 3.0], [3.0, 0.0], [3.0, 3.0], [3.0, 0.0]]);
 }
+
+#[test]
+fn an_episode_is_announced_once_if_an_observer_of_its_end_despawns_the_arena() {
+    for by_reset in [false, true] {
+        let mut app = app(training());
+        let arena = app.world_mut().spawn(Arena::with_time_limit(3)).id();
+        spawn_agent(&mut app, arena, 0);
+        if by_reset {
+            app.add_systems(Reset, move |mut commands: Commands, episodes: Query<&Episode>| {
+                if episodes.get(arena).is_ok_and(|episode| episode.has_ended()) {
+                    commands.entity(arena).despawn();
+                }
+            });
+        } else {
+            app.add_observer(|ended: On<EpisodeEnded>, mut commands: Commands| {
+                commands.entity(ended.arena).despawn();
+            });
+        }
+        headless::start(&mut app);
+        let returns: Vec<_> = ended(&mut app, 8).into_iter().map(|episode| episode.returns).collect();
+        assert_eq!(returns, [[3.0]], "despawned in Reset: {by_reset}");
+        assert_eq!(transitions(&mut app).rewards, [1.0; 3]);
+    }
+}

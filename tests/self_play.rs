@@ -203,7 +203,7 @@ fn a_script_of_the_game_plays_as_long_as_it_is_drawn() {
 #[test]
 fn agents_do_not_explore_in_rated_games_and_only_those_count() {
     let self_play =
-        SelfPlayPlugin { share: 0.5, snapshot_decisions: 100, games: 2, ..SelfPlayPlugin::default() };
+        SelfPlayPlugin { share: 0.67, snapshot_decisions: 100, games: 2, ..SelfPlayPlugin::default() };
     let mut app = app(64, self_play);
     let (mut rated, mut seen) = (0, 0);
     for _ in 0..20 {
@@ -225,4 +225,30 @@ fn agents_do_not_explore_in_rated_games_and_only_those_count() {
     // Red always wins, so policies are all as strong.
     let rating = pool.rating().unwrap();
     assert!((800.0..1_200.0).contains(&rating), "{rating}");
+}
+
+#[test]
+fn a_rival_plays_in_the_share_of_the_games_however_long_it_stays() {
+    for games in [1, 5] {
+        let anchors = vec![("script".to_owned(), RivalKind::Script)];
+        let self_play = SelfPlayPlugin {
+            share: 0.4,
+            snapshot_decisions: u64::MAX,
+            games,
+            anchors,
+            ..SelfPlayPlugin::default()
+        };
+        let mut app = app(100, self_play);
+        let (mut met, mut all) = (0, 0);
+        for game in 0..60 {
+            play(&mut app, 1);
+            // The first games have the rivals of the first draw, which stay together.
+            if game >= 20 {
+                met += visitors(&mut app).len();
+                all += 100;
+            }
+        }
+        let share = met as f32 / all as f32;
+        assert!((0.35..0.45).contains(&share), "{share} if a rival stays for {games} games");
+    }
 }

@@ -67,17 +67,18 @@ pub(super) fn finish(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
     mut problems: ResMut<Problems>,
-    episodes: Query<(&Episode, Option<&Measures>, Option<&Parameters>)>,
+    mut episodes: Query<(&mut Episode, Option<&Measures>, Option<&Parameters>)>,
     mut agents: ParamSet<(Query<Observer>, Query<Earner>)>,
     mut announcer: Announcer,
 ) {
     for (index, entry) in arenas.entries().iter().enumerate() {
-        let Ok((episode, measures, parameters)) = episodes.get(entry.arena) else { continue };
+        let Ok((mut episode, measures, parameters)) = episodes.get_mut(entry.arena) else { continue };
         let truncated = match episode.status() {
             EpisodeStatus::Terminated => false,
             EpisodeStatus::Truncated => true,
             EpisodeStatus::New | EpisodeStatus::Running => continue,
         };
+        episode.bypass_change_detection().is_announced = true;
         let mut observers = agents.p0();
         let mut members = observers.iter_many_mut(entry.present());
         while let Some(member) = members.fetch_next() {
@@ -105,7 +106,7 @@ pub(super) fn finish(
             kind: entry.place.map_or_else(String::new, |place| arenas.kinds()[place.kind].name().into()),
             measures: measures.cloned().unwrap_or_default(),
             parameters: parameters.cloned().unwrap_or_default(),
-            ..ended(entry.arena, returns.collect(), episode)
+            ..ended(entry.arena, returns.collect(), &episode)
         });
     }
 }
@@ -147,6 +148,10 @@ pub(super) fn finish_despawned(
     for (arena, LastEpisode { episode, measures, parameters }) in departed.take_arenas() {
         if episodes.contains(arena) {
             // The component was replaced.
+            continue;
+        }
+        // An observer of the episode's end, or a system that reset the arena, has despawned it.
+        if episode.is_announced {
             continue;
         }
         let Some((index, entry)) = arenas.find(arena) else { continue };

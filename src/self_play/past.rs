@@ -34,10 +34,32 @@ impl PastPolicies {
     ///
     /// # Errors
     /// The first file that is damaged or that is not a policy.
-    pub fn load(&self, play: &mut SelfPlay, decisions: u64) -> Result<(), PolicyError> {
+    pub fn load(&mut self, play: &mut SelfPlay, decisions: u64) -> Result<(), PolicyError> {
+        self.load_if(play, |taken| taken <= decisions)
+    }
+
+    /// Adds those that were taken after these numbers of joint decisions, as far as they are there. The training goes on after
+    /// `decisions`.
+    #[cfg(feature = "learner")]
+    pub(crate) fn load_these(
+        &mut self,
+        play: &mut SelfPlay,
+        taken: &[u64],
+        decisions: u64,
+    ) -> Result<(), PolicyError> {
+        self.load_if(play, |number| taken.contains(&number))?;
+        play.go_on(decisions);
+        Ok(())
+    }
+
+    fn load_if(&mut self, play: &mut SelfPlay, is_wanted: impl Fn(u64) -> bool) -> Result<(), PolicyError> {
         let ratings = ratings(&self.folder);
-        for (taken, path) in files(&self.folder).into_iter().filter(|(taken, _)| *taken <= decisions) {
-            play.add_past(Arc::new(PolicySnapshot::load(&path)?), taken, ratings.get(&taken).copied());
+        let wanted = files(&self.folder).into_iter().filter(|(taken, _)| is_wanted(*taken));
+        let policies = wanted.map(|(taken, path)| Ok((taken, Arc::new(PolicySnapshot::load(path)?))));
+        // All of them or none.
+        for (taken, policy) in policies.collect::<Result<Vec<_>, PolicyError>>()? {
+            play.add_past(policy, taken, ratings.get(&taken).copied());
+            self.kept.push(taken);
         }
         Ok(())
     }

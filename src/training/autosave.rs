@@ -12,32 +12,28 @@ use bevy::{
     prelude::*,
 };
 
-use super::{
-    KindLearner, Training, kind_path, saved_lesson,
-    saved_past::{self, SavedPast},
-    start,
-};
+use super::{KindLearner, Training, kind_path, note::Noted, saved_past, start};
 use crate::{
     FolderLock,
     learner::{CheckpointError, CheckpointRequest, Learner},
     problems::warn,
     rollout::{DecideSystems, StepStart},
-    self_play::PastPolicies,
 };
 
 /// Saves the training while the game runs and when it ends, and goes on from there when the game starts again.
 ///
 /// In the folder are, for each [kind](crate::rollout::Kind) of arenas, its policy (`policy.guard.safetensors` for the behavior
 /// `guard`), which is what the shipped game loads, and a checkpoint, from which the learner continues
-/// (`checkpoint.guard.safetensors`). A game with [self-play](crate::self_play) also has its past policies there, in the folder `past`, and one
-/// with a [curriculum](crate::parameters) the name of its lesson. Delete the folder to start from nothing.
+/// (`checkpoint.guard.safetensors`). A game with [self-play](crate::self_play) also has its past policies there, in the folder
+/// `past`. The checkpoint also says which lesson of a [curriculum](crate::parameters) it is. Delete the folder to start from nothing.
 ///
-/// - Both are written by the learner's thread, so that no frame waits for a disk, and each file is replaced as a whole or not at
-///   all. A process that is killed loses at most what it has learned since they were written last.
+/// - The learner's thread writes the policy and the checkpoint, and another thread the past policies, so that no frame
+///   waits for them. Each file is replaced as a whole or not at all. A process that is killed loses at most what it has
+///   learned since they were written last.
 /// - A continued learner takes the game's settings, not those in the checkpoint. If agents or settings have changed in a way that
 ///   does not fit the checkpoint, the learner does not start, [`Training::failure`] says what differs, and the files stay as they
 ///   are. [`LearnerConfig::changes_from`](crate::learner::LearnerConfig::changes_from) lists what may change.
-/// - Only one process at a time can save to a folder. The learners of another one do not start.
+/// - Only one process at a time can save to a folder. In a second one with the same folder, the learners do not start.
 /// - The state of a learner that has failed is not saved.
 ///
 /// ```
@@ -84,11 +80,6 @@ impl Autosave {
         self.folder.join("past")
     }
 
-    /// The file with the name of the present lesson of a [curriculum](crate::parameters), if the game has one.
-    pub fn lesson(&self) -> PathBuf {
-        self.folder.join("lesson.txt")
-    }
-
     /// Creates the folder and reserves it for this process.
     pub(super) fn lock(&self) -> Result<FolderLock, String> {
         let folder = self.folder.display();
@@ -102,12 +93,12 @@ impl Autosave {
     }
 
     /// Asks a learner to save itself.
-    fn request(&self, kind: &str) -> CheckpointRequest {
+    fn request(&self, kind: &str, note: String) -> CheckpointRequest {
         CheckpointRequest {
             path: self.checkpoint(kind),
             with_replay: self.with_replay,
+            note,
             policy: Some(self.policy(kind)),
-            ..CheckpointRequest::default()
         }
     }
 
@@ -118,18 +109,13 @@ impl Autosave {
     }
 
     /// Adds the systems to an app that trains.
-    pub(super) fn add_to(&self, app: &mut App) {
+    pub(super) fn add_to(app: &mut App) {
         let mut at_the_end = Schedule::new(AfterLast);
         at_the_end
             .set_executor(SingleThreadedExecutor::new())
             .add_systems((save_at_exit, saved_past::save_at_exit));
-        app.insert_resource(SavedPast::new(PastPolicies::new(self.past()), self.every))
-            .add_schedule(at_the_end)
-            .add_systems(
-                StepStart,
-                (saved_past::load, saved_lesson::load).in_set(DecideSystems::Synchronize).after(start::start),
-            )
-            .add_observer(saved_lesson::save)
+        app.add_schedule(at_the_end)
+            .add_systems(StepStart, saved_past::load.in_set(DecideSystems::Synchronize).after(start::start))
             .add_systems(Last, (save_now_and_then, saved_past::save));
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Last, AfterLast);
     }
@@ -142,6 +128,7 @@ struct AfterLast;
 /// Saves all learners whenever it is time. Tells why, if one could not be saved.
 fn save_now_and_then(
     training: Res<Training>,
+    noted: Noted,
     mut last: Local<Option<(Instant, u64)>>,
     mut told: Local<Option<String>>,
 ) {
@@ -162,13 +149,13 @@ fn save_now_and_then(
     (*then, *saved) = (Instant::now(), updates);
     for KindLearner { kind, thread, .. } in &training.learners {
         if let Some(thread) = thread {
-            thread.checkpoint(autosave.request(kind));
+            thread.checkpoint(autosave.request(kind, noted.note(kind)));
         }
     }
 }
 
 /// Stops all learners and saves them when the app exits.
-fn save_at_exit(mut exits: MessageReader<AppExit>, mut training: ResMut<Training>) {
+fn save_at_exit(mut exits: MessageReader<AppExit>, mut training: ResMut<Training>, noted: Noted) {
     if exits.read().next().is_none() {
         return;
     }
@@ -178,7 +165,11 @@ fn save_at_exit(mut exits: MessageReader<AppExit>, mut training: ResMut<Training
     for learner in learners {
         let has_failed = learner.failure().is_some();
         let stopped = learner.thread.take().and_then(|thread| thread.join()).filter(|_| !has_failed);
-        if let Some(Err(error)) = stopped.map(|stopped| autosave.save(&learner.kind, &stopped)) {
+        let save = |mut stopped: Learner| {
+            stopped.set_note(noted.note(&learner.kind));
+            autosave.save(&learner.kind, &stopped)
+        };
+        if let Some(Err(error)) = stopped.map(save) {
             warn(&error.to_string());
         }
     }

@@ -4,7 +4,7 @@ use bevy::prelude::*;
 
 #[cfg(doc)]
 use super::kind_path;
-use super::{Autosave, LearnerReport, Training, exchange, start, wait::WaitTimes};
+use super::{Autosave, LearnerReport, Training, exchange, saved_past::SavedPast, start, wait::WaitTimes};
 use crate::{
     learner::{Cores, DeviceChoice, LearnerConfig, Pace, StopSignal, TrainingConfig},
     plugin::{MaddpgPlugins, PolicySource},
@@ -77,6 +77,7 @@ impl Plugin for TrainingPlugin {
             cores: Cores::all_but_one(),
             stop: StopSignal::default(),
             learners: Vec::new(),
+            past: self.autosave.as_ref().map(SavedPast::new),
             lock: None,
             wait_start: None,
             waits: WaitTimes::default(),
@@ -92,8 +93,8 @@ impl Plugin for TrainingPlugin {
             ),
         )
         .add_systems(Last, exchange::report);
-        if let Some(autosave) = &self.autosave {
-            autosave.add_to(app);
+        if self.autosave.is_some() {
+            Autosave::add_to(app);
         }
     }
 }

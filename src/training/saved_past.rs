@@ -5,16 +5,16 @@ use std::{
 
 use bevy::prelude::*;
 
-use super::Training;
+use super::{Autosave, Training, note::Note};
 use crate::{
+    parameters::Curriculum,
     problems::warn,
     rollout::RolloutClock,
     self_play::{PastPolicies, SelfPlay},
 };
 
-/// The past policies of self-play in the folder of [`Autosave`](super::Autosave). A thread of their own writes them, so that no frame
-/// waits for a disk.
-#[derive(Resource, Debug)]
+/// The past policies of self-play in the folder of [`Autosave`]. A thread of their own writes them, so that no frame waits for a disk.
+#[derive(Debug)]
 pub(super) struct SavedPast {
     state: State,
     /// The time after which a save that failed is tried again, and when it failed.
@@ -24,7 +24,7 @@ pub(super) struct SavedPast {
 
 #[derive(Debug)]
 enum State {
-    /// Before the learner starts.
+    /// Before the first learner starts.
     New(PastPolicies),
     /// The folder is as it was at the last save.
     Saved(PastPolicies),
@@ -34,8 +34,8 @@ enum State {
 }
 
 impl SavedPast {
-    pub(super) fn new(past: PastPolicies, retry: Duration) -> Self {
-        Self { state: State::New(past), retry, failed: None }
+    pub(super) fn new(autosave: &Autosave) -> Self {
+        Self { state: State::New(PastPolicies::new(autosave.past())), retry: autosave.every, failed: None }
     }
 
     /// Waits for the thread that is saving.
@@ -51,22 +51,73 @@ impl SavedPast {
             warn(&format!("the past policies of self-play could not be saved: {error}"));
         }
     }
+
+    /// Starts to save what has changed.
+    fn save(&mut self, play: &SelfPlay) {
+        if let State::Saving(thread) = &self.state
+            && thread.is_finished()
+        {
+            self.join();
+        }
+        let State::Saved(past) = &self.state else { return };
+        if !past.is_stale(play.pool()) || self.failed.is_some_and(|failed| failed.elapsed() < self.retry) {
+            return;
+        }
+        let (mut past, pool) = (past.clone(), play.pool().clone());
+        let thread = thread::Builder::new().name("past policies".into()).spawn(move || {
+            let result = past.save(&pool).map_err(|error| error.to_string());
+            (past, result)
+        });
+        match thread {
+            Ok(thread) => self.state = State::Saving(thread),
+            Err(_) => self.failed = Some(Instant::now()),
+        }
+    }
+
+    /// Saves what has changed, and waits for it.
+    fn finish(&mut self, play: &SelfPlay) {
+        self.join();
+        if let State::Saved(past) = &mut self.state
+            && past.is_stale(play.pool())
+            && let Err(error) = past.save(play.pool())
+        {
+            warn(&format!("the past policies of self-play could not be saved: {error}"));
+        }
+    }
 }
 
-/// Goes on with the past policies of the training that the learner continues, as soon as it has started.
+impl Drop for SavedPast {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+/// Goes on with the lesson and the past policies of the training that the first learner continues, as soon as it has started.
 pub(super) fn load(
-    training: Res<Training>,
+    mut training: ResMut<Training>,
     clock: Res<RolloutClock>,
     play: Option<ResMut<SelfPlay>>,
-    mut saved: ResMut<SavedPast>,
+    curriculum: Option<ResMut<Curriculum>>,
 ) {
-    let (Some(mut play), State::New(past)) = (play, &saved.state) else { return };
-    if training.latest_policy().is_none() {
+    let started = training.learners.iter().find(|learner| learner.thread.is_some());
+    let Some(note) = started.map(|learner| learner.note.clone()) else { return };
+    let Some(saved) = &mut training.past else { return };
+    let State::New(past) = &mut saved.state else { return };
+    let mut past = past.clone();
+    let Some(Note { lesson, past: taken, .. }) = note else {
+        saved.state = State::Saved(past);
         return;
+    };
+    if let (Some(mut curriculum), Some(name)) = (curriculum, lesson)
+        && !curriculum.resume(&name)
+    {
+        warn(&format!(
+            "the training was in the lesson `{name}`, which the curriculum does not have: the first lesson starts"
+        ));
     }
-    saved.state = match past.load(&mut play, clock.decisions) {
-        Ok(()) => State::Saved(past.clone()),
-        Err(error) => {
+    saved.state = match play.map(|mut play| past.load_these(&mut play, &taken, clock.decisions)) {
+        None | Some(Ok(())) => State::Saved(past),
+        Some(Err(error)) => {
             warn(&format!(
                 "self-play goes on without its past policies, and does not save new ones: {error}; to start without this one, remove it"
             ));
@@ -76,25 +127,9 @@ pub(super) fn load(
 }
 
 /// Saves the past policies when there are new ones.
-pub(super) fn save(play: Option<Res<SelfPlay>>, mut saved: ResMut<SavedPast>) {
-    let Some(play) = play else { return };
-    if let State::Saving(thread) = &saved.state
-        && thread.is_finished()
-    {
-        saved.join();
-    }
-    let State::Saved(past) = &saved.state else { return };
-    if !past.is_stale(play.pool()) || saved.failed.is_some_and(|failed| failed.elapsed() < saved.retry) {
-        return;
-    }
-    let (mut past, pool) = (past.clone(), play.pool().clone());
-    let thread = thread::Builder::new().name("past policies".into()).spawn(move || {
-        let result = past.save(&pool).map_err(|error| error.to_string());
-        (past, result)
-    });
-    match thread {
-        Ok(thread) => saved.state = State::Saving(thread),
-        Err(_) => saved.failed = Some(Instant::now()),
+pub(super) fn save(play: Option<Res<SelfPlay>>, mut training: ResMut<Training>) {
+    if let (Some(play), Some(saved)) = (play, &mut training.past) {
+        saved.save(&play);
     }
 }
 
@@ -102,16 +137,12 @@ pub(super) fn save(play: Option<Res<SelfPlay>>, mut saved: ResMut<SavedPast>) {
 pub(super) fn save_at_exit(
     mut exits: MessageReader<AppExit>,
     play: Option<Res<SelfPlay>>,
-    mut saved: ResMut<SavedPast>,
+    mut training: ResMut<Training>,
 ) {
     if exits.read().next().is_none() {
         return;
     }
-    saved.join();
-    if let (Some(play), State::Saved(past)) = (play, &mut saved.state)
-        && past.is_stale(play.pool())
-        && let Err(error) = past.save(play.pool())
-    {
-        warn(&format!("the past policies of self-play could not be saved: {error}"));
+    if let (Some(play), Some(saved)) = (play, &mut training.past) {
+        saved.finish(&play);
     }
 }

@@ -2,7 +2,7 @@ use std::{error::Error, path::PathBuf};
 
 use bevy::prelude::*;
 
-use super::{KindLearner, Training, TrainingPlugin, few_arenas, kind_path};
+use super::{KindLearner, Training, TrainingPlugin, few_arenas, kind_path, note::Note};
 use crate::{
     exploration::ExplorationConfig,
     learner::{Learner, LearnerConfig, LearnerThread},
@@ -37,12 +37,14 @@ pub(super) fn start(
             kind: kind.name().into(),
             thread: None,
             spare: TransitionBlock::default(),
+            note: None,
             start_failure: None,
         };
         match started {
-            Ok(Started { thread, transitions, config }) => {
-                kind.decisions = transitions;
-                clock.decisions += transitions;
+            Ok(Started { thread, transitions, config, note }) => {
+                kind.decisions = transitions.max(note.as_ref().map_or(0, |note| note.decisions));
+                clock.decisions += kind.decisions;
+                learner.note = note;
                 acting.learn(kind.name(), thread.latest_policy().clone());
                 experience.team_fate.extend(config.team_fate);
                 experience.record(index, config.gamma, config.n_step as usize);
@@ -64,6 +66,8 @@ struct Started {
     /// Joint transitions that it received in earlier runs.
     transitions: u64,
     config: LearnerConfig,
+    /// What [`Autosave`](super::Autosave) had noted in its checkpoint.
+    note: Option<Note>,
 }
 
 /// A checkpoint to continue from.
@@ -89,6 +93,7 @@ impl Training {
         }
         let earlier = self.plugin.earlier(kind.name());
         let keeps_settings = earlier.as_ref().is_some_and(|earlier| earlier.keeps_settings);
+        let is_autosaved = earlier.as_ref().is_some_and(|earlier| earlier.is_autosaved);
         let config = self.plugin.settings(kind, kinds, exploration, keeps_settings);
         config.check()?;
         exploration.check()?;
@@ -97,8 +102,9 @@ impl Training {
         let learner = self.plugin.open(kind, config, earlier)?;
         log::info!("a learner for arenas of the kind `{}` starts from {from}", kind.name());
         let (transitions, config) = (learner.transitions(), learner.config().clone());
+        let note = is_autosaved.then(|| Note::parse(learner.note()));
         let thread = LearnerThread::spawn_on(learner, self.plugin.pace, &self.cores, &self.stop)?;
-        Ok(Started { thread, transitions, config })
+        Ok(Started { thread, transitions, config, note })
     }
 }
 

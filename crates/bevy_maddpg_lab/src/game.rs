@@ -127,7 +127,8 @@ pub trait Game: Send + Sync {
     /// Episodes in each of the up to three rounds of the play-off that chooses the result of a run among its best policies, shared by the
     /// policies that are left. Many episodes find rare failures: with 1,024, the winner of six policies has played 1,023, and a policy that
     /// plays one episode in 200 badly has a probability of 0.006 that none of these was bad. Fewer are enough where the scores of a
-    /// policy's episodes are close to each other. Default: 1,024.
+    /// policy's episodes are close to each other; since each policy plays at least 64 in the first round, fewer policies take part then.
+    /// Default: 1,024.
     fn play_off_episodes(&self) -> u32 {
         1_024
     }

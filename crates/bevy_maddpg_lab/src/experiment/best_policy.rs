@@ -129,9 +129,13 @@ impl BestPolicy {
     pub(super) fn resume(&mut self, decisions: u64, repeats: bool) -> Result<(), ExperimentError> {
         self.due_decisions = if decisions == 0 { self.due_decisions } else { decisions + DECISIONS };
         let mut best = self.saved()?;
-        if repeats && best.as_ref().is_some_and(|best| best.score.decisions > decisions) {
-            self.folder.restore_policy_of_part()?;
-            best = self.saved()?;
+        if repeats {
+            if best.as_ref().is_some_and(|best| best.score.decisions > decisions) {
+                self.folder.restore_policy_of_part()?;
+                best = self.saved()?;
+            } else {
+                self.folder.keep_policy_of_part()?;
+            }
         }
         self.best.extend(best);
         let best = self.score().map(|score| score.policy_version);

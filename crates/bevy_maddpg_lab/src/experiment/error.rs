@@ -81,7 +81,7 @@ pub enum ExperimentError {
     },
     /// The game of the run to resume was set up in another way.
     #[error(
-        "--resume: the run in `{}` was started with `--{option} {found}`, but now it is `{now}`; give the same options, or start a new \
+        "--resume: the run in `{}` was started with `--{option} {found}`, but this command has `--{option} {now}`; give the same options, or start a new \
          run", .path.display()
     )]
     RunOfOtherSettings {
@@ -129,8 +129,9 @@ pub enum ExperimentError {
     },
     /// The run that should be resumed was in a lesson that its configuration does not have.
     #[error(
-        "the run was in the lesson `{found}` (`{}`), but the lessons in its config.toml are: {}; restore them, or delete the \
-         file to begin with the first", .path.display(), .known.join(", ")
+        "`{}` says that the run was in the lesson `{found}`, but the lessons in its config.toml are: {}; add that lesson to \
+         config.toml again, or delete `{}` to start with the first lesson",
+        .path.display(), if .known.is_empty() { "none".into() } else { .known.join(", ") }, .path.display()
     )]
     UnknownLesson {
         /// The file with the lesson's name.

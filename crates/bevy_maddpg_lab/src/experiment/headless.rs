@@ -120,7 +120,8 @@ impl Run {
             if options.resume.is_some() {
                 // A run that was killed before its first checkpoint starts again.
                 let decisions = earlier.as_ref().map_or(0, Earlier::decisions);
-                best.resume(decisions, options.decisions_of_part().is_some())?;
+                let repeats = pace != Pace::FreeRunning && options.decisions_of_part().is_some();
+                best.resume(decisions, repeats)?;
             }
             best.add_to(app);
         }
@@ -149,11 +150,11 @@ impl Run {
         if let Some(score) = world.get_resource_mut::<BestPolicy>().and_then(|mut best| best.join()) {
             policy_scores::append(&folder.evaluations(), &score)?;
         }
-        folder.keep_policy_of_part()?;
         let state = world.resource::<Recorder>().state(world.resource::<RunStatistics>());
         world.resource_mut::<Recorder>().flush()?;
         if let Some(mut learner) = world.resource_mut::<Training>().stop() {
             self.save(&mut learner, &state, folder)?;
+            folder.keep_policy_of_part()?;
             let earlier = Earlier::ending_with(&learner, state);
             self.setup.seed = earlier.seed(self.options.seed);
             self.earlier = Some(earlier);
@@ -297,7 +298,10 @@ impl Run {
             ));
         } else if let Some(bar) = self.game.solved().filter(|_| folder.is_some()) {
             let best = summary.best_score_100.map_or("none yet".into(), |best| format!("{best:.3}"));
-            eprintln_line(&format!("not solved: best mean score of 100 episodes {best}, needed {bar}"));
+            let lesson = if self.parameters.lessons.is_empty() { "" } else { " in the last lesson" };
+            eprintln_line(&format!(
+                "not solved: best mean score of 100 episodes {best}, needed {bar}{lesson}"
+            ));
         }
         tell_measures("the last 100 training episodes", &summary.measures);
         if let Some(Evaluation { results: Some(results), .. }) = &summary.evaluation {

@@ -43,22 +43,23 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Resume the training run in this output folder. It goes on with its seed, preset, arenas and counters; limits count from its
-    /// first start. Settings in its config.toml may have been changed, except those of the networks.
+    /// first start. You may edit its config.toml before, except the settings of the networks, the size of the replay
+    /// buffer, and how observations, rewards and values are scaled.
     #[arg(
         long,
         value_name = "DIR",
         conflicts_with_all = ["policy", "out", "preset", "config", "seed", "arenas", "lockstep"]
     )]
     pub resume: Option<PathBuf>,
-    /// Seconds from one checkpoint to the next. A run that is killed loses at most this.
+    /// Seconds from one checkpoint to the next. A run that is killed loses at most this much training time.
     #[arg(long, default_value_t = 60.0, value_name = "S", value_parser = positive)]
     pub checkpoint_every: f64,
     /// Save the replay buffer in checkpoints, so that --resume restores it (about 400 bytes per joint decision). With --lockstep
     /// and without a window, a run that was killed and resumed then ends with the same policy as one that was not, bit for bit.
     #[arg(long)]
     pub save_replay: bool,
-    /// Joint decisions from one checkpoint to the next with --lockstep and --save-replay, instead of --checkpoint-every. All
-    /// episodes are cut off at each of them.
+    /// Joint decisions from one checkpoint to the next with --lockstep and --save-replay, instead of
+    /// --checkpoint-every. Each checkpoint truncates all running episodes.
     #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub checkpoint_decisions: u64,
     /// Play with this trained policy instead of training. Headless, evaluate it.

@@ -89,13 +89,13 @@ impl LearnerConfig {
         if max_updates_per_decision < updates_per_decision {
             return Err(invalid(format!(
                 "`learner.max_updates_per_decision` is {max_updates_per_decision}, expected at least \
-                 updates_per_decision ({updates_per_decision})"
+                 updates_per_decision ({updates_per_decision}); raise it, or lower `updates_per_decision`"
             )));
         }
         if self.target_noise > 0.0 && self.target_noise_clip == 0.0 {
             return Err(invalid(format!(
-                "`learner.target_noise_clip` is 0, which leaves nothing of `learner.target_noise` ({}); expected more \
-                 than 0, or a `target_noise` of 0 for no noise",
+                "`learner.target_noise_clip` is 0, which removes all of the target noise (`learner.target_noise` is {}), \
+                 expected more than 0; raise it, or set `target_noise` to 0 to switch the noise off",
                 self.target_noise
             )));
         }
