@@ -100,6 +100,8 @@ struct KindLearner {
     spare: TransitionBlock,
     /// What [`Autosave`] had noted in the checkpoint that it continues from.
     note: Option<Note>,
+    /// What [`Autosave`] notes in the next checkpoint if the app is dropped.
+    last_note: String,
     /// Why the learner did not start.
     start_failure: Option<String>,
 }

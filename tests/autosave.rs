@@ -404,3 +404,20 @@ fn a_training_goes_on_if_it_cannot_be_saved() {
     exit(&mut app);
     assert!(autosave.checkpoint("guard").exists());
 }
+
+#[test]
+fn an_app_that_is_dropped_without_an_exit_is_saved() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut app = duel(parent.path());
+    play(&mut app, 300);
+    // What else there is to save is noted from time to time.
+    std::thread::sleep(Duration::from_millis(30));
+    play(&mut app, 1);
+    let (updates, before) = (training(&app).updates(), past(&app));
+    drop(app);
+    let mut app = duel(parent.path());
+    play(&mut app, 1);
+    assert!(training(&app).updates() >= updates);
+    assert_eq!(past(&app), before);
+    assert!(before.len() > 3 && app.world().resource::<RolloutClock>().decisions >= 300);
+}

@@ -116,7 +116,7 @@ impl Autosave {
             .add_systems((save_at_exit, saved_past::save_at_exit));
         app.add_schedule(at_the_end)
             .add_systems(StepStart, saved_past::load.in_set(DecideSystems::Synchronize).after(start::start))
-            .add_systems(Last, (save_now_and_then, saved_past::save));
+            .add_systems(Last, (save_now_and_then, note, saved_past::save));
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Last, AfterLast);
     }
 }
@@ -154,23 +154,52 @@ fn save_now_and_then(
     }
 }
 
+/// The time from one note to the next of what would be saved if the app were dropped.
+const NOTE: Duration = Duration::from_millis(20);
+
+/// Notes what a checkpoint would need if the app were dropped now.
+fn note(mut training: ResMut<Training>, noted: Noted, mut last: Local<Option<(Instant, usize)>>) {
+    let count = training.learners.len();
+    if last.is_some_and(|(last, learners)| last.elapsed() < NOTE && learners == count) {
+        return;
+    }
+    *last = Some((Instant::now(), count));
+    training.learners.iter_mut().for_each(|learner| learner.last_note = noted.note(&learner.kind));
+}
+
 /// Stops all learners and saves them when the app exits.
 fn save_at_exit(mut exits: MessageReader<AppExit>, mut training: ResMut<Training>, noted: Noted) {
     if exits.read().next().is_none() {
         return;
     }
-    let Training { plugin, stop, learners, .. } = &mut *training;
-    let Some(autosave) = &plugin.autosave else { return };
-    stop.stop();
-    for learner in learners {
-        let has_failed = learner.failure().is_some();
-        let stopped = learner.thread.take().and_then(|thread| thread.join()).filter(|_| !has_failed);
-        let save = |mut stopped: Learner| {
-            stopped.set_note(noted.note(&learner.kind));
-            autosave.save(&learner.kind, &stopped)
-        };
-        if let Some(Err(error)) = stopped.map(save) {
-            warn(&error.to_string());
+    training.learners.iter_mut().for_each(|learner| learner.last_note = noted.note(&learner.kind));
+    training.save_and_stop();
+}
+
+impl Training {
+    /// Stops all learners and saves them, if there is an [`Autosave`].
+    fn save_and_stop(&mut self) {
+        let Some(autosave) = &self.plugin.autosave else { return };
+        self.stop.stop();
+        for learner in &mut self.learners {
+            let has_failed = learner.failure().is_some();
+            let stopped = learner.thread.take().and_then(|thread| thread.join()).filter(|_| !has_failed);
+            let save = |mut stopped: Learner| {
+                stopped.set_note(learner.last_note.clone());
+                autosave.save(&learner.kind, &stopped)
+            };
+            if let Some(Err(error)) = stopped.map(save) {
+                warn(&error.to_string());
+            }
+        }
+    }
+}
+
+/// An app that ends without [`AppExit`], for example because a headless program has made its last update, is saved as well.
+impl Drop for Training {
+    fn drop(&mut self) {
+        if self.updates() > 0 {
+            self.save_and_stop();
         }
     }
 }

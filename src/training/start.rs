@@ -38,6 +38,7 @@ pub(super) fn start(
             thread: None,
             spare: TransitionBlock::default(),
             note: None,
+            last_note: String::new(),
             start_failure: None,
         };
         match started {
