@@ -69,6 +69,11 @@ impl InArena {
     pub fn slot(arena: Entity, slot: usize) -> Self {
         Self { arena, slot: Some(slot) }
     }
+
+    /// The arena of an agent: an agent without a place may have the arena on its own entity.
+    pub(crate) fn arena_of(agent: Entity, place: Option<&Self>) -> Entity {
+        place.map_or(agent, |place| place.arena)
+    }
 }
 
 /// The agents of an arena, in no particular order. Despawning the arena despawns them.

@@ -171,8 +171,8 @@
 //!
 //! The simulation takes the same fixed steps at every speed, in a window and headless. Every random number comes from a
 //! stream that is seeded with the run's seed and the stream's purpose. In [lockstep](learner::Pace::Lockstep), the same
-//! seed and binary give the same policy file on CPUs with the same vector instructions, bit for bit. With the other paces, results also depend on the
-//! learner's timing, which differs from run to run.
+//! seed and binary give the same policy file on CPUs with the same vector instructions, bit for bit. With the other paces,
+//! results also depend on the learner's timing, which differs from run to run.
 //!
 //! # Troubleshooting
 //!

@@ -202,8 +202,7 @@ fn collect(observed: ArenasToObserve, mut batch: ResMut<RayBatch>, sensors: Quer
     let RayBatch { rays, hits } = &mut *batch;
     rays.clear();
     for (agent, sensor, pose, transform, place) in &sensors {
-        // An agent without a place may have the arena on its own entity.
-        if !observed.contains(place.map_or(agent, |place| place.arena)) {
+        if !observed.contains(InArena::arena_of(agent, place)) {
             continue;
         }
         let pose = pose.map(|pose| pose.0).or(transform.copied()).unwrap_or_default();

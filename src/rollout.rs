@@ -190,7 +190,7 @@ fn observe() -> ScheduleConfigs<ScheduleSystem> {
 
 fn clear_masks(observed: ArenasToObserve, mut masks: Query<(Entity, Option<&InArena>, &mut ActionMask)>) {
     for (agent, place, mut mask) in &mut masks {
-        if observed.contains(place.map_or(agent, |place| place.arena)) {
+        if observed.contains(InArena::arena_of(agent, place)) {
             mask.clear();
         }
     }

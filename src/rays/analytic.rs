@@ -77,8 +77,7 @@ fn cast(
         let scene = match known {
             Some((agent, scene)) if agent == ray.agent => scene,
             _ => {
-                // An agent without a place has the arena on its own entity.
-                let arena = places.get(ray.agent).map_or(ray.agent, |place| place.arena);
+                let arena = InArena::arena_of(ray.agent, places.get(ray.agent).ok());
                 let scene = scene_of(scenes, arena);
                 known = Some((ray.agent, scene));
                 scene

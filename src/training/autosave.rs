@@ -164,7 +164,7 @@ fn note(mut training: ResMut<Training>, noted: Noted, mut last: Local<Option<(In
         return;
     }
     *last = Some((Instant::now(), count));
-    training.learners.iter_mut().for_each(|learner| learner.last_note = noted.note(&learner.kind));
+    training.note(&noted);
 }
 
 /// Stops all learners and saves them when the app exits.
@@ -172,11 +172,16 @@ fn save_at_exit(mut exits: MessageReader<AppExit>, mut training: ResMut<Training
     if exits.read().next().is_none() {
         return;
     }
-    training.learners.iter_mut().for_each(|learner| learner.last_note = noted.note(&learner.kind));
+    training.note(&noted);
     training.save_and_stop();
 }
 
 impl Training {
+    /// Notes what a checkpoint would need now.
+    fn note(&mut self, noted: &Noted) {
+        self.learners.iter_mut().for_each(|learner| learner.last_note = noted.note(&learner.kind));
+    }
+
     /// Stops all learners and saves them, if there is an [`Autosave`].
     fn save_and_stop(&mut self) {
         let Some(autosave) = &self.plugin.autosave else { return };

@@ -5,7 +5,7 @@ use std::{
 
 use bevy::prelude::*;
 
-use super::{Autosave, Training, note::Note};
+use super::{Autosave, KindLearner, Training, note::Note};
 use crate::{
     parameters::Curriculum,
     problems::warn,
@@ -70,19 +70,20 @@ impl SavedPast {
         });
         match thread {
             Ok(thread) => self.state = State::Saving(thread),
-            Err(_) => self.failed = Some(Instant::now()),
+            Err(error) => {
+                warn(&format!("the past policies of self-play could not be saved: {error}"));
+                self.failed = Some(Instant::now());
+            }
         }
     }
 
     /// Saves what has changed, and waits for it.
     fn finish(&mut self, play: &SelfPlay) {
         self.join();
-        if let State::Saved(past) = &mut self.state
-            && past.is_stale(play.pool())
-            && let Err(error) = past.save(play.pool())
-        {
-            warn(&format!("the past policies of self-play could not be saved: {error}"));
-        }
+        // There is no later time to try again.
+        self.failed = None;
+        self.save(play);
+        self.join();
     }
 }
 
@@ -99,11 +100,11 @@ pub(super) fn load(
     play: Option<ResMut<SelfPlay>>,
     curriculum: Option<ResMut<Curriculum>>,
 ) {
+    let Some(SavedPast { state: State::New(past), .. }) = &training.past else { return };
     let started = training.learners.iter().find(|learner| learner.thread.is_some());
-    let Some(note) = started.map(|learner| learner.note.clone()) else { return };
+    let Some(KindLearner { note, .. }) = started else { return };
+    let (mut past, note) = (past.clone(), note.clone());
     let Some(saved) = &mut training.past else { return };
-    let State::New(past) = &mut saved.state else { return };
-    let mut past = past.clone();
     let Some(Note { lesson, past: taken, .. }) = note else {
         saved.state = State::Saved(past);
         return;

@@ -358,6 +358,7 @@ mod tests {
         assert_eq!(order, [4, 2, 3, 1, 7, 6]);
         assert!(folder.policy().exists());
     }
+
     #[test]
     fn a_run_that_repeats_a_part_begins_it_with_the_best_policy_before_it() {
         let parent = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 use bevy::{ecs::entity::Entities, prelude::*};
 
+use super::motion::between_poses;
 use bevy_maddpg::rollout::{AgentSystems, StepEnd};
 
 /// A body that moves further than this in one step, in meters, was teleported: its visual jumps with it.
@@ -66,11 +67,7 @@ fn between(before: Transform, now: Transform, share: f32) -> Transform {
     if before.translation.distance_squared(now.translation) > TELEPORT * TELEPORT {
         return now;
     }
-    Transform {
-        translation: before.translation.lerp(now.translation, share),
-        rotation: before.rotation.slerp(now.rotation, share),
-        scale: now.scale,
-    }
+    between_poses(before, now, share)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use bevy::math::StableInterpolate;
+use bevy::{math::StableInterpolate, transform::components::Transform};
 
 /// What a visual shows after the last two steps of an episode. Between steps it moves smoothly; when a new episode begins, it jumps.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +40,15 @@ impl<T: StableInterpolate + Copy> Motion<T> {
     pub(super) fn between(&self, share: f32) -> T {
         let [before, now] = &self.steps;
         before.interpolate_stable(now, share)
+    }
+}
+
+/// The pose at `share` (0 to 1) of the way from one to the next, with the scale of the next.
+pub(super) fn between_poses(before: Transform, now: Transform, share: f32) -> Transform {
+    Transform {
+        translation: before.translation.lerp(now.translation, share),
+        rotation: before.rotation.slerp(now.rotation, share),
+        scale: now.scale,
     }
 }
 

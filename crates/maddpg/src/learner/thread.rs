@@ -235,8 +235,8 @@ impl LearnerThread {
         self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets the thread make the updates that are due for the blocks already sent (without waiting for the game, at most a few of them), stops it, and returns the learner; `None`
-    /// if it panicked.
+    /// Lets the thread make the updates that are due for the blocks already sent (if the game never waits, at most a few of
+    /// them), stops it, and returns the learner; `None` if it panicked.
     pub fn join(mut self) -> Option<Learner> {
         self.wait()
     }

@@ -267,8 +267,8 @@ impl Learner {
         self.joint.clip = clip;
     }
 
-    /// Updates all policies once, if the replay buffer has any transitions. If `measure` is false, all measured numbers are zero; on a GPU, measuring costs time,
-    /// because it reads numbers back.
+    /// Updates all policies once, if the replay buffer has any transitions. If `measure` is false, all measured numbers are
+    /// zero; on a GPU, measuring costs time, because it reads numbers back.
     ///
     /// # Errors
     /// If the device fails, or if the critic loss is not finite (checked only if `measure` is true).

@@ -5,7 +5,10 @@ use bevy::prelude::*;
 use super::{Origin, paint::Paint};
 use crate::{
     games::control::{ControlArena, Part, Shape},
-    watch::{motion::Motion, stage::SceneSystems},
+    watch::{
+        motion::{Motion, between_poses},
+        stage::SceneSystems,
+    },
 };
 use bevy_maddpg::{
     arena::Episode,
@@ -84,12 +87,7 @@ fn go(time: Res<Time<Fixed>>, mut visuals: Query<(&Piece, &mut Transform)>) {
     let share = time.overstep_fraction();
     for (piece, mut transform) in &mut visuals {
         let [before, now] = piece.0.steps();
-        let between = Transform {
-            translation: before.translation.lerp(now.translation, share),
-            rotation: before.rotation.slerp(now.rotation, share),
-            scale: now.scale,
-        };
-        transform.set_if_neq(between);
+        transform.set_if_neq(between_poses(before, now, share));
     }
 }
 

@@ -11,12 +11,44 @@ use crate::{
             GroupSetup, Setup,
             cpu::{
                 Networks,
-                backward::{Wanted, backward},
+                backward::{Deltas, Wanted, backward},
             },
         },
     },
-    policy::forward,
+    policy::{Activations, forward},
 };
+
+/// The first critic of a policy, which values what its actor does.
+#[derive(Clone, Copy)]
+struct FirstCritic<'a> {
+    group: &'a GroupSetup,
+    networks: &'a Networks,
+}
+
+impl<'a> FirstCritic<'a> {
+    fn parameters(self) -> &'a [f32] {
+        &self.networks.weights.critics[..self.group.critic.parameters()]
+    }
+
+    /// Computes the values of some rows of inputs, which are then the outputs of `activations`.
+    fn values(self, inputs: &[f32], rows: usize, activations: &mut Activations) {
+        let Self { group, networks } = self;
+        forward(&group.critic, self.parameters(), &networks.critics[0], inputs, rows, activations);
+    }
+
+    /// Computes the gradient with respect to the actor's own action, `[rows, action_size]`, from that of the values.
+    fn action_gradient(
+        self,
+        activations: &Activations,
+        of_values: &[f32],
+        gradient: &mut [f32],
+        deltas: &mut Deltas,
+    ) {
+        let Self { group, networks } = self;
+        let (packed, wanted) = (&networks.critics_backward[0], Wanted::Columns { gradient });
+        backward(&group.critic, self.parameters(), packed, activations, of_values, wanted, deltas);
+    }
+}
 
 impl Lane {
     /// Computes the gradients of all actors' losses over this lane's rows. Each actor maximizes its first critic's
@@ -130,19 +162,10 @@ impl Lane {
 
     /// Computes the gradient of the actor's loss with respect to its actions.
     fn climb(&mut self, index: usize, group: &GroupSetup, networks: &Networks) {
-        let critic = &networks.weights.critics[..group.critic.parameters()];
-        let count = self.weights.len();
-        forward(&group.critic, critic, &networks.critics[0], &self.inputs, count, &mut self.activations);
-        let wanted = Wanted::Columns { gradient: &mut self.action_gradient };
-        backward(
-            &group.critic,
-            critic,
-            &networks.critics_backward[0],
-            &self.activations,
-            &self.output_gradient,
-            wanted,
-            &mut self.deltas,
-        );
+        let critic = FirstCritic { group, networks };
+        critic.values(&self.inputs, self.weights.len(), &mut self.activations);
+        let gradient = &mut self.action_gradient;
+        critic.action_gradient(&self.activations, &self.output_gradient, gradient, &mut self.deltas);
         let values = self.activations.outputs();
         self.sums[index].climbed_value +=
             values.iter().zip(&self.weights).map(|(value, weight)| weight * value).sum::<f32>();
@@ -176,7 +199,7 @@ impl Lane {
     /// that belong to a choice, writes the gradient there to `action_gradient`.
     fn evaluate_choices(&mut self, group: &GroupSetup, networks: &Networks, branch: &Branch) {
         let (choices, start) = (&group.choices, group.action_columns().start);
-        let critic = &networks.weights.critics[..group.critic.parameters()];
+        let critic = FirstCritic { group, networks };
         let (width, count) = (group.critic.inputs(), self.weights.len());
         let size = group.actor.outputs();
         let masks = group.group.agent.action.choices();
@@ -193,7 +216,7 @@ impl Lane {
                     choices.close_gates(action);
                 }
             }
-            forward(&group.critic, critic, &networks.critics[0], &self.spare, count, &mut self.activations);
+            critic.values(&self.spare, count, &mut self.activations);
             let place = choice - choices.numbers;
             self.choice_values[place * count..(place + 1) * count]
                 .copy_from_slice(self.activations.outputs());
@@ -201,16 +224,8 @@ impl Lane {
                 continue;
             }
             self.gate_gradient.resize(count * size, 0.0);
-            let wanted = Wanted::Columns { gradient: &mut self.gate_gradient };
-            backward(
-                &group.critic,
-                critic,
-                &networks.critics_backward[0],
-                &self.activations,
-                &self.output_gradient,
-                wanted,
-                &mut self.deltas,
-            );
+            let gradient = &mut self.gate_gradient;
+            critic.action_gradient(&self.activations, &self.output_gradient, gradient, &mut self.deltas);
             for gate in choices.gates.iter().filter(|gate| gate.choice == choice) {
                 let numbers = (gate.number..count * size).step_by(size);
                 for (row, number) in numbers.enumerate() {
