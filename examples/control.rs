@@ -5,7 +5,7 @@
 //! cargo run --example control -- --task list                    # what else there is
 //! cargo run --example control -- --task cheetah --headless --max-minutes 30
 //! cargo run --example control -- --task walker --planner        # watch a planner that knows the physics
-//! cargo run --example control -- --task cartpole_balance --pixels # learn from pictures
+//! cargo run --example control -- --task cartpole_balance --pixels # learn from images
 //! cargo run --example control -- --help
 //! ```
 
@@ -30,12 +30,22 @@ struct Arguments {
     /// The task, or `list` to see them all.
     #[arg(long, default_value = "cartpole", value_name = "TASK", value_parser = wish)]
     task: Wish,
-    /// A planner that knows the physics acts, instead of a policy. It computes much more slowly than real time. With
-    /// --headless,
-    /// its play is evaluated.
-    #[arg(long, conflicts_with_all = ["policy", "resume"])]
+    /// Let a planner that knows the physics act instead of a policy. It is much slower than real time. With --headless, evaluate it.
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "policy",
+            "resume",
+            "out",
+            "until_solved",
+            "max_minutes",
+            "max_decisions",
+            "lockstep",
+            "save_replay",
+        ]
+    )]
     planner: bool,
-    /// The agent sees the last three pictures of its body, 48 x 32 pixels each, instead of positions and speeds.
+    /// The agent sees the last three frames of an image of its body, 48 x 32 pixels each, instead of positions and speeds.
     #[arg(long, conflicts_with = "planner")]
     pixels: bool,
     /// Instead of training, measure the scores of random actions and of the planner in this many episodes, and print them as a row of

@@ -47,9 +47,9 @@ use crate::policy::{ActionSpace, AgentSpec, ImageSpec, PolicySnapshot};
 pub struct Agent {
     /// Name of its behavior, which determines its policy.
     pub behavior: String,
-    /// Numbers in one observation: the length that [`Observation::write`] expects, if no sensor writes some of them.
+    /// Numbers in one observation, including those that sensors write. [`Observation::write`] expects the others.
     pub observation_size: usize,
-    /// How many of these numbers, the last ones, [sensors](crate::rays) write instead of the game. They are not normalized.
+    /// How many of these numbers [sensors](crate::rays) write instead of the game. They are the last ones and are not normalized.
     pub sensed: usize,
     /// The image that an observation starts with, if there is one. Its `frames` are those of the agent.
     #[reflect(ignore)]
@@ -138,7 +138,7 @@ impl Agent {
     /// ```
     /// use bevy_maddpg::{policy::ImageSpec, prelude::*};
     ///
-    /// // It sees the last three pictures of 32 x 32 grey pixels, and knows its speed.
+    /// // It sees the last three frames of an image of 32 x 32 grey pixels, and knows its speed.
     /// let image = ImageSpec::grey(32, 32);
     /// let agent = Agent::new("eye", image.frame_size() + 1, 2).with_image(image).with_frames(3);
     /// assert_eq!(agent.spec().observation_size, 3 * (32 * 32 + 1));
@@ -168,15 +168,15 @@ impl Agent {
 impl Agent {
     /// What its policy sees and what it can do.
     pub fn spec(&self) -> AgentSpec {
-        let size = self.observation_size;
-        let of_frame = |frame: usize| (frame + 1) * size - self.sensed..(frame + 1) * size;
-        let raw = if self.sensed > 0 { (0..self.frames).map(of_frame).collect() } else { Vec::new() };
+        let (size, frames) = (self.observation_size, self.frames.max(1));
+        let of_frame = |frame: usize| (frame + 1) * size - self.sensed.min(size)..(frame + 1) * size;
+        let raw = if self.sensed > 0 { (0..frames).map(of_frame).collect() } else { Vec::new() };
         AgentSpec {
             behavior: self.behavior.clone(),
-            observation_size: size * self.frames,
+            observation_size: size * frames,
             raw,
             observation_names: self.observation_names.clone(),
-            image: self.image.map(|image| ImageSpec { frames: self.frames, ..image }),
+            image: self.image.map(|image| ImageSpec { frames, ..image }),
             action: self.action.clone(),
         }
     }

@@ -116,8 +116,8 @@ pub struct Episode {
     pub(crate) is_announced: bool,
 }
 
-/// The agents of this arena do not explore in the episodes that begin while it has this component, for example because the games are
-/// to show how well they play. What happens is still learned from. At the start of a training, agents act randomly all the same
+/// In episodes that begin while an arena has this component, its agents do not explore, for example to measure how well they play. The
+/// learner still learns from these episodes. At the start of a training, agents act randomly nevertheless
 /// ([`random_decisions`](crate::exploration::ExplorationConfig::random_decisions)).
 #[derive(Component, Reflect, Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[reflect(Component)]
@@ -234,8 +234,8 @@ impl ArenasToReset<'_, '_> {
 }
 
 /// The arenas whose agents are observed now: at a decision all of them, and at the end of episodes those that have ended. For systems in
-/// the schedule [`Observe`](crate::rollout::Observe). What is written for other arenas is not used, so it is only a matter of speed,
-/// for observations that cost time.
+/// the schedule [`Observe`](crate::rollout::Observe). What is written for other arenas is not used. Skip them if observations take long
+/// to compute.
 ///
 /// ```
 /// use bevy::prelude::*;

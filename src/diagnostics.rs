@@ -53,7 +53,7 @@ impl Rate {
 }
 
 fn measure_decisions(mut diagnostics: Diagnostics, clock: Res<RolloutClock>, mut rate: Local<Rate>) {
-    if let Some(rate) = rate.measure(clock.decisions) {
+    if let Some(rate) = rate.measure(clock.decisions.saturating_sub(clock.earlier)) {
         diagnostics.add_measurement(&DECISIONS_PER_SECOND, || rate);
     }
 }

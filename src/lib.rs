@@ -88,9 +88,9 @@
 //! the learner normalizes them. With [`Agent::with_frames`](agent::Agent::with_frames) the policy sees the last few
 //! observations at once.
 //!
-//! **Action.** Numbers from -1 to 1, and choices in branches, of which an [`ActionMask`](agent::ActionMask) forbids those that
-//! are not possible: the policy's output plus [`exploration`]. The game reads and applies it in its own step, as a
-//! vector or, with the module [`typed`], as its own type.
+//! **Action.** Numbers from -1 to 1, choices in branches, or both: the policy's output plus [`exploration`]. With an
+//! [`ActionMask`](agent::ActionMask), the game forbids choices that are not possible. The game reads and applies the action in its own
+//! step, as a vector or, with the module [`typed`], as its own type.
 //!
 //! **Reward and episode.** The game adds rewards and ends episodes in its own step.
 //! [`Episode::terminate`](arena::Episode::terminate) means that no reward can follow.
@@ -120,8 +120,9 @@
 //! | Bevy's schedules, such as [`FixedUpdate`](bevy::app::FixedUpdate) | game and physics | actions are applied, the world moves on, rewards are added, episodes end |
 //! | [`StepEnd`](rollout::StepEnd) | this crate | time limits apply; if episodes have ended, [`Observe`](rollout::Observe) runs, their ends are recorded, and [`Reset`](rollout::Reset) runs |
 //!
-//! This crate adds four schedules (`StepStart`, `StepEnd`, `Observe` and `Reset`) and runs them on one thread, and, for agents
-//! with types of their own, [`Decode`](typed::Decode) at the end of a decision. It does not change the executor of any other schedule.
+//! This crate adds the schedules `StepStart`, `StepEnd`, `Observe` and `Reset` and, for agents with types of their own,
+//! [`Decode`](typed::Decode), which runs at the end of a decision. All of them run on one thread. The executor of every other schedule
+//! stays as it is.
 //!
 //! The page [Adding agents to an existing game](guide) shows how to add agents to games that run in
 //! [`Update`](bevy::app::Update), use bevy_rapier or avian, or have menus, deaths or turns.
@@ -154,7 +155,8 @@
 //! | [`LearnerReport`](training::LearnerReport) | message | losses, Q values and more, every 100 updates |
 //! | [`diagnostics`] | Bevy diagnostics | decisions per second, updates per second, waits, dropped transitions |
 //!
-//! Components implement [`Reflect`](bevy::reflect::Reflect), so inspectors, scenes and the remote protocol show them.
+//! Most components implement [`Reflect`](bevy::reflect::Reflect), so inspectors, scenes and the remote protocol show them. `Chosen`,
+//! `PolicyOverride`, `Visitors` and `PlayedBy` do not.
 //!
 //! # Features
 //!

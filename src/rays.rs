@@ -88,9 +88,16 @@ impl RaySensor {
         }
     }
 
-    /// The same with more rays.
+    /// The same with the rays of another sensor in addition.
+    ///
+    /// # Panics
+    /// If the other sensor has another length or radius, or other classes: all rays of an agent have the same.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
+        assert!(
+            (self.length, self.radius, &self.classes) == (other.length, other.radius, &other.classes),
+            "all rays of an agent have the same length, radius and classes, but these sensors differ: {self:?} and {other:?}"
+        );
         self.angles.extend_from_slice(&other.angles);
         self
     }
@@ -108,8 +115,9 @@ impl RaySensor {
     }
 }
 
-/// Where an agent's rays start and where it looks: the forward direction of this transform (negative z). A component of the agent, for
-/// games in which that is not its own [`Transform`].
+/// Where an agent's rays start and where it looks: the forward direction of this transform (negative z), in the coordinates of the world. A
+/// component of the agent, for games in which that is not its own [`Transform`], for example because the agent is the child of an
+/// entity that moves.
 #[derive(Component, Reflect, Debug, Clone, Copy, PartialEq, Default)]
 #[reflect(Component)]
 pub struct RayPose(pub Transform);
@@ -155,7 +163,7 @@ impl RayBatch {
     }
 
     /// Notes that the ray with this index hits `entity` at this distance. The nearest hit counts, so several systems can cast the same
-    /// rays; of hits at the same distance, the entity with the lower index.
+    /// rays. Of several hits at the same distance, that of the entity with the lower index counts.
     pub fn hit(&mut self, index: usize, distance: f32, entity: Entity) {
         if distance > self.rays[index].length {
             return;

@@ -201,9 +201,16 @@ fn run_observe(world: &mut World) {
 }
 
 /// Allows all choices of branches in which the game has forbidden every one, and reports what is wrong with masks.
-fn mend_masks(mut masks: Query<(Entity, &Agent, &mut ActionMask)>, mut problems: ResMut<Problems>) {
-    for (entity, agent, mut mask) in &mut masks {
-        if let Some(reason) = mask.mend() {
+fn mend_masks(
+    observed: ArenasToObserve,
+    mut masks: Query<(Entity, &Agent, Option<&InArena>, &mut ActionMask)>,
+    mut problems: ResMut<Problems>,
+) {
+    for (entity, agent, place, mut mask) in &mut masks {
+        // In the other arenas, what the game writes is not used.
+        if observed.contains(InArena::arena_of(entity, place))
+            && let Some(reason) = mask.mend()
+        {
             problems.tell("mask", &agent.behavior, || {
                 format!(
                     "the `ActionMask` of agent {entity} of behavior `{}` is wrong: {reason}",

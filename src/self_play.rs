@@ -35,18 +35,19 @@
 
 mod past;
 mod pool;
+mod visits;
 
-pub use past::PastPolicies;
+pub use past::{PastPolicies, PastPolicy};
 pub use pool::{Pool, Rival, RivalKind};
 
 use std::sync::Arc;
 
-use bevy::{ecs::lifecycle::Discard, prelude::*};
+use bevy::prelude::*;
 use rand::{RngExt, seq::IndexedRandom};
 
 use crate::{
-    agent::{ActionOverride, Agent, PolicyOverride, Untrained},
-    arena::{ArenaAgents, ArenasToReset, InArena, NoExploration},
+    agent::Agent,
+    arena::{ArenaAgents, ArenasToReset},
     policy::PolicySnapshot,
     problems::Problems,
     random::{Random, stream},
@@ -89,6 +90,21 @@ impl Default for SelfPlayPlugin {
 }
 
 impl SelfPlayPlugin {
+    /// Checks that the numbers can be used.
+    ///
+    /// # Errors
+    /// Which number is out of its range, and the range.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { share, priority, .. } = self;
+        if !(0.0..=1.0).contains(share) {
+            return Err(format!("`SelfPlayPlugin::share` is {share}, expected a share from 0 to 1"));
+        }
+        if !(0.0..=100.0).contains(priority) {
+            return Err(format!("`SelfPlayPlugin::priority` is {priority}, expected 0 to 100"));
+        }
+        Ok(())
+    }
+
     /// The probability that an arena draws a rival. A rival stays for several games, and nobody stays for one.
     fn probability(&self) -> f32 {
         let games = self.games.max(1) as f32;
@@ -96,8 +112,13 @@ impl SelfPlayPlugin {
     }
 }
 
+/// # Panics
+/// If [`SelfPlayPlugin::check`] finds a number that is out of its range.
 impl Plugin for SelfPlayPlugin {
     fn build(&self, app: &mut App) {
+        if let Err(error) = self.check() {
+            panic!("{error}");
+        }
         app.insert_resource(SelfPlay {
             plugin: self.clone(),
             pool: Pool::new(self.snapshots, self.priority, &self.anchors),
@@ -105,10 +126,8 @@ impl Plugin for SelfPlayPlugin {
             next_snapshot: self.snapshot_decisions,
         })
         .add_message::<GameEnded>()
-        .add_systems(Reset, (record, take_snapshot, draw).chain().in_set(SelfPlaySystems))
-        .add_observer(arrive)
-        .add_observer(depart)
-        .add_observer(join);
+        .add_systems(Reset, (record, take_snapshot, draw).chain().in_set(SelfPlaySystems));
+        visits::plugin(app);
     }
 }
 
@@ -146,17 +165,10 @@ impl Visitors {
 }
 
 /// Names the script that plays this agent. Self-play inserts it; the game's script then gives the agent an
-/// [`ActionOverride`] at each decision. A component of the agents of a team that
+/// [`ActionOverride`](crate::agent::ActionOverride) at each decision. A component of the agents of a team that
 /// is played by a rival of the kind [`RivalKind::Script`].
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
 pub struct PlayedBy(pub String);
-
-/// Marks the agents that a rival plays, so that self-play takes from agents only what it gave them.
-#[derive(Component, Debug, Clone, Copy)]
-struct PlayedByRival {
-    /// Whether the game had excluded the agent from training before.
-    was_untrained: bool,
-}
 
 /// The state of self-play.
 #[derive(Resource, Debug)]
@@ -179,13 +191,12 @@ impl SelfPlay {
         self.pool.push(policy, decisions, rating);
         self.next_snapshot = self.next_snapshot.max(decisions + self.plugin.snapshot_decisions.max(1));
     }
-}
 
-impl SelfPlay {
-    /// The next snapshot is due after the usual time from now on.
-    #[cfg(feature = "learner")]
+    /// The training continues after this many joint decisions. However often it is continued, the next snapshot comes at the next multiple of
+    /// the usual time.
     fn go_on(&mut self, decisions: u64) {
-        self.next_snapshot = decisions + self.plugin.snapshot_decisions.max(1);
+        let every = self.plugin.snapshot_decisions.max(1);
+        self.next_snapshot = (decisions / every + 1) * every;
     }
 }
 
@@ -275,94 +286,6 @@ fn draw(
             commands.entity(arena).try_remove::<Visitors>();
         }
     }
-}
-
-/// Lets the rival play a team. By observers, and not where it is drawn, since the game may replace its agents at the same reset.
-fn arrive(
-    arrived: On<Insert, Visitors>,
-    mut commands: Commands,
-    arenas: Query<(&Visitors, &ArenaAgents)>,
-    agents: Query<Player>,
-    play: Res<SelfPlay>,
-) {
-    let Ok((visitors, members)) = arenas.get(arrived.entity) else { return };
-    for entity in members.iter() {
-        if let Ok(player) = agents.get(entity)
-            && visitors.are(player.0)
-        {
-            enter(&mut commands, entity, player, visitors, &play.pool);
-        }
-    }
-    if visitors.is_rated {
-        commands.entity(arrived.entity).try_insert(NoExploration);
-    }
-}
-
-/// Lets the newest policy play again.
-fn depart(
-    departed: On<Discard, Visitors>,
-    mut commands: Commands,
-    arenas: Query<(&Visitors, &ArenaAgents)>,
-    agents: Query<&PlayedByRival>,
-) {
-    let Ok((visitors, members)) = arenas.get(departed.entity) else { return };
-    for agent in members.iter() {
-        if let Ok(played) = agents.get(agent) {
-            leave(&mut commands, agent, played);
-        }
-    }
-    if visitors.is_rated {
-        commands.entity(departed.entity).try_remove::<NoExploration>();
-    }
-}
-
-/// If an agent joins the team that a rival plays, the rival plays it too. If an agent of the rival joins another team,
-/// the rival stops playing it.
-fn join(
-    joined: On<Insert, InArena>,
-    mut commands: Commands,
-    places: Query<&InArena>,
-    arenas: Query<&Visitors>,
-    agents: Query<Player>,
-    play: Res<SelfPlay>,
-) {
-    let Ok(player @ (agent, _, played)) = agents.get(joined.entity) else { return };
-    let visitors = places.get(joined.entity).and_then(|place| arenas.get(place.arena)).ok();
-    if let Some(visitors) = visitors.filter(|visitors| visitors.are(agent)) {
-        enter(&mut commands, joined.entity, player, visitors, &play.pool);
-    } else if let Some(played) = played {
-        leave(&mut commands, joined.entity, played);
-    }
-}
-
-/// Takes from an agent what self-play gave it.
-fn leave(commands: &mut Commands, agent: Entity, PlayedByRival { was_untrained }: &PlayedByRival) {
-    let mut agent = commands.entity(agent);
-    agent.try_remove::<(PlayedByRival, PolicyOverride, PlayedBy, ActionOverride)>();
-    if !was_untrained {
-        agent.try_remove::<Untrained>();
-    }
-}
-
-/// What self-play reads of an agent.
-type Player<'a> = (&'a Agent, Has<Untrained>, Option<&'a PlayedByRival>);
-
-/// Lets the rival play an agent of its team.
-fn enter(
-    commands: &mut Commands,
-    agent: Entity,
-    (_, is_untrained, played): (&Agent, bool, Option<&PlayedByRival>),
-    visitors: &Visitors,
-    pool: &Pool,
-) {
-    let Some(rival) = pool.rivals().iter().find(|rival| rival.name == visitors.rival) else { return };
-    let was_untrained = played.map_or(is_untrained, |played| played.was_untrained);
-    let mut agent = commands.entity(agent);
-    agent.try_insert((Untrained, PlayedByRival { was_untrained }));
-    match &rival.kind {
-        RivalKind::Policy(policy) => agent.try_insert(PolicyOverride(policy.clone())),
-        RivalKind::Script => agent.try_insert(PlayedBy(rival.name.clone())),
-    };
 }
 
 /// Without two teams there is nobody to play against.

@@ -72,7 +72,7 @@ pub fn kind_path(path: &Path, kind: &str) -> PathBuf {
 ///             error!("{error}");
 ///         }
 ///         // What the learner needs to continue training later.
-///         training.checkpoint("guard.checkpoint.safetensors".into(), false);
+///         training.checkpoint("guard.checkpoint.safetensors", false);
 ///     }
 /// }
 /// # bevy::ecs::system::assert_is_system(save);
@@ -96,6 +96,8 @@ pub struct Training {
 #[derive(Debug)]
 struct KindLearner {
     kind: String,
+    /// Whether it continues from a checkpoint that only its kind has, and goes on to write such ones.
+    has_own_file: bool,
     thread: Option<LearnerThread>,
     spare: TransitionBlock,
     /// What [`Autosave`] had noted in the checkpoint that it continues from.
@@ -144,16 +146,20 @@ impl Training {
     }
 
     /// Asks the learners to write a checkpoint, with the replay buffer if `with_replay`. The game does not wait. The only
-    /// learner writes to `path`; several write to the files that [`kind_path`] names.
-    pub fn checkpoint(&self, path: PathBuf, with_replay: bool) {
-        self.checkpoint_with(&CheckpointRequest { path, with_replay, ..CheckpointRequest::default() });
+    /// learner writes to `path`; several, and those that continue from such a file, write to the files that [`kind_path`] names.
+    pub fn checkpoint(&self, path: impl Into<PathBuf>, with_replay: bool) {
+        self.checkpoint_with(&CheckpointRequest {
+            path: path.into(),
+            with_replay,
+            ..CheckpointRequest::default()
+        });
     }
 
     /// As [`checkpoint`](Self::checkpoint), with a [note](Learner::set_note) in the file, such as the game's own counters.
     pub fn checkpoint_with(&self, request: &CheckpointRequest) {
         for learner in &self.learners {
             let mut request = request.clone();
-            if self.learners.len() > 1 {
+            if self.learners.len() > 1 || learner.has_own_file {
                 request.path = kind_path(&request.path, &learner.kind);
             }
             if let Some(thread) = &learner.thread {

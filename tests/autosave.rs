@@ -65,6 +65,20 @@ fn unstarted(config: TrainingConfig, autosave: Autosave, observation_size: usize
 
 /// A game like [`game`] with two agents, which take turns in winning, and with self-play.
 fn duel(folder: &Path) -> App {
+    let mut app = unstarted_duel(folder);
+    spawn_duelists(&mut app);
+    headless::start(&mut app);
+    app
+}
+
+fn spawn_duelists(app: &mut App) {
+    let arena = app.world_mut().spawn(Arena::default()).id();
+    for team in ["red", "blue"] {
+        app.world_mut().spawn((Agent::new("duelist", 2, 1).in_team(team), InArena::new(arena)));
+    }
+}
+
+fn unstarted_duel(folder: &Path) -> App {
     let mut app = headless::app(1);
     let plugins = MaddpgPlugins::train(settings()).with_decision_period(1).with_training(|training| {
         training.pace = Pace::Lockstep;
@@ -80,11 +94,6 @@ fn duel(folder: &Path) -> App {
         .add_systems(Reset, || {})
         .add_systems(Observe, observe)
         .add_systems(FixedUpdate, (judge, end));
-    let arena = app.world_mut().spawn(Arena::default()).id();
-    for team in ["red", "blue"] {
-        app.world_mut().spawn((Agent::new("duelist", 2, 1).in_team(team), InArena::new(arena)));
-    }
-    headless::start(&mut app);
     app
 }
 
@@ -118,6 +127,32 @@ fn self_play_goes_on_with_its_past_policies() {
     let mut app = duel(&folder);
     play(&mut app, 1);
     assert_eq!(past(&app), []);
+}
+
+#[test]
+fn past_policies_stay_if_a_new_behavior_learns_first() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut app = duel(parent.path());
+    play(&mut app, 300);
+    exit(&mut app);
+    let before = past(&app);
+    drop(app);
+
+    // A new version of the game has a crowd, which is there before the duelists.
+    let mut app = unstarted_duel(parent.path());
+    app.world_mut().spawn((Arena::default(), Agent::new("crowd", 2, 1)));
+    headless::start(&mut app);
+    play(&mut app, 20);
+    assert_eq!(past(&app), []);
+    spawn_duelists(&mut app);
+    play(&mut app, 1);
+    assert_eq!(past(&app), before);
+    exit(&mut app);
+    assert_eq!(
+        fs::read_dir(at_exit(parent.path()).past()).unwrap().count(),
+        before.len() + 1,
+        "and the ratings"
+    );
 }
 
 #[test]

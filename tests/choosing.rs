@@ -5,7 +5,7 @@ use bevy_maddpg::{
     exploration::{ExplorationConfig, Noise},
     headless,
     learner::DeviceChoice,
-    policy::PolicySnapshot,
+    policy::{ActionSpace, PolicySnapshot},
     prelude::*,
     problems::Problems,
 };
@@ -333,4 +333,55 @@ fn choosing_agents_learn() {
         snapshot.policies()[0].act(&view, &[], &mut action, 1, &mut bevy_maddpg::policy::Scratch::default());
         assert_eq!(Hunt::from_action(&action).unwrap().step, Step::Right, "cell {cell}");
     }
+}
+
+#[test]
+fn a_branch_without_choices_is_told_and_does_not_stop_the_game() {
+    let mut app = app(1);
+    let arena = app.world_mut().spawn(Arena::default()).id();
+    let action = ActionSpace::of_numbers(1).with_choices("target", 0);
+    let agent = Agent::new("hunter", 2, 0).with_action(action);
+    app.world_mut().spawn((agent, InArena::new(arena)));
+    run(&mut app, 10);
+    let problems = told(&app).join("\n");
+    assert!(problems.contains("branch `target` has no choices"), "{problems}");
+}
+
+#[test]
+fn masks_of_arenas_that_go_on_are_not_judged_when_another_arena_ends() {
+    let mut app = app(1);
+    let slow = spawn(&mut app, |agent| agent);
+    spawn(&mut app, |agent| agent);
+    let slow = app.world().get::<InArena>(slow).unwrap().arena;
+    // What is forbidden changes in each step.
+    app.add_systems(Observe, |mut masks: Query<&mut ActionMask>, mut turn: Local<bool>| {
+        *turn = !*turn;
+        masks.iter_mut().for_each(|mut mask| mask.forbid("throw", *turn));
+    });
+    app.add_systems(FixedUpdate, move |mut episodes: Query<(Entity, &mut Episode)>| {
+        let others = episodes.iter_mut().filter(|(arena, _)| *arena != slow);
+        others.for_each(|(_, mut episode)| episode.terminate());
+    });
+    run(&mut app, 20);
+    assert_eq!(told(&app), [""; 0]);
+}
+
+#[test]
+fn a_revived_agent_decides_at_once_whatever_its_clock_says() {
+    let mut app = app(1);
+    let agent = spawn(&mut app, |agent| agent.every(10));
+    // A mate keeps the episode running.
+    let arena = app.world().get::<InArena>(agent).unwrap().arena;
+    app.world_mut().spawn((
+        Agent::of::<View, Hunt>("hunter").every(10),
+        InArena::new(arena),
+        Seen::default(),
+    ));
+    run(&mut app, 12);
+    app.world_mut().get_mut::<Life>(agent).unwrap().terminate();
+    app.update();
+    assert!(!app.world().get::<Action>(agent).unwrap().is_made());
+    app.world_mut().get_mut::<Life>(agent).unwrap().revive();
+    app.update();
+    assert!(app.world().get::<Action>(agent).unwrap().is_made());
 }

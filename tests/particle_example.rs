@@ -14,7 +14,7 @@ use example_program::{run, summary};
 
 /// The discount factor of the run in the folder `out`.
 fn gamma(out: &str) -> f32 {
-    TrainingConfig::from_file(Preset::default(), &Path::new(out).join("config.toml")).unwrap().learner.gamma
+    TrainingConfig::from_file(Preset::default(), Path::new(out).join("config.toml")).unwrap().learner.gamma
 }
 
 #[test]

@@ -252,3 +252,40 @@ fn a_rival_plays_in_the_share_of_the_games_however_long_it_stays() {
         assert!((0.35..0.45).contains(&share), "{share} if a rival stays for {games} games");
     }
 }
+
+#[test]
+fn an_agent_has_the_policy_that_the_game_gave_it_again_after_a_visit() {
+    let self_play =
+        SelfPlayPlugin { share: 1.0, snapshot_decisions: 10, games: 1, ..SelfPlayPlugin::default() };
+    let mut app = app(4, self_play);
+    let agents: Vec<Entity> =
+        app.world_mut().query_filtered::<Entity, With<Agent>>().iter(app.world()).collect();
+    app.update();
+    let own = app.world().resource::<ActingPolicy>().snapshot().unwrap().clone();
+    for agent in &agents {
+        app.world_mut().entity_mut(*agent).insert((PolicyOverride(own.clone()), ActionOverride(vec![0.5])));
+    }
+    let is_own = |app: &App, agent: &Entity| {
+        app.world()
+            .get::<PolicyOverride>(*agent)
+            .is_some_and(|policy| std::sync::Arc::ptr_eq(&policy.0, &own))
+    };
+    play(&mut app, 8);
+    assert!(!agents.iter().all(|agent| is_own(&app, agent)), "rivals play some of them");
+    let arenas: Vec<Entity> =
+        app.world_mut().query_filtered::<Entity, With<Arena>>().iter(app.world()).collect();
+    for arena in arenas {
+        app.world_mut().entity_mut(arena).remove::<Visitors>();
+    }
+    app.world_mut().flush();
+    for agent in &agents {
+        assert!(is_own(&app, agent));
+        assert_eq!(app.world().get::<ActionOverride>(*agent).unwrap().0, [0.5]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "`SelfPlayPlugin::share` is 57, expected a share from 0 to 1")]
+fn a_share_in_percent_is_refused() {
+    let _ = app(1, SelfPlayPlugin { share: 57.0, ..SelfPlayPlugin::default() });
+}

@@ -7,7 +7,7 @@ use bevy_maddpg::{
     headless,
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,
-    rollout::Exploration,
+    rollout::{Exploration, RolloutClock},
 };
 use bevy_maddpg_lab::{
     catalog::Soccer,
@@ -224,8 +224,9 @@ fn a_game_without_a_goal_is_cut_off_as_a_draw() {
 #[test]
 fn shaping_pays_for_coming_closer_until_it_has_faded() {
     let game = Soccer { scatter: Scatter::NONE, self_play: None, ..Soccer::default() };
-    let earned = |shaping: Shaping| {
+    let earned = |shaping: Shaping, decisions: u64| {
         let mut app = world(&Soccer { shaping, ..game.clone() }, 1);
+        app.world_mut().resource_mut::<RolloutClock>().decisions = decisions;
         clear(&mut app);
         let field = field(&mut app);
         put(&mut app, field.ball, [0.0, 0.0], [0.0; 2]);
@@ -235,12 +236,14 @@ fn shaping_pays_for_coming_closer_until_it_has_faded() {
         (0..2).for_each(|_| app.update());
         app.world().get::<Reward>(field.players[0]).unwrap().episode_return() - before
     };
-    let shaping = Shaping { approach: 0.3, progress: 0.0, decisions: u64::MAX };
+    let shaping = Shaping { approach: 0.3, progress: 0.0, decisions: 1_000_000 };
     let (from, to) = (10.0f32.hypot(6.0), 2.25f32.hypot(6.0));
-    let expected = 0.3 * (from - to) / 15.5;
-    let found = earned(shaping);
-    assert!((found - expected).abs() < 0.01, "{found}, expected {expected}");
-    assert_eq!(earned(Shaping::NONE), 0.0);
+    for (decisions, share) in [(0, 1.0), (500_000, 0.5), (1_000_000, 0.0), (2_000_000, 0.0)] {
+        let expected = share * 0.3 * (from - to) / 15.5;
+        let found = earned(shaping, decisions);
+        assert!((found - expected).abs() <= 0.01 * share, "{found}, expected {expected} after {decisions}");
+    }
+    assert_eq!(earned(Shaping::NONE, 0), 0.0);
 }
 
 #[test]

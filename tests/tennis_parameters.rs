@@ -194,11 +194,16 @@ fn the_training_program_keeps_parameters_and_lesson_in_its_folder() {
     assert!(summary(&output).evaluation.is_some());
     let written = fs::read_to_string(out.join("config.toml")).unwrap();
     assert!(written.contains("batch_size = 128") && written.contains("uniform = [9.0, 12.0]"), "{written}");
-    assert_eq!(fs::read_to_string(out.join("lesson.txt")).unwrap(), "fast");
     let resumed = run(&["--resume", out_text, "--max-decisions", "7000"]);
     let told = String::from_utf8_lossy(&resumed.stderr).into_owned();
     assert!(resumed.status.success() && told.contains("lesson `fast`"), "{told}");
     assert_eq!(fs::read_to_string(out.join("config.toml")).unwrap(), written);
+
+    fs::write(out.join("config.toml"), written.replace("\"fast\"", "\"quick\"")).unwrap();
+    let renamed = run(&["--resume", out_text, "--max-decisions", "8000"]);
+    let told = String::from_utf8_lossy(&renamed.stderr).into_owned();
+    assert!(!renamed.status.success(), "{told}");
+    assert!(told.contains("`fast`") && told.contains("config.toml` are: slow, quick"), "{told}");
 
     fs::write(&config, "[parameters]\nball_size = 1.0").unwrap();
     let output = run(&["--config", config_text]);

@@ -217,7 +217,7 @@ fn train(variant: Variant, seed: u64, decisions: u64) -> f32 {
 }
 
 #[test]
-fn numbers_and_choices_are_learned_together_and_masks_help() {
+fn numbers_and_choices_are_learned_together_better_than_relaxed_ones() {
     let decisions = std::env::var("WEAPONS_DECISIONS").ok().and_then(|text| text.parse().ok());
     let best = script();
     let seeds = if decisions.is_some() { 3 } else { 1 };

@@ -12,7 +12,7 @@ is broken.
 
 - **default** is what the example does without further options: the preset `matd3` with the few settings that each
   game overrides (`Scenario::adapt`, `pendulum::adapt`, `tennis::adapt`). In the cooperative worlds it trains for a
-  fifth to two fifths of the other methods' decisions, in the competitive worlds for as many.
+  fifth to two fifths of the other methods' decisions, in the competitive worlds for the same number.
 - **maddpg_2017** is MADDPG with the settings of the paper's published code: learning rates 0.01, tau 0.01, gamma
   0.95, batch 1,024, an update every 100 decisions, 2 x 64 ReLU, penalty 0.001, gradient norm 0.5, 25,000 episodes of
   25 steps. It differs from that code in two ways: exploration is this crate's (Gaussian noise on continuous actions),

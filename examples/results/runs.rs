@@ -8,7 +8,7 @@ use std::{
     thread::{self, available_parallelism},
 };
 
-use bevy_maddpg::policy::PolicySnapshot;
+use bevy_maddpg::{FolderLock, policy::PolicySnapshot};
 use bevy_maddpg_lab::{
     experiment::{COLUMNS, Evaluation, RunFolder, Summary},
     statistics::CurvePoint,
@@ -103,6 +103,13 @@ impl Runs {
         let folder = self.folder(training);
         let Training { task, method, seed } = training;
         if folder.exists() {
+            if FolderLock::acquire(&folder)?.is_none() {
+                let path = folder.display();
+                return Err(format!(
+                    "another process is training in `{path}`; wait until it has ended, or choose another folder with --runs"
+                )
+                .into());
+            }
             // It was interrupted before its evaluation.
             fs::remove_dir_all(&folder)?;
         }
@@ -187,7 +194,7 @@ impl Run {
         Ok(points)
     }
 
-    /// The mean of a measure over the noise-free episodes.
+    /// The mean of a measure over the episodes without exploration.
     pub(crate) fn measure(&self, name: &str) -> f64 {
         self.evaluation.measures.get(name).map_or(f64::NAN, |value| f64::from(*value))
     }
@@ -201,4 +208,23 @@ pub(crate) fn reached(curve: &[CurvePoint], score: f64) -> Option<u64> {
 
 fn number<T: FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| format!("`{text}` is not a number").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_another_process_is_training_in_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let runs = Runs::new(parent.path().into(), 1);
+        let training = Training { task: Task::Pendulum, method: Method::DEFAULT, seed: 1 };
+        let folder = runs.folder(training);
+        fs::create_dir_all(&folder).unwrap();
+        let lock = FolderLock::acquire(&folder).unwrap();
+        assert!(lock.is_some());
+        let error = runs.run(training).unwrap_err().to_string();
+        assert!(error.contains("another process") && error.contains("seed-1"), "{error}");
+        assert!(folder.exists());
+    }
 }

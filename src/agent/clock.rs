@@ -20,7 +20,8 @@ impl Default for Clock {
     }
 }
 
-/// When the agent has decided and will decide. Every agent has one; only agents with a [`Clock`] of their own need it.
+/// Tells when the agent last decided and whether it decides now. Every agent has this component; it is useful only for agents with a
+/// [`Clock`] of their own.
 ///
 /// ```
 /// use bevy::prelude::*;

@@ -31,6 +31,8 @@ pub struct Life {
     end: Option<LifeEnd>,
     /// The first end since the last decision, kept until it is recorded, even if the agent is back by then.
     unrecorded: Option<LifeEnd>,
+    /// Whether it was revived since the last decision.
+    is_revived: bool,
 }
 
 /// How an agent's part in an episode ended.
@@ -60,9 +62,10 @@ impl Life {
         }
     }
 
-    /// Lets the agent take part again, in an episode that is still running.
+    /// Lets the agent take part again, in an episode that is still running. It decides at the next decision of the world, whatever its
+    /// [`Clock`](super::Clock) says.
     pub fn revive(&mut self) {
-        self.end = None;
+        self.is_revived |= self.end.take().is_some();
     }
 
     /// How the agent's part ended, if it did.
@@ -82,6 +85,11 @@ impl Life {
 
     pub(crate) fn set_recorded(&mut self) {
         self.unrecorded = None;
+    }
+
+    /// Whether the agent was revived since the last call.
+    pub(crate) fn take_revival(&mut self) -> bool {
+        std::mem::take(&mut self.is_revived)
     }
 }
 

@@ -60,22 +60,24 @@ impl ActionMask {
     /// Sets whether a choice is possible, both by their place. A place that does not exist is reported in
     /// [`Problems`](crate::problems::Problems).
     pub fn set(&mut self, branch: usize, choice: usize, is_possible: bool) {
-        let choices = |branch: usize| self.space.branches()[branch].choices.len();
-        if branch < self.space.branches().len() && choice < choices(branch) {
-            let place = self.space.columns(branch).start - self.space.numbers() + choice;
-            self.possible[place] = f32::from(u8::from(is_possible));
-        } else {
-            self.refused =
-                Some(format!("there is no choice {choice} of the branch {branch} in {}", self.space));
+        match self.column(branch, choice) {
+            Some(column) => self.possible[column] = f32::from(u8::from(is_possible)),
+            None => {
+                self.refused =
+                    Some(format!("there is no choice {choice} of the branch {branch} in {}", self.space));
+            }
         }
     }
 
     /// Whether a choice is possible.
     pub fn is_possible(&self, branch: usize, choice: usize) -> bool {
-        branch < self.space.branches().len() && {
-            let columns = self.space.columns(branch);
-            choice < columns.len() && self.possible[columns.start - self.space.numbers() + choice] != 0.0
-        }
+        self.column(branch, choice).is_some_and(|column| self.possible[column] != 0.0)
+    }
+
+    /// The place of a choice in the mask, if there is such a choice.
+    fn column(&self, branch: usize, choice: usize) -> Option<usize> {
+        let is_branch = branch < self.space.branches().len();
+        is_branch.then(|| self.space.mask_columns(branch)).and_then(|mut columns| columns.nth(choice))
     }
 
     /// For each choice of each branch, 1 if it is possible and 0 if not.
@@ -92,9 +94,7 @@ impl ActionMask {
     pub(crate) fn mend(&mut self) -> Option<String> {
         let mut reason = self.refused.take();
         for (index, branch) in self.space.branches().iter().enumerate() {
-            let columns = self.space.columns(index);
-            let start = columns.start - self.space.numbers();
-            let possible = &mut self.possible[start..start + columns.len()];
+            let possible = &mut self.possible[self.space.mask_columns(index)];
             if possible.iter().all(|possible| *possible == 0.0) {
                 possible.fill(1.0);
                 reason = Some(format!(

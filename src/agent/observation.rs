@@ -22,7 +22,7 @@ impl Observation {
     pub(super) fn fit(&mut self, size: usize, sensed: usize, frames: usize) {
         self.frame = vec![0.0; size];
         self.sensed = sensed.min(size);
-        self.stack = vec![0.0; size * frames];
+        self.stack = vec![0.0; size * frames.max(1)];
     }
 
     /// Writes the current observation: as many finite numbers as the agent's `observation_size`, in any unit. The

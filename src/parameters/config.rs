@@ -65,7 +65,8 @@ impl ParametersConfig {
         self.parameters.is_empty() && self.lessons.is_empty()
     }
 
-    /// How the parameters are drawn in a lesson, as settings without lessons. Without such a lesson, the settings without lessons.
+    /// How the parameters are drawn in the lesson with this index. The result has no lessons. If there is no such lesson, parameters are
+    /// drawn as outside of lessons.
     #[must_use]
     pub fn of_lesson(&self, index: usize) -> Self {
         let mut parameters = self.parameters.clone();

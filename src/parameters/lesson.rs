@@ -44,8 +44,8 @@ impl Lesson {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Until {
-    /// The mean score of the last episodes is high enough. Only episodes that began in the lesson count, so that it lasts at
-    /// least as many. In training, these are episodes with exploration noise.
+    /// The mean score of the last episodes is high enough. Only episodes that began in the lesson count, so it lasts for at
+    /// least that many episodes. In training, these are episodes with exploration noise.
     Score {
         /// The least mean score.
         at_least: f32,
@@ -53,7 +53,7 @@ pub enum Until {
         #[serde(default = "episodes")]
         episodes: u32,
     },
-    /// The training has come this far: joint decisions of all arenas since its start.
+    /// All arenas together have made this many joint decisions since the start of the training.
     Decisions(u64),
     /// The [rating](crate::self_play::Pool::rating) of the newest policy in self-play is at least this. The first snapshot has
     /// 1,000.

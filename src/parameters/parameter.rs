@@ -5,7 +5,7 @@ use bevy::prelude::*;
 pub struct Parameter {
     /// The name, such as `gravity`.
     pub name: &'static str,
-    /// The value in episodes in which nothing else is drawn.
+    /// The value in episodes for which no other value is drawn.
     pub default: f32,
     /// The lowest and the highest value with which the game works. What is drawn is clamped to them.
     pub range: [f32; 2],

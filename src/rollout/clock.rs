@@ -1,6 +1,6 @@
 use bevy::prelude::*;
 
-use crate::agent::DecisionClock;
+use crate::agent::{DecisionClock, Life};
 
 /// Counts the steps and the decisions.
 #[derive(Resource, Reflect, Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,11 @@ pub struct RolloutClock {
     pub step: u64,
     /// Steps from one decision to the next.
     pub decision_period: u32,
-    /// Joint decisions made: one for each arena at each decision.
+    /// Joint decisions made: one for each arena at each decision. A training that is continued also counts those before.
     pub decisions: u64,
+    /// Those of them that earlier runs made.
+    #[reflect(ignore)]
+    pub(crate) earlier: u64,
     /// Whether `Observe` runs because episodes have ended.
     #[reflect(ignore)]
     observes_ends: bool,
@@ -20,7 +23,13 @@ pub struct RolloutClock {
 
 impl RolloutClock {
     pub(super) fn new(decision_period: u32) -> Self {
-        Self { step: 0, decision_period: decision_period.max(1), decisions: 0, observes_ends: false }
+        Self {
+            step: 0,
+            decision_period: decision_period.max(1),
+            decisions: 0,
+            earlier: 0,
+            observes_ends: false,
+        }
     }
 
     /// Whether this step starts with a decision.
@@ -49,10 +58,16 @@ pub fn agents_decide(clock: Res<RolloutClock>) -> bool {
     clock.is_deciding()
 }
 
-/// Notes which agents decide at this decision.
-pub(super) fn advance_agents(clock: Res<RolloutClock>, mut agents: Query<&mut DecisionClock>) {
+/// Notes which agents decide at this decision. Those that were revived have no action to keep, so they decide.
+pub(super) fn advance_agents(clock: Res<RolloutClock>, mut agents: Query<(&mut DecisionClock, &mut Life)>) {
     let decision = clock.step / u64::from(clock.decision_period);
-    agents.iter_mut().for_each(|mut agent| agent.bypass_change_detection().advance(decision));
+    for (mut agent, mut life) in &mut agents {
+        let agent = agent.bypass_change_detection();
+        if life.bypass_change_detection().take_revival() {
+            agent.request();
+        }
+        agent.advance(decision);
+    }
 }
 
 /// Before and after the ends of episodes are observed.

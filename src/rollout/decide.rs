@@ -55,7 +55,7 @@ pub(super) fn decide(
         let spec = arenas.kinds()[kind].spec();
         rows.observe(arenas.of_kind(kind), &agents);
         let all_finite = rows.observations.iter().all(|number| number.is_finite());
-        for SlotBatch { source, policy, slots } in &plan.kinds[kind] {
+        for SlotBatch { source, policy, slots } in &plan.kinds[kind].batches {
             let (snapshot, scratch) = acting.parts(*source);
             gathered.query(&snapshot.policies()[*policy], spec, slots, rows, all_finite, scratch);
         }
@@ -83,7 +83,7 @@ pub(super) fn decide(
             made += 1;
             let joint = rows.decision(row);
             exploration.explore(index, decisions, &spec.slots, joint.masks, joint.actions);
-            write_actions(spec, entry, joint, &mut agents, &mut problems);
+            write_actions(spec, &plan.kinds[kind].has_policy, entry, joint, &mut agents, &mut problems);
             rows.open[row] = all_finite || rows.observed(row).iter().all(|number| number.is_finite());
         }
         arenas.bypass_change_detection().kinds[kind].decisions += made;
@@ -146,9 +146,10 @@ impl Gathered {
 }
 
 /// Writes the joint action of an arena to its agents. The row gets what each agent does in fact: an agent may keep an earlier action, be
-/// taken over, or have a policy of its own.
+/// taken over, have a policy of its own, or have none and do nothing.
 fn write_actions(
     spec: &ArenaSpec,
+    has_policy: &[bool],
     entry: &ArenaEntry,
     JointDecision { actions, decides, ages, .. }: JointDecision,
     agents: &mut Query<Member>,
@@ -166,6 +167,11 @@ fn write_actions(
         let Ok((_, mut action, _, life, taken_over, is_decided, ..)) = agents.get_mut(agent) else {
             continue;
         };
+        // An agent that has just been replaced by one with another action takes part from the next step on.
+        if action.len() != own.len() {
+            own.fill(0.0);
+            continue;
+        }
         if life.is_over() {
             action.clear();
             continue;
@@ -177,8 +183,13 @@ fn write_actions(
         if is_decided {
             own.copy_from_slice(&action);
         }
-        take_over(space, own, taken_over, agent, problems);
-        action.set(own);
+        let is_taken_over = take_over(space, own, taken_over, agent, problems);
+        if has_policy[slot] || is_taken_over || (is_decided && action.is_made()) {
+            action.set(own);
+        } else {
+            own.fill(0.0);
+            action.clear();
+        }
     }
 }
 

@@ -99,7 +99,7 @@ impl Experience {
         let slots = place.row * rows.sizes.slots..(place.row + 1) * rows.sizes.slots;
         let mut present = entry.present().filter_map(|agent| agents.get(agent).ok()).peekable();
         let is_kept = present.peek().is_some()
-            && present.all(|(_, _, life, clock, _)| {
+            && present.all(|(_, _, life, clock, ..)| {
                 !clock.is_due() && !life.is_over() && life.unrecorded().is_none()
             })
             && rows.left[slots].iter().all(Option::is_none);

@@ -6,6 +6,7 @@ use super::{
     ActingPolicy, Exploration,
     decide::{replace_not_finite, take_over},
     plan::{AgentBatch, Origin, Plan},
+    rows::Lengths,
 };
 use crate::{
     agent::{Action, ActionMask, ActionOverride, Agent, DecisionClock, Life, Observation},
@@ -50,6 +51,7 @@ pub(super) fn decide_others(
         };
         let policy = &snapshot.policies()[*policy];
         let agent = &policy.group().agent;
+        let lengths = Lengths::of(agent);
         observations.clear();
         masks.clear();
         due.clear();
@@ -61,7 +63,8 @@ pub(super) fn decide_others(
                 action.clear();
                 continue;
             }
-            if clock.is_due() {
+            // An agent that has just been replaced by one of other sizes decides from the next decision on.
+            if clock.is_due() && lengths.fit(observation, action.len(), mask) {
                 observations.extend_from_slice(observation.stacked());
                 masks.extend_from_slice(mask.map_or(&[], ActionMask::possible));
                 due.push(member);

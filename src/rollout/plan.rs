@@ -17,12 +17,21 @@ pub(super) struct Plan {
     generation: u64,
     /// The groups of the policies from which it was made, by source.
     groups: Vec<Vec<PolicyGroup>>,
-    /// For each kind of arenas, the slots that use the same policy.
-    pub(super) kinds: Vec<Vec<SlotBatch>>,
+    /// The plan for each kind of arenas.
+    pub(super) kinds: Vec<KindPlan>,
     /// The agents outside of the arenas' rows that use the same policy.
     pub(super) others: Vec<AgentBatch>,
     /// Agents outside of the arenas' rows without a policy.
     pub(super) idle: Vec<Entity>,
+}
+
+/// Which slots of a kind of arenas use which policy.
+#[derive(Debug)]
+pub(super) struct KindPlan {
+    /// The slots that use the same policy.
+    pub(super) batches: Vec<SlotBatch>,
+    /// By slot, whether there is a policy for it.
+    pub(super) has_policy: Vec<bool>,
 }
 
 /// Slots that use the same policy.
@@ -87,12 +96,14 @@ pub(super) fn make(
     (plan.others, plan.idle) = others(&arenas, &acting, &agents, &mut problems);
 }
 
-fn slots(kind: usize, arenas: &Arenas, acting: &ActingPolicy, problems: &mut Problems) -> Vec<SlotBatch> {
+fn slots(kind: usize, arenas: &Arenas, acting: &ActingPolicy, problems: &mut Problems) -> KindPlan {
     let mut batches: Vec<SlotBatch> = Vec::new();
     let of_kind = &arenas.kinds()[kind];
+    let mut has_policy = vec![false; of_kind.spec().agents()];
     for (slot, agent) in of_kind.spec().slots.iter().enumerate() {
         match acting.find(Some(of_kind.name()), slot, agent) {
             Ok((source, policy)) => {
+                has_policy[slot] = true;
                 let known = batches.iter_mut().find(|batch| (batch.source, batch.policy) == (source, policy));
                 match known {
                     Some(batch) => batch.slots.push(slot),
@@ -110,7 +121,7 @@ fn slots(kind: usize, arenas: &Arenas, acting: &ActingPolicy, problems: &mut Pro
             }
         }
     }
-    batches
+    KindPlan { batches, has_policy }
 }
 
 fn others(

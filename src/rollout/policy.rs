@@ -37,8 +37,6 @@ pub struct ActingPolicy {
     sources: Vec<Source>,
     /// What [`set`](Self::set) or [`follow`](Self::follow) has replaced since the last decision.
     replaced: Vec<Source>,
-    /// Whether the policies set last have yet to be compared with the agents.
-    is_new: bool,
     /// Whether the first policies are still being loaded.
     #[cfg(feature = "asset")]
     pub(crate) is_loading: bool,
@@ -53,11 +51,22 @@ struct Source {
     kind: Option<String>,
     latest: LatestPolicy,
     current: Arc<PolicySnapshot>,
+    novelty: Novelty,
+}
+
+/// Whether policies have yet to be compared with the agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Novelty {
+    /// They replaced others.
+    Set,
+    /// They were added to others.
+    Added,
+    None,
 }
 
 impl Source {
-    fn new(kind: Option<String>, latest: LatestPolicy) -> Self {
-        Self { kind, current: latest.load(), latest }
+    fn new(kind: Option<String>, latest: LatestPolicy, novelty: Novelty) -> Self {
+        Self { kind, current: latest.load(), latest, novelty }
     }
 }
 
@@ -72,18 +81,18 @@ impl ActingPolicy {
 
     /// Makes all agents use the newest snapshot that a learner publishes, from the next decision on.
     pub fn follow(&mut self, latest: LatestPolicy) {
-        let source = Source::new(None, latest);
-        let before = std::mem::replace(&mut self.sources, vec![source]);
+        let before = std::mem::replace(&mut self.sources, vec![Source::new(None, latest, Novelty::Set)]);
         // If two are set before a decision, the first one was never compared with the agents.
-        if !std::mem::replace(&mut self.is_new, true) {
+        if !before.iter().any(|source| source.novelty == Novelty::Set) {
             self.replaced = before;
         }
         self.swaps += 1;
     }
 
-    /// Uses this snapshot for its behaviors, in addition to the policies in use.
+    /// Uses this snapshot for its behaviors, in addition to the policies in use. It is refused if it does not fit the agents, as
+    /// with [`set`](Self::set).
     pub fn add(&mut self, snapshot: impl Into<Arc<PolicySnapshot>>) {
-        self.sources.insert(0, Source::new(None, LatestPolicy::new(snapshot)));
+        self.sources.insert(0, Source::new(None, LatestPolicy::new(snapshot), Novelty::Added));
         self.swaps += 1;
     }
 
@@ -91,7 +100,7 @@ impl ActingPolicy {
     #[cfg(feature = "learner")]
     pub(crate) fn learn(&mut self, kind: &str, latest: LatestPolicy) {
         self.sources.retain(|source| source.kind.as_deref() != Some(kind));
-        self.sources.push(Source::new(Some(kind.into()), latest));
+        self.sources.push(Source::new(Some(kind.into()), latest, Novelty::None));
         self.swaps += 1;
     }
 
@@ -205,24 +214,41 @@ pub(super) fn find(
     })
 }
 
-/// Takes the newest snapshots for the decision that follows. Refuses policies that were just set if they do not fit.
+/// Takes the newest snapshots for the decision that follows. Refuses policies that were just set or added if they do not fit.
 pub(super) fn swap(mut acting: ResMut<ActingPolicy>, agents: Query<&Agent>, mut problems: ResMut<Problems>) {
     acting.refresh();
-    if !std::mem::take(&mut acting.is_new) {
+    if acting.sources.iter().all(|source| source.novelty == Novelty::None) {
         return;
     }
     let replaced = std::mem::take(&mut acting.replaced);
-    let Some(snapshot) = acting.snapshot().filter(|_| !replaced.is_empty()) else { return };
-    let misfit = agents.iter().find_map(|agent| {
+    let mut sources = Vec::new();
+    for mut source in std::mem::take(&mut acting.sources) {
+        let novelty = std::mem::replace(&mut source.novelty, Novelty::None);
+        let is_kept = novelty == Novelty::None || (novelty == Novelty::Set && replaced.is_empty());
+        let Some((behavior, reason)) = misfit(&source.current, &agents).filter(|_| !is_kept) else {
+            sources.push(source);
+            continue;
+        };
+        let instead = match novelty {
+            Novelty::Set => {
+                sources.extend_from_slice(&replaced);
+                "The policy before it stays in use"
+            }
+            _ => "The other policies stay in use",
+        };
+        problems.tell("refused policy", &behavior, || {
+            format!("a policy was set that does not fit the behavior `{behavior}`: {reason}. {instead}")
+        });
+        acting.swaps += 1;
+    }
+    acting.sources = sources;
+}
+
+/// The behavior of an agent that one of the policies is for but does not fit, and why it does not.
+fn misfit(snapshot: &PolicySnapshot, agents: &Query<&Agent>) -> Option<(String, String)> {
+    agents.iter().find_map(|agent| {
         let spec = agent.spec();
         let reason = find(snapshot, 0, &spec)?.err()?;
         Some((spec.behavior, reason))
-    });
-    if let Some((behavior, reason)) = misfit {
-        problems.tell("refused policy", &behavior, || {
-            format!("a policy was set that does not fit the behavior `{behavior}`: {reason}. The policy before it stays in use")
-        });
-        acting.sources = replaced;
-        acting.swaps += 1;
-    }
+    })
 }

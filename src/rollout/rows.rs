@@ -2,13 +2,14 @@ use bevy::prelude::*;
 
 use super::{ArenaEntry, Kind, decide::Member, departed::Departure, n_step::NStep};
 use crate::{
-    agent::{ActionMask, DecisionClock, Life, LifeEnd, Observation, Reward},
+    agent::{Action, ActionMask, DecisionClock, Life, LifeEnd, Observation, Reward},
+    policy::AgentSpec,
     transition::{SlotState, TransitionBlock},
 };
 
 /// What completing a decision reads and writes on each agent.
 pub(super) type Earner<'a> =
-    (&'a Observation, &'a mut Reward, &'a mut Life, &'a DecisionClock, Option<&'a ActionMask>);
+    (&'a Observation, &'a mut Reward, &'a mut Life, &'a DecisionClock, Option<&'a ActionMask>, &'a Action);
 
 /// The open decisions of the arenas of one kind.
 #[derive(Debug, Default)]
@@ -40,9 +41,16 @@ pub(super) struct Rows {
     /// Whether transitions are recorded for a learner.
     pub(super) recording: bool,
     pub(super) sizes: Sizes,
-    /// Size of the observation of each slot, and its number of choices.
-    observation_sizes: Vec<usize>,
-    choices: Vec<usize>,
+    /// What each slot observes and does, in numbers.
+    lengths: Vec<Lengths>,
+}
+
+/// Lengths of the vectors of one agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lengths {
+    observation: usize,
+    action: usize,
+    choices: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -86,8 +94,7 @@ impl Rows {
             earned: vec![0.0; count * slots],
             left: vec![None; count * slots],
             returns_left: vec![0.0; count * slots],
-            observation_sizes: spec.slots.iter().map(|slot| slot.observation_size).collect(),
-            choices: spec.slots.iter().map(|slot| slot.action.choices()).collect(),
+            lengths: spec.slots.iter().map(Lengths::of).collect(),
             n_step: NStep::new(count),
             sizes,
             ..Self::default()
@@ -126,12 +133,13 @@ impl Rows {
             let mut observations = &mut self.observations[row * observation..(row + 1) * observation];
             let mut masks = &mut self.masks[row * choices..(row + 1) * choices];
             for (slot, agent) in entry.agents.iter().enumerate() {
-                let (own, rest) = observations.split_at_mut(self.observation_sizes[slot]);
-                let (own_mask, rest_of_masks) = masks.split_at_mut(self.choices[slot]);
+                let lengths = self.lengths[slot];
+                let (own, rest) = observations.split_at_mut(lengths.observation);
+                let (own_mask, rest_of_masks) = masks.split_at_mut(lengths.choices);
                 (observations, masks) = (rest, rest_of_masks);
                 // An agent that has just been replaced by one of other sizes takes part from the next step on.
                 let here =
-                    here(agent).filter(|(seen, .., mask)| fits(seen, *mask, own.len(), own_mask.len()));
+                    here(agent).filter(|(seen, action, .., mask)| lengths.fit(seen, action.len(), *mask));
                 self.present[at + slot] = here.is_some();
                 self.starts[row] |= here.is_some();
                 let Some((seen, .., is_untrained, clock, mask)) = here else {
@@ -236,7 +244,7 @@ impl Rows {
                 age_next: 0,
             };
             let here = member.and_then(|member| agents.get(member).ok());
-            let (size, choices) = (self.observation_sizes[slot], self.choices[slot]);
+            let lengths = self.lengths[slot];
             let (state, reward, next) = match (self.left[place], here) {
                 // Whoever came in its place has not decided yet.
                 (Some(left), _) => (ends(left.end), left.reward, None),
@@ -244,26 +252,30 @@ impl Rows {
                     (ends(life.unrecorded()), reward.of_decision(), None)
                 }
                 // It has just been replaced by an agent of other sizes.
-                (None, Some((observation, reward, .., mask))) if !fits(observation, mask, size, choices) => {
+                (None, Some((observation, reward, _, _, mask, action)))
+                    if !lengths.fit(observation, action.len(), mask) =>
+                {
                     (ends(None), reward.of_decision(), None)
                 }
-                (None, Some((observation, reward, _, clock, mask))) if present => {
+                (None, Some((observation, reward, _, clock, mask, _))) if present => {
                     let age_next = if is_end { 0 } else { clock.age() };
                     let state = SlotState { learns, age, age_next, ..SlotState::PRESENT };
                     (state, reward.of_decision(), Some((observation, mask)))
                 }
-                (None, Some((observation, _, _, _, mask))) => {
+                (None, Some((observation, _, _, _, mask, _))) => {
                     (SlotState { present_next: true, ..SlotState::EMPTY }, 0.0, Some((observation, mask)))
                 }
                 (None, None) => (SlotState::EMPTY, 0.0, None),
             };
             match next {
                 Some((observation, _)) => block.next_observations.extend_from_slice(observation.stacked()),
-                None => block.next_observations.resize(block.next_observations.len() + size, 0.0),
+                None => {
+                    block.next_observations.resize(block.next_observations.len() + lengths.observation, 0.0)
+                }
             }
             match next.and_then(|(_, mask)| mask) {
                 Some(mask) => block.next_masks.extend_from_slice(mask.possible()),
-                None => block.next_masks.resize(block.next_masks.len() + choices, 1.0),
+                None => block.next_masks.resize(block.next_masks.len() + lengths.choices, 1.0),
             }
             block.rewards.push(if self.lasted[row] == 0 {
                 reward
@@ -291,7 +303,19 @@ impl Rows {
     }
 }
 
-/// Whether an agent has this many numbers in its observation and this many choices.
-fn fits(observation: &Observation, mask: Option<&ActionMask>, size: usize, choices: usize) -> bool {
-    observation.stacked().len() == size && mask.map_or(0, |mask| mask.possible().len()) == choices
+impl Lengths {
+    pub(super) fn of(agent: &AgentSpec) -> Self {
+        Self {
+            observation: agent.observation_size,
+            action: agent.action_size(),
+            choices: agent.action.choices(),
+        }
+    }
+
+    /// Whether they are those of an agent with this observation, an action of this length, and this mask.
+    pub(super) fn fit(&self, observation: &Observation, action: usize, mask: Option<&ActionMask>) -> bool {
+        self.observation == observation.stacked().len()
+            && self.action == action
+            && self.choices == mask.map_or(0, |mask| mask.possible().len())
+    }
 }

@@ -8,11 +8,22 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{Pool, RivalKind, SelfPlay};
 use crate::{
     policy::{PolicyError, PolicySnapshot},
     write_atomically,
 };
+
+/// A past policy of self-play, without the policy itself.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PastPolicy {
+    /// Joint decisions after which it was taken.
+    pub decisions: u64,
+    /// Its [rating](Pool::rating) then; `None` if it is not known.
+    pub rating: Option<f32>,
+}
 
 /// A folder with the past policies of self-play: one file each, named after the joint decisions after which it was taken, and their
 /// ratings. [`Autosave`](crate::training::Autosave) keeps one; a game that saves its training itself can keep its own.
@@ -24,56 +35,66 @@ pub struct PastPolicies {
 }
 
 impl PastPolicies {
-    /// Those in a folder, which need not be there yet.
+    /// The past policies in this folder. The folder need not exist yet.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), kept: Vec::new() }
     }
 
-    /// Adds those to self-play that were taken within the first `decisions` joint decisions; later ones do not belong to a training that
-    /// goes on from there.
+    /// Adds the policies to self-play that were taken within the first `decisions` joint decisions. Later ones do not belong to a
+    /// training that continues from there.
     ///
     /// # Errors
     /// The first file that is damaged or that is not a policy.
     pub fn load(&mut self, play: &mut SelfPlay, decisions: u64) -> Result<(), PolicyError> {
-        self.load_if(play, |taken| taken <= decisions)
+        let ratings = ratings(&self.folder);
+        let files = files(&self.folder).into_iter().filter(|(taken, _)| *taken <= decisions);
+        let past =
+            files.map(|(taken, _)| PastPolicy { decisions: taken, rating: ratings.get(&taken).copied() });
+        self.add(play, &past.collect::<Vec<_>>())
     }
 
-    /// Adds those that were taken after these numbers of joint decisions, as far as they are there. The training goes on after
-    /// `decisions`.
-    #[cfg(feature = "learner")]
-    pub(crate) fn load_these(
+    /// Adds these past policies to self-play, as far as their files are there: those that [`Pool::past`] named when a checkpoint was
+    /// written. The training continues from that checkpoint, after `decisions` joint decisions.
+    ///
+    /// # Errors
+    /// The first file that is damaged or that is not a policy.
+    pub fn load_these(
         &mut self,
         play: &mut SelfPlay,
-        taken: &[u64],
+        past: &[PastPolicy],
         decisions: u64,
     ) -> Result<(), PolicyError> {
-        self.load_if(play, |number| taken.contains(&number))?;
+        self.add(play, past)?;
         play.go_on(decisions);
         Ok(())
     }
 
-    fn load_if(&mut self, play: &mut SelfPlay, is_wanted: impl Fn(u64) -> bool) -> Result<(), PolicyError> {
-        let ratings = ratings(&self.folder);
-        let wanted = files(&self.folder).into_iter().filter(|(taken, _)| is_wanted(*taken));
-        let policies = wanted.map(|(taken, path)| Ok((taken, Arc::new(PolicySnapshot::load(path)?))));
+    fn add(&mut self, play: &mut SelfPlay, past: &[PastPolicy]) -> Result<(), PolicyError> {
+        let files = files(&self.folder);
+        let there = past.iter().filter_map(|past| {
+            let (_, path) = files.iter().find(|(taken, _)| *taken == past.decisions)?;
+            Some((past, path))
+        });
+        let policies = there.map(|(past, path)| Ok((past, Arc::new(PolicySnapshot::load(path)?))));
         // All of them or none.
-        for (taken, policy) in policies.collect::<Result<Vec<_>, PolicyError>>()? {
-            play.add_past(policy, taken, ratings.get(&taken).copied());
-            self.kept.push(taken);
+        for (past, policy) in policies.collect::<Result<Vec<_>, PolicyError>>()? {
+            play.add_past(policy, past.decisions, past.rating);
+            self.kept.push(past.decisions);
         }
         Ok(())
     }
 
-    /// Whether the folder lacks something that is in the pool, or the other way round.
+    /// Whether the folder and the pool hold different past policies.
     pub fn is_stale(&self, pool: &Pool) -> bool {
         !pool.rivals().iter().filter_map(|rival| rival.decisions).eq(self.kept.iter().copied())
     }
 
-    /// Writes the past policies that are new, and removes the files of those that were dropped.
+    /// Writes the past policies that are new, and removes the files of those that were dropped, except those `needed` by a checkpoint
+    /// from which the training may have to continue.
     ///
     /// # Errors
     /// What could not be written or removed.
-    pub fn save(&mut self, pool: &Pool) -> Result<(), Box<dyn Error + Send + Sync>> {
+    pub fn save(&mut self, pool: &Pool, needed: &[PastPolicy]) -> Result<(), Box<dyn Error + Send + Sync>> {
         let past: Vec<u64> = pool.rivals().iter().filter_map(|rival| rival.decisions).collect();
         let create = |error| format!("cannot create `{}`: {error}", self.folder.display());
         fs::create_dir_all(&self.folder).map_err(create)?;
@@ -84,7 +105,9 @@ impl PastPolicies {
                 policy.save(file(&self.folder, decisions))?;
             }
         }
-        for (_, path) in files(&self.folder).into_iter().filter(|(decisions, _)| !past.contains(decisions)) {
+        let is_needed =
+            |taken: &u64| past.contains(taken) || needed.iter().any(|past| past.decisions == *taken);
+        for (_, path) in files(&self.folder).into_iter().filter(|(taken, _)| !is_needed(taken)) {
             let remove = |error| format!("cannot remove `{}`: {error}", path.display());
             fs::remove_file(&path).map_err(remove)?;
         }
@@ -144,6 +167,11 @@ mod tests {
 
     /// The past policies of a training in this folder that is continued after `decisions` joint decisions, after adding one per number.
     fn train(folder: &Path, decisions: u64, new: &[u64]) -> Vec<u64> {
+        train_and_keep(folder, decisions, new, &[])
+    }
+
+    /// The same, without removing the files that are `needed`.
+    fn train_and_keep(folder: &Path, decisions: u64, new: &[u64], needed: &[PastPolicy]) -> Vec<u64> {
         let groups = ArenaSpec::new(vec![AgentSpec::new("a", 1, 1)]).groups(true).unwrap();
         let policy = Arc::new(PolicySnapshot::zeros(&groups).unwrap());
         let mut app = App::new();
@@ -154,7 +182,7 @@ mod tests {
         for &decisions in new {
             play.add_past(policy.clone(), decisions, Some(decisions as f32));
             assert!(past.is_stale(play.pool()));
-            past.save(play.pool()).unwrap();
+            past.save(play.pool(), needed).unwrap();
             assert!(!past.is_stale(play.pool()));
         }
         let rivals = play.pool().rivals();
@@ -173,6 +201,22 @@ mod tests {
         assert_eq!(train(&folder, 40, &[]), first);
         assert_eq!(train(&folder, 40, &[50]).last(), Some(&50));
         assert!(!train(&folder, 45, &[]).contains(&50), "the training has not reached it again");
+    }
+
+    #[test]
+    fn a_training_continues_with_the_past_policies_of_its_checkpoint() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("past");
+        train(&folder, 0, &[10, 20, 30]);
+        let past =
+            [10, 20, 30].map(|decisions| PastPolicy { decisions, rating: Some(1.0 + decisions as f32) });
+        let later = train_and_keep(&folder, 30, &[40, 50], &past);
+        assert!(!past.iter().all(|past| later.contains(&past.decisions)), "some were dropped: {later:?}");
+        let mut app = App::new();
+        app.add_plugins(SelfPlayPlugin { snapshots: 3, ..SelfPlayPlugin::default() });
+        let mut play = app.world_mut().resource_mut::<SelfPlay>();
+        PastPolicies::new(&folder).load_these(&mut play, &past, 35).unwrap();
+        assert_eq!(play.pool().past(), past);
     }
 
     #[test]

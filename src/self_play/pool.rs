@@ -3,6 +3,7 @@ use std::sync::Arc;
 use bevy::math::ops;
 use rand::{Rng, seq::IndexedRandom};
 
+use super::PastPolicy;
 use crate::policy::PolicySnapshot;
 
 /// The rivals: anchors, which stay, and past policies.
@@ -63,27 +64,33 @@ impl Pool {
         &self.rivals
     }
 
+    /// The past policies, oldest first.
+    pub fn past(&self) -> Vec<PastPolicy> {
+        let past = self.rivals.iter().filter_map(|rival| Some((rival.decisions?, rival.rating)));
+        past.map(|(decisions, rating)| PastPolicy { decisions, rating }).collect()
+    }
+
     /// The learner's mean score against its own past, from 0 to 1; `None` before the first game.
     pub fn past_score(&self) -> Option<f32> {
-        let (sum, count) = self.past().fold((0.0, 0), |(sum, count), score| (sum + score, count + 1));
+        let (sum, count) = self.past_scores().fold((0.0, 0), |(sum, count), score| (sum + score, count + 1));
         (count > 0).then(|| sum / count as f32)
     }
 
     /// The learner's worst score against its own past; `None` before the first game.
     pub fn worst_score(&self) -> Option<f32> {
-        self.past().min_by(f32::total_cmp)
+        self.past_scores().min_by(f32::total_cmp)
     }
 
     /// The scores against past policies that have been met.
-    fn past(&self) -> impl Iterator<Item = f32> {
+    fn past_scores(&self) -> impl Iterator<Item = f32> {
         let met = self.rivals.iter().filter(|rival| rival.decisions.is_some() && rival.games > 0);
         met.map(|rival| rival.score)
     }
 
-    /// An estimate of the newest policy's strength from its scores against its own past: 400 points more win 10 times as often as they
-    /// lose (the Bradley-Terry model, on the scale of chess). The first snapshot has 1,000. Errors add up from snapshot to
-    /// snapshot, so that it tells how much a policy has improved on its past, not how strong it is against others. `None`
-    /// before the first game against a snapshot.
+    /// How much the newest policy has improved, estimated from its scores against past policies. A policy with 400 points more than
+    /// another wins 10 times as often as it loses (the Bradley-Terry model, on the scale of chess). The first snapshot has 1,000. Errors
+    /// add up from snapshot to snapshot, so the rating does not tell how strong the policy is against others. `None` before the first
+    /// game against a snapshot.
     pub fn rating(&self) -> Option<f32> {
         let met = || self.rivals.iter().filter(|rival| rival.games > 0);
         // A draw is added to each rival's games, so that a policy that wins them all also gets a finite rating.

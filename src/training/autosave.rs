@@ -25,7 +25,7 @@ use crate::{
 /// In the folder are, for each [kind](crate::rollout::Kind) of arenas, its policy (`policy.guard.safetensors` for the behavior
 /// `guard`), which is what the shipped game loads, and a checkpoint, from which the learner continues
 /// (`checkpoint.guard.safetensors`). A game with [self-play](crate::self_play) also has its past policies there, in the folder
-/// `past`. The checkpoint also says which lesson of a [curriculum](crate::parameters) it is. Delete the folder to start from nothing.
+/// `past`. The checkpoint also names the current lesson of a [curriculum](crate::parameters). Delete the folder to start from nothing.
 ///
 /// - The learner's thread writes the policy and the checkpoint, and another thread the past policies, so that no frame
 ///   waits for them. Each file is replaced as a whole or not at all. A process that is killed loses at most what it has
@@ -75,6 +75,17 @@ impl Autosave {
         kind_path(&self.folder.join("checkpoint.safetensors"), kind)
     }
 
+    /// The checkpoints in the folder, of all kinds of arenas.
+    pub(super) fn checkpoints(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let is_checkpoint = |entry: &fs::DirEntry| {
+            let name = entry.file_name();
+            name.to_str()
+                .is_some_and(|name| name.starts_with("checkpoint.") && name.ends_with(".safetensors"))
+        };
+        entries.filter(is_checkpoint).map(|entry| entry.path())
+    }
+
     /// The folder of the past policies of [self-play](crate::self_play), if the game has it.
     pub fn past(&self) -> PathBuf {
         self.folder.join("past")
@@ -104,8 +115,8 @@ impl Autosave {
 
     /// Saves a learner that has stopped.
     fn save(&self, kind: &str, learner: &Learner) -> Result<(), CheckpointError> {
-        learner.save(&self.checkpoint(kind), self.with_replay)?;
-        learner.save_policy(&self.policy(kind))
+        learner.save(self.checkpoint(kind), self.with_replay)?;
+        learner.save_policy(self.policy(kind))
     }
 
     /// Adds the systems to an app that trains.

@@ -41,7 +41,8 @@ impl MaddpgPlugins {
 }
 
 /// Starts a learner for each kind of arenas as soon as there are any, sends it the agents' experience, and makes the agents
-/// use its newest policies. Needs [`RolloutPlugin`], which must be added first.
+/// use its newest policies. Needs [`RolloutPlugin`], which must be added first, with an exploration: its default is none.
+/// [`MaddpgPlugins::train`] adds both.
 #[derive(Debug, Clone, Default)]
 pub struct TrainingPlugin {
     /// The settings of all learners except those in `kinds`.

@@ -1,11 +1,12 @@
 use std::{
+    path::PathBuf,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use bevy::prelude::*;
 
-use super::{Autosave, KindLearner, Training, note::Note};
+use super::{Autosave, Training, note::Note};
 use crate::{
     parameters::Curriculum,
     problems::warn,
@@ -65,7 +66,7 @@ impl SavedPast {
         }
         let (mut past, pool) = (past.clone(), play.pool().clone());
         let thread = thread::Builder::new().name("past policies".into()).spawn(move || {
-            let result = past.save(&pool).map_err(|error| error.to_string());
+            let result = past.save(&pool, &[]).map_err(|error| error.to_string());
             (past, result)
         });
         match thread {
@@ -93,7 +94,17 @@ impl Drop for SavedPast {
     }
 }
 
-/// Goes on with the lesson and the past policies of the training that the first learner continues, as soon as it has started.
+impl Training {
+    /// Whether a checkpoint in the folder of [`Autosave`] is of a kind of arenas that has no learner yet.
+    fn has_checkpoints_to_come(&self) -> bool {
+        let Some(autosave) = &self.plugin.autosave else { return false };
+        let started: Vec<PathBuf> = self.kinds().map(|kind| autosave.checkpoint(kind)).collect();
+        autosave.checkpoints().any(|path| !started.contains(&path))
+    }
+}
+
+/// Goes on with the lesson and the past policies of the training that the first learner with a checkpoint continues, as soon as it has
+/// started.
 pub(super) fn load(
     mut training: ResMut<Training>,
     clock: Res<RolloutClock>,
@@ -101,10 +112,13 @@ pub(super) fn load(
     curriculum: Option<ResMut<Curriculum>>,
 ) {
     let Some(SavedPast { state: State::New(past), .. }) = &training.past else { return };
-    let started = training.learners.iter().find(|learner| learner.thread.is_some());
-    let Some(KindLearner { note, .. }) = started else { return };
-    let (mut past, note) = (past.clone(), note.clone());
-    let Some(saved) = &mut training.past else { return };
+    let mut started = training.learners.iter().filter(|learner| learner.thread.is_some()).peekable();
+    if started.peek().is_none() {
+        return;
+    }
+    let (mut past, note) = (past.clone(), started.find_map(|learner| learner.note.clone()));
+    let is_awaited = note.is_none() && training.has_checkpoints_to_come();
+    let Some(saved) = training.past.as_mut().filter(|_| !is_awaited) else { return };
     let Some(Note { lesson, past: taken, .. }) = note else {
         saved.state = State::Saved(past);
         return;

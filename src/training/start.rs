@@ -4,7 +4,7 @@ use bevy::prelude::*;
 
 use super::{KindLearner, Training, TrainingPlugin, few_arenas, kind_path, note::Note};
 use crate::{
-    exploration::ExplorationConfig,
+    exploration::{ExplorationConfig, Noise},
     learner::{Learner, LearnerConfig, LearnerThread},
     problems::warn,
     rollout::{ActingPolicy, Arenas, Experience, Exploration, Kind, RolloutClock},
@@ -31,10 +31,14 @@ pub(super) fn start(
                  [profile.dev.package.\"*\"] opt-level = 3",
             );
         }
+        if index == 0 {
+            training.plugin.warn_of_likely_mistakes(arenas.kinds(), &exploration.config);
+        }
         let started = training.start(index, arenas.kinds(), &mut exploration.config);
         let kind = &mut arenas.kinds[index];
         let mut learner = KindLearner {
             kind: kind.name().into(),
+            has_own_file: false,
             thread: None,
             spare: TransitionBlock::default(),
             note: None,
@@ -42,9 +46,11 @@ pub(super) fn start(
             start_failure: None,
         };
         match started {
-            Ok(Started { thread, transitions, config, note }) => {
+            Ok(Started { thread, transitions, config, note, has_own_file }) => {
+                learner.has_own_file = has_own_file;
                 kind.decisions = transitions.max(note.as_ref().map_or(0, |note| note.decisions));
                 clock.decisions += kind.decisions;
+                clock.earlier += kind.decisions;
                 learner.note = note;
                 acting.learn(kind.name(), thread.latest_policy().clone());
                 experience.team_fate.extend(config.team_fate);
@@ -69,6 +75,8 @@ struct Started {
     config: LearnerConfig,
     /// What [`Autosave`](super::Autosave) had noted in its checkpoint.
     note: Option<Note>,
+    /// Whether it continues from a checkpoint that only its kind has.
+    has_own_file: bool,
 }
 
 /// A checkpoint to continue from.
@@ -78,6 +86,8 @@ struct Earlier {
     keeps_settings: bool,
     /// Whether [`Autosave`](super::Autosave) wrote it.
     is_autosaved: bool,
+    /// Whether [`kind_path`] named it.
+    is_of_kind: bool,
 }
 
 impl Training {
@@ -95,6 +105,7 @@ impl Training {
         let earlier = self.plugin.earlier(kind.name());
         let keeps_settings = earlier.as_ref().is_some_and(|earlier| earlier.keeps_settings);
         let is_autosaved = earlier.as_ref().is_some_and(|earlier| earlier.is_autosaved);
+        let has_own_file = earlier.as_ref().is_some_and(|earlier| earlier.is_of_kind);
         let config = self.plugin.settings(kind, kinds, exploration, keeps_settings);
         config.check()?;
         exploration.check()?;
@@ -105,21 +116,39 @@ impl Training {
         let (transitions, config) = (learner.transitions(), learner.config().clone());
         let note = is_autosaved.then(|| Note::parse(learner.note()));
         let thread = LearnerThread::spawn_on(learner, self.plugin.pace, &self.cores, &self.stop)?;
-        Ok(Started { thread, transitions, config, note })
+        Ok(Started { thread, transitions, config, note, has_own_file })
     }
 }
 
 impl TrainingPlugin {
+    /// Warns of settings that were probably not meant, when the first learner starts.
+    fn warn_of_likely_mistakes(&self, kinds: &[Kind], exploration: &ExplorationConfig) {
+        if exploration.noise == Noise::None && exploration.random_decisions == 0 {
+            warn(
+                "agents learn without exploration, which seldom works: set `RolloutPlugin::exploration`, or add `MaddpgPlugins::train`, \
+                 which sets it",
+            );
+        }
+        for name in self.kinds.keys().filter(|name| kinds.iter().all(|kind| kind.name() != name.as_str())) {
+            let known: Vec<&str> = kinds.iter().map(Kind::name).collect();
+            warn(&format!(
+                "`TrainingPlugin::kinds` has settings for arenas of the kind `{name}`, but so far there are only: {}",
+                known.join(", ")
+            ));
+        }
+    }
+
     /// The checkpoint that the learner of a kind of arenas continues from.
     fn earlier(&self, kind: &str) -> Option<Earlier> {
         let saved = self.autosave.as_ref().map(|autosave| autosave.checkpoint(kind));
         if let Some(path) = saved.filter(|path| path.exists()) {
-            return Some(Earlier { path, keeps_settings: false, is_autosaved: true });
+            return Some(Earlier { path, keeps_settings: false, is_autosaved: true, is_of_kind: true });
         }
         let path = self.resume.as_ref()?;
         let own = kind_path(path, kind);
-        let path = if own.exists() { own } else { path.clone() };
-        Some(Earlier { path, keeps_settings: !self.override_settings, is_autosaved: false })
+        let is_of_kind = own.exists();
+        let path = if is_of_kind { own } else { path.clone() };
+        Some(Earlier { path, keeps_settings: !self.override_settings, is_autosaved: false, is_of_kind })
     }
 
     /// The settings for a kind of arenas, adapted to their number unless a checkpoint `keeps_settings` of its own.
@@ -169,7 +198,7 @@ impl TrainingPlugin {
         earlier: Option<Earlier>,
     ) -> std::result::Result<Learner, StartError> {
         let device = self.device.open(&config, kind.spec())?;
-        let Some(Earlier { path, keeps_settings, is_autosaved }) = earlier else {
+        let Some(Earlier { path, keeps_settings, is_autosaved, .. }) = earlier else {
             return Ok(Learner::new(config, kind.spec().clone(), device, self.seed)?);
         };
         let settings = (!keeps_settings).then_some(&config);

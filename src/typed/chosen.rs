@@ -14,6 +14,7 @@ use super::{AgentAction, AgentObservation};
 use crate::{
     agent::{Action, Agent},
     policy::AgentSpec,
+    rays::RaySensor,
     rollout::{AgentSystems, DecideSystems, StepEnd, StepStart},
 };
 
@@ -171,7 +172,7 @@ impl Agent {
     /// }
     ///
     /// fn spawn(mut commands: Commands) {
-    ///     commands.spawn(Agent::of::<View, Jump>("hare").with_frames(2).map(|agent| agent.every(3)));
+    ///     commands.spawn(Agent::of::<View, Jump>("hare").with_frames(2).every(3));
     /// }
     /// # let mut app = App::new();
     /// # app.add_systems(Startup, spawn).update();
@@ -194,6 +195,30 @@ impl<V: AgentObservation, A: AgentAction> TypedAgent<V, A> {
     #[must_use]
     pub fn in_team(self, team: impl Into<String>) -> Self {
         self.map(|agent| agent.in_team(team))
+    }
+
+    /// As [`Agent::every`].
+    #[must_use]
+    pub fn every(self, decisions: u32) -> Self {
+        self.map(|agent| agent.every(decisions))
+    }
+
+    /// As [`Agent::staggered`].
+    #[must_use]
+    pub fn staggered(self, decisions: u32) -> Self {
+        self.map(|agent| agent.staggered(decisions))
+    }
+
+    /// As [`Agent::on_demand`].
+    #[must_use]
+    pub fn on_demand(self) -> Self {
+        self.map(Agent::on_demand)
+    }
+
+    /// As [`Agent::with_rays`].
+    #[must_use]
+    pub fn with_rays(self, sensor: &RaySensor) -> Self {
+        self.map(|agent| agent.with_rays(sensor))
     }
 
     /// What the agent observes and what it can do.

@@ -13,10 +13,9 @@
 //! | file in the output folder | content |
 //! |---|---|
 //! | `policy.safetensors` | the trained policy |
-//! | `checkpoint.safetensors` | the state that `--resume` needs to continue training |
+//! | `checkpoint.safetensors` | the state that `--resume` needs to continue training, with the lesson that the run is in |
 //! | `run.json` | what the run was started with: game, preset, seed, arenas |
 //! | `config.toml` | every hyperparameter of the run, and the parameters of the game that are drawn |
-//! | `lesson.txt` | the lesson that the run is in, if it has gone on to one |
 //! | `metrics.csv` | one row per episode and one per learner report |
 //! | `events.out.tfevents.*` | the same data for TensorBoard |
 //! | `curve.png` | the learning curve |
@@ -32,9 +31,9 @@
 //! 200 to 400 in the events). A night of 12 hours with ten million episodes and 65 million updates takes about 45 MB.
 //!
 //! A run that was stopped or killed goes on with `--resume`. Each checkpoint contains the counters, the scores and the curve of the run,
-//! so that the clock, the numbers of episodes and the limits are those of one run. Rows that were written after the
-//! checkpoint are removed. If the run was killed before its first checkpoint, which it writes as soon as it trains, it starts from the
-//! beginning.
+//! its lesson and the names of its past policies, so that the clock, the numbers of episodes and the limits are those of one run. Rows that
+//! were written after the checkpoint are removed. If the run was killed before its first checkpoint, which it writes as soon as it trains,
+//! it starts from the beginning.
 
 mod best_policy;
 mod comparison;
@@ -44,6 +43,7 @@ mod evaluation;
 mod flush;
 mod headless;
 mod interrupt;
+mod limits;
 mod metrics;
 mod options;
 mod output_error;
@@ -53,12 +53,14 @@ mod policy_scores;
 mod progress;
 mod rating_curve;
 mod recorder;
+mod report;
 mod rivals;
 mod run_folder;
 mod run_state;
 mod selection;
 mod summary;
 mod tensorboard;
+mod training;
 mod window;
 
 pub use comparison::{Compared, draw_comparison};
@@ -69,7 +71,6 @@ pub use metrics::{COLUMNS, MetricsWriter};
 pub use options::Options;
 pub use output_error::OutputError;
 pub use progress::{ProgressGoal, ProgressLine};
-pub use recorder::Recorder;
 pub use run_folder::RunFolder;
 pub use summary::{Evaluation, GameResults, Summary};
 pub use tensorboard::TensorBoardWriter;
@@ -177,7 +178,9 @@ impl Experiment {
             interrupt,
         };
         if let Some(reached) = run.earlier.as_ref().and_then(|earlier| run.limits().reached_by(earlier)) {
-            eprintln_line(&format!("nothing to do: {reached}; nothing was changed"));
+            eprintln_line(&format!(
+                "nothing to do: {reached}; nothing was changed; to train longer, change that option"
+            ));
             return Ok(());
         }
         let problem = if run.options.headless { None } else { display_problem() };

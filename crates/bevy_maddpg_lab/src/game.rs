@@ -71,8 +71,8 @@ pub trait Game: Send + Sync {
     /// Adds the game to an app: its arenas, its rules, its physics.
     fn add(&self, app: &mut App, setup: &Setup);
 
-    /// How the game was set up, each setting by the name of the option that sets it. A run that is resumed must have the same. Default:
-    /// nothing.
+    /// How the game was set up, each setting by the name of the option that sets it, with the empty text for an option without a value. A
+    /// run that is resumed must have the same. Default: nothing.
     fn settings(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
     }

@@ -1,4 +1,4 @@
-//! Ready games, a training window and a training program for [`bevy_maddpg`].
+//! Ready-made games, a training window and a training program for [`bevy_maddpg`].
 //!
 //! A game is described once, as a [`Game`](game::Game). Everything else takes that description: the training program, the
 //! window, evaluations, benchmarks and reports.
@@ -14,7 +14,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`game`] | the description of a game |
-//! | [`games`] | the ready games: [tennis](games::tennis), the [particle worlds](games::particle), [soccer](games::soccer), the [control tasks](games::control), the [pendulum](games::pendulum), the [cart pole](games::cartpole), the [hunt](games::hunt) |
+//! | [`games`] | the ready-made games: [tennis](games::tennis), the [particle worlds](games::particle), [soccer](games::soccer), the [control tasks](games::control), the [pendulum](games::pendulum), the [cart pole](games::cartpole), the [hunt](games::hunt) |
 //! | [`catalog`] | their descriptions |
 //! | [`experiment`] | a training run as a program: options, output folder, progress, evaluation, summary |
 //! | [`watch`] | the window: camera, dashboard, learning curve, keys |

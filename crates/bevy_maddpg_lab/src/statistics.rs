@@ -18,7 +18,7 @@ pub use series::Thinning;
 
 use std::fmt;
 
-use bevy::prelude::*;
+use bevy::{ecs::system::SystemParam, prelude::*};
 use bevy_maddpg::{
     arena::{ArenaAgents, EpisodeEnded},
     parameters::Curriculum,
@@ -87,18 +87,27 @@ fn record_episodes(
     mut statistics: ResMut<RunStatistics>,
     mut ended: MessageReader<EpisodeEnded>,
     mut records: MessageWriter<EpisodeRecord>,
-    arenas: Query<&ArenaAgents>,
-    played: Query<(), With<PlayedByPerson>>,
+    plays: PlaysOfPersons,
     curriculum: Option<Res<Curriculum>>,
 ) {
-    for episode in ended.read() {
-        let is_played =
-            arenas.get(episode.arena).is_ok_and(|agents| agents.iter().any(|agent| played.contains(agent)));
-        if !is_played {
-            let lessons = curriculum.as_ref().map_or(0, |curriculum| curriculum.config().lessons.len());
-            let earlier_lesson = episode.parameters.lesson() + 1 < lessons;
-            records.write(statistics.record(episode, earlier_lesson));
-        }
+    for episode in ended.read().filter(|episode| !plays.include(episode.arena)) {
+        let lessons = curriculum.as_ref().map_or(0, |curriculum| curriculum.config().lessons.len());
+        let earlier_lesson = episode.parameters.lesson() + 1 < lessons;
+        records.write(statistics.record(episode, earlier_lesson));
+    }
+}
+
+/// Where persons play now.
+#[derive(SystemParam)]
+pub(crate) struct PlaysOfPersons<'w, 's> {
+    arenas: Query<'w, 's, &'static ArenaAgents>,
+    played: Query<'w, 's, (), With<PlayedByPerson>>,
+}
+
+impl PlaysOfPersons<'_, '_> {
+    /// Whether a person plays an agent of this arena.
+    pub(crate) fn include(&self, arena: Entity) -> bool {
+        self.arenas.get(arena).is_ok_and(|agents| agents.iter().any(|agent| self.played.contains(agent)))
     }
 }
 
@@ -116,4 +125,24 @@ fn read_scores(mut statistics: ResMut<RunStatistics>, mut scores: MessageReader<
 
 fn measure_rates(mut statistics: ResMut<RunStatistics>, time: Res<Time<Virtual>>) {
     statistics.measure_rates(time.elapsed_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use bevy::ecs::system::RunSystemOnce;
+    use bevy_maddpg::arena::InArena;
+
+    use super::*;
+
+    #[test]
+    fn a_person_plays_in_the_arena_of_the_agent() {
+        let mut world = World::new();
+        let [theirs, other] = [(); 2].map(|()| world.spawn_empty().id());
+        world.spawn(InArena::new(theirs));
+        world.spawn((InArena::new(theirs), PlayedByPerson));
+        world.spawn(InArena::new(other));
+        let found = world
+            .run_system_once(move |plays: PlaysOfPersons| [theirs, other].map(|arena| plays.include(arena)));
+        assert_eq!(found.unwrap(), [true, false]);
+    }
 }

@@ -18,7 +18,6 @@ fn config() -> LearnerConfig {
         learning_starts: 32,
         replay_capacity: 1_000,
         policy_average: 1.0,
-        published_average: 0.0,
         ..LearnerConfig::default()
     }
 }
@@ -66,20 +65,6 @@ fn an_average_that_is_switched_on_begins_with_what_was_learned() {
     let acted = learner.snapshot().unwrap();
     let average = resumed(&path, &LearnerConfig { policy_average: 0.01, ..config() });
     assert!(act_alike(&average.snapshot().unwrap(), &acted));
-    let published = resumed(&path, &LearnerConfig { published_average: 0.001, ..config() });
-    assert!(act_alike(&published.published_snapshot().unwrap(), &acted));
-}
-
-#[test]
-fn an_average_that_is_switched_off_is_dropped() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("checkpoint.safetensors");
-    let learner = trained(LearnerConfig { published_average: 0.001, ..config() }, &path);
-    let mut resumed = resumed(&path, &config());
-    assert!(act_alike(&resumed.published_snapshot().unwrap(), &learner.snapshot().unwrap()));
-    resumed.update(true).unwrap();
-    resumed.save(&path, false).unwrap();
-    Learner::load(&path, &spec(), Device::cpu()).unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use maddpg::{
     learner::{Device, Learner, LearnerConfig, Preset},
-    policy::{AgentSpec, ArenaSpec, PolicySnapshot, Scratch},
+    policy::{AgentSpec, ArenaSpec, Scratch},
     random::{Random, stream},
     transition::{SlotState, TransitionBlock},
 };
@@ -251,40 +251,6 @@ fn rewards_of_any_scale_and_offset_are_learned_from() {
         let mean = block.rewards.iter().sum::<f32>() / 8_000.0;
         assert!((value - mean).abs() < 0.1 * scale, "values are in units of the rewards: {value}, {mean}");
     }
-}
-
-#[test]
-fn the_published_policy_is_a_longer_average_of_the_actor() {
-    let config = LearnerConfig {
-        policy_delay: 2,
-        policy_average: 1.0,
-        published_average: 0.1,
-        ..config(Preset::Matd3)
-    };
-    let mut learner = Learner::new(config, arena(2, 1), Device::cpu(), 9).unwrap();
-    learner.remember(&one_step_game(300, &mut stream(9, "test", 0), |o, agent| o[agent]));
-    let parameters = |snapshot: PolicySnapshot| snapshot.policies()[0].network().parameters.clone();
-    let mut average = parameters(learner.snapshot().unwrap());
-    for _ in 0..20 {
-        if learner.update(true).unwrap().actors_updated {
-            let actor = parameters(learner.snapshot().unwrap());
-            average.iter_mut().zip(&actor).for_each(|(average, actor)| *average += 0.1 * (actor - *average));
-        }
-    }
-    let published = parameters(learner.published_snapshot().unwrap());
-    assert!(published.iter().zip(&average).all(|(found, expected)| (found - expected).abs() < 1e-6));
-    assert_ne!(published, parameters(learner.snapshot().unwrap()));
-
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("checkpoint.safetensors");
-    learner.save(&path, false).unwrap();
-    let loaded = Learner::load(&path, &arena(2, 1), Device::cpu()).unwrap();
-    assert_eq!(parameters(loaded.published_snapshot().unwrap()), published);
-
-    let mut without = Learner::new(LearnerConfig::default(), arena(2, 1), Device::cpu(), 9).unwrap();
-    without.remember(&one_step_game(300, &mut stream(9, "test", 0), |o, agent| o[agent]));
-    update(&mut without, 4);
-    assert_eq!(without.published_snapshot().unwrap(), without.snapshot().unwrap());
 }
 
 #[test]

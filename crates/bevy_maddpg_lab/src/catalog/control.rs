@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bevy::app::App;
 use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
 
@@ -36,6 +38,14 @@ impl Game for Control {
 
     fn spec(&self) -> ArenaSpec {
         control::spec(self.task, self.sight)
+    }
+
+    fn settings(&self) -> BTreeMap<String, String> {
+        let mut settings = BTreeMap::from([("task".into(), self.task.name().into())]);
+        if self.sight == Sight::Pixels {
+            settings.insert("pixels".into(), String::new());
+        }
+        settings
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {

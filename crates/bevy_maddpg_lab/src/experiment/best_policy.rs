@@ -1,6 +1,8 @@
 //! Evaluations during training: policies play without exploration on a thread of their own, and the best of them becomes the result
 //! of the run.
 
+mod choice;
+
 use std::{
     sync::{
         Arc,
@@ -20,7 +22,8 @@ use bevy_maddpg::{
 use super::{
     Evaluation, ExperimentError, RunFolder, eprintln_line,
     evaluation::evaluate_with,
-    play_off::{MOST_POLICIES, ROUNDS, play_off},
+    interrupt::Interrupt,
+    play_off::{LOOK, MOST_POLICIES},
     policy_scores,
 };
 use crate::{
@@ -30,27 +33,35 @@ use crate::{
 
 /// Episodes of an evaluation.
 const EPISODES: u32 = 32;
-/// Least episodes of a policy in a round of the play-off at the end of the run. Where episodes take long, fewer policies play on.
-const LEAST_EPISODES: u32 = 64;
-/// The share of the time of the training that the play-off may take, and the least such time. In lockstep it takes the time that its
-/// episodes need.
-const FINAL_SHARE: f64 = 0.1;
-const LEAST_FINAL: Duration = Duration::from_secs(30);
-/// An evaluation takes about this many times as long while the training keeps all cores busy.
-const BUSY: f64 = 3.0;
 /// The time from the end of an evaluation to the start of the next one, in units of the time that the evaluation took, most of which
 /// it waits for a core while the training keeps all of them busy. Policies come and go, so that many have to be seen: half of those of
 /// a tennis run play well, and of three there may be none.
 const PAUSE: u32 = 2;
 /// The least such time, which is also the time from the start of a run that cannot be solved to its first evaluation.
 const LEAST_PAUSE: Duration = Duration::from_secs(2);
-/// In lockstep: joint decisions from the start of one evaluation to the next.
+/// In lockstep, evaluations start at the multiples of this many joint decisions. Each ends when the next one starts, or with its part of
+/// the run.
 const DECISIONS: u64 = 50_000;
 /// Decisions per arena after which an evaluation ends without a result, since some games have episodes that never end.
 const MOST_DECISIONS: u32 = 20_000;
-/// The episodes start differently from those of other evaluations, and those of the finals differently from both.
+/// The episodes start differently from those of other evaluations.
 const SEED: u64 = 0x0be5_701c;
-const FINAL_SEED: u64 = 0xf1a1_701c;
+
+/// In lockstep: after how many joint decisions the first evaluation after these is due. This does not depend on where a part of the run
+/// began, so that parts may be shorter than the time from one evaluation to the next.
+fn next_due(decisions: u64) -> u64 {
+    (decisions / DECISIONS + 1) * DECISIONS
+}
+
+/// Waits for an evaluation. If the run `is_interrupted` meanwhile, stops the evaluation.
+fn wait<T>(evaluation: &JoinHandle<T>, stop: &AtomicBool, is_interrupted: impl Fn() -> bool) {
+    while !evaluation.is_finished() {
+        if is_interrupted() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        thread::sleep(LOOK);
+    }
+}
 
 fn score_of(decisions: u64, policy: &PolicySnapshot, evaluation: &Evaluation) -> PolicyScore {
     let mut score = PolicyScore::default();
@@ -87,6 +98,7 @@ pub(super) struct BestPolicy {
     folder: RunFolder,
     /// Whether evaluations start and end at fixed joint decisions, so that the same seed gives the same result.
     in_lockstep: bool,
+    interrupt: Interrupt,
     /// At most [`MOST_POLICIES`], the one with the highest mean score first.
     best: Vec<Candidate>,
     running: Option<Running>,
@@ -107,6 +119,7 @@ impl BestPolicy {
         seed: u64,
         folder: &RunFolder,
         in_lockstep: bool,
+        interrupt: Interrupt,
     ) -> Self {
         Self {
             game: game.in_evaluation().map_or_else(|| game.clone(), Arc::from),
@@ -114,6 +127,7 @@ impl BestPolicy {
             seed,
             folder: folder.clone(),
             in_lockstep,
+            interrupt,
             best: Vec::new(),
             running: None,
             stop: Arc::default(),
@@ -127,18 +141,16 @@ impl BestPolicy {
     /// Goes on after an earlier part of the run, which made `decisions` joint decisions, with its best policy. A run that `repeats` what
     /// came after this part will find later policies again.
     pub(super) fn resume(&mut self, decisions: u64, repeats: bool) -> Result<(), ExperimentError> {
-        self.due_decisions = if decisions == 0 { self.due_decisions } else { decisions + DECISIONS };
+        if decisions > 0 {
+            self.due_decisions = next_due(decisions);
+        }
         let mut best = self.saved()?;
-        if repeats {
-            if best.as_ref().is_some_and(|best| best.score.decisions > decisions) {
-                self.folder.restore_policy_of_part()?;
-                best = self.saved()?;
-            } else {
-                self.folder.keep_policy_of_part()?;
-            }
+        if repeats && best.as_ref().is_some_and(|best| best.score.decisions > decisions) {
+            self.folder.restore_policy_of_part()?;
+            best = self.saved()?;
         }
         self.best.extend(best);
-        let best = self.score().map(|score| score.policy_version);
+        let best = self.best().map(|best| best.score.policy_version);
         Ok(policy_scores::cut(&self.folder.evaluations(), decisions, best)?)
     }
 
@@ -158,9 +170,9 @@ impl BestPolicy {
             .add_systems(Last, evaluate_now.in_set(EvaluationSystems).after(StatisticsSystems));
     }
 
-    /// The score of the best policy so far.
-    pub(super) fn score(&self) -> Option<&PolicyScore> {
-        self.best.first().map(|best| &best.score)
+    /// The best policy so far.
+    pub(super) fn best(&self) -> Option<&Candidate> {
+        self.best.first()
     }
 
     fn is_due(&self, decisions: u64) -> bool {
@@ -169,7 +181,7 @@ impl BestPolicy {
 
     /// Starts to evaluate a policy.
     fn start(&mut self, policy: &Arc<PolicySnapshot>, decisions: u64) {
-        self.due_decisions = decisions + DECISIONS;
+        self.due_decisions = next_due(decisions);
         let (game, parameters, plays) = (self.game.clone(), self.parameters.clone(), policy.clone());
         let (seed, stop) = (self.seed ^ SEED, self.stop.clone());
         let mut updates = 0;
@@ -196,9 +208,11 @@ impl BestPolicy {
         }
     }
 
-    /// Takes the result of the running evaluation; waits for it if it is still running.
+    /// Takes the result of the running evaluation; waits for it if it is still running, and stops it if a signal stops the run.
     pub(super) fn join(&mut self) -> Option<PolicyScore> {
         let Running { policy, decisions, start, thread } = self.running.take()?;
+        let interrupt = self.interrupt;
+        wait(&thread, &self.stop, || interrupt.signal().is_some());
         let evaluation = thread.join();
         self.took = start.elapsed();
         self.due = Instant::now() + (PAUSE * self.took).max(LEAST_PAUSE);
@@ -233,67 +247,6 @@ impl BestPolicy {
         self.best.insert(rank, candidate);
         self.best.truncate(MOST_POLICIES);
     }
-
-    /// Episodes of each round of a play-off that may take this long.
-    fn episodes_of_round(&self, time: Duration) -> u32 {
-        let most = self.game.play_off_episodes();
-        if self.in_lockstep {
-            return most;
-        }
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let of_one = self.took.as_secs_f64() / BUSY / f64::from(EPISODES);
-        // A number that is too large becomes the largest one.
-        let episodes = (time.as_secs_f64() / f64::from(ROUNDS) * cores as f64 / of_one) as u32;
-        episodes.min(most)
-    }
-
-    /// Chooses the result of a run whose last policy is `last`, after `decisions` joint decisions and `seconds` of training. If the run
-    /// `is_complete`, the last policy is evaluated too, and the best ones play further episodes, which alone decide, unless episodes
-    /// take so long that there is no time for them. `None` if no policy was evaluated.
-    pub(super) fn choose(
-        &mut self,
-        last: &Arc<PolicySnapshot>,
-        decisions: u64,
-        seconds: f64,
-        is_complete: bool,
-        mut stop: impl FnMut() -> bool,
-    ) -> Option<Candidate> {
-        if !is_complete {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        self.join();
-        let is_new = self.best.iter().all(|best| best.score.policy_version != last.version());
-        if is_complete && !self.best.is_empty() {
-            let (game, parameters, seed) = (&*self.game, &self.parameters, self.seed);
-            let evaluation = if is_new {
-                evaluate_with(game, last, parameters, EPISODES, seed ^ SEED, &mut stop)
-            } else {
-                None
-            };
-            let mut finalists = self.best.clone();
-            if let Some(evaluation) = evaluation {
-                let score = score_of(decisions, last, &evaluation);
-                finalists.insert(0, Candidate { policy: last.clone(), score });
-                finalists.sort_by(|a, b| b.score.mean.total_cmp(&a.score.mean));
-            }
-            let time = LEAST_FINAL.max(Duration::from_secs_f64(FINAL_SHARE * seconds));
-            let episodes = self.episodes_of_round(time);
-            finalists.truncate(((episodes / LEAST_EPISODES) as usize).clamp(1, MOST_POLICIES));
-            self.best.clone_from(&finalists);
-            let play = |policy: &PolicySnapshot, episodes: u32, round: u64, is_stopped: &AtomicBool| {
-                let seed = (seed ^ FINAL_SEED).wrapping_add(round);
-                evaluate_with(game, policy, parameters, episodes, seed, || is_stopped.load(Ordering::Relaxed))
-            };
-            let start = Instant::now();
-            let may_go_on = || self.in_lockstep || start.elapsed() < time;
-            if finalists.len() > 1
-                && let Some(ranked) = play_off(finalists, episodes, play, may_go_on, stop)
-            {
-                self.best = ranked;
-            }
-        }
-        self.best.first().cloned()
-    }
 }
 
 impl Drop for BestPolicy {
@@ -322,7 +275,7 @@ fn evaluate_now(
         return;
     }
     let board = statistics.board();
-    let may_start = board.bar().is_none() || board.solved().is_some() || best.score().is_some();
+    let may_start = board.bar().is_none() || board.solved().is_some() || best.best().is_some();
     let policy = acting.snapshot().filter(|policy| policy.updates() > 0);
     if let Some(policy) = policy
         && is_due
@@ -339,46 +292,55 @@ mod tests {
     use super::*;
     use crate::catalog::Pendulum;
 
-    #[test]
-    fn the_best_policies_are_kept_and_the_best_is_saved() {
+    /// The best policy of a run of the pendulum in lockstep.
+    fn best_policy(folder: &RunFolder) -> BestPolicy {
+        let game: Arc<dyn Game> = Arc::new(Pendulum);
+        BestPolicy::new(&game, &ParametersConfig::default(), 1, folder, true, Interrupt::unheard())
+    }
+
+    /// A folder and the folder of a run in it.
+    fn new_run() -> (tempfile::TempDir, RunFolder) {
         let parent = tempfile::tempdir().unwrap();
         let folder = RunFolder::create(Some(&parent.path().join("run")), "pendulum").unwrap();
-        let game: Arc<dyn Game> = Arc::new(Pendulum);
-        let mut best = BestPolicy::new(&game, &ParametersConfig::default(), 1, &folder, true);
-        let groups = game.spec().groups(true).unwrap();
+        (parent, folder)
+    }
+
+    /// A policy that was taken after `decisions` and has this mean score.
+    fn candidate(decisions: u64, mean: f32) -> Candidate {
+        let groups = Pendulum.spec().groups(true).unwrap();
+        let policies = PolicySnapshot::zeros(&groups).unwrap().policies().to_vec();
+        let policy = Arc::new(PolicySnapshot::new(decisions, decisions, 0, policies).unwrap());
+        let score = PolicyScore { decisions, policy_version: decisions, mean, ..PolicyScore::default() };
+        Candidate { policy, score }
+    }
+
+    #[test]
+    fn the_best_policies_are_kept_and_the_best_is_saved() {
+        let (_parent, folder) = new_run();
+        let mut best = best_policy(&folder);
         for (decisions, mean) in [(1, -3.0), (2, -1.0), (3, -2.0), (4, -1.0), (5, -9.0), (6, -8.0), (7, -7.0)]
         {
-            let policy = Arc::new(PolicySnapshot::zeros(&groups).unwrap());
-            best.add(Candidate {
-                policy,
-                score: PolicyScore { decisions, policy_version: decisions, mean, ..PolicyScore::default() },
-            });
+            best.add(candidate(decisions, mean));
         }
         let order: Vec<u64> = best.best.iter().map(|candidate| candidate.score.decisions).collect();
         assert_eq!(order, [4, 2, 3, 1, 7, 6]);
-        assert!(folder.policy().exists());
+        assert_eq!(PolicySnapshot::load(folder.policy()).unwrap().version(), 4);
     }
 
     #[test]
     fn a_run_that_repeats_a_part_begins_it_with_the_best_policy_before_it() {
-        let parent = tempfile::tempdir().unwrap();
-        let folder = RunFolder::create(Some(&parent.path().join("run")), "pendulum").unwrap();
-        let game: Arc<dyn Game> = Arc::new(Pendulum);
-        let groups = game.spec().groups(true).unwrap();
-        let new = || BestPolicy::new(&game, &ParametersConfig::default(), 1, &folder, true);
+        let (_parent, folder) = new_run();
         let find = |best: &mut BestPolicy, decisions, mean| {
-            let policies = PolicySnapshot::zeros(&groups).unwrap().policies().to_vec();
-            let policy = Arc::new(PolicySnapshot::new(decisions, decisions, 0, policies).unwrap());
-            let score = PolicyScore { decisions, policy_version: decisions, mean, ..PolicyScore::default() };
-            policy_scores::append(&folder.evaluations(), &score).unwrap();
-            best.add(Candidate { policy, score });
+            let found = candidate(decisions, mean);
+            policy_scores::append(&folder.evaluations(), &found.score).unwrap();
+            best.add(found);
         };
         let resumed = |repeats| {
-            let mut best = new();
+            let mut best = best_policy(&folder);
             best.resume(200, repeats).unwrap();
-            best.score().map(|score| score.decisions)
+            best.best().map(|best| best.score.decisions)
         };
-        let mut best = new();
+        let mut best = best_policy(&folder);
         find(&mut best, 100, -2.0);
         folder.keep_policy_of_part().unwrap();
         find(&mut best, 300, -1.0);
@@ -386,5 +348,35 @@ mod tests {
         assert_eq!(resumed(true), Some(100));
         let rows = std::fs::read_to_string(folder.evaluations()).unwrap();
         assert_eq!(rows.lines().count(), 2, "{rows}");
+    }
+
+    #[test]
+    fn in_lockstep_evaluations_are_due_at_the_same_decisions_wherever_a_part_begins() {
+        let due = [1, DECISIONS - 1, DECISIONS, DECISIONS + 16, 2 * DECISIONS - 1].map(next_due);
+        assert_eq!(due, [DECISIONS, DECISIONS, 2 * DECISIONS, 2 * DECISIONS, 2 * DECISIONS]);
+
+        let (_parent, folder) = new_run();
+        let is_due = |begin, decisions| {
+            let mut best = best_policy(&folder);
+            best.resume(begin, true).unwrap();
+            best.is_due(decisions)
+        };
+        let part = 2 * DECISIONS / 5;
+        assert!(!is_due(part, 2 * part) && !is_due(2 * part, DECISIONS - 1));
+        assert!(is_due(2 * part, DECISIONS));
+        assert!(!is_due(3 * part, 2 * DECISIONS - 1));
+    }
+
+    #[test]
+    fn an_interrupt_stops_the_evaluation_that_is_waited_for() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let is_stopped = stop.clone();
+        let evaluation = thread::spawn(move || {
+            while !is_stopped.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+        });
+        wait(&evaluation, &stop, || true);
+        assert!(evaluation.is_finished());
     }
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{OutputError, interrupt};
 use bevy_maddpg::{
@@ -81,18 +81,18 @@ pub enum ExperimentError {
     },
     /// The game of the run to resume was set up in another way.
     #[error(
-        "--resume: the run in `{}` was started with `--{option} {found}`, but this command has `--{option} {now}`; give the same options, or start a new \
-         run", .path.display()
+        "--resume: the run in `{}` was started with {}, but this command has {}; use the same program with the same options, or start \
+         a new run", .path.display(), setting(.option, .found.as_deref()), setting(.option, .now.as_deref())
     )]
     RunOfOtherSettings {
         /// The folder.
         path: PathBuf,
         /// The option.
         option: String,
-        /// Its value then.
-        found: String,
+        /// Its value then, empty if the option has none; `None` without the option.
+        found: Option<String>,
         /// Its value now.
-        now: String,
+        now: Option<String>,
     },
     /// A file that `--resume` needs is damaged.
     #[error("--resume: `{}` cannot be used: {reason}; start a new run", .path.display())]
@@ -129,12 +129,11 @@ pub enum ExperimentError {
     },
     /// The run that should be resumed was in a lesson that its configuration does not have.
     #[error(
-        "`{}` says that the run was in the lesson `{found}`, but the lessons in its config.toml are: {}; add that lesson to \
-         config.toml again, or delete `{}` to start with the first lesson",
-        .path.display(), if .known.is_empty() { "none".into() } else { .known.join(", ") }, .path.display()
+        "--resume: the run is in the lesson `{found}`, but the lessons in `{}` are: {}; give one of them this name, or start a new run",
+        .path.display(), if .known.is_empty() { "none".into() } else { .known.join(", ") }
     )]
     UnknownLesson {
-        /// The file with the lesson's name.
+        /// The configuration file.
         path: PathBuf,
         /// The lesson.
         found: String,
@@ -144,12 +143,39 @@ pub enum ExperimentError {
     /// The handler for Ctrl-C cannot be installed.
     #[error("cannot listen for Ctrl-C: {0}")]
     Interrupts(String),
-    /// The learner failed during the run. The last good policy was saved.
-    #[error("{failure}; the last good policy is in `{}`", .policy.display())]
+    /// The learner failed during the run. The best policy until then was saved, or the last one if there is no best one.
+    #[error("{failure}{}", rescued(.policy.as_deref()))]
     Learner {
         /// Why the learner failed.
         failure: String,
-        /// The policy file.
-        policy: PathBuf,
+        /// The policy file; `None` if there was no policy yet.
+        policy: Option<PathBuf>,
     },
+}
+
+/// An option of the command line with its value, or that it is missing.
+fn setting(option: &str, value: Option<&str>) -> String {
+    match value {
+        None => format!("no `--{option}`"),
+        Some("") => format!("`--{option}`"),
+        Some(value) => format!("`--{option} {value}`"),
+    }
+}
+
+/// Where the policy of a learner that has failed is, if there is one.
+fn rescued(policy: Option<&Path>) -> String {
+    policy.map_or_else(String::new, |path| format!("; what it had learned before is in `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_learner_that_could_not_start_leaves_no_policy() {
+        let error = |policy| ExperimentError::Learner { failure: "it failed".into(), policy }.to_string();
+        assert_eq!(error(None), "it failed");
+        let path = error(Some("run/policy.safetensors".into()));
+        assert!(path.starts_with("it failed; ") && path.contains("`run/policy.safetensors`"), "{path}");
+    }
 }

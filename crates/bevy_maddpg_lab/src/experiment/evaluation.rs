@@ -13,7 +13,7 @@ use crate::game::{Game, Setup, headless_app};
 /// Maximum number of arenas in an evaluation.
 const ARENAS: usize = 128;
 
-/// Plays `episodes` noise-free episodes in separate arenas and scores them. Each arena contributes an equal share, so
+/// Plays `episodes` episodes without exploration in separate arenas and scores them. Each arena contributes an equal share, so
 /// that short episodes are not overrepresented. `None` if `stop` returns true before the end.
 pub fn evaluate(
     game: &dyn Game,

@@ -35,6 +35,12 @@ impl Interrupt {
         LEARNERS.lock().unwrap_or_else(PoisonError::into_inner).push(learners.clone());
     }
 
+    /// One without signals, for tests.
+    #[cfg(test)]
+    pub(super) fn unheard() -> Self {
+        Self(())
+    }
+
     /// The signal's number, if there was one.
     pub(super) fn signal(self) -> Option<i32> {
         Some(SIGNAL.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
@@ -56,7 +62,10 @@ fn on_signal(signal: i32) {
         std::process::exit(128 + signal);
     }
     LEARNERS.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(StopSignal::stop);
-    eprintln_line(&format!("{}: stopping; once more ends the program at once, without saving", name(signal)));
+    eprintln_line(&format!(
+        "{}: stopping; a second signal ends the program at once, without saving",
+        name(signal)
+    ));
 }
 
 #[cfg(unix)]

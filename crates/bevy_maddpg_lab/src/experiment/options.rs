@@ -13,7 +13,7 @@ use super::{ExperimentError, RunFolder, parameters};
 ///
 /// With a display, opens a window in which the agents learn while you watch. Without a display, or with --headless,
 /// trains at full speed and shows a progress bar. If no option says when to stop, headless training takes one minute
-/// and is followed by an evaluation on 100 noise-free episodes. Messages go to standard error; the last line on
+/// and is followed by an evaluation on 100 episodes without exploration. Messages go to standard error; the last line on
 /// standard output is a summary in JSON.
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
@@ -31,49 +31,65 @@ pub struct Options {
     #[arg(long)]
     pub until_solved: bool,
     /// Stop after this many minutes of training, including those before a resume.
-    #[arg(long, value_name = "M", value_parser = positive)]
+    #[arg(long, value_name = "M", value_parser = span)]
     pub max_minutes: Option<f64>,
     /// Stop after this many joint decisions (a joint decision is one decision of all agents of one arena).
     #[arg(long, value_name = "N")]
     pub max_decisions: Option<u64>,
-    /// Run the game and the learner in lockstep: on the CPU, the same seed gives the same policy, bit for bit.
+    /// Run the game and the learner in lockstep. With --device cpu and --max-decisions or --until-solved, the same seed then gives
+    /// the same policy, bit for bit, on processors with the same vector instructions.
     #[arg(long)]
     pub lockstep: bool,
     /// Folder for all output files [default: runs/GAME-NNN with the next free number].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Resume the training run in this output folder. It goes on with its seed, preset, arenas and counters; limits count from its
-    /// first start. You may edit its config.toml before, except the settings of the networks, the size of the replay
-    /// buffer, and how observations, rewards and values are scaled.
+    /// Resume the training run in this output folder. It keeps its seed, preset, arenas and counters;
+    /// --max-minutes and --max-decisions count from its first start. You may edit its config.toml before you resume it, except the settings
+    /// of the networks, the size of the replay buffer, and how observations, rewards and values are scaled.
     #[arg(
         long,
         value_name = "DIR",
-        conflicts_with_all = ["policy", "out", "preset", "config", "seed", "arenas", "lockstep"]
+        conflicts_with_all = [
+            "policy",
+            "out",
+            "preset",
+            "config",
+            "seed",
+            "arenas",
+            "lockstep",
+            "checkpoint_decisions",
+        ]
     )]
     pub resume: Option<PathBuf>,
     /// Seconds from one checkpoint to the next. A run that is killed loses at most this much training time.
-    #[arg(long, default_value_t = 60.0, value_name = "S", value_parser = positive)]
+    #[arg(long, default_value_t = 60.0, value_name = "S", value_parser = span)]
     pub checkpoint_every: f64,
-    /// Save the replay buffer in checkpoints, so that --resume restores it (about 400 bytes per joint decision). With --lockstep
+    /// Save the replay buffer in checkpoints, so that --resume restores it (in tennis about 400 bytes per joint decision). With --lockstep
     /// and without a window, a run that was killed and resumed then ends with the same policy as one that was not, bit for bit.
     #[arg(long)]
     pub save_replay: bool,
     /// Joint decisions from one checkpoint to the next with --lockstep and --save-replay, instead of
     /// --checkpoint-every. Each checkpoint truncates all running episodes.
-    #[arg(long, default_value_t = 200_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        default_value_t = 200_000,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..),
+        requires_all = ["lockstep", "save_replay"]
+    )]
     pub checkpoint_decisions: u64,
-    /// Play with this trained policy instead of training. Headless, evaluate it.
+    /// Play with this trained policy instead of training. With --headless, evaluate it.
     #[arg(
         long,
         value_name = "FILE",
         conflicts_with_all = ["out", "until_solved", "max_minutes", "max_decisions", "lockstep", "save_replay"]
     )]
     pub policy: Option<PathBuf>,
-    /// Evaluate this many noise-free episodes, after training or, with --policy, instead of training.
+    /// Evaluate the policy in this many episodes without exploration, after training or, with --policy, instead of training.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub evaluate: Option<u32>,
     /// Play one side yourself, with the keyboard in the window: left or right in tennis, blue or purple in soccer, a team in the particle
-    /// worlds and the hunt, agent in the pendulum, player in CartPole.
+    /// worlds and the hunt, pendulum in the pendulum, cart in CartPole.
     #[arg(long, value_name = "SIDE")]
     pub human: Option<String>,
     /// Device for the learner: cpu, cuda, metal or auto. With auto, a few updates are timed at the start and the
@@ -149,23 +165,28 @@ impl Options {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    positive(text)
-        .ok()
-        .filter(|speed| (0.01..=1000.0).contains(speed))
-        .ok_or_else(|| "expected a number from 0.01 to 1000".into())
+    let speed = text.parse().ok().filter(|speed| (0.01..=1000.0).contains(speed));
+    speed.ok_or_else(|| "expected a number from 0.01 to 1000".into())
 }
 
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
-        _ => Err("expected a number above 0".into()),
-    }
+/// Reads seconds or minutes.
+fn span(text: &str) -> Result<f64, String> {
+    // Longer ones do not fit into a `Duration`.
+    let span = text.parse().ok().filter(|span: &f64| *span > 0.0 && *span <= 1e9);
+    span.ok_or_else(|| "expected a number above 0, at most 1e9".into())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
     use clap::CommandFactory;
+
+    use super::*;
+    use crate::{
+        catalog::{CartPole, Pendulum, Soccer, Tennis},
+        game::Game,
+    };
 
     #[test]
     fn the_command_line_is_sound() {
@@ -186,5 +207,34 @@ mod tests {
         assert!(error.contains("`right`") && error.contains("predators, prey"), "{error}");
         assert!(Options::try_parse_from(["tennis", "--speed", "-1"]).is_err());
         assert!(Options::try_parse_from(["tennis", "--preset", "sac"]).is_err());
+        let parts = ["tennis", "--checkpoint-decisions", "9", "--lockstep", "--save-replay"];
+        assert!(Options::try_parse_from(parts).is_ok());
+        assert!(Options::try_parse_from(&parts[..4]).is_err(), "it would have no effect");
+        let resumed = ["tennis", "--resume", "run", "--checkpoint-decisions", "9"];
+        let error = Options::try_parse_from(resumed).unwrap_err().to_string();
+        assert!(error.contains("--resume") && error.contains("cannot be used with"), "{error}");
+    }
+
+    #[test]
+    fn times_that_are_too_long_are_refused() {
+        for option in ["--checkpoint-every", "--max-minutes"] {
+            for text in ["1e30", "inf", "NaN", "0", "-1"] {
+                let error = Options::try_parse_from(["tennis", &format!("{option}={text}")]).unwrap_err();
+                assert!(error.to_string().contains("at most 1e9"), "{error}");
+            }
+            let longest = Options::try_parse_from(["tennis", &format!("{option}=1e9")]).unwrap();
+            assert!(Duration::try_from_secs_f64(longest.checkpoint_every).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_help_names_the_sides_of_the_games() {
+        let command = Options::command();
+        let human = command.get_arguments().find(|argument| argument.get_id() == "human").unwrap();
+        let help = human.get_help().unwrap().to_string();
+        let words: Vec<&str> = help.split(|letter: char| !letter.is_alphabetic()).collect();
+        for sides in [Tennis.sides(), Soccer::default().sides(), Pendulum.sides(), CartPole.sides()] {
+            assert!(sides.iter().all(|side| words.contains(&side.as_str())), "{sides:?}: {help}");
+        }
     }
 }

@@ -6,10 +6,9 @@ use bevy::prelude::*;
 use bevy_maddpg::{
     learner::{ConfigError, TrainingConfig},
     parameters::{LessonStarted, Parameter, ParametersConfig, ParametersPlugin},
-    write_atomically,
 };
 
-use super::{ExperimentError, OutputError, Run, RunFolder, eprintln_line};
+use super::{ExperimentError, Run, RunFolder};
 use crate::{game::Game, watch::Toast};
 
 /// The keys of a configuration file that do not concern the learner.
@@ -63,24 +62,22 @@ pub(super) fn to_toml(
     Ok(if own.is_empty() { training } else { format!("{training}\n{own}") })
 }
 
-/// Draws the parameters of a game that is trained. A run that is resumed goes on with the lesson that it was in.
+/// Draws the parameters of a game that is trained. A run that is resumed goes on with the lesson that its checkpoint names.
 pub(super) fn train(app: &mut App, run: &Run, folder: &RunFolder) -> Result<(), ExperimentError> {
     if run.parameters.is_empty() {
         return Ok(());
     }
     let game = run.game.clone();
+    let state = run.earlier.as_ref().and_then(|earlier| earlier.state.as_ref());
+    let found = state.and_then(|state| state.lesson.as_deref());
     app.add_plugins(ParametersPlugin {
         known: game.parameters(),
         config: run.parameters.clone(),
-        first_lesson: if run.earlier.is_some() { lesson(&run.parameters, folder)? } else { 0 },
+        first_lesson: found.map_or(Ok(0), |found| lesson(&run.parameters, found, folder))?,
         seed: run.setup.seed,
         score: Arc::new(move |returns| game.score(returns)),
     });
-    let path = folder.lesson();
-    app.add_observer(move |started: On<LessonStarted>, toasts: Option<ResMut<Messages<Toast>>>| {
-        if let Err(source) = write_atomically(&path, started.name.as_bytes()) {
-            eprintln_line(&OutputError::Io { action: "write", path: path.clone(), source }.to_string());
-        }
+    app.add_observer(|started: On<LessonStarted>, toasts: Option<ResMut<Messages<Toast>>>| {
         if let Some(mut toasts) = toasts {
             toasts.write(Toast::new(format!("lesson `{}` starts", started.name)));
         }
@@ -88,15 +85,12 @@ pub(super) fn train(app: &mut App, run: &Run, folder: &RunFolder) -> Result<(), 
     Ok(())
 }
 
-/// The lesson in which the run in a folder was, as an index.
-fn lesson(config: &ParametersConfig, folder: &RunFolder) -> Result<usize, ExperimentError> {
-    let path = folder.lesson();
-    // Without the file, the first lesson was not over.
-    let Ok(name) = fs::read_to_string(&path) else { return Ok(0) };
-    let index = config.lessons.iter().position(|lesson| lesson.name == name);
+/// The index of the lesson with this name in the configuration of the run in a folder.
+fn lesson(config: &ParametersConfig, found: &str, folder: &RunFolder) -> Result<usize, ExperimentError> {
+    let index = config.lessons.iter().position(|lesson| lesson.name == found);
     index.ok_or_else(|| ExperimentError::UnknownLesson {
-        path,
-        found: name,
+        path: folder.config(),
+        found: found.into(),
         known: config.lessons.iter().map(|lesson| lesson.name.clone()).collect(),
     })
 }

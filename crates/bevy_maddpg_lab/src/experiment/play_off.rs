@@ -14,8 +14,8 @@ use super::{Evaluation, best_policy::Candidate};
 pub(super) const ROUNDS: u32 = 3;
 /// Policies at most.
 pub(super) const MOST_POLICIES: usize = 6;
-/// How often a play-off looks whether it should stop.
-const LOOK: Duration = Duration::from_millis(20);
+/// The time from one look whether the run is interrupted to the next, while others play.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// The scores of one policy so far.
 struct Standing {

@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
-use bevy::prelude::*;
+use bevy::{ecs::system::SystemParam, prelude::*};
 use bevy_maddpg::{
     learner::CheckpointRequest,
+    parameters::Curriculum,
     rollout::RolloutClock,
     self_play::{Pool, SelfPlay},
     training::{LearnerReport, Training},
@@ -12,6 +13,7 @@ use super::{
     MetricsWriter, OutputError, RunFolder, TensorBoardWriter,
     best_policy::EvaluationSystems,
     draw_curve, policy_scores,
+    rivals::{RivalSystems, SavedRivals},
     run_state::{Earlier, RunState},
 };
 use crate::statistics::{EpisodeRecord, PolicyScore, RunStatistics, ScoreBoard, StatisticsSystems, Thinning};
@@ -24,7 +26,7 @@ const ROWS: usize = 10_000;
 /// [`StatisticsPlugin`](crate::statistics::StatisticsPlugin) and
 /// [`TrainingPlugin`](bevy_maddpg::training::TrainingPlugin), whose messages it reads.
 #[derive(Resource, Debug)]
-pub struct Recorder {
+pub(super) struct Recorder {
     folder: RunFolder,
     save_replay: bool,
     metrics: MetricsWriter,
@@ -33,7 +35,7 @@ pub struct Recorder {
     reports: Thinning,
     /// `None` if the recorder writes no checkpoints.
     checkpoint_every: Option<Duration>,
-    /// `None` before the first.
+    /// `None` before the first, or if the next one is due at once.
     last_checkpoint: Option<Instant>,
     /// Why the last checkpoint could not be written, if that was told.
     checkpoint_failure: Option<String>,
@@ -82,17 +84,19 @@ impl Recorder {
     }
 
     /// Adds the recorder to an app, so that it writes while the app runs.
-    pub fn add_to(self, app: &mut App) {
-        app.insert_resource(self).add_systems(Last, record.after(StatisticsSystems).after(EvaluationSystems));
+    pub(super) fn add_to(self, app: &mut App) {
+        // A checkpoint names past policies, whose files must be there.
+        let record = record.after(StatisticsSystems).after(EvaluationSystems).after(RivalSystems);
+        app.insert_resource(self).add_systems(Last, record);
     }
 
     /// Whether an error stopped the recording.
-    pub fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.error.is_some()
     }
 
     /// Takes the error that stopped the recording, if there was one.
-    pub fn take_error(&mut self) -> Option<OutputError> {
+    pub(super) fn take_error(&mut self) -> Option<OutputError> {
         self.error.take()
     }
 
@@ -101,24 +105,36 @@ impl Recorder {
         std::mem::take(&mut self.notices)
     }
 
-    /// The counters and scores of the run, for a checkpoint.
-    pub(super) fn state(&self, statistics: &RunStatistics) -> RunState {
+    /// The counters, the scores, the lesson and the past policies of the run, for a checkpoint.
+    pub(super) fn state(
+        &self,
+        statistics: &RunStatistics,
+        curriculum: Option<&Curriculum>,
+        play: Option<&SelfPlay>,
+    ) -> RunState {
         RunState {
             seconds: statistics.seconds(),
             decisions: statistics.status().decisions,
             board: statistics.board().save(),
             episodes: self.episodes.clone(),
             reports: self.reports.clone(),
+            lesson: curriculum.and_then(Curriculum::lesson).map(|lesson| lesson.name.clone()),
+            past: play.map(|play| play.pool().past()),
         }
     }
 
-    /// Asks for a checkpoint, with the policy beside it.
-    pub(super) fn checkpoint(&mut self, training: &Training, statistics: &RunStatistics) {
+    /// Asks for a checkpoint at the end of this frame, if the recorder writes any.
+    pub(super) fn checkpoint_soon(&mut self) {
+        self.last_checkpoint = None;
+    }
+
+    /// Asks the learner for a checkpoint with this state, with the policy beside it.
+    fn checkpoint(&mut self, training: &Training, state: &RunState) {
         self.last_checkpoint = Some(Instant::now());
         training.checkpoint_with(&CheckpointRequest {
             path: self.folder.checkpoint(),
             with_replay: self.save_replay,
-            note: self.state(statistics).to_json(),
+            note: state.to_json(),
             policy: Some(self.folder.last_policy()),
         });
     }
@@ -149,7 +165,7 @@ impl Recorder {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn finish(&mut self, board: &ScoreBoard, title: &str) -> Result<(), OutputError> {
+    pub(super) fn finish(&mut self, board: &ScoreBoard, title: &str) -> Result<(), OutputError> {
         self.flush()?;
         draw_curve(self.folder.curve(), board.points(), title, board.bar())
     }
@@ -176,7 +192,11 @@ impl Recorder {
         self.tensorboard.flush_if_due()
     }
 
-    fn write_score(&mut self, score: &PolicyScore) -> Result<(), OutputError> {
+    /// Writes how a policy of the run plays without exploration.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub(super) fn write_score(&mut self, score: &PolicyScore) -> Result<(), OutputError> {
         policy_scores::append(&self.folder.evaluations(), score)?;
         self.tensorboard.write_scalar("eval/mean_score", score.mean, score.decisions)?;
         self.tensorboard.write_scalar("eval/min_score", score.min, score.decisions)
@@ -199,6 +219,14 @@ impl Recorder {
     }
 }
 
+/// What a resumed run continues besides its learner and its statistics, as far as the game has it.
+#[derive(SystemParam)]
+struct Continued<'w> {
+    self_play: Option<Res<'w, SelfPlay>>,
+    curriculum: Option<Res<'w, Curriculum>>,
+    rivals: Option<ResMut<'w, SavedRivals>>,
+}
+
 fn record(
     mut recorder: ResMut<Recorder>,
     mut episodes: MessageReader<EpisodeRecord>,
@@ -206,7 +234,7 @@ fn record(
     mut scores: MessageReader<PolicyScore>,
     clock: Res<RolloutClock>,
     (training, statistics): (Res<Training>, Res<RunStatistics>),
-    self_play: Option<Res<SelfPlay>>,
+    Continued { self_play, curriculum, mut rivals }: Continued,
 ) {
     if recorder.error.is_none() {
         recorder.error = recorder.write(episodes.read(), reports.read(), clock.decisions).err();
@@ -216,7 +244,7 @@ fn record(
             recorder.error = recorder.write_score(score).err();
         }
     }
-    if let Some(play) = self_play.filter(|_| recorder.error.is_none()) {
+    if let Some(play) = self_play.as_deref().filter(|_| recorder.error.is_none()) {
         recorder.error = recorder.write_ratings(play.pool(), clock.decisions).err();
     }
     recorder.watch_checkpoints(&training);
@@ -226,7 +254,11 @@ fn record(
         .is_some_and(|every| recorder.last_checkpoint.is_none_or(|last| last.elapsed() >= every));
     if has_learner && is_due {
         let flushed = recorder.metrics.flush();
-        recorder.checkpoint(&training, &statistics);
+        let state = recorder.state(&statistics, curriculum.as_deref(), self_play.as_deref());
+        if let Some(rivals) = &mut rivals {
+            rivals.keep_those_of(&state);
+        }
+        recorder.checkpoint(&training, &state);
         recorder.error = recorder.error.take().or(flushed.err());
     }
 }

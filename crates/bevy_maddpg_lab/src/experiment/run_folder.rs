@@ -127,11 +127,6 @@ impl RunFolder {
         self.0.join("config.toml")
     }
 
-    /// The name of the lesson that the run is in; absent in the first one.
-    pub fn lesson(&self) -> PathBuf {
-        self.0.join("lesson.txt")
-    }
-
     /// One row per episode and one per learner report.
     pub fn metrics(&self) -> PathBuf {
         self.0.join("metrics.csv")

@@ -1,10 +1,15 @@
 //! What a run needs to go on as if it had not stopped.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use bevy_maddpg::{
     learner::{CheckpointError, Device, Learner, Preset, TrainingConfig},
     random::stream,
+    self_play::PastPolicy,
 };
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -23,7 +28,7 @@ pub(super) struct RunDescription {
     pub(super) seed: u64,
     pub(super) arenas: usize,
     pub(super) lockstep: bool,
-    /// Joint decisions of a part, if each part goes on as a resumed run does.
+    /// Joint decisions of a part, if the run has parts, each of which goes on as a resumed run does.
     #[serde(default)]
     pub(super) decisions_of_part: Option<u64>,
     /// Whether checkpoints contain the replay buffer.
@@ -46,7 +51,7 @@ impl RunDescription {
     }
 }
 
-/// The counters and scores of a run. Each checkpoint contains them.
+/// The counters and scores of a run, its lesson and its past policies. Each checkpoint contains them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RunState {
     /// Seconds of training.
@@ -57,6 +62,13 @@ pub(super) struct RunState {
     /// How the rows of `metrics.csv` were thinned out.
     pub(super) episodes: Thinning,
     pub(super) reports: Thinning,
+    /// The name of the lesson that it is in; `None` without lessons.
+    #[serde(default)]
+    pub(super) lesson: Option<String>,
+    /// The past policies of self-play, whose files are in the folder of the run. `None` without self-play, and in checkpoints of older
+    /// versions.
+    #[serde(default)]
+    pub(super) past: Option<Vec<PastPolicy>>,
 }
 
 impl RunState {
@@ -152,16 +164,13 @@ pub(super) fn continue_with(
             game: game.name().into(),
         });
     }
-    let now = game.settings();
-    for (option, found) in description.settings {
-        let now = now.get(&option).cloned().unwrap_or_default();
-        if now != found {
-            return Err(ExperimentError::RunOfOtherSettings {
-                path: folder.path().into(),
-                option,
-                found,
-                now,
-            });
+    let settings = game.settings();
+    // The run may have settings that this game lacks, and the other way round: two games may have the same name.
+    for option in BTreeSet::from_iter(description.settings.keys().chain(settings.keys())) {
+        let [found, now] = [&description.settings, &settings].map(|settings| settings.get(option).cloned());
+        if found != now {
+            let (path, option) = (folder.path().into(), option.clone());
+            return Err(ExperimentError::RunOfOtherSettings { path, option, found, now });
         }
     }
     options.preset = description.preset;
@@ -187,5 +196,77 @@ pub(super) fn settings(
 impl From<bevy_maddpg::learner::LearnerError> for ExperimentError {
     fn from(error: bevy_maddpg::learner::LearnerError) -> Self {
         Self::Checkpoint(CheckpointError::Learner(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::{
+        catalog::{Control, Pendulum},
+        games::control::{Sight, Task},
+        statistics::ScoreBoard,
+    };
+
+    #[test]
+    fn a_state_comes_back_and_one_of_an_older_version_has_neither_lesson_nor_past() {
+        let state = RunState {
+            seconds: 7.5,
+            decisions: 90,
+            board: ScoreBoard::new(None).save(),
+            episodes: Thinning::new(9),
+            reports: Thinning::new(9),
+            lesson: Some("fast".into()),
+            past: Some(vec![PastPolicy { decisions: 40, rating: Some(1_000.1) }]),
+        };
+        let text = state.to_json();
+        let read: RunState = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.decisions, read.lesson, read.past), (90, state.lesson, state.past));
+        let mut older: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for field in ["lesson", "past"] {
+            assert!(older.as_object_mut().unwrap().remove(field).is_some());
+        }
+        let read: RunState = serde_json::from_str(&older.to_string()).unwrap();
+        assert_eq!((read.decisions, read.lesson, read.past), (90, None, None));
+    }
+
+    #[test]
+    fn a_run_of_another_game_with_the_same_name_or_with_other_settings_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let control = Control::new(Task::Pendulum);
+        let seeing = Control { sight: Sight::Pixels, ..control };
+        let games: [&dyn Game; 3] = [&Pendulum, &control, &seeing];
+        let resume = |number: usize, game: &dyn Game| {
+            let folder = RunFolder::at(parent.path().join(number.to_string()));
+            let mut options = Options::parse_from(["program"]);
+            let resumed = continue_with(&folder, game, &mut options);
+            resumed.map(|()| options.arenas).map_err(|error| error.to_string())
+        };
+        for (number, game) in games.into_iter().enumerate() {
+            let description = RunDescription {
+                game: game.name().into(),
+                preset: Preset::default(),
+                seed: 5,
+                arenas: 3,
+                lockstep: false,
+                decisions_of_part: None,
+                save_replay: false,
+                settings: game.settings(),
+            };
+            let folder = RunFolder::create(Some(&parent.path().join(number.to_string())), "run").unwrap();
+            fs::write(folder.description(), serde_json::to_string(&description).unwrap()).unwrap();
+            assert_eq!(resume(number, game), Ok(Some(3)));
+        }
+        for (run, game, words) in [
+            (0, 1, ["was started with no `--task`", "has `--task pendulum`"]),
+            (1, 0, ["was started with `--task pendulum`", "has no `--task`"]),
+            (1, 2, ["was started with no `--pixels`", "has `--pixels`"]),
+            (2, 1, ["was started with `--pixels`", "has no `--pixels`"]),
+        ] {
+            let error = resume(run, games[game]).unwrap_err();
+            assert!(words.iter().all(|word| error.contains(word)), "{error}");
+        }
     }
 }

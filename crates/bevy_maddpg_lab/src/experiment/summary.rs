@@ -42,27 +42,28 @@ pub struct Summary {
     /// How the result plays without exploration, by which it was chosen among the policies of the run; omitted if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen: Option<PolicyScore>,
-    /// The noise-free evaluation, if there was one.
+    /// The evaluation without exploration, if there was one.
     pub evaluation: Option<Evaluation>,
     /// Joint decisions of all arenas.
     pub decisions: u64,
-    /// Decisions of single agents per second of wall-clock time, averaged over the run.
+    /// Decisions of single agents per second of wall-clock time, averaged since the run was started or last resumed. With
+    /// `--lockstep --save-replay`, a run without a window has parts, and each of them counts as a resume.
     pub agent_decisions_per_second: f64,
     /// Learner updates.
     pub updates: u64,
-    /// Learner updates per second of wall-clock time, averaged over the run.
+    /// Learner updates per second of wall-clock time, averaged in the same way.
     pub updates_per_second: f64,
-    /// Joint transitions dropped because the learner was busy.
+    /// Joint transitions dropped because the learner was busy, since the run was started or last resumed.
     pub dropped_transitions: u64,
     /// Wall-clock seconds of the run, without the evaluation.
     pub seconds: f64,
-    /// Path of the policy file.
+    /// Path of the policy file; empty if there is none.
     pub policy: String,
     /// Version of that policy.
     pub policy_version: u64,
 }
 
-/// Scores of noise-free episodes.
+/// Scores of episodes without exploration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Evaluation {

@@ -6,16 +6,17 @@ use std::{
 use bevy::{app::MainScheduleOrder, ecs::schedule::ScheduleLabel, log::LogPlugin, prelude::*};
 
 use super::{
-    ExperimentError, OutputError, Recorder, Run, RunFolder, Summary, evaluation::EpisodeScores, parameters,
+    ExperimentError, OutputError, Run, RunFolder, Summary, evaluation::EpisodeScores, parameters,
+    recorder::Recorder,
 };
 use crate::{
     game::add_game,
-    statistics::RunStatistics,
+    statistics::{PlaysOfPersons, RunStatistics},
     watch::{PlannedScreenshot, Recording, SaveRequested, Toast, WatchPlugin},
 };
 use bevy_maddpg::{
     arena::EpisodeEnded, headless, learner::Pace, plugin::MaddpgPlugins, policy::PolicySnapshot,
-    rollout::RolloutClock, training::Training,
+    rollout::RolloutClock,
 };
 
 /// Runs after [`Last`], so that it sees every exit request of the frame. After that frame the world is gone.
@@ -76,10 +77,9 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
     app.add_systems(
         Update,
         (move |statistics: Res<RunStatistics>,
-               training: Res<Training>,
                mut recorder: ResMut<Recorder>,
                mut toasts: MessageWriter<Toast>| {
-            recorder.checkpoint(&training, &statistics);
+            recorder.checkpoint_soon();
             let seconds = statistics.seconds();
             toasts.write(Toast::new(format!("saving to {} after {seconds:.0} s", saved_to.display())));
         })
@@ -110,7 +110,8 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
     });
 }
 
-/// Plays with a policy, noise-free. With `--evaluate`, scores that many episodes as they are played and then exits.
+/// Plays with a policy, without exploration. With `--evaluate`, scores that many episodes as they are played and then exits. Episodes that
+/// a person played in do not count.
 fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) {
     add_game(app, &*run.game, MaddpgPlugins::play(policy.clone()), &run.setup);
     parameters::play(app, &*run.game, &run.parameters, run.setup.seed);
@@ -121,31 +122,36 @@ fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) 
         .evaluate
         .map(|episodes| episodes as usize)
         .map(|episodes| EpisodeScores::new(arenas.min(episodes), episodes, run.game.warm_up_episodes()));
-    app.add_systems(Last, move |mut ended: MessageReader<EpisodeEnded>, mut exit: MessageWriter<AppExit>| {
-        let is_interrupted = run.is_interrupted();
-        if is_interrupted {
-            exit.write(AppExit::Success);
-        }
-        let Some(counted) = &mut scores else {
+    app.add_systems(
+        Last,
+        move |mut ended: MessageReader<EpisodeEnded>,
+              plays: PlaysOfPersons,
+              mut exit: MessageWriter<AppExit>| {
+            let is_interrupted = run.is_interrupted();
             if is_interrupted {
-                *outcome.lock().unwrap_or_else(PoisonError::into_inner) = run.outcome();
+                exit.write(AppExit::Success);
             }
-            return;
-        };
-        for episode in ended.read() {
-            counted.push(episode, run.game.score(&episode.returns));
-        }
-        if !counted.is_complete() && !is_interrupted {
-            return;
-        }
-        let mut summary = Summary {
-            evaluation: counted.evaluation(run.game.yardstick()),
-            seconds: start.elapsed().as_secs_f64(),
-            ..run.policy_summary(&policy)
-        };
-        scores = None;
-        let result = run.report(&mut summary, None).and_then(|()| run.outcome());
-        *outcome.lock().unwrap_or_else(PoisonError::into_inner) = result;
-        exit.write(AppExit::Success);
-    });
+            let Some(counted) = &mut scores else {
+                if is_interrupted {
+                    *outcome.lock().unwrap_or_else(PoisonError::into_inner) = run.outcome();
+                }
+                return;
+            };
+            for episode in ended.read().filter(|episode| !plays.include(episode.arena)) {
+                counted.push(episode, run.game.score(&episode.returns));
+            }
+            if !counted.is_complete() && !is_interrupted {
+                return;
+            }
+            let mut summary = Summary {
+                evaluation: counted.evaluation(run.game.yardstick()),
+                seconds: start.elapsed().as_secs_f64(),
+                ..run.policy_summary(&policy)
+            };
+            scores = None;
+            let result = run.report(&mut summary, None).and_then(|()| run.outcome());
+            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = result;
+            exit.write(AppExit::Success);
+        },
+    );
 }

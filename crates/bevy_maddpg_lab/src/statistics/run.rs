@@ -82,7 +82,7 @@ pub struct RunStatus {
     pub updates: u64,
     /// Learner updates per second of wall-clock time, since the run was started or resumed.
     pub updates_per_second: f64,
-    /// Joint transitions dropped because the learner was busy.
+    /// Joint transitions dropped because the learner was busy, since the run was started or resumed.
     pub dropped_transitions: u64,
     /// Version of the acting policy.
     pub policy_version: u64,

@@ -26,6 +26,10 @@ struct StepCost {
 }
 
 pub(super) fn plugin(app: &mut App) {
+    // The pictures of a recording are a fixed time apart, however long the steps take.
+    if app.world().resource::<Settings>().recording.is_some() {
+        return;
+    }
     app.init_resource::<StepCost>()
         .add_systems(RunFixedMainLoop, start.in_set(RunFixedMainLoopSystems::BeforeFixedMainLoop))
         .add_systems(FixedLast, |mut cost: ResMut<StepCost>| cost.steps += 1)
@@ -70,6 +74,18 @@ fn longest_frame(budget: f64, step_cost: f64, timestep: Duration, speed: f64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::{Recording, WatchPlugin};
+
+    #[test]
+    fn a_recording_is_not_slowed_down() {
+        for rate in [None, Some(20)] {
+            let recording = rate.map(|rate| Recording { folder: "pictures".into(), frames: 1, rate });
+            let mut app = App::new();
+            app.insert_resource(Settings(WatchPlugin { recording, ..default() }));
+            plugin(&mut app);
+            assert_eq!(app.world().contains_resource::<StepCost>(), rate.is_none());
+        }
+    }
 
     #[test]
     fn the_steps_of_a_frame_fit_into_the_budget_at_any_speed() {

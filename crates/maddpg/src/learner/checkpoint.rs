@@ -35,9 +35,6 @@ const ACTOR_PARTS: [&str; 5] =
 const CRITIC_PARTS: [&str; 4] =
     ["critics", "critics_target", "critics_first_moment", "critics_second_moment"];
 
-/// As long as an actor as well, if there is a long average.
-const PUBLISHED: &str = "published";
-
 /// A learner resumed without its replay buffer first collects this many transitions, so that a trained policy is not
 /// skewed by a few recent samples.
 const REFILL: usize = 20_000;
@@ -107,7 +104,7 @@ impl Learner {
     ///
     /// # Errors
     /// If the file cannot be written, a weight is not finite, or the device fails.
-    pub fn save(&self, path: &Path, with_replay: bool) -> Result<(), CheckpointError> {
+    pub fn save(&self, path: impl AsRef<Path>, with_replay: bool) -> Result<(), CheckpointError> {
         let mut tensors = BTreeMap::new();
         let mut groups = Vec::new();
         let mut weights = self.engine.weights().map_err(LearnerError::from)?;
@@ -155,15 +152,15 @@ impl Learner {
             replay_next: with_replay.then(|| self.replay.next()),
             note: self.note.clone(),
         };
-        Ok(tensor_file::write(path, FORMAT, &header, &tensors)?)
+        Ok(tensor_file::write(path.as_ref(), FORMAT, &header, &tensors)?)
     }
 
-    /// Writes the [policies to play with](Self::published_snapshot) to a policy file.
+    /// Writes the [current policies](Self::snapshot) to a policy file.
     ///
     /// # Errors
     /// If the file cannot be written, a weight is not finite, or the device fails.
-    pub fn save_policy(&self, path: &Path) -> Result<(), CheckpointError> {
-        Ok(self.published_snapshot()?.save(path)?)
+    pub fn save_policy(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        Ok(self.snapshot()?.save(path)?)
     }
 
     /// Loads a checkpoint of a training with the agents of `spec`. The settings and the seed come from the checkpoint.
@@ -171,7 +168,7 @@ impl Learner {
     ///
     /// # Errors
     /// If the file is missing, damaged, or was made with other agents, or if the device fails.
-    pub fn load(path: &Path, spec: &ArenaSpec, device: Device) -> Result<Self, CheckpointError> {
+    pub fn load(path: impl AsRef<Path>, spec: &ArenaSpec, device: Device) -> Result<Self, CheckpointError> {
         Self::load_with(path, spec, device, None)
     }
 
@@ -180,11 +177,12 @@ impl Learner {
     /// # Errors
     /// Also if a setting differs that has to stay as it was; see [`LearnerConfig::changes_from`].
     pub fn load_with(
-        path: &Path,
+        path: impl AsRef<Path>,
         spec: &ArenaSpec,
         device: Device,
         settings: Option<&LearnerConfig>,
     ) -> Result<Self, CheckpointError> {
+        let path = path.as_ref();
         let damaged = |reason: String| FileError::damaged(path, FORMAT, reason);
         let content = tensor_file::read(path, &KIND)?;
         let header: Header = content.header().map_err(damaged)?;
@@ -221,17 +219,11 @@ impl Learner {
             weights.iter_mut().zip(policies).zip(header.groups)
         {
             for (part, numbers) in weights.parts() {
-                // An average that has just been switched on begins with the actor, below.
-                if part != PUBLISHED || saved.published_average > 0.0 {
-                    *numbers = take(&format!("{}.{part}", header.name))?;
-                }
+                *numbers = take(&format!("{}.{part}", header.name))?;
             }
             // Without an average, the actor itself has acted, and the file has the weights with which training began.
             if saved.policy_average >= 1.0 {
                 weights.policy.clone_from(&weights.actor);
-            }
-            if saved.published_average <= 0.0 && !weights.published.is_empty() {
-                weights.published.clone_from(&weights.policy);
             }
             weights.actor_adam.steps = header.actor_steps;
             weights.critics_adam.steps = header.critic_steps;
@@ -289,8 +281,7 @@ impl Header {
         for (saved, group) in self.groups.iter().zip(groups) {
             saved.check(group)?;
             let [actor, critics] = self.config.parameters(&self.spec, group, self.has_absences);
-            let published = (self.config.published_average > 0.0).then_some(PUBLISHED);
-            let parts = ACTOR_PARTS.into_iter().chain(published).map(|part| (part, actor));
+            let parts = ACTOR_PARTS.into_iter().map(|part| (part, actor));
             for (part, expected) in parts.chain(CRITIC_PARTS.map(|part| (part, critics))) {
                 let name = format!("{}.{part}", saved.name);
                 let found = numbers(tensors, &name)?.len();

@@ -53,14 +53,9 @@ pub(super) struct Branch {
 impl Choices {
     /// The branches of `space`; those with at most `exact` choices are learned by the exact expectation.
     pub(super) fn new(space: &ActionSpace, exact: usize) -> Self {
-        let numbers = space.numbers();
         let branch = |index| {
             let columns = space.columns(index);
-            Branch {
-                mask: columns.start - numbers..columns.end - numbers,
-                is_exact: columns.len() <= exact,
-                columns,
-            }
+            Branch { mask: space.mask_columns(index), is_exact: columns.len() <= exact, columns }
         };
         let branches: Vec<Branch> = (0..space.branches().len()).map(branch).collect();
         let gates = space.gates().map(|(number, choice)| {
@@ -71,7 +66,7 @@ impl Choices {
                 is_exact: branches.iter().find(of_choice).is_some_and(|branch| branch.is_exact),
             }
         });
-        Self { numbers, gates: gates.collect(), branches }
+        Self { numbers: space.numbers(), gates: gates.collect(), branches }
     }
 
     /// Whether the actor needs the gradient of the value with respect to the drawn action.

@@ -84,8 +84,8 @@ pub struct LearnerConfig {
     /// Discount factor per decision, 0 to 1.
     pub gamma: f32,
     /// Decisions whose rewards a transition sums up before the critics estimate the rest (n-step returns; arXiv 1804.08617).
-    /// More than 1 spreads rare rewards faster, but the rewards are those of the actions with exploration. 1 or more. The game
-    /// joins them, so a learner that gets its transitions from elsewhere does not use this.
+    /// More than 1 spreads rare rewards faster, but the rewards are those of the actions with exploration. 1 or more.
+    /// `bevy_maddpg` sums the rewards before it sends transitions; a learner that gets its transitions from elsewhere does not use this.
     #[serde(default = "n_step")]
     pub n_step: u32,
     /// Fraction of the distance that the target networks move towards the trained networks at each update of the
@@ -95,13 +95,6 @@ pub struct LearnerConfig {
     /// upset the policy. This is the fraction of the distance that the average moves towards the actor at each update
     /// of the actor; more than 0, at most 1. With 1, agents act with the actor itself.
     pub policy_average: f32,
-    /// A second, longer average of the actor, which does not act in the training: [`Learner::published_snapshot`]. This is the
-    /// fraction of the distance that it moves towards the actor at each update of the actor, 0 to 1. A long average plays more
-    /// evenly, but would slow exploration down if it acted. With 0, there is none, and what acts is published.
-    ///
-    /// [`Learner::published_snapshot`]: super::Learner::published_snapshot
-    #[serde(default)]
-    pub published_average: f32,
     /// Adam's learning rate for the actors; more than 0.
     pub actor_learning_rate: f64,
     /// Adam's learning rate for the critics; more than 0.
@@ -157,8 +150,8 @@ pub struct LearnerConfig {
     /// observe one; 1 or more layers. In TOML, each is a list of its filters, their width and height, and their stride.
     #[serde(default = "convolutions")]
     pub convolutions: Vec<Convolution>,
-    /// Images in a minibatch are moved by up to this many pixels, up or down and left or right, and what moves into the picture
-    /// repeats its edge. Critics then learn what does not depend on single pixels (DrQ, arXiv 2004.13649, which moves images of 84
+    /// Images in a minibatch are moved by up to this many pixels, up or down and left or right; the pixels that become free repeat the
+    /// edge of the image. Critics then learn what does not depend on single pixels (DrQ, arXiv 2004.13649, which moves images of 84
     /// pixels by 4). 0 leaves them as they are.
     #[serde(default)]
     pub image_shift: usize,
@@ -172,8 +165,8 @@ pub enum GradientClip {
     /// Those of a whole network: of an actor, or of one critic.
     #[default]
     Network,
-    /// Those of each tensor of a network: the weights of one layer, or its bias. So does the code of the MADDPG paper
-    /// (`minimize_and_clip` in openai/maddpg).
+    /// Those of each tensor of a network: the weights of one layer, or its bias. The code of the MADDPG paper does the
+    /// same (`minimize_and_clip` in openai/maddpg).
     Tensor,
 }
 
@@ -260,7 +253,6 @@ impl Default for LearnerConfig {
             n_step: n_step(),
             tau: 0.1,
             policy_average: 0.01,
-            published_average: 0.0,
             actor_learning_rate: 1e-3,
             critic_learning_rate: 3e-3,
             learning_rate_final: learning_rate_final(),

@@ -74,9 +74,6 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// The actor parameters that policy `index` acts with.
     fn acting(&self, index: usize) -> Result<Vec<f32>>;
 
-    /// The actor parameters of policy `index` to publish: those of the long average, if there is one.
-    fn published(&self, index: usize) -> Result<Vec<f32>>;
-
     /// The weights of all policies.
     fn weights(&self) -> Result<Vec<Weights>>;
 
@@ -323,8 +320,6 @@ pub(super) struct Weights {
     pub(super) actor_target: Vec<f32>,
     /// The running average of the actor, which acts in the game; not updated if the actor itself acts.
     pub(super) policy: Vec<f32>,
-    /// The long average of the actor; empty if there is none.
-    pub(super) published: Vec<f32>,
     pub(super) critics: Vec<f32>,
     pub(super) critics_target: Vec<f32>,
     pub(super) actor_adam: Moments,
@@ -355,7 +350,6 @@ impl Weights {
         Self {
             actor_target: actor.clone(),
             policy: actor.clone(),
-            published: if config.published_average > 0.0 { actor.clone() } else { Vec::new() },
             critics_target: critics.clone(),
             actor_adam: Moments::new(actor.len()),
             critics_adam: Moments::new(critics.len()),
@@ -401,8 +395,7 @@ impl Weights {
 
     /// All flat vectors, by name.
     pub(super) fn parts(&mut self) -> impl Iterator<Item = (&'static str, &mut Vec<f32>)> {
-        let published = (!self.published.is_empty()).then_some(("published", &mut self.published));
-        let always = [
+        [
             ("actor", &mut self.actor),
             ("actor_target", &mut self.actor_target),
             ("policy", &mut self.policy),
@@ -412,8 +405,8 @@ impl Weights {
             ("critics_target", &mut self.critics_target),
             ("critics_first_moment", &mut self.critics_adam.first),
             ("critics_second_moment", &mut self.critics_adam.second),
-        ];
-        always.into_iter().chain(published)
+        ]
+        .into_iter()
     }
 }
 

@@ -29,14 +29,14 @@ pub struct Memory {
 /// Bytes of one number.
 const NUMBER: u64 = size_of::<f32>() as u64;
 
-/// Vectors as long as an actor's parameters: itself, target, two averages, two moments, three packed copies, and two in
+/// Vectors as long as an actor's parameters: itself, target, average, two moments, three packed copies, and two in
 /// published policies. For critics: themselves, targets, two moments, the sum of the gradients and three packed copies. Each
 /// also has a gradient in every part of the minibatch.
-const ACTOR_COPIES: u64 = 11;
+const ACTOR_COPIES: u64 = 10;
 const CRITIC_COPIES: u64 = 8;
 
 /// The same vectors in a checkpoint.
-const SAVED_ACTOR_COPIES: u64 = 6;
+const SAVED_ACTOR_COPIES: u64 = 5;
 const SAVED_CRITIC_COPIES: u64 = 4;
 
 impl LearnerConfig {

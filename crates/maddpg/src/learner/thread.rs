@@ -35,8 +35,8 @@ pub enum Pace {
     /// The game waits while the learner is more than [`CHANNEL_BLOCKS`] blocks behind, so that the ratio of updates to
     /// joint decisions stays between `updates_per_decision` and `max_updates_per_decision`. For training at full speed.
     Balanced,
-    /// The learner makes exactly the updates due for each block, and the resulting policy always acts from the second
-    /// decision after those in the block. The same seed and binary give the same weights, bit for bit, on
+    /// For each block of transitions, the learner makes exactly the updates that are due. In every run, the policy that results acts
+    /// from the second decision after the block. The same seed and binary give the same weights, bit for bit, on
     /// processors with the same vector instructions. For repeatable training.
     Lockstep,
 }

@@ -367,26 +367,9 @@ impl Learner {
     /// # Errors
     /// [`LearnerError::Diverged`] if a weight is not finite, [`LearnerError::Device`] if the device fails.
     pub fn snapshot(&self) -> std::result::Result<PolicySnapshot, LearnerError> {
-        self.snapshot_with(|index| self.engine.acting(index))
-    }
-
-    /// As [`snapshot`](Self::snapshot), but the long average of the actors, if
-    /// [`published_average`](LearnerConfig::published_average) sets one: the policies to save and to play with.
-    ///
-    /// # Errors
-    /// As [`snapshot`](Self::snapshot).
-    pub fn published_snapshot(&self) -> std::result::Result<PolicySnapshot, LearnerError> {
-        self.snapshot_with(|index| self.engine.published(index))
-    }
-
-    /// The policies with these parameters, by index.
-    fn snapshot_with(
-        &self,
-        parameters: impl Fn(usize) -> std::result::Result<Vec<f32>, EngineError>,
-    ) -> std::result::Result<PolicySnapshot, LearnerError> {
         let policies = self.setup.groups.iter().zip(&self.scaling).enumerate();
         let policies = policies.map(|(index, (setup, scaling))| {
-            let network = Network { shape: setup.actor.clone(), parameters: parameters(index)? };
+            let network = Network { shape: setup.actor.clone(), parameters: self.engine.acting(index)? };
             Policy::new(setup.group.clone(), scaling.normalizer.clone(), network)
                 .map_err(|_| self.diverged(&setup.group.name))
         });

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 
 use self::claim::{Claim, PolicyHeader};
-use super::{AgentSpec, ArenaSpec, Encoder, Network, Normalizer, Policy, PolicySnapshot};
-use crate::tensor_file::{self, Content, FileError, Kind, SLACK, Tensor, TensorView, Tensors};
+use super::{AgentSpec, PolicySnapshot};
+use crate::tensor_file::{self, Content, FileError, Kind, SLACK, TensorView, Tensors};
 
 /// Policy files. Those of policies that also choose, and those of policies that see images, have formats of their own, which
 /// versions that do not know them refuse instead of misreading them.
@@ -31,12 +31,10 @@ pub enum PolicyError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The two snapshots are for different agents.
-    #[error("the policies are for different agents: {ours}; and {theirs}")]
+    #[error("the policies are for different agents: {difference}")]
     OtherAgents {
-        /// The agents of one snapshot.
-        ours: ArenaSpec,
-        /// The agents of the other.
-        theirs: ArenaSpec,
+        /// What one snapshot has, and what the other has instead.
+        difference: String,
     },
     /// The parts of a policy do not fit together.
     #[error("the policy `{policy}` cannot be used: {reason}")]
@@ -73,28 +71,14 @@ impl PolicySnapshot {
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PolicyError> {
         let mut tensors = Tensors::new();
-        for policy in self.policies() {
-            write_policy(policy, &mut tensors);
-        }
         let policies = self.policies().iter().map(|policy| {
-            let (group, shape, clip) = (policy.group(), &policy.network().shape, policy.normalizer().clip);
-            PolicyHeader {
-                name: group.name.clone(),
-                slots: group.slots.clone(),
-                agent: group.agent.clone(),
-                convolutions: shape.encoder().map_or(Vec::new(), |encoder| encoder.convolutions().to_vec()),
-                hidden: shape.hidden(),
-                layer_norm: shape.layer_norm(),
-                clip: clip.is_finite().then_some(clip),
-            }
+            let claim = Claim::of(policy);
+            claim.put(policy, &mut tensors);
+            claim.header
         });
+        let policies = policies.collect();
         let format = self.policies().iter().map(|policy| format(&policy.group().agent)).max();
-        let header = Header {
-            version: self.version(),
-            updates: self.updates(),
-            seed: self.seed(),
-            policies: policies.collect(),
-        };
+        let header = Header { version: self.version(), updates: self.updates(), seed: self.seed(), policies };
         Ok(tensor_file::write(path.as_ref(), format.unwrap_or(NUMBERS), &header, &views(&tensors))?)
     }
 
@@ -135,32 +119,6 @@ fn format(agent: &AgentSpec) -> &'static str {
     }
 }
 
-fn write_policy(policy: &Policy, tensors: &mut Tensors) {
-    let name = &policy.group().name;
-    let mut put = |suffix: &str, shape: &[usize], data: &[f32]| {
-        let tensor = Tensor { shape: shape.to_vec(), data: data.to_vec() };
-        tensors.insert(format!("{name}.{suffix}"), tensor);
-    };
-    let Network { shape, parameters } = policy.network();
-    for (index, layer) in shape.encoder().into_iter().flat_map(Encoder::layers).enumerate() {
-        let name = |part: &str| format!("convolution.{index}.{part}");
-        put(&name("weights"), &[layer.patch(), layer.filters], &parameters[layer.weights.clone()]);
-        put(&name("bias"), &[layer.filters], &parameters[layer.bias.clone()]);
-    }
-    for (index, layer) in shape.layers().iter().enumerate() {
-        let outputs = layer.outputs;
-        put(&format!("{index}.weights"), &[layer.inputs, outputs], &parameters[layer.weights.clone()]);
-        put(&format!("{index}.bias"), &[outputs], &parameters[layer.bias.clone()]);
-        if let Some([gain, shift]) = &layer.norm {
-            put(&format!("{index}.gain"), &[outputs], &parameters[gain.clone()]);
-            put(&format!("{index}.shift"), &[outputs], &parameters[shift.clone()]);
-        }
-    }
-    let Normalizer { mean, scale, .. } = policy.normalizer();
-    put("normalizer.mean", &[mean.len()], mean);
-    put("normalizer.scale", &[scale.len()], scale);
-}
-
 fn read_snapshot(content: Content) -> Result<PolicySnapshot, String> {
     let (found, most) = (content.header_entries(), (content.size / 2 + SLACK / 2) / ENTRY);
     if found > most {
@@ -189,7 +147,9 @@ fn read_snapshot(content: Content) -> Result<PolicySnapshot, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{ActionSpace, ImageSpec, NetworkShape};
+    use crate::policy::{
+        ActionSpace, ArenaSpec, Encoder, ImageSpec, Network, NetworkShape, Normalizer, Policy,
+    };
 
     fn snapshot() -> PolicySnapshot {
         let agent = |behavior: &str| AgentSpec::new(behavior, 3, 2);
@@ -274,6 +234,16 @@ mod tests {
         let next = Kind { formats: &["bevy_maddpg policy v4"], ..KIND };
         let plain = tensor_file::read(&path, &next).unwrap_err().to_string();
         assert!(plain.contains("policy v1`, expected `bevy_maddpg policy v4`"), "{plain}");
+    }
+
+    #[test]
+    fn policies_of_zeros_for_images_come_back_as_they_were_saved() {
+        let agent = AgentSpec::new("eye", 64, 2).with_image(ImageSpec { frames: 2, ..ImageSpec::grey(6, 5) });
+        let snapshot = PolicySnapshot::zeros(&ArenaSpec::new(vec![agent]).groups(true).unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.safetensors");
+        snapshot.save(&path).unwrap();
+        assert_eq!(PolicySnapshot::load(&path).unwrap(), snapshot);
     }
 
     #[test]

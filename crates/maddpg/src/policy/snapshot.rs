@@ -205,9 +205,8 @@ impl PolicySnapshot {
     /// # Errors
     /// [`PolicyError::OtherAgents`] if the two snapshots are for different agents.
     pub fn with_slots_of(&self, other: &Self, slots: &[usize]) -> Result<Self, PolicyError> {
-        if self.spec != other.spec {
-            let (ours, theirs) = (self.spec.clone(), other.spec.clone());
-            return Err(PolicyError::OtherAgents { ours, theirs });
+        if let Some(difference) = self.spec.difference(&other.spec) {
+            return Err(PolicyError::OtherAgents { difference });
         }
         let part = |snapshot: &Self, theirs: bool| {
             let of_slots = move |policy: &Policy| {
@@ -332,6 +331,7 @@ mod tests {
             }
         }
         let alone = PolicySnapshot::zeros(&constant(0.5, true).spec().groups(true).unwrap()[..1]).unwrap();
-        assert!(constant(0.5, true).with_slots_of(&alone, &[0]).is_err());
+        let error = constant(0.5, true).with_slots_of(&alone, &[0]).unwrap_err().to_string();
+        assert!(error.contains("3 agents") && error.contains("instead of 1"), "{error}");
     }
 }

@@ -14,7 +14,7 @@ pub struct AgentSpec {
     pub observation_size: usize,
     /// Numbers of the observation that the learner does not normalize, because they are in a fixed range already.
     pub raw: Vec<Range<usize>>,
-    /// The names of the numbers of one frame, oldest frame first; empty if the game gave none.
+    /// The names of the numbers of one frame; empty if the game gave none.
     pub observation_names: Vec<String>,
     /// The part of the observation that is an image, if there is one. The learner does not normalize its pixels.
     pub image: Option<ImageSpec>,
@@ -203,6 +203,14 @@ pub enum SpecError {
         /// What was found, what was expected, and what to do.
         reason: String,
     },
+    /// An action that cannot be used.
+    #[error("the action of the behavior `{behavior}` cannot be used: {reason}")]
+    Action {
+        /// The behavior.
+        behavior: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An arena without agents, or an agent with an empty observation or action.
     #[error("slot {slot} of the arena has no {missing}; every agent needs an observation and an action")]
     Empty {
@@ -331,7 +339,8 @@ impl ArenaSpec {
     /// The slots grouped by policy: one policy per behavior if `share`, otherwise one policy per slot.
     ///
     /// # Errors
-    /// If there are no agents, the agents of one behavior have different sizes, or a size is zero.
+    /// If there are no agents, the agents of one behavior have different sizes, a size is zero, or an action has a branch without
+    /// choices.
     pub fn groups(&self, share: bool) -> Result<Vec<PolicyGroup>, SpecError> {
         if self.slots.is_empty() {
             return Err(SpecError::Empty { slot: 0, missing: "agent" });
@@ -344,6 +353,10 @@ impl ArenaSpec {
                     return Err(SpecError::Empty { slot, missing });
                 }
             }
+            agent
+                .action
+                .check()
+                .map_err(|reason| SpecError::Action { behavior: agent.behavior.clone(), reason })?;
             let twin = groups.iter_mut().find(|group| group.agent.behavior == agent.behavior);
             match twin {
                 Some(group) if group.agent != *agent => {

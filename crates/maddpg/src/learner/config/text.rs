@@ -31,7 +31,7 @@ impl TrainingConfig {
     ///
     /// # Errors
     /// As [`from_toml`](Self::from_toml), naming the file.
-    pub fn from_file(preset: Preset, path: &Path) -> Result<Self, ConfigError> {
+    pub fn from_file(preset: Preset, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         preset.config().changed_by_file(path)
     }
 
@@ -39,7 +39,8 @@ impl TrainingConfig {
     ///
     /// # Errors
     /// As [`from_toml`](Self::from_toml), naming the file.
-    pub fn changed_by_file(&self, path: &Path) -> Result<Self, ConfigError> {
+    pub fn changed_by_file(&self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
         self.changed_by(&text).map_err(|error| match error {

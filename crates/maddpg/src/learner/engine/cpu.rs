@@ -142,7 +142,7 @@ impl Networks {
         config: &LearnerConfig,
         gradients: impl Iterator<Item = &'a [f32]> + Clone,
     ) {
-        let Weights { actor, actor_target, policy, published, critics, critics_target, actor_adam, .. } =
+        let Weights { actor, actor_target, policy, critics, critics_target, actor_adam, .. } =
             &mut self.weights;
         let settings = setup.actor_step(config, actor_adam.steps);
         self.actor_norm = step(actor, actor_adam, gradients, &mut self.gradient, settings);
@@ -150,8 +150,6 @@ impl Networks {
         if config.policy_average < 1.0 {
             move_towards(policy, actor, config.policy_average);
         }
-        // Empty if there is none.
-        move_towards(published, actor, config.published_average);
         move_towards(critics_target, critics, config.tau);
         self.pack_actor(setup);
         self.pack_actor_target(setup);
@@ -241,11 +239,6 @@ impl Engine for CpuEngine {
         let weights = &self.groups[index].weights;
         let acting = if self.setup.config.policy_average < 1.0 { &weights.policy } else { &weights.actor };
         Ok(acting.clone())
-    }
-
-    fn published(&self, index: usize) -> Result<Vec<f32>> {
-        let published = &self.groups[index].weights.published;
-        if published.is_empty() { self.acting(index) } else { Ok(published.clone()) }
     }
 
     fn weights(&self) -> Result<Vec<Weights>> {

@@ -316,13 +316,6 @@ impl Engine for GpuEngine {
         Ok(acting.to_vec1()?)
     }
 
-    fn published(&self, index: usize) -> super::Result<Vec<f32>> {
-        match &self.groups[index].published {
-            Some(published) => Ok(published.to_vec1()?),
-            None => self.acting(index),
-        }
-    }
-
     fn weights(&self) -> super::Result<Vec<Weights>> {
         Ok(self.groups.iter().map(Networks::download).collect::<Result<_>>()?)
     }

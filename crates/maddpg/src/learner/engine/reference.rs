@@ -502,7 +502,6 @@ fn configs() -> Vec<(String, LearnerConfig)> {
         // The last layers start as large as the others, so that no gradient is tiny. Clipping has its own test.
         last_layer_scale: 0.3,
         gradient_clip: f64::INFINITY,
-        published_average: 0.1,
         ..config
     };
     let presets = Preset::ALL.iter().map(|preset| (preset.to_string(), preset.config().learner));

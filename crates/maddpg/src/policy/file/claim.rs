@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     policy::{AgentSpec, Convolution, Encoder, Network, NetworkShape, Normalizer, Policy, PolicyGroup},
-    tensor_file::{SLACK, Tensors},
+    tensor_file::{SLACK, Tensor, Tensors},
 };
 
 /// Everything in a policy except its tensors.
@@ -32,11 +32,41 @@ fn scaled() -> Option<f32> {
 
 /// A policy whose tensors are there, with the sizes that its header claims.
 pub(super) struct Claim {
-    header: PolicyHeader,
+    pub(super) header: PolicyHeader,
     encoder: Option<Encoder>,
 }
 
 impl Claim {
+    /// What the header of a file with this policy claims.
+    pub(super) fn of(policy: &Policy) -> Self {
+        let (group, shape, clip) = (policy.group(), &policy.network().shape, policy.normalizer().clip);
+        let encoder = shape.encoder().cloned();
+        let header = PolicyHeader {
+            name: group.name.clone(),
+            slots: group.slots.clone(),
+            agent: group.agent.clone(),
+            convolutions: encoder.as_ref().map_or(Vec::new(), |encoder| encoder.convolutions().to_vec()),
+            hidden: shape.hidden(),
+            layer_norm: shape.layer_norm(),
+            clip: clip.is_finite().then_some(clip),
+        };
+        Self { header, encoder }
+    }
+
+    /// Adds the tensors of the policy whose claim it is.
+    pub(super) fn put(&self, policy: &Policy, tensors: &mut Tensors) {
+        let mut parameters = &policy.network().parameters[..];
+        for (key, shape) in self.layer_tensors() {
+            let (data, others) = parameters.split_at(shape.iter().product());
+            tensors.insert(key, Tensor { shape, data: data.to_vec() });
+            parameters = others;
+        }
+        let Normalizer { mean, scale, .. } = policy.normalizer();
+        for ((key, shape), data) in normalizer_tensors(&self.header).into_iter().zip([mean, scale]) {
+            tensors.insert(key, Tensor { shape, data: data.clone() });
+        }
+    }
+
     /// Compares the sizes in a header, which may be damaged or crafted, with the tensors that are there.
     pub(super) fn check(header: PolicyHeader, tensors: &Tensors) -> Result<Self, String> {
         let PolicyHeader { name, agent, convolutions, .. } = &header;
@@ -45,8 +75,12 @@ impl Claim {
         if agent.image.is_none() && !convolutions.is_empty() {
             return Err(format!("its policy `{name}` has convolutions, but its agent observes no image"));
         }
-        let encoder = Encoder::new(agent, 0, convolutions)
-            .map_err(|reason| format!("its policy `{name}` cannot see: {reason}"))?;
+        // Policies of zeros have no convolutions, and take an image for numbers.
+        let encoder = match agent.image {
+            Some(image) if convolutions.is_empty() => image.check(agent.observation_size).map(|()| None),
+            _ => Encoder::new(agent, 0, convolutions),
+        };
+        let encoder = encoder.map_err(|reason| format!("its policy `{name}` cannot see: {reason}"))?;
         let claim = Self { header, encoder };
         let name = &claim.header.name;
         if let Some(index) = claim.sizes().iter().position(|size| *size == 0) {

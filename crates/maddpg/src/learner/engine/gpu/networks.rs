@@ -12,7 +12,6 @@ pub(super) struct Networks {
     pub(super) actor: Tensor,
     pub(super) actor_target: Tensor,
     pub(super) policy: Tensor,
-    pub(super) published: Option<Tensor>,
     pub(super) critics: Tensor,
     pub(super) critics_target: Tensor,
     pub(super) actor_adam: Adam,
@@ -33,10 +32,6 @@ impl Networks {
             actor: flat(&weights.actor)?,
             actor_target: flat(&weights.actor_target)?,
             policy: flat(&weights.policy)?,
-            published: match &weights.published[..] {
-                [] => None,
-                published => Some(flat(published)?),
-            },
             critics: flat(&weights.critics)?,
             critics_target: flat(&weights.critics_target)?,
             actor_adam: adam(&weights.actor_adam)?,
@@ -56,7 +51,6 @@ impl Networks {
             actor: self.actor.to_vec1()?,
             actor_target: self.actor_target.to_vec1()?,
             policy: self.policy.to_vec1()?,
-            published: self.published.as_ref().map_or(Ok(Vec::new()), |published| published.to_vec1())?,
             critics: self.critics.to_vec1()?,
             critics_target: self.critics_target.to_vec1()?,
             actor_adam: moments(&self.actor_adam)?,
@@ -69,9 +63,6 @@ impl Networks {
         polyak(&mut self.actor_target, &self.actor, config.tau)?;
         if config.policy_average < 1.0 {
             polyak(&mut self.policy, &self.actor, config.policy_average)?;
-        }
-        if let Some(published) = &mut self.published {
-            polyak(published, &self.actor, config.published_average)?;
         }
         polyak(&mut self.critics_target, &self.critics, config.tau)
     }

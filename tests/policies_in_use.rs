@@ -1,0 +1,194 @@
+//! Which policy agents act by: shared ones, their own, several files, and none.
+
+use bevy::prelude::*;
+use bevy_maddpg::{
+    exploration::{ExplorationConfig, Noise},
+    headless,
+    learner::LearnerConfig,
+    policy::{AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, Policy},
+    prelude::*,
+    problems::Problems,
+};
+
+/// An app with a step and a decision at each update, in which every guard observes the same number.
+fn app(plugins: MaddpgPlugins) -> App {
+    let mut app = headless::app(1);
+    app.add_plugins(plugins.with_decision_period(1)).add_systems(Reset, || {}).add_systems(
+        Observe,
+        |mut agents: Query<&mut Observation>, mut count: Local<f32>| {
+            *count += 1.0;
+            agents.iter_mut().for_each(|mut observation| observation.write(&[*count]));
+        },
+    );
+    app
+}
+
+fn training(config: LearnerConfig) -> MaddpgPlugins {
+    let config = TrainingConfig {
+        learner: LearnerConfig { learning_starts: 1_000_000, ..config },
+        exploration: ExplorationConfig { noise: Noise::Gaussian, random_decisions: 100, ..default() },
+    };
+    MaddpgPlugins::train(config).with_training(|training| training.pace = Pace::Lockstep)
+}
+
+fn spawn_arena(app: &mut App, agents: usize) -> (Entity, Vec<Entity>) {
+    let arena = app.world_mut().spawn(Arena::default()).id();
+    let spawn = |slot| app.world_mut().spawn((Agent::new("guard", 1, 1), InArena::slot(arena, slot))).id();
+    (arena, (0..agents).map(spawn).collect())
+}
+
+fn update(app: &mut App, times: usize) {
+    (0..times).for_each(|_| app.update());
+}
+
+fn told(app: &App) -> Vec<String> {
+    app.world().resource::<Problems>().told().to_vec()
+}
+
+/// A policy of guards whose action is always 0.5.
+fn guards(count: usize) -> PolicySnapshot {
+    acting("guard", count, 0.5)
+}
+
+/// A policy of agents whose action is always the same.
+fn acting(behavior: &str, count: usize, action: f32) -> PolicySnapshot {
+    let spec = ArenaSpec::new(vec![AgentSpec::new(behavior, 1, 1); count]);
+    let policies = spec.groups(true).unwrap().into_iter().map(|group| {
+        let network =
+            Network { shape: NetworkShape::new(1, &[], 1, false), parameters: vec![0.0, action.atanh()] };
+        Policy::new(group, Normalizer::identity(1), network).unwrap()
+    });
+    PolicySnapshot::new(1, 1, 0, policies.collect()).unwrap()
+}
+
+/// A policy of zeros for agents that observe three numbers.
+fn wide(behavior: &str) -> PolicySnapshot {
+    let spec = ArenaSpec::new(vec![AgentSpec::new(behavior, 3, 1)]);
+    PolicySnapshot::zeros(&spec.groups(true).unwrap()).unwrap()
+}
+
+fn action(app: &App, agent: Entity) -> f32 {
+    app.world().get::<Action>(agent).unwrap()[0]
+}
+
+#[test]
+fn policies_of_two_guards_play_any_number_of_guards() {
+    let mut app = app(MaddpgPlugins::play(guards(2)));
+    let guards: Vec<Entity> =
+        [1, 3, 40].into_iter().flat_map(|count| spawn_arena(&mut app, count).1).collect();
+    let alone = app.world_mut().spawn(Agent::new("guard", 1, 1)).id();
+    headless::start(&mut app);
+    update(&mut app, 3);
+    for guard in guards.into_iter().chain([alone]) {
+        assert!((action(&app, guard) - 0.5).abs() < 1e-6);
+    }
+    assert_eq!(told(&app), [""; 0]);
+}
+
+#[test]
+fn agents_with_policies_of_their_own_act_by_them() {
+    for plugins in [training(LearnerConfig::default()), MaddpgPlugins::play(guards(2))] {
+        let mut app = app(plugins);
+        let (_, agents) = spawn_arena(&mut app, 2);
+        let alone = app.world_mut().spawn(Agent::new("guard", 1, 1)).id();
+        let [easy, hard] = [-0.25, 0.75].map(|action| PolicyOverride(acting("guard", 1, action).into()));
+        app.world_mut().entity_mut(agents[1]).insert(easy.clone());
+        app.world_mut().entity_mut(alone).insert(hard);
+        headless::start(&mut app);
+        update(&mut app, 3);
+        assert!((action(&app, agents[1]) + 0.25).abs() < 1e-6 && (action(&app, alone) - 0.75).abs() < 1e-6);
+        app.world_mut().entity_mut(agents[1]).remove::<PolicyOverride>();
+        update(&mut app, 1);
+        assert!((action(&app, agents[1]) + 0.25).abs() > 1e-6, "the acting policy again");
+        if let Some(mut training) = app.world_mut().get_resource_mut::<Training>() {
+            let block = training.stop().unwrap().replay().to_block();
+            assert!((block.actions[1] + 0.25).abs() < 1e-6, "what it did is learned from");
+        }
+    }
+}
+
+#[test]
+fn agents_without_a_fitting_policy_do_nothing_and_say_so_once() {
+    let mut app = app(MaddpgPlugins::play(guards(2)));
+    let arena = spawn_arena(&mut app, 2).0;
+    let wolf = app.world_mut().spawn((Agent::new("wolf", 1, 1), InArena::slot(arena, 2))).id();
+    let wide = app.world_mut().spawn(Agent::new("guard", 3, 1)).id();
+    headless::start(&mut app);
+    update(&mut app, 5);
+    assert_eq!((action(&app, wolf), action(&app, wide)), (0.0, 0.0));
+    let told = told(&app);
+    assert!(told.iter().any(|text| text.contains("`wolf`") && text.contains("no policy")), "{told:?}");
+    assert!(
+        told.iter().any(|text| text.contains("`guard`") && text.contains("3 observed numbers instead of 1")),
+        "{told:?}"
+    );
+    assert_eq!(told.iter().filter(|text| text.contains("does nothing")).count(), 2, "{told:?}");
+}
+
+#[test]
+fn a_policy_for_other_sizes_is_refused_by_name_and_the_old_one_stays() {
+    let mut app = app(MaddpgPlugins::play(guards(2)));
+    let (_, agents) = spawn_arena(&mut app, 2);
+    headless::start(&mut app);
+    update(&mut app, 2);
+    app.world_mut().resource_mut::<ActingPolicy>().set(wide("guard"));
+    update(&mut app, 2);
+    assert!((action(&app, agents[0]) - 0.5).abs() < 1e-6, "the old policy acts");
+    assert_eq!(told(&app).len(), 1);
+    assert!(told(&app)[0].contains("`guard`") && told(&app)[0].contains("stays in use"), "{:?}", told(&app));
+    app.world_mut().resource_mut::<ActingPolicy>().set(acting("guard", 1, -0.5));
+    update(&mut app, 2);
+    assert!((action(&app, agents[0]) + 0.5).abs() < 1e-6);
+    // Two that do not fit, before the next decision.
+    app.world_mut().resource_mut::<ActingPolicy>().set(wide("guard"));
+    app.world_mut().resource_mut::<ActingPolicy>().set(wide("guard"));
+    update(&mut app, 2);
+    assert!((action(&app, agents[0]) + 0.5).abs() < 1e-6, "the policy before both stays in use");
+}
+
+#[test]
+fn policies_of_several_files_play_together() {
+    let mut app = app(MaddpgPlugins::play(guards(1)));
+    let (arena, agents) = spawn_arena(&mut app, 1);
+    let wolf = app.world_mut().spawn((Agent::new("wolf", 1, 1), InArena::new(arena))).id();
+    headless::start(&mut app);
+    app.world_mut().resource_mut::<ActingPolicy>().add(acting("wolf", 1, 0.25));
+    update(&mut app, 2);
+    assert!((action(&app, agents[0]) - 0.5).abs() < 1e-6 && (action(&app, wolf) - 0.25).abs() < 1e-6);
+    assert_eq!(told(&app), [""; 0]);
+}
+
+#[test]
+fn a_policy_that_is_added_and_does_not_fit_is_refused_and_the_others_stay() {
+    let mut app = app(MaddpgPlugins::play(guards(1)));
+    let (arena, agents) = spawn_arena(&mut app, 1);
+    let wolf = app.world_mut().spawn((Agent::new("wolf", 1, 1), InArena::new(arena))).id();
+    headless::start(&mut app);
+    update(&mut app, 2);
+    let mut policies = app.world_mut().resource_mut::<ActingPolicy>();
+    policies.set(acting("guard", 1, -0.5));
+    policies.add(wide("wolf"));
+    update(&mut app, 2);
+    assert!((action(&app, agents[0]) + 0.5).abs() < 1e-6, "what was set fits");
+    assert!(told(&app).iter().any(|text| text.contains("other policies stay in use")), "{:?}", told(&app));
+    let mut policies = app.world_mut().resource_mut::<ActingPolicy>();
+    policies.set(wide("guard"));
+    policies.add(acting("wolf", 1, 0.25));
+    update(&mut app, 2);
+    assert!((action(&app, agents[0]) + 0.5).abs() < 1e-6, "what was set does not fit");
+    assert!((action(&app, wolf) - 0.25).abs() < 1e-6, "what was added does");
+}
+
+#[test]
+fn agents_do_nothing_while_they_have_no_policy() {
+    // The learner cannot start, and the agents would begin with random actions.
+    let mut app = app(training(LearnerConfig { independent: vec!["typo".into()], ..default() }));
+    let (_, agents) = spawn_arena(&mut app, 2);
+    app.world_mut().entity_mut(agents[1]).insert(ActionOverride(vec![0.75]));
+    headless::start(&mut app);
+    update(&mut app, 3);
+    assert!(app.world().resource::<Training>().failure().is_some_and(|text| text.contains("typo")));
+    let [idle, taken_over] = [0, 1].map(|agent| app.world().get::<Action>(agents[agent]).unwrap());
+    assert!(!idle.is_made() && idle[0] == 0.0, "{idle:?}");
+    assert!(taken_over.is_made() && taken_over[0] == 0.75, "{taken_over:?}");
+}
