@@ -261,7 +261,8 @@ fn an_agent_has_the_policy_that_the_game_gave_it_again_after_a_visit() {
     let agents: Vec<Entity> =
         app.world_mut().query_filtered::<Entity, With<Agent>>().iter(app.world()).collect();
     app.update();
-    let own = app.world().resource::<ActingPolicy>().snapshot().unwrap().clone();
+    // A copy, since the rivals are the acting policy itself, which never changes here.
+    let own = std::sync::Arc::new((**app.world().resource::<ActingPolicy>().snapshot().unwrap()).clone());
     for agent in &agents {
         app.world_mut().entity_mut(*agent).insert((PolicyOverride(own.clone()), ActionOverride(vec![0.5])));
     }
