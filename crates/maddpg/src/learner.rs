@@ -29,6 +29,7 @@ mod statistics;
 mod thread;
 mod update;
 mod values;
+mod view;
 
 pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, GradientClip, LearnerConfig, TrainingConfig};

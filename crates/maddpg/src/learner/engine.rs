@@ -10,7 +10,7 @@ mod reference;
 use std::{error::Error, fmt, ops::Range, sync::Arc};
 
 use super::{
-    batch::{Draw, View},
+    batch::Draw,
     choices::Choices,
     config::{GradientClip, LearnerConfig},
     device::{Backend, Device},
@@ -18,9 +18,10 @@ use super::{
     images::{Plane, planes},
     mirror::Reflection,
     values::Rescaling,
+    view::View,
 };
 use crate::{
-    policy::{AgentSpec, ArenaSpec, NetworkShape, PolicyGroup, SpecError},
+    policy::{ArenaSpec, NetworkShape, PolicyGroup, SpecError},
     random::Random,
 };
 
@@ -196,28 +197,14 @@ impl GroupSetup {
         spec: &ArenaSpec,
         has_absences: bool,
     ) -> std::result::Result<Self, SpecError> {
-        let seen = |slot: usize| {
-            if !config.central_critic || config.independent.contains(&group.agent.behavior) {
-                vec![slot]
-            } else if group.slots.len() > 1 {
-                from_own_side(spec, slot)
-            } else {
-                (0..spec.agents()).collect()
-            }
-        };
-        let view = |&slot: &usize| {
-            let sees_own = config.own_observation.contains(&group.agent.behavior);
-            let observed = if sees_own { vec![slot] } else { seen(slot) };
-            View::new(spec, slot, observed, seen(slot))
-        };
-        let views: Vec<View> = group.slots.iter().map(view).collect();
+        let views: Vec<View> = group.slots.iter().map(|slot| View::of(config, spec, &group, *slot)).collect();
         let presence = if has_absences { views[0].slots.len() } else { 0 };
         let agent = &group.agent;
         let (observation, action) = (agent.observation_size, agent.action_size());
         let encoder = config.encoder(agent, 0)?;
         let actor = NetworkShape::behind(encoder, observation, &config.actor_hidden, action, false);
         let (observed, further) = (views[0].observation_size(), views[0].action_size() + presence);
-        check_seen(&views[0], agent, spec)?;
+        views[0].check_images(spec)?;
         let (encoder, layer_norm) = (config.encoder(agent, further)?, config.critic_layer_norm);
         let critic = NetworkShape::behind(encoder, observed + further, &config.critic_hidden, 1, layer_norm);
         let critics = if config.twin_critics { 2 } else { 1 };
@@ -264,23 +251,6 @@ impl GroupSetup {
     }
 }
 
-/// Refuses critics that would see the images of several agents, or those of another one.
-fn check_seen(view: &View, agent: &AgentSpec, spec: &ArenaSpec) -> std::result::Result<(), SpecError> {
-    let mut others = view.observed.iter().filter(|slot| **slot != view.slot).map(|slot| &spec.slots[*slot]);
-    let has_image = |other: &&AgentSpec| other.image.or(agent.image).is_some();
-    match others.find(has_image) {
-        None => Ok(()),
-        Some(other) => Err(SpecError::Image {
-            behavior: other.image.map_or(&agent.behavior, |_| &other.behavior).clone(),
-            reason: format!(
-                "the critics of `{behavior}` would see the observations of several agents, but a critic that sees images can see \
-                 only those of its own agent; name `{behavior}` in `own_observation` or `independent`",
-                behavior = agent.behavior,
-            ),
-        }),
-    }
-}
-
 /// The parts of the parameters of some networks of this shape, one after another, whose gradients are clipped on their own.
 fn parts_to_clip(shape: &NetworkShape, networks: usize, by: GradientClip) -> Vec<Range<usize>> {
     let size = shape.parameters();
@@ -290,26 +260,6 @@ fn parts_to_clip(shape: &NetworkShape, networks: usize, by: GradientClip) -> Vec
     };
     let starts = (0..networks).map(|network| network * size);
     starts.flat_map(|start| of_network.iter().map(move |part| start + part.start..start + part.end)).collect()
-}
-
-/// The order in which a critic that several slots share sees the slots: the agent itself, its team-mates from its own
-/// slot on, then the others, in each team behavior by behavior, its own behavior first. So a column always has the same meaning: a
-/// team-mate of a certain behavior, or a certain opponent.
-fn from_own_side(spec: &ArenaSpec, slot: usize) -> Vec<usize> {
-    let agents = spec.agents();
-    let behavior = |slot: usize| spec.slots[slot].behavior.as_str();
-    let mut behaviors = vec![behavior(slot)];
-    for other in (0..agents).map(behavior) {
-        if !behaviors.contains(&other) {
-            behaviors.push(other);
-        }
-    }
-    let is_mate = |other: &usize| spec.team(*other) == spec.team(slot);
-    let mates = (0..agents).map(|k| (slot + k) % agents).filter(is_mate);
-    let mut order: Vec<usize> = mates.chain((0..agents).filter(|other| !is_mate(other))).collect();
-    let rank = |other: usize| behaviors.iter().position(|known| *known == behavior(other));
-    order.sort_by_key(|other| (!is_mate(other), rank(*other)));
-    order
 }
 
 /// The trained parameters of one policy and the state of Adam. Parameters are flat, as [`NetworkShape`] describes; the
@@ -442,7 +392,6 @@ impl AdamFactors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::AgentSpec;
 
     #[test]
     fn gradients_are_clipped_by_network_or_by_tensor() {
@@ -451,31 +400,5 @@ mod tests {
         let tensors = [0..6, 6..9, 9..12, 12..15, 15..18, 18..19];
         assert_eq!(parts_to_clip(&shape, 1, GradientClip::Tensor), tensors);
         assert_eq!(parts_to_clip(&shape, 2, GradientClip::Tensor)[6..8], [19..25, 25..28]);
-    }
-
-    #[test]
-    fn a_shared_critic_sees_itself_then_its_team_then_the_others() {
-        let agent = |behavior: &str| AgentSpec::new(behavior, 1, 1);
-        let mut spec = ArenaSpec::new(["wolf", "sheep", "wolf", "wolf"].map(agent).to_vec());
-        assert_eq!(from_own_side(&spec, 0), [0, 2, 3, 1]);
-        assert_eq!(from_own_side(&spec, 3), [3, 0, 2, 1]);
-        // Two teams of one behavior.
-        spec.slots.iter_mut().for_each(|slot| slot.behavior = "player".into());
-        spec.teams = ["red", "blue", "red", "blue"].map(String::from).to_vec();
-        assert_eq!(from_own_side(&spec, 2), [2, 0, 1, 3]);
-        assert_eq!(from_own_side(&spec, 3), [3, 1, 0, 2]);
-        // Two teams with two roles, which their slots list in different orders.
-        let roles = ["keeper", "striker", "striker", "striker", "keeper", "striker"];
-        spec = ArenaSpec::new(roles.map(agent).to_vec());
-        spec.teams = ["red", "red", "red", "blue", "blue", "blue"].map(String::from).to_vec();
-        let roles_seen =
-            |slot| from_own_side(&spec, slot).into_iter().map(|slot| roles[slot]).collect::<Vec<_>>();
-        assert_eq!(from_own_side(&spec, 2), [2, 1, 0, 3, 5, 4]);
-        for striker in [1, 2, 3, 5] {
-            assert_eq!(roles_seen(striker), ["striker", "striker", "keeper", "striker", "striker", "keeper"]);
-        }
-        for keeper in [0, 4] {
-            assert_eq!(roles_seen(keeper), ["keeper", "striker", "striker", "keeper", "striker", "striker"]);
-        }
     }
 }

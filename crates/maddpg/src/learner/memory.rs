@@ -7,6 +7,7 @@ use super::{
     LearnerConfig, LearnerError,
     engine::lanes,
     replay::{RowSizes, StoredImages},
+    view,
 };
 use crate::policy::{AgentSpec, ArenaSpec, Encoder, PolicyGroup, SpecError};
 
@@ -91,13 +92,10 @@ impl LearnerConfig {
         has_absences: bool,
     ) -> [Option<usize>; 2] {
         let agent = &group.agent;
-        let sees_all = self.central_critic && !self.independent.contains(&agent.behavior);
-        let own = std::slice::from_ref(agent);
-        let seen = if sees_all { &spec.slots[..] } else { own };
-        let observed = if self.own_observation.contains(&agent.behavior) { own } else { seen };
+        let [observed, acting] = view::seen(self, spec, group, group.slots[0]);
         let presence = usize::from(has_absences);
-        let observed = observed.iter().map(|agent| agent.observation_size).sum::<usize>();
-        let further = seen.iter().map(|agent| agent.action_size() + presence).sum::<usize>();
+        let observed = observed.iter().map(|slot| spec.slots[*slot].observation_size).sum::<usize>();
+        let further = acting.iter().map(|slot| spec.slots[*slot].action_size() + presence).sum::<usize>();
         let (hidden, layer_norm) = (&self.critic_hidden, self.critic_layer_norm);
         let critic = self.seeing(agent, further, |encoder| {
             let inputs = encoder.map_or(observed + further, Encoder::outputs);

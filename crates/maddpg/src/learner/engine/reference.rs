@@ -9,11 +9,12 @@ use super::{BETA1, CpuEngine, Engine, GpuEngine, GroupSetup, Setup, UpdateStatis
 use crate::{
     learner::{
         LearnerConfig, Preset,
-        batch::{Batch, Draw, NextAction, Total, View, draw_noise},
+        batch::{Batch, Draw, NextAction, Total, draw_noise},
         choices::{Branch, GAP, TEMPERATURE},
         replay::ReplayBuffer,
         update::count_decisions,
         values::{Rescaling, ValueScale},
+        view::View,
     },
     policy::{ActionSpace, AgentSpec, ArenaSpec, Convolution, Encoder, ImageSpec, NetworkShape, Normalizer},
     random::{Random, stream},
