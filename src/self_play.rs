@@ -194,7 +194,7 @@ impl SelfPlay {
 
     /// The training continues after this many joint decisions. However often it is continued, the next snapshot comes at the next multiple of
     /// the usual time.
-    fn go_on(&mut self, decisions: u64) {
+    pub(crate) fn go_on(&mut self, decisions: u64) {
         let every = self.plugin.snapshot_decisions.max(1);
         self.next_snapshot = (decisions / every + 1) * every;
     }

@@ -98,6 +98,8 @@ struct KindLearner {
     kind: String,
     /// Whether it continues from a checkpoint that only its kind has, and goes on to write such ones.
     has_own_file: bool,
+    /// Updates that it made in earlier runs.
+    earlier_updates: u64,
     thread: Option<LearnerThread>,
     spare: TransitionBlock,
     /// What [`Autosave`] had noted in the checkpoint that it continues from.
@@ -126,6 +128,12 @@ impl Training {
     /// Updates of all learners so far.
     pub fn updates(&self) -> u64 {
         self.threads().map(LearnerThread::updates).sum()
+    }
+
+    /// Updates of all learners since they were started in this app.
+    pub(crate) fn own_updates(&self) -> u64 {
+        let of = |learner: &KindLearner| Some(learner.thread.as_ref()?.updates() - learner.earlier_updates);
+        self.learners.iter().filter_map(of).sum()
     }
 
     /// Joint transitions dropped because a learner was busy.

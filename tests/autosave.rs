@@ -138,21 +138,22 @@ fn past_policies_stay_if_a_new_behavior_learns_first() {
     let before = past(&app);
     drop(app);
 
-    // A new version of the game has a crowd, which is there before the duelists.
-    let mut app = unstarted_duel(parent.path());
-    app.world_mut().spawn((Arena::default(), Agent::new("crowd", 2, 1)));
-    headless::start(&mut app);
-    play(&mut app, 20);
-    assert_eq!(past(&app), []);
-    spawn_duelists(&mut app);
-    play(&mut app, 1);
-    assert_eq!(past(&app), before);
-    exit(&mut app);
-    assert_eq!(
-        fs::read_dir(at_exit(parent.path()).past()).unwrap().count(),
-        before.len() + 1,
-        "and the ratings"
-    );
+    // A new version of the game has a crowd, which is there before the duelists; in its first session they do not come at all.
+    for duelists_come in [false, true, true] {
+        let mut app = unstarted_duel(parent.path());
+        app.world_mut().spawn((Arena::default(), Agent::new("crowd", 2, 1)));
+        headless::start(&mut app);
+        play(&mut app, 20);
+        assert_eq!(past(&app), before);
+        if duelists_come {
+            spawn_duelists(&mut app);
+            play(&mut app, 5);
+            assert_eq!(past(&app), before);
+        }
+        exit(&mut app);
+        let files = fs::read_dir(at_exit(parent.path()).past()).unwrap().count();
+        assert_eq!(files, before.len() + 1, "the past policies and their ratings");
+    }
 }
 
 #[test]
@@ -165,11 +166,15 @@ fn a_past_policy_that_is_damaged_stays_and_the_game_goes_on() {
     drop(app);
     let damaged = at_exit(parent.path()).past().join(format!("{}.safetensors", first.unwrap()));
     fs::write(&damaged, b"half a file").unwrap();
-    let mut app = duel(parent.path());
-    play(&mut app, 300);
-    assert!(training(&app).updates() > 0);
-    exit(&mut app);
-    assert_eq!(fs::read(&damaged).unwrap(), b"half a file");
+    let files = || fs::read_dir(at_exit(parent.path()).past()).unwrap().count();
+    let before = files();
+    for _ in 0..2 {
+        let mut app = duel(parent.path());
+        play(&mut app, 300);
+        assert!(training(&app).updates() > 0);
+        exit(&mut app);
+        assert_eq!((fs::read(&damaged).unwrap(), files()), (b"half a file".to_vec(), before));
+    }
 }
 
 /// A game like [`game`] with two lessons, the first of which ends after 150 joint decisions.

@@ -110,12 +110,18 @@ fn agents_with_policies_of_their_own_act_by_them() {
 #[test]
 fn agents_without_a_fitting_policy_do_nothing_and_say_so_once() {
     let mut app = app(MaddpgPlugins::play(guards(2)));
-    let arena = spawn_arena(&mut app, 2).0;
+    let (arena, agents) = spawn_arena(&mut app, 2);
+    // It has a seat and a policy of its own, which does not fit.
+    let lost = agents[1];
+    app.world_mut().entity_mut(lost).insert(PolicyOverride(wide("guard").into()));
     let wolf = app.world_mut().spawn((Agent::new("wolf", 1, 1), InArena::slot(arena, 2))).id();
     let wide = app.world_mut().spawn(Agent::new("guard", 3, 1)).id();
     headless::start(&mut app);
     update(&mut app, 5);
-    assert_eq!((action(&app, wolf), action(&app, wide)), (0.0, 0.0));
+    for idle in [wolf, wide, lost] {
+        let action = app.world().get::<Action>(idle).unwrap();
+        assert!(!action.is_made() && action[0] == 0.0, "{action:?}");
+    }
     let told = told(&app);
     assert!(told.iter().any(|text| text.contains("`wolf`") && text.contains("no policy")), "{told:?}");
     assert!(
@@ -191,4 +197,17 @@ fn agents_do_nothing_while_they_have_no_policy() {
     let [idle, taken_over] = [0, 1].map(|agent| app.world().get::<Action>(agents[agent]).unwrap());
     assert!(!idle.is_made() && idle[0] == 0.0, "{idle:?}");
     assert!(taken_over.is_made() && taken_over[0] == 0.75, "{taken_over:?}");
+}
+
+#[test]
+fn a_policy_that_is_added_for_some_agents_of_a_behavior_is_kept() {
+    let mut app = app(MaddpgPlugins::play(guards(1)));
+    let (_, agents) = spawn_arena(&mut app, 1);
+    let far = app.world_mut().spawn(Arena::default().of_kind("far")).id();
+    let watcher = app.world_mut().spawn((Agent::new("guard", 3, 1), InArena::new(far))).id();
+    headless::start(&mut app);
+    app.world_mut().resource_mut::<ActingPolicy>().add(wide("guard"));
+    update(&mut app, 2);
+    let is_made = |agent| app.world().get::<Action>(agent).unwrap().is_made();
+    assert!(is_made(agents[0]) && is_made(watcher), "{:?}", told(&app));
 }

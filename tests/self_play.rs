@@ -290,3 +290,39 @@ fn an_agent_has_the_policy_that_the_game_gave_it_again_after_a_visit() {
 fn a_share_in_percent_is_refused() {
     let _ = app(1, SelfPlayPlugin { share: 57.0, ..SelfPlayPlugin::default() });
 }
+
+#[test]
+fn an_agent_that_moves_between_arenas_with_rivals_has_what_the_second_rival_gives_it() {
+    let script = |name: &str| (name.to_owned(), RivalKind::Script);
+    let self_play = SelfPlayPlugin { share: 1.0, games: 1_000, anchors: vec![script("slow")], ..default() };
+    let mut app = app(2, self_play);
+    play(&mut app, 2);
+    let found = visitors(&mut app);
+    let mut agents = app.world_mut().query::<(Entity, &Agent, &InArena)>();
+    let agents: Vec<(Entity, String, Entity)> = agents
+        .iter(app.world())
+        .map(|(entity, agent, place)| (entity, agent.team.clone().unwrap(), place.arena))
+        .collect();
+    let arenas = [agents[0].2, agents[2].2];
+    let of = |arena: Entity, team: &str| {
+        agents.iter().find(|agent| agent.2 == arena && agent.1 == team).unwrap().0
+    };
+    assert_eq!(found.len(), 2);
+    let team = app.world().get::<Visitors>(arenas[0]).unwrap().team.clone();
+    let moved = of(arenas[0], &team);
+    assert!(
+        app.world().get::<PlayedBy>(moved).is_some() && app.world().get::<ActionOverride>(moved).is_some()
+    );
+    // To an arena where nobody visits its team.
+    app.world_mut().entity_mut(arenas[1]).remove::<Visitors>();
+    app.world_mut().entity_mut(moved).insert(InArena::new(arenas[1]));
+    app.world_mut().flush();
+    let has = |app: &App| {
+        let agent = app.world().entity(moved);
+        (agent.contains::<PlayedBy>(), agent.contains::<ActionOverride>(), agent.contains::<Untrained>())
+    };
+    assert_eq!(has(&app), (false, false, false));
+    app.world_mut().entity_mut(moved).insert(InArena::new(arenas[0]));
+    app.world_mut().flush();
+    assert!(has(&app).0 && has(&app).2, "the rival plays it again");
+}

@@ -95,7 +95,7 @@ impl ActionMask {
         let mut reason = self.refused.take();
         for (index, branch) in self.space.branches().iter().enumerate() {
             let possible = &mut self.possible[self.space.mask_columns(index)];
-            if possible.iter().all(|possible| *possible == 0.0) {
+            if !possible.is_empty() && possible.iter().all(|possible| *possible == 0.0) {
                 possible.fill(1.0);
                 reason = Some(format!(
                     "every choice of the branch `{}` is forbidden, so all are allowed",

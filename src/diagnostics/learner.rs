@@ -23,11 +23,7 @@ pub(super) fn plugin(app: &mut App) {
 }
 
 fn measure(mut diagnostics: Diagnostics, training: Res<Training>, mut rate: Local<Rate>) {
-    // Before a learner starts, the updates that earlier runs made are not counted.
-    if training.latest_policy().is_none() {
-        return;
-    }
-    let Some(rate) = rate.measure(training.updates()) else { return };
+    let Some(rate) = rate.measure(training.own_updates()) else { return };
     diagnostics.add_measurement(&UPDATES_PER_SECOND, || rate);
     diagnostics.add_measurement(&DROPPED_TRANSITIONS, || training.dropped() as f64);
     if let Some(wait) = training.wait_percentile(0.99) {

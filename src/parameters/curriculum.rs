@@ -85,11 +85,14 @@ impl Curriculum {
         self.scores.mean()
     }
 
-    /// Goes on with the lesson of this name. Returns whether there is one.
+    /// Goes on with the lesson of this name, unless a later one has begun. Returns whether there is one of this name.
     #[cfg(feature = "learner")]
     pub(crate) fn resume(&mut self, name: &str) -> bool {
         let lesson = self.config.lessons.iter().position(|lesson| lesson.name == name);
-        lesson.map(|lesson| self.begin(lesson)).is_some()
+        if let Some(later) = lesson.filter(|lesson| *lesson > self.lesson) {
+            self.begin(later);
+        }
+        lesson.is_some()
     }
 
     fn begin(&mut self, lesson: usize) {

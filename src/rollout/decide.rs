@@ -151,7 +151,7 @@ fn write_actions(
     spec: &ArenaSpec,
     has_policy: &[bool],
     entry: &ArenaEntry,
-    JointDecision { actions, decides, ages, .. }: JointDecision,
+    JointDecision { actions, decides, ages, present, .. }: JointDecision,
     agents: &mut Query<Member>,
     problems: &mut Problems,
 ) {
@@ -167,12 +167,13 @@ fn write_actions(
         let Ok((_, mut action, _, life, taken_over, is_decided, ..)) = agents.get_mut(agent) else {
             continue;
         };
-        // An agent that has just been replaced by one with another action takes part from the next step on.
-        if action.len() != own.len() {
-            own.fill(0.0);
+        if life.is_over() {
+            action.clear();
             continue;
         }
-        if life.is_over() {
+        // An agent that has just been replaced by one of other sizes takes part from the next step on.
+        if !present[slot] {
+            own.fill(0.0);
             action.clear();
             continue;
         }
@@ -184,7 +185,8 @@ fn write_actions(
             own.copy_from_slice(&action);
         }
         let is_taken_over = take_over(space, own, taken_over, agent, problems);
-        if has_policy[slot] || is_taken_over || (is_decided && action.is_made()) {
+        let is_decided_by_policy = if is_decided { action.is_made() } else { has_policy[slot] };
+        if is_decided_by_policy || is_taken_over {
             action.set(own);
         } else {
             own.fill(0.0);

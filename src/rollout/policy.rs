@@ -61,7 +61,8 @@ enum Novelty {
     Set,
     /// They were added to others.
     Added,
-    None,
+    /// They were compared.
+    Compared,
 }
 
 impl Source {
@@ -100,7 +101,7 @@ impl ActingPolicy {
     #[cfg(feature = "learner")]
     pub(crate) fn learn(&mut self, kind: &str, latest: LatestPolicy) {
         self.sources.retain(|source| source.kind.as_deref() != Some(kind));
-        self.sources.push(Source::new(Some(kind.into()), latest, Novelty::None));
+        self.sources.push(Source::new(Some(kind.into()), latest, Novelty::Compared));
         self.swaps += 1;
     }
 
@@ -217,14 +218,19 @@ pub(super) fn find(
 /// Takes the newest snapshots for the decision that follows. Refuses policies that were just set or added if they do not fit.
 pub(super) fn swap(mut acting: ResMut<ActingPolicy>, agents: Query<&Agent>, mut problems: ResMut<Problems>) {
     acting.refresh();
-    if acting.sources.iter().all(|source| source.novelty == Novelty::None) {
+    if acting.sources.iter().all(|source| source.novelty == Novelty::Compared) {
         return;
     }
     let replaced = std::mem::take(&mut acting.replaced);
+    let is_alone = acting.sources.len() == 1;
     let mut sources = Vec::new();
     for mut source in std::mem::take(&mut acting.sources) {
-        let novelty = std::mem::replace(&mut source.novelty, Novelty::None);
-        let is_kept = novelty == Novelty::None || (novelty == Novelty::Set && replaced.is_empty());
+        let novelty = std::mem::replace(&mut source.novelty, Novelty::Compared);
+        let is_kept = match novelty {
+            Novelty::Compared => true,
+            Novelty::Set => replaced.is_empty(),
+            Novelty::Added => is_alone,
+        };
         let Some((behavior, reason)) = misfit(&source.current, &agents).filter(|_| !is_kept) else {
             sources.push(source);
             continue;
@@ -237,18 +243,24 @@ pub(super) fn swap(mut acting: ResMut<ActingPolicy>, agents: Query<&Agent>, mut 
             _ => "The other policies stay in use",
         };
         problems.tell("refused policy", &behavior, || {
-            format!("a policy was set that does not fit the behavior `{behavior}`: {reason}. {instead}")
+            format!(
+                "a policy was set or added that does not fit the behavior `{behavior}`: {reason}. {instead}"
+            )
         });
         acting.swaps += 1;
     }
     acting.sources = sources;
 }
 
-/// The behavior of an agent that one of the policies is for but does not fit, and why it does not.
+/// The behavior of an agent that one of the policies is for but does not fit, and why it does not, if no agent of that behavior fits.
 fn misfit(snapshot: &PolicySnapshot, agents: &Query<&Agent>) -> Option<(String, String)> {
-    agents.iter().find_map(|agent| {
-        let spec = agent.spec();
-        let reason = find(snapshot, 0, &spec)?.err()?;
-        Some((spec.behavior, reason))
-    })
+    let mut misfit = None;
+    for spec in agents.iter().map(Agent::spec) {
+        match find(snapshot, 0, &spec) {
+            Some(Ok(_)) => return None,
+            Some(Err(reason)) => misfit = misfit.or(Some((spec.behavior, reason))),
+            None => {}
+        }
+    }
+    misfit
 }

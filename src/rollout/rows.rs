@@ -61,13 +61,14 @@ pub(super) struct Sizes {
     pub(super) slots: usize,
 }
 
-/// What one arena decides: by slot, the masks, the actions, who decides now, and how many decisions ago those who keep an action have
-/// decided.
+/// What one arena decides: by slot, the masks, the actions, who decides now, how many decisions ago those who keep an action have
+/// decided, and who takes part.
 pub(super) struct JointDecision<'a> {
     pub(super) masks: &'a [f32],
     pub(super) actions: &'a mut [f32],
     pub(super) decides: &'a [bool],
     pub(super) ages: &'a [u8],
+    pub(super) present: &'a [bool],
 }
 
 impl Rows {
@@ -169,6 +170,7 @@ impl Rows {
             actions: &mut self.actions[row * action..][..action],
             decides: &self.decides[row * slots..][..slots],
             ages: &self.ages[row * slots..][..slots],
+            present: &self.present[row * slots..][..slots],
         }
     }
 

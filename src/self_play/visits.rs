@@ -73,11 +73,12 @@ fn join(
     play: Res<SelfPlay>,
 ) {
     let Ok(player @ (agent, _, _, played)) = agents.get(joined.entity) else { return };
+    if let Some(played) = played {
+        leave(&mut commands, joined.entity, played);
+    }
     let visitors = places.get(joined.entity).and_then(|place| arenas.get(place.arena)).ok();
     if let Some(visitors) = visitors.filter(|visitors| visitors.are(agent)) {
         enter(&mut commands, joined.entity, player, visitors, &play.pool);
-    } else if let Some(played) = played {
-        leave(&mut commands, joined.entity, played);
     }
 }
 

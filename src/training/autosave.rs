@@ -12,7 +12,11 @@ use bevy::{
     prelude::*,
 };
 
-use super::{KindLearner, Training, kind_path, note::Noted, saved_past, start};
+use super::{
+    KindLearner, Training, kind_path,
+    note::{Noted, resume_lesson},
+    saved_past, start,
+};
 use crate::{
     FolderLock,
     learner::{CheckpointError, CheckpointRequest, Learner},
@@ -75,15 +79,11 @@ impl Autosave {
         kind_path(&self.folder.join("checkpoint.safetensors"), kind)
     }
 
-    /// The checkpoints in the folder, of all kinds of arenas.
-    pub(super) fn checkpoints(&self) -> impl Iterator<Item = PathBuf> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let is_checkpoint = |entry: &fs::DirEntry| {
-            let name = entry.file_name();
-            name.to_str()
-                .is_some_and(|name| name.starts_with("checkpoint.") && name.ends_with(".safetensors"))
-        };
-        entries.filter(is_checkpoint).map(|entry| entry.path())
+    /// Whether the folder has a checkpoint, of whichever kind of arenas.
+    pub(super) fn has_checkpoint(&self) -> bool {
+        let is_checkpoint = |name: &str| name.starts_with("checkpoint.") && name.ends_with(".safetensors");
+        let mut entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.any(|entry| entry.file_name().to_str().is_some_and(is_checkpoint))
     }
 
     /// The folder of the past policies of [self-play](crate::self_play), if the game has it.
@@ -126,7 +126,10 @@ impl Autosave {
             .set_executor(SingleThreadedExecutor::new())
             .add_systems((save_at_exit, saved_past::save_at_exit));
         app.add_schedule(at_the_end)
-            .add_systems(StepStart, saved_past::load.in_set(DecideSystems::Synchronize).after(start::start))
+            .add_systems(
+                StepStart,
+                (saved_past::load, resume_lesson).in_set(DecideSystems::Synchronize).after(start::start),
+            )
             .add_systems(Last, (save_now_and_then, note, saved_past::save));
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Last, AfterLast);
     }

@@ -4,21 +4,16 @@ use std::fmt;
 
 use bevy::{ecs::system::SystemParam, prelude::*};
 
-use crate::{
-    parameters::Curriculum,
-    rollout::Arenas,
-    self_play::{PastPolicy, SelfPlay},
-};
+use super::Training;
+use crate::{parameters::Curriculum, problems::warn, rollout::Arenas};
 
 /// The state of the game's training when a checkpoint was written. A line of text for each field.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Note {
     /// Joint decisions of the learner's arenas, also those whose transitions the learner did not receive.
     pub(super) decisions: u64,
     /// The lesson of the curriculum, if there is one.
     pub(super) lesson: Option<String>,
-    /// The past policies of self-play.
-    pub(super) past: Vec<PastPolicy>,
 }
 
 impl Note {
@@ -29,9 +24,6 @@ impl Note {
             match line.split_once(' ') {
                 Some(("decisions", number)) => note.decisions = number.parse().unwrap_or(0),
                 Some(("lesson", name)) => note.lesson = Some(name.into()),
-                Some(("past", numbers)) => {
-                    note.past = numbers.split(' ').filter_map(past_policy).collect();
-                }
                 _ => {}
             }
         }
@@ -45,19 +37,8 @@ impl fmt::Display for Note {
         if let Some(lesson) = &self.lesson {
             writeln!(f, "lesson {}", lesson.replace('\n', " "))?;
         }
-        let text = |past: &PastPolicy| match past.rating {
-            Some(rating) => format!("{}:{rating}", past.decisions),
-            None => past.decisions.to_string(),
-        };
-        let past: Vec<String> = self.past.iter().map(text).collect();
-        writeln!(f, "past {}", past.join(" "))
+        Ok(())
     }
-}
-
-/// Reads a past policy: the joint decisions after which it was taken, and its rating if there is one.
-fn past_policy(text: &str) -> Option<PastPolicy> {
-    let (decisions, rating) = text.split_once(':').unwrap_or((text, ""));
-    Some(PastPolicy { decisions: decisions.parse().ok()?, rating: rating.parse().ok() })
 }
 
 /// Where the numbers of a [`Note`] come from.
@@ -65,7 +46,6 @@ fn past_policy(text: &str) -> Option<PastPolicy> {
 pub(super) struct Noted<'w> {
     arenas: Res<'w, Arenas>,
     curriculum: Option<Res<'w, Curriculum>>,
-    play: Option<Res<'w, SelfPlay>>,
 }
 
 impl Noted<'_> {
@@ -76,9 +56,27 @@ impl Noted<'_> {
         let note = Note {
             decisions: kind.map_or(0, |kind| kind.decisions),
             lesson: lesson.map(|lesson| lesson.name.clone()),
-            past: self.play.as_ref().map_or(Vec::new(), |play| play.pool().past()),
         };
         note.to_string()
+    }
+}
+
+/// Goes on with the lesson in which the training was that a learner continues, as soon as the learner has started. Of several, the last
+/// lesson counts.
+pub(super) fn resume_lesson(
+    training: Res<Training>,
+    curriculum: Option<ResMut<Curriculum>>,
+    mut learners: Local<usize>,
+) {
+    let new = &training.learners[*learners..];
+    *learners = training.learners.len();
+    let Some(mut curriculum) = curriculum else { return };
+    for name in new.iter().filter_map(|learner| learner.note.as_ref()?.lesson.as_deref()) {
+        if !curriculum.resume(name) {
+            warn(&format!(
+                "the training was in the lesson `{name}`, which the curriculum does not have: it goes on in the present lesson"
+            ));
+        }
     }
 }
 
@@ -88,14 +86,9 @@ mod tests {
 
     #[test]
     fn a_note_comes_back() {
-        let unrated = PastPolicy { decisions: 20, rating: None };
-        let rated = PastPolicy { decisions: 10, rating: Some(1_012.345_6) };
-        let note = Note { decisions: 7, lesson: Some("any speed".into()), past: vec![rated, unrated] };
+        let note = Note { decisions: 7, lesson: Some("any speed".into()) };
         assert_eq!(Note::parse(&note.to_string()), note);
         assert_eq!(Note::parse(&Note::default().to_string()), Note::default());
-        assert_eq!(
-            Note::parse("what a game has noted\npast x 3"),
-            Note { past: vec![PastPolicy { decisions: 3, ..unrated }], ..Note::default() }
-        );
+        assert_eq!(Note::parse("what a game has noted\ndecisions x"), Note::default());
     }
 }

@@ -1,14 +1,12 @@
 use std::{
-    path::PathBuf,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use bevy::prelude::*;
 
-use super::{Autosave, Training, note::Note};
+use super::{Autosave, Training};
 use crate::{
-    parameters::Curriculum,
     problems::warn,
     rollout::RolloutClock,
     self_play::{PastPolicies, SelfPlay},
@@ -94,45 +92,23 @@ impl Drop for SavedPast {
     }
 }
 
-impl Training {
-    /// Whether a checkpoint in the folder of [`Autosave`] is of a kind of arenas that has no learner yet.
-    fn has_checkpoints_to_come(&self) -> bool {
-        let Some(autosave) = &self.plugin.autosave else { return false };
-        let started: Vec<PathBuf> = self.kinds().map(|kind| autosave.checkpoint(kind)).collect();
-        autosave.checkpoints().any(|path| !started.contains(&path))
-    }
-}
-
-/// Goes on with the lesson and the past policies of the training that the first learner with a checkpoint continues, as soon as it has
-/// started.
-pub(super) fn load(
-    mut training: ResMut<Training>,
-    clock: Res<RolloutClock>,
-    play: Option<ResMut<SelfPlay>>,
-    curriculum: Option<ResMut<Curriculum>>,
-) {
+/// Goes on with the past policies in the folder if it has a checkpoint, as soon as a learner has started. Without one, the training begins
+/// from nothing, and does not play against policies of another one.
+pub(super) fn load(mut training: ResMut<Training>, clock: Res<RolloutClock>, play: Option<ResMut<SelfPlay>>) {
     let Some(SavedPast { state: State::New(past), .. }) = &training.past else { return };
-    let mut started = training.learners.iter().filter(|learner| learner.thread.is_some()).peekable();
-    if started.peek().is_none() {
+    if training.threads().next().is_none() {
         return;
     }
-    let (mut past, note) = (past.clone(), started.find_map(|learner| learner.note.clone()));
-    let is_awaited = note.is_none() && training.has_checkpoints_to_come();
-    let Some(saved) = training.past.as_mut().filter(|_| !is_awaited) else { return };
-    let Some(Note { lesson, past: taken, .. }) = note else {
-        saved.state = State::Saved(past);
-        return;
+    let mut past = past.clone();
+    let continues = training.plugin.autosave.as_ref().is_some_and(Autosave::has_checkpoint);
+    let Some(saved) = &mut training.past else { return };
+    let loaded = match play.filter(|_| continues) {
+        Some(mut play) => past.load(&mut play, u64::MAX).map(|()| play.go_on(clock.decisions)),
+        None => Ok(()),
     };
-    if let (Some(mut curriculum), Some(name)) = (curriculum, lesson)
-        && !curriculum.resume(&name)
-    {
-        warn(&format!(
-            "the training was in the lesson `{name}`, which the curriculum does not have: the first lesson starts"
-        ));
-    }
-    saved.state = match play.map(|mut play| past.load_these(&mut play, &taken, clock.decisions)) {
-        None | Some(Ok(())) => State::Saved(past),
-        Some(Err(error)) => {
+    saved.state = match loaded {
+        Ok(()) => State::Saved(past),
+        Err(error) => {
             warn(&format!(
                 "self-play goes on without its past policies, and does not save new ones: {error}; to start without this one, remove it"
             ));

@@ -39,6 +39,7 @@ pub(super) fn start(
         let mut learner = KindLearner {
             kind: kind.name().into(),
             has_own_file: false,
+            earlier_updates: 0,
             thread: None,
             spare: TransitionBlock::default(),
             note: None,
@@ -48,6 +49,7 @@ pub(super) fn start(
         match started {
             Ok(Started { thread, transitions, config, note, has_own_file }) => {
                 learner.has_own_file = has_own_file;
+                learner.earlier_updates = thread.updates();
                 kind.decisions = transitions.max(note.as_ref().map_or(0, |note| note.decisions));
                 clock.decisions += kind.decisions;
                 clock.earlier += kind.decisions;
@@ -86,8 +88,8 @@ struct Earlier {
     keeps_settings: bool,
     /// Whether [`Autosave`](super::Autosave) wrote it.
     is_autosaved: bool,
-    /// Whether [`kind_path`] named it.
-    is_of_kind: bool,
+    /// Whether it is the file of `resume` that only its kind has.
+    has_own_file: bool,
 }
 
 impl Training {
@@ -105,7 +107,7 @@ impl Training {
         let earlier = self.plugin.earlier(kind.name());
         let keeps_settings = earlier.as_ref().is_some_and(|earlier| earlier.keeps_settings);
         let is_autosaved = earlier.as_ref().is_some_and(|earlier| earlier.is_autosaved);
-        let has_own_file = earlier.as_ref().is_some_and(|earlier| earlier.is_of_kind);
+        let has_own_file = earlier.as_ref().is_some_and(|earlier| earlier.has_own_file);
         let config = self.plugin.settings(kind, kinds, exploration, keeps_settings);
         config.check()?;
         exploration.check()?;
@@ -142,13 +144,13 @@ impl TrainingPlugin {
     fn earlier(&self, kind: &str) -> Option<Earlier> {
         let saved = self.autosave.as_ref().map(|autosave| autosave.checkpoint(kind));
         if let Some(path) = saved.filter(|path| path.exists()) {
-            return Some(Earlier { path, keeps_settings: false, is_autosaved: true, is_of_kind: true });
+            return Some(Earlier { path, keeps_settings: false, is_autosaved: true, has_own_file: false });
         }
         let path = self.resume.as_ref()?;
         let own = kind_path(path, kind);
-        let is_of_kind = own.exists();
-        let path = if is_of_kind { own } else { path.clone() };
-        Some(Earlier { path, keeps_settings: !self.override_settings, is_autosaved: false, is_of_kind })
+        let has_own_file = own.exists();
+        let path = if has_own_file { own } else { path.clone() };
+        Some(Earlier { path, keeps_settings: !self.override_settings, is_autosaved: false, has_own_file })
     }
 
     /// The settings for a kind of arenas, adapted to their number unless a checkpoint `keeps_settings` of its own.

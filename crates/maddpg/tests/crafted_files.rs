@@ -308,7 +308,7 @@ fn craft(base: &File, random: &mut Random) -> Vec<u8> {
             14 => change_names(&mut file, random),
             _ if random.random_range(0..4) == 0 => {
                 let formats =
-                    ["bevy_maddpg policy v1", "bevy_maddpg policy v2", "bevy_maddpg checkpoint v4", "x"];
+                    ["bevy_maddpg policy v1", "bevy_maddpg policy v2", "bevy_maddpg checkpoint v5", "x"];
                 file.format = pick(random, &formats).into();
             }
             _ => {}

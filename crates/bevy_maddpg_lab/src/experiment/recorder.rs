@@ -256,7 +256,7 @@ fn record(
         let flushed = recorder.metrics.flush();
         let state = recorder.state(&statistics, curriculum.as_deref(), self_play.as_deref());
         if let Some(rivals) = &mut rivals {
-            rivals.keep_those_of(&state);
+            rivals.keep_those_of(&state, recorder.checkpoint_failure.is_some());
         }
         recorder.checkpoint(&training, &state);
         recorder.error = recorder.error.take().or(flushed.err());

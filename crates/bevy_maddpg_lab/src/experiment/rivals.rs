@@ -21,9 +21,13 @@ pub(super) struct SavedRivals {
 
 impl SavedRivals {
     /// Keeps the files that a checkpoint with this state, which is requested now, will name.
-    pub(super) fn keep_those_of(&mut self, state: &RunState) {
+    /// If the one before `has_failed`, an older one is on the disk.
+    pub(super) fn keep_those_of(&mut self, state: &RunState, has_failed: bool) {
         let [last, before] = &mut self.named;
-        *before = std::mem::replace(last, state.past.clone().unwrap_or_default());
+        let replaced = std::mem::replace(last, state.past.clone().unwrap_or_default());
+        if !has_failed {
+            *before = replaced;
+        }
     }
 }
 
@@ -99,7 +103,7 @@ mod tests {
             lesson: None,
             past: Some(app.world().resource::<SelfPlay>().pool().past()),
         };
-        app.world_mut().resource_mut::<SavedRivals>().keep_those_of(&state);
+        app.world_mut().resource_mut::<SavedRivals>().keep_those_of(&state, false);
         state
     }
 

@@ -31,6 +31,9 @@ pub(super) struct RunDescription {
     /// Joint decisions of a part, if the run has parts, each of which goes on as a resumed run does.
     #[serde(default)]
     pub(super) decisions_of_part: Option<u64>,
+    /// Whether its last session had parts. A session in a window has none.
+    #[serde(default)]
+    pub(super) has_parts: bool,
     /// Whether checkpoints contain the replay buffer.
     #[serde(default)]
     pub(super) save_replay: bool,
@@ -252,6 +255,7 @@ mod tests {
                 arenas: 3,
                 lockstep: false,
                 decisions_of_part: None,
+                has_parts: false,
                 save_replay: false,
                 settings: game.settings(),
             };

@@ -47,8 +47,8 @@ impl Run {
         app.insert_resource(folder.lock()?);
         let part = self.decisions_of_part(pace);
         let before = RunDescription::read(&folder.description())?;
-        let had_parts = before.is_some_and(|before| before.decisions_of_part.is_some());
-        write_json(&folder.description(), &self.describe(part))?;
+        let had_parts = before.is_some_and(|before| before.has_parts);
+        write_json(&folder.description(), &self.describe(part.is_some()))?;
         folder.write_config(&parameters::to_toml(config, &self.parameters)?)?;
         let plugins = MaddpgPlugins::train(config.clone()).with_seed(setup.seed).with_training(|training| {
             training.seed = options.seed;
@@ -89,14 +89,15 @@ impl Run {
         Ok(folder)
     }
 
-    fn describe(&self, decisions_of_part: Option<u64>) -> RunDescription {
+    fn describe(&self, has_parts: bool) -> RunDescription {
         RunDescription {
             game: self.game.name().into(),
             preset: self.options.preset,
             seed: self.options.seed,
             arenas: self.setup.arenas,
             lockstep: self.options.lockstep,
-            decisions_of_part,
+            decisions_of_part: self.options.decisions_of_part(),
+            has_parts,
             save_replay: self.options.save_replay,
             settings: self.game.settings(),
         }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The `format` of a checkpoint.
-const FORMAT: &str = "bevy_maddpg checkpoint v4";
+const FORMAT: &str = "bevy_maddpg checkpoint v5";
 
 /// Checkpoints. With many slots, they consist mostly of names.
 const KIND: Kind = Kind { name: FORMAT, formats: &[FORMAT], header_part: 1, has_bytes: true };
