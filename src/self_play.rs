@@ -194,7 +194,7 @@ impl SelfPlay {
 
     /// The training continues after this many joint decisions. However often it is continued, the next snapshot comes at the next multiple of
     /// the usual time.
-    pub(crate) fn go_on(&mut self, decisions: u64) {
+    fn go_on(&mut self, decisions: u64) {
         let every = self.plugin.snapshot_decisions.max(1);
         self.next_snapshot = (decisions / every + 1) * every;
     }
@@ -225,9 +225,9 @@ fn take_snapshot(
     if clock.decisions < play.next_snapshot {
         return;
     }
-    let kind = arenas.kinds().iter().find(|kind| has_two(kind.spec().teams.iter().map(String::as_str)));
-    let learned = kind.and_then(|kind| acting.snapshot_of(kind.name()));
-    if let Some(policy) = learned.or_else(|| acting.snapshot()) {
+    let mut kinds = arenas.kinds().iter();
+    let Some(kind) = kinds.find(|kind| has_two(kind.spec().teams.iter().map(String::as_str))) else { return };
+    if let Some(policy) = acting.snapshot_of(kind.name()).or_else(|| acting.snapshot()) {
         // After a restart, the clock may be behind the last snapshot.
         let newest = play.pool.rivals().last().and_then(|rival| rival.decisions);
         let decisions = clock.decisions.max(newest.map_or(0, |newest| newest + 1));

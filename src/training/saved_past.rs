@@ -8,7 +8,6 @@ use bevy::prelude::*;
 use super::{Autosave, Training};
 use crate::{
     problems::warn,
-    rollout::RolloutClock,
     self_play::{PastPolicies, SelfPlay},
 };
 
@@ -94,7 +93,7 @@ impl Drop for SavedPast {
 
 /// Goes on with the past policies in the folder if it has a checkpoint, as soon as a learner has started. Without one, the training begins
 /// from nothing, and does not play against policies of another one.
-pub(super) fn load(mut training: ResMut<Training>, clock: Res<RolloutClock>, play: Option<ResMut<SelfPlay>>) {
+pub(super) fn load(mut training: ResMut<Training>, play: Option<ResMut<SelfPlay>>) {
     let Some(SavedPast { state: State::New(past), .. }) = &training.past else { return };
     if training.threads().next().is_none() {
         return;
@@ -103,7 +102,7 @@ pub(super) fn load(mut training: ResMut<Training>, clock: Res<RolloutClock>, pla
     let continues = training.plugin.autosave.as_ref().is_some_and(Autosave::has_checkpoint);
     let Some(saved) = &mut training.past else { return };
     let loaded = match play.filter(|_| continues) {
-        Some(mut play) => past.load(&mut play, u64::MAX).map(|()| play.go_on(clock.decisions)),
+        Some(mut play) => past.load(&mut play, u64::MAX),
         None => Ok(()),
     };
     saved.state = match loaded {
