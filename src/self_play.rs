@@ -221,12 +221,18 @@ fn take_snapshot(
     acting: Res<ActingPolicy>,
     arenas: Res<Arenas>,
     mut play: ResMut<SelfPlay>,
+    mut problems: ResMut<Problems>,
 ) {
     if clock.decisions < play.next_snapshot {
         return;
     }
     let mut kinds = arenas.kinds().iter();
-    let Some(kind) = kinds.find(|kind| has_two(kind.spec().teams.iter().map(String::as_str))) else { return };
+    let Some(kind) = kinds.find(|kind| has_two(kind.spec().teams.iter().map(String::as_str))) else {
+        if !arenas.kinds().is_empty() {
+            tell_of_missing_teams(&mut problems);
+        }
+        return;
+    };
     if let Some(policy) = acting.snapshot_of(kind.name()).or_else(|| acting.snapshot()) {
         // After a restart, the clock may be behind the last snapshot.
         let newest = play.pool.rivals().last().and_then(|rival| rival.decisions);

@@ -144,15 +144,15 @@ fn past_policies_stay_if_a_new_behavior_learns_first() {
         app.world_mut().spawn((Arena::default(), Agent::new("crowd", 2, 1)));
         headless::start(&mut app);
         play(&mut app, 20);
-        assert_eq!(past(&app), before);
+        assert!(past(&app).starts_with(&before), "{:?}", past(&app));
         if duelists_come {
             spawn_duelists(&mut app);
             play(&mut app, 5);
-            assert_eq!(past(&app), before);
+            assert!(past(&app).starts_with(&before), "{:?}", past(&app));
         }
         exit(&mut app);
         let files = fs::read_dir(at_exit(parent.path()).past()).unwrap().count();
-        assert_eq!(files, before.len() + 1, "the past policies and their ratings");
+        assert_eq!(files, past(&app).len() + 1, "the past policies and their ratings");
     }
 }
 
