@@ -25,12 +25,6 @@ pub(super) fn start(
         if arenas.kinds[index].arenas() == 0 {
             return;
         }
-        if index == 0 && !maddpg::IS_OPTIMIZED {
-            warn(
-                "the learner is compiled without optimization and needs hundreds of times as long to learn; add to Cargo.toml: \
-                 [profile.dev.package.\"*\"] opt-level = 3",
-            );
-        }
         if index == 0 {
             training.plugin.warn_of_likely_mistakes(arenas.kinds(), &exploration.config);
         }
@@ -123,8 +117,14 @@ impl Training {
 }
 
 impl TrainingPlugin {
-    /// Warns of settings that were probably not meant, when the first learner starts.
+    /// Warns of what was probably not meant, when the first learner starts.
     fn warn_of_likely_mistakes(&self, kinds: &[Kind], exploration: &ExplorationConfig) {
+        if !maddpg::IS_OPTIMIZED {
+            warn(
+                "the learner is compiled without optimization and needs hundreds of times as long to learn; add to Cargo.toml: \
+                 [profile.dev.package.\"*\"] opt-level = 3",
+            );
+        }
         if exploration.noise == Noise::None && exploration.random_decisions == 0 {
             warn(
                 "agents learn without exploration, which seldom works: set `RolloutPlugin::exploration`, or add `MaddpgPlugins::train`, \

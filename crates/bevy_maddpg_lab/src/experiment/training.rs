@@ -117,7 +117,6 @@ impl Run {
         world.resource_mut::<Recorder>().flush()?;
         if let Some(mut learner) = world.resource_mut::<Training>().stop() {
             self.save(&mut learner, &state, folder)?;
-            folder.keep_policy_of_part()?;
             let earlier = Earlier::ending_with(&learner, state);
             self.setup.seed = earlier.seed(self.options.seed);
             self.earlier = Some(earlier);
