@@ -315,6 +315,8 @@ pub struct EpisodeEnded {
     pub kind: String,
     /// Undiscounted return of each agent, by slot; 0 for slots in which no agent has played.
     pub returns: Vec<f32>,
+    /// Whether an agent has played, by slot.
+    pub played: Vec<bool>,
     /// Decisions of the episode.
     pub decisions: u32,
     /// Whether it was cut off rather than ended by the game.
@@ -329,12 +331,14 @@ pub struct EpisodeEnded {
 }
 
 impl EpisodeEnded {
-    /// An episode of `arena` with these returns, for tests of systems that read episodes. All other fields are zero.
+    /// An episode of `arena` in which agents have played in all slots, with these returns, for tests of systems that read episodes. All
+    /// other fields are zero.
     pub fn new(arena: Entity, returns: Vec<f32>) -> Self {
         Self {
             arena,
             index: 0,
             kind: String::new(),
+            played: vec![true; returns.len()],
             returns,
             decisions: 0,
             truncated: false,
@@ -342,6 +346,13 @@ impl EpisodeEnded {
             measures: Measures::default(),
             parameters: Parameters::default(),
         }
+    }
+
+    /// The mean return of the agents that have played.
+    pub fn mean_return(&self) -> f32 {
+        let played = self.returns.iter().zip(&self.played).filter(|(_, played)| **played);
+        let (sum, count) = played.fold((0.0, 0), |(sum, count), (value, _)| (sum + value, count + 1));
+        sum / count.max(1) as f32
     }
 }
 

@@ -14,7 +14,7 @@
 //! }
 //! ```
 //!
-//! Until the policy is loaded, agents do nothing. A policy that is missing or damaged, or that does not fit the agents, is
+//! Policies that were [added](ActingPolicy::add) stay in use beside those of the asset. Until the policy is loaded, agents do nothing. A policy that is missing or damaged, or that does not fit the agents, is
 //! reported in [`Problems`], and the policy before it stays in use. The same holds when the file changes while the game runs, if
 //! Bevy's feature `file_watcher` is on.
 //!
@@ -115,7 +115,7 @@ fn follow(
         changes.read().any(|change| change.is_added(&handle.0) || change.is_modified(&handle.0));
     *is_waiting |= handle.is_changed() || has_changed;
     if *is_waiting && let Some(policy) = assets.get(&handle.0) {
-        acting.set(policy.snapshot().clone());
+        acting.set_beside_added(policy.snapshot().clone());
         *is_waiting = false;
     }
 }

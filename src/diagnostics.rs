@@ -1,15 +1,35 @@
-//! Bevy diagnostics of the agents and the learner.
+//! Bevy diagnostics of the agents and the learner, measured once a second. Bevy's diagnostics overlay and its
+//! [`LogDiagnosticsPlugin`](bevy::diagnostic::LogDiagnosticsPlugin) show them.
+//!
+//! | path | what it is |
+//! |---|---|
+//! | `maddpg/decisions_per_second` | joint decisions per second of wall-clock time |
+//! | `maddpg/return/BEHAVIOR` | mean return of the agents of a behavior in their last 100 episodes, with exploration |
+//! | `maddpg/updates_per_second` | updates of the learners per second of wall-clock time |
+//! | `maddpg/wait_p99` | 99th percentile of the milliseconds that a decision spends on the learner |
+//! | `maddpg/dropped_transitions` | joint transitions dropped because the learner was busy |
+//! | `maddpg/q_mean/KIND` | mean value that the critics give to what was played, in units of rewards |
+//! | `maddpg/critic_loss/KIND` | mean squared error of the critics |
+//! | `maddpg/saturation/KIND` | share of the actions that are near their limits, 0 to 1 |
+//!
+//! KIND is the name of a [kind of arenas](crate::rollout::Arenas::kinds), which is that of the behavior if there is only one. If all goes
+//! well, the return rises, and so does the mean value; a share of saturated actions near 1 means that nothing more is learned.
 
 #[cfg(feature = "learner")]
 mod learner;
+mod returns;
 
 #[cfg(feature = "learner")]
 pub use learner::{DROPPED_TRANSITIONS, UPDATES_PER_SECOND, WAIT_P99};
+pub use returns::return_of;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bevy::{
-    diagnostic::{Diagnostic, DiagnosticPath, Diagnostics, RegisterDiagnostic},
+    diagnostic::{
+        Diagnostic, DiagnosticMeasurement, DiagnosticPath, Diagnostics, DiagnosticsStore, RegisterDiagnostic,
+    },
+    platform::time::Instant,
     prelude::*,
 };
 
@@ -18,13 +38,14 @@ use crate::rollout::RolloutClock;
 /// Joint decisions per second of wall-clock time.
 pub const DECISIONS_PER_SECOND: DiagnosticPath = DiagnosticPath::const_new("maddpg/decisions_per_second");
 
-/// Measures the diagnostics of this module once a second. Bevy's diagnostics overlay and its log plugin show them.
+/// Measures the diagnostics of this module once a second.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DiagnosticsPlugin;
 
 impl Plugin for DiagnosticsPlugin {
     fn build(&self, app: &mut App) {
-        app.register_diagnostic(diagnostic(DECISIONS_PER_SECOND)).add_systems(Last, measure_decisions);
+        app.register_diagnostic(diagnostic(DECISIONS_PER_SECOND))
+            .add_systems(Last, (measure_decisions, returns::measure));
         #[cfg(feature = "learner")]
         learner::plugin(app);
     }
@@ -33,6 +54,16 @@ impl Plugin for DiagnosticsPlugin {
 /// Values measured once a second need no smoothing.
 fn diagnostic(path: DiagnosticPath) -> Diagnostic {
     Diagnostic::new(path).with_smoothing_factor(0.0)
+}
+
+/// Adds a measurement of a diagnostic that may not be registered yet.
+fn add(store: &mut DiagnosticsStore, time: Instant, path: DiagnosticPath, value: f64) {
+    if store.get(&path).is_none() {
+        store.add(diagnostic(path.clone()));
+    }
+    if let Some(diagnostic) = store.get_mut(&path).filter(|diagnostic| diagnostic.is_enabled) {
+        diagnostic.add_measurement(DiagnosticMeasurement { time, value });
+    }
 }
 
 /// Turns a growing count into a rate, once a second.

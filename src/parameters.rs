@@ -89,8 +89,7 @@ pub struct ParametersPlugin {
     pub known: Vec<Parameter>,
     /// What is drawn, and in which lessons. Default: all parameters keep their defaults.
     pub config: ParametersConfig,
-    /// The score of an episode, from the agents' undiscounted returns by slot, for lessons that end [by score](Until::Score).
-    /// Default: the mean return.
+    /// The score of an episode, for lessons that end [by score](Until::Score). Default: the mean return of the agents that have played.
     pub score: Score,
     /// The lesson to begin with, as an index, for example of the run that is continued. Default: 0, the first.
     pub first_lesson: usize,

@@ -6,7 +6,7 @@ use bevy::prelude::*;
 
 /// Problems with the game's arenas and agents. None of them stops the game or the training.
 ///
-/// Each kind of problem is reported once per behavior: as a warning in the log or, in an app without a logger, on
+/// Each kind of problem is reported once per behavior and cause: as a warning in the log or, in an app without a logger, on
 /// standard error.
 ///
 /// ```
@@ -23,7 +23,7 @@ use bevy::prelude::*;
 #[derive(Resource, Debug, Default)]
 pub struct Problems {
     strict: bool,
-    /// The behaviors that each kind of problem was reported for.
+    /// What each kind of problem was reported for.
     known: HashMap<&'static str, HashSet<String>>,
     told: Vec<String>,
 }
@@ -38,18 +38,18 @@ impl Problems {
         &self.told
     }
 
-    /// Reports a problem, unless one of the same kind and behavior was reported before. `behavior` is empty for
-    /// problems that concern no particular behavior.
+    /// Reports a problem, unless one of the same kind was reported `of` the same before: a behavior, a behavior and a cause, or nothing in
+    /// particular (an empty text).
     ///
     /// # Panics
     /// If the app is strict; see [`RolloutPlugin::strict`](crate::rollout::RolloutPlugin::strict).
-    pub(crate) fn tell(&mut self, kind: &'static str, behavior: &str, text: impl FnOnce() -> String) {
+    pub(crate) fn tell(&mut self, kind: &'static str, of: &str, text: impl FnOnce() -> String) {
         let known = self.known.entry(kind).or_default();
         // A problem may be found at every decision, so a known one must cost nothing.
-        if known.contains(behavior) {
+        if known.contains(of) {
             return;
         }
-        known.insert(behavior.to_owned());
+        known.insert(of.to_owned());
         let text = text();
         assert!(!self.strict, "{text}");
         warn(&text);

@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use bevy::prelude::*;
-//! use bevy_maddpg::{prelude::*, rays::{RayBatch, RaySystems}};
+//! use bevy_maddpg::{prelude::*, rays::{RayBatch, RayPlugin, RaySystems}};
 //! use bevy_rapier3d::prelude::*;
 //!
 //! /// Casts all rays with bevy_rapier. With avian, `SpatialQuery::cast_ray` takes the place of the context.
@@ -24,9 +24,16 @@
 //!     }
 //!     Ok(())
 //! }
+//!
+//! fn build(app: &mut App) {
+//!     app.add_plugins(RayPlugin).add_systems(Observe, cast.in_set(RaySystems::Cast));
+//! }
 //! # let mut app = App::new();
-//! # app.add_systems(Observe, cast.in_set(RaySystems::Cast));
+//! # build(&mut app);
 //! ```
+//!
+//! Rays lie in the plane of the agent's forward and right axes, which is the ground in a world with y up. In a game in the plane of x and y,
+//! give the agent a [`RayPose`] of `Transform::default().looking_to(heading.extend(0.0), Vec3::Z)`; [`AnalyticRays`] cannot cast such rays.
 //!
 //! A physics engine casts rays against the positions that bodies had at its last step. If your systems in
 //! [`Reset`](crate::rollout::Reset) move bodies, also update the engine's copy of their positions there; otherwise the

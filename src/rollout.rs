@@ -211,7 +211,7 @@ fn mend_masks(
         if observed.contains(InArena::arena_of(entity, place))
             && let Some(reason) = mask.mend()
         {
-            problems.tell("mask", &agent.behavior, || {
+            problems.tell("mask", &format!("{}: {reason}", agent.behavior), || {
                 format!(
                     "the `ActionMask` of agent {entity} of behavior `{}` is wrong: {reason}",
                     agent.behavior

@@ -2,12 +2,14 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-/// Scores an episode from the agents' undiscounted returns, by slot.
-pub type Score = Arc<dyn Fn(&[f32]) -> f32 + Send + Sync>;
+use crate::arena::EpisodeEnded;
 
-/// The score of games that have no other: the mean return.
+/// Scores an episode, for example by its returns or by its [`Measures`](crate::arena::Measures).
+pub type Score = Arc<dyn Fn(&EpisodeEnded) -> f32 + Send + Sync>;
+
+/// The score of games that have no other: the mean return of the agents that have played.
 pub fn mean_return() -> Score {
-    Arc::new(|returns| returns.iter().sum::<f32>() / returns.len() as f32)
+    Arc::new(EpisodeEnded::mean_return)
 }
 
 /// The mean score of the last `window` episodes, and the best such mean so far.

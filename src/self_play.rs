@@ -47,7 +47,7 @@ use rand::{RngExt, seq::IndexedRandom};
 
 use crate::{
     agent::Agent,
-    arena::{ArenaAgents, ArenasToReset},
+    arena::{ArenaAgents, ArenasToReset, EpisodeEnded},
     policy::PolicySnapshot,
     problems::Problems,
     random::{Random, stream},
@@ -135,7 +135,9 @@ impl Plugin for SelfPlayPlugin {
 #[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SelfPlaySystems;
 
-/// A game between two teams has ended. Write it at the end of an episode, whoever plays.
+/// A game between two teams has ended. Write it when the game ends its episode, whoever plays: before
+/// [`StepEnd`](crate::rollout::StepEnd), or in an observer of [`EpisodeEnded`]. Where the message [`EpisodeEnded`] is read, the next game has
+/// begun already.
 #[derive(Message, Debug, Clone, PartialEq, Eq)]
 pub struct GameEnded {
     /// The arena.
@@ -201,11 +203,27 @@ impl SelfPlay {
 }
 
 /// Notes how the games against rivals have ended.
-fn record(mut ended: MessageReader<GameEnded>, visitors: Query<&Visitors>, mut play: ResMut<SelfPlay>) {
+fn record(
+    mut ended: MessageReader<GameEnded>,
+    mut episodes: MessageReader<EpisodeEnded>,
+    visitors: Query<&Visitors>,
+    arenas: Res<Arenas>,
+    mut play: ResMut<SelfPlay>,
+    mut problems: ResMut<Problems>,
+    mut without_result: Local<usize>,
+) {
+    let rated = |arena| visitors.get(arena).ok().filter(|visitors| visitors.is_rated);
+    *without_result += episodes.read().filter(|episode| rated(episode.arena).is_some()).count();
     for game in ended.read() {
-        let Some(visitors) = visitors.get(game.arena).ok().filter(|visitors| visitors.is_rated) else {
+        let Some(visitors) = rated(game.arena) else { continue };
+        *without_result = 0;
+        if let Some(winner) = &game.winner
+            && let Some(teams) = arenas.teams(game.arena)
+            && !teams.contains(winner)
+        {
+            tell_of_unknown_winner(winner, teams, &mut problems);
             continue;
-        };
+        }
         let score = match &game.winner {
             None => 0.5,
             Some(winner) if *winner == visitors.team => 0.0,
@@ -213,6 +231,29 @@ fn record(mut ended: MessageReader<GameEnded>, visitors: Query<&Visitors>, mut p
         };
         play.pool.record(&visitors.rival, score);
     }
+    if *without_result >= GAMES_WITHOUT_RESULT {
+        problems.tell("games without result", "", || {
+            format!(
+                "{GAMES_WITHOUT_RESULT} rated games of self-play have ended without a `GameEnded`, so nothing is rated; write it when the \
+                 game ends its episode, before `StepEnd` or in an observer of `EpisodeEnded`"
+            )
+        });
+    }
+}
+
+/// Rated games without a result after which it is reported that there is none.
+const GAMES_WITHOUT_RESULT: usize = 20;
+
+fn tell_of_unknown_winner(winner: &str, teams: &[String], problems: &mut Problems) {
+    let mut teams = teams.to_vec();
+    teams.dedup();
+    problems.tell("unknown winner", winner, || {
+        format!(
+            "a `GameEnded` names `{winner}` as the winner, but the teams are {}: the game is not rated; write the name that was given to \
+             `Agent::in_team`",
+            teams.join(" and ")
+        )
+    });
 }
 
 /// Keeps a copy of the newest policy from time to time. With several kinds of arenas, it is that of the first kind with two teams.

@@ -106,8 +106,8 @@ struct KindLearner {
     note: Option<Note>,
     /// What [`Autosave`] notes in the next checkpoint if the app is dropped.
     last_note: String,
-    /// Why the learner did not start.
-    start_failure: Option<String>,
+    /// Why the learner did not start, or why it had failed when it was stopped.
+    failure: Option<String>,
 }
 
 impl Training {
@@ -176,6 +176,11 @@ impl Training {
         }
     }
 
+    /// Whether a checkpoint that was requested is not written yet.
+    pub fn checkpoint_is_pending(&self) -> bool {
+        self.threads().any(LearnerThread::checkpoint_is_pending)
+    }
+
     /// Why the last checkpoint of a learner could not be written; `None` if it was. The learner goes on.
     pub fn checkpoint_failure(&self) -> Option<String> {
         self.threads().find_map(LearnerThread::checkpoint_failure)
@@ -184,14 +189,7 @@ impl Training {
     /// Stops the learner that started first, once it has processed everything that was sent, and returns it. `None` if
     /// there is none, or if its thread panicked.
     pub fn stop(&mut self) -> Option<Learner> {
-        self.learners.first_mut()?.thread.take().and_then(LearnerThread::join)
-    }
-
-    /// As [`stop`](Self::stop), but all learners stop after the update that they are at, also in lockstep. The learner has
-    /// stored everything that was sent.
-    pub fn stop_now(&mut self) -> Option<Learner> {
-        self.stop.stop();
-        self.stop()
+        self.learners.first_mut()?.stop()
     }
 
     /// The signal that stops all learners between two updates, from any thread. A game that waits for a learner goes on at
@@ -202,14 +200,19 @@ impl Training {
 
     /// As [`stop`](Self::stop), for the learner of this kind of arenas.
     pub fn stop_kind(&mut self, kind: &str) -> Option<Learner> {
-        let learner = self.learners.iter_mut().find(|learner| learner.kind == kind)?;
-        learner.thread.take().and_then(LearnerThread::join)
+        self.learners.iter_mut().find(|learner| learner.kind == kind)?.stop()
     }
 }
 
 impl KindLearner {
     fn failure(&self) -> Option<String> {
-        self.start_failure.clone().or_else(|| self.thread.as_ref().and_then(LearnerThread::failure))
+        self.failure.clone().or_else(|| self.thread.as_ref().and_then(LearnerThread::failure))
+    }
+
+    fn stop(&mut self) -> Option<Learner> {
+        let (learner, failure) = self.thread.take()?.finish();
+        self.failure = failure;
+        learner
     }
 }
 

@@ -230,4 +230,9 @@ fn decisions_and_updates_are_bevy_diagnostics() {
     for path in [diagnostics::UPDATES_PER_SECOND, diagnostics::WAIT_P99, diagnostics::DROPPED_TRANSITIONS] {
         assert!(value(path.clone()).is_some_and(|value| value >= 0.0), "{path:?}");
     }
+    for name in ["return", "q_mean", "critic_loss", "saturation"] {
+        let of_behaviors = store.iter().filter(|diagnostic| diagnostic.path().as_str().contains(name));
+        let values: Vec<f64> = of_behaviors.filter_map(|diagnostic| diagnostic.value()).collect();
+        assert!(!values.is_empty() && values.iter().all(|value| value.is_finite()), "{name}: {values:?}");
+    }
 }

@@ -1,8 +1,9 @@
 //! What games do with their arenas and agents: menus, deaths, late joiners, ends from any schedule, and mistakes. Nothing panics,
 //! nothing is silent, and nothing is learned from wrong data.
 
-use bevy::{ecs::entity_disabling::Disabled, prelude::*};
+use bevy::{diagnostic::DiagnosticsStore, ecs::entity_disabling::Disabled, prelude::*};
 use bevy_maddpg::{
+    diagnostics::return_of,
     exploration::{ExplorationConfig, Noise},
     headless,
     learner::LearnerConfig,
@@ -283,6 +284,130 @@ fn an_episode_also_ends_when_the_last_agent_that_plays_is_despawned() {
 }
 
 #[test]
+fn an_episode_ends_when_all_agents_have_died_and_are_gone() {
+    for plugins in [training(), MaddpgPlugins::play(guards(2))] {
+        let mut app = app(plugins);
+        let (arena, agents) = spawn_arena(&mut app, 2);
+        app.add_systems(
+            Reset,
+            move |mut commands: Commands, resets: ArenasToReset, agents: Query<&Agent>| {
+                if resets.contains(arena) && agents.is_empty() {
+                    for slot in 0..2 {
+                        commands.spawn((
+                            Agent::new("guard", 1, 1),
+                            InArena::slot(arena, slot),
+                            Age::default(),
+                        ));
+                    }
+                }
+            },
+        );
+        headless::start(&mut app);
+        update(&mut app, 3);
+        let die = |app: &mut App, agent: Entity| {
+            app.world_mut().get_mut::<Life>(agent).unwrap().terminate();
+            app.world_mut().despawn(agent);
+        };
+        die(&mut app, agents[0]);
+        assert_eq!(ended(&mut app, 3), [], "one is left");
+        die(&mut app, agents[1]);
+        let episodes = ended(&mut app, 2);
+        assert_eq!(episodes.len(), 1, "{episodes:?}");
+        assert!(!episodes[0].truncated && episodes[0].played == [true; 2], "{episodes:?}");
+        assert_eq!(
+            app.world_mut().query::<&Agent>().iter(app.world()).count(),
+            2,
+            "the next episode has begun"
+        );
+        assert_eq!(ended(&mut app, 3), [], "and goes on");
+        assert_eq!(told(&app), [""; 0]);
+    }
+}
+
+#[test]
+fn an_arena_whose_agents_only_left_waits_for_others() {
+    let mut app = app(training());
+    let (arena, agents) = spawn_arena(&mut app, 2);
+    headless::start(&mut app);
+    update(&mut app, 3);
+    app.world_mut().get_mut::<Life>(agents[0]).unwrap().terminate();
+    agents.into_iter().for_each(|agent| _ = app.world_mut().despawn(agent));
+    assert_eq!(ended(&mut app, 5), []);
+    let newcomer = spawn_agent(&mut app, arena, 0);
+    assert_eq!(ended(&mut app, 3), []);
+    app.world_mut().get_mut::<Life>(newcomer).unwrap().truncate();
+    let episodes = ended(&mut app, 2);
+    assert!(matches!(&episodes[..], [EpisodeEnded { truncated: true, .. }]), "{episodes:?}");
+    assert_eq!(told(&app), [""; 0]);
+}
+
+#[test]
+fn the_mean_return_counts_only_those_that_have_played() {
+    let mut app = app(training());
+    let arena = app.world_mut().spawn(Arena::with_time_limit(4).with_slots("guard", 4)).id();
+    (0..2).for_each(|slot| _ = spawn_agent(&mut app, arena, slot));
+    headless::start(&mut app);
+    let episodes: Vec<_> = (0..5)
+        .flat_map(|_| {
+            app.update();
+            let messages = app.world().resource::<Messages<EpisodeEnded>>();
+            messages.iter_current_update_messages().cloned().collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(episodes[0].returns.len(), 4);
+    let store = app.world().resource::<DiagnosticsStore>();
+    let shown = store.get(&return_of("guard")).and_then(|diagnostic| diagnostic.value());
+    assert_eq!(shown, Some(4.0), "the diagnostics show it");
+    assert_eq!(
+        (episodes[0].played.clone(), episodes[0].mean_return()),
+        (vec![true, true, false, false], 4.0)
+    );
+}
+
+#[test]
+fn agents_whose_arena_is_not_built_yet_are_told_and_join_it_later() {
+    let mut app = app(training());
+    spawn_arena(&mut app, 1);
+    let later = app.world_mut().spawn_empty().id();
+    let guard = spawn_agent(&mut app, later, 0);
+    headless::start(&mut app);
+    update(&mut app, 3);
+    assert!(
+        told(&app)[0].contains(&format!("{later} has no `Arena`")) && told(&app).len() == 1,
+        "{:?}",
+        told(&app)
+    );
+    app.world_mut().entity_mut(later).insert(Arena::default());
+    update(&mut app, 3);
+    assert_eq!(app.world().get::<InArena>(guard).unwrap().arena, later);
+    let arenas = app.world().resource::<Arenas>();
+    assert_eq!(arenas.entries().iter().filter(|entry| entry.agents == [Some(guard)]).count(), 1);
+}
+
+#[test]
+fn nothing_is_decided_or_learned_while_a_state_of_the_game_pauses_it() {
+    #[derive(Resource)]
+    struct Playing(bool);
+    fn plays(playing: Res<Playing>) -> bool {
+        playing.0
+    }
+    let mut app = app(training());
+    app.insert_resource(Playing(true))
+        .configure_sets(StepStart, AgentSystems::Decide.run_if(plays))
+        .configure_sets(StepEnd, AgentSystems::End.run_if(plays));
+    let arena = app.world_mut().spawn(Arena::with_time_limit(8)).id();
+    spawn_agent(&mut app, arena, 0);
+    headless::start(&mut app);
+    update(&mut app, 5);
+    app.world_mut().resource_mut::<Playing>().0 = false;
+    assert_eq!(ended(&mut app, 20), [], "the time limit waits");
+    let decisions = app.world().resource::<RolloutClock>().decisions;
+    app.world_mut().resource_mut::<Playing>().0 = true;
+    let episodes = ended(&mut app, 5);
+    assert_eq!((decisions, episodes.len(), episodes[0].decisions), (5, 1, 8));
+}
+
+#[test]
 fn kinds_of_arenas_learn_side_by_side_and_each_has_its_own_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut app = app(training());
@@ -362,18 +487,6 @@ fn an_agent_alone_may_have_the_arena_on_its_own_entity() {
     assert_eq!(ended(&mut app, 9).len(), 2);
     assert_eq!(told(&app), [""; 0]);
     assert_eq!(transitions(&mut app).rows(), 8);
-}
-
-#[test]
-fn a_place_that_is_no_arena_is_told_and_the_agent_learns_alone() {
-    let mut app = app(training());
-    let no_arena = app.world_mut().spawn_empty().id();
-    app.world_mut().spawn((Agent::new("guard", 1, 1), InArena::new(no_arena), Age::default()));
-    headless::start(&mut app);
-    update(&mut app, 6);
-    assert_eq!(told(&app).len(), 1, "{:?}", told(&app));
-    assert!(told(&app)[0].contains(&format!("{no_arena} has no `Arena`")), "{:?}", told(&app));
-    assert!(transitions(&mut app).rows() >= 4);
 }
 
 #[test]

@@ -229,7 +229,7 @@ fn a_lesson_moves_on_by_score_and_is_reported_once() {
 #[test]
 fn the_score_is_the_games_own() {
     let config = lessons(Until::Score { at_least: 6.0, episodes: 10 });
-    let score = std::sync::Arc::new(|returns: &[f32]| 2.0 * returns[0]);
+    let score = std::sync::Arc::new(|episode: &EpisodeEnded| 2.0 * episode.returns[0]);
     let mut app = app(4, Some(ParametersPlugin { config, score, ..default() }));
     app.world_mut().resource_mut::<Earned>().0 = 3.1;
     play(&mut app, 20);

@@ -108,7 +108,7 @@ fn agents_with_policies_of_their_own_act_by_them() {
 }
 
 #[test]
-fn agents_without_a_fitting_policy_do_nothing_and_say_so_once() {
+fn agents_without_a_fitting_policy_do_nothing_and_each_reason_is_told_once() {
     let mut app = app(MaddpgPlugins::play(guards(2)));
     let (arena, agents) = spawn_arena(&mut app, 2);
     // It has a seat and a policy of its own, which does not fit.
@@ -128,7 +128,7 @@ fn agents_without_a_fitting_policy_do_nothing_and_say_so_once() {
         told.iter().any(|text| text.contains("`guard`") && text.contains("3 observed numbers instead of 1")),
         "{told:?}"
     );
-    assert_eq!(told.iter().filter(|text| text.contains("does nothing")).count(), 2, "{told:?}");
+    assert_eq!(told.iter().filter(|text| text.contains("does nothing")).count(), 3, "{told:?}");
 }
 
 #[test]
@@ -210,4 +210,50 @@ fn a_policy_that_is_added_for_some_agents_of_a_behavior_is_kept() {
     update(&mut app, 2);
     let is_made = |agent| app.world().get::<Action>(agent).unwrap().is_made();
     assert!(is_made(agents[0]) && is_made(watcher), "{:?}", told(&app));
+}
+
+#[test]
+fn a_policy_that_is_added_again_takes_the_place_of_the_one_before() {
+    let mut app = app(MaddpgPlugins::play(guards(1)));
+    let (arena, agents) = spawn_arena(&mut app, 1);
+    let wolf = app.world_mut().spawn((Agent::new("wolf", 1, 1), InArena::new(arena))).id();
+    headless::start(&mut app);
+    for number in 1..=50 {
+        // As at every start of a level.
+        app.world_mut().resource_mut::<ActingPolicy>().add(acting("wolf", 1, 0.01 * number as f32));
+        update(&mut app, 2);
+    }
+    assert!((action(&app, agents[0]) - 0.5).abs() < 1e-6 && (action(&app, wolf) - 0.5).abs() < 1e-6);
+    let text = format!("{:?}", app.world().resource::<ActingPolicy>());
+    assert_eq!(text.matches("Source {").count(), 2, "one for guards and one for wolves");
+}
+
+#[test]
+fn kinds_of_arenas_can_have_policies_of_their_own_for_the_same_behavior() {
+    let mut app = app(MaddpgPlugins::play(guards(1)));
+    let (_, alone) = spawn_arena(&mut app, 1);
+    let (forest, guards) = spawn_arena(&mut app, 1);
+    app.world_mut().spawn((Agent::new("wolf", 1, 1), InArena::new(forest)));
+    headless::start(&mut app);
+    let mut policies = app.world_mut().resource_mut::<ActingPolicy>();
+    policies.add_for("guard+wolf", acting("guard", 1, -0.25));
+    policies.add(acting("wolf", 1, 0.75));
+    update(&mut app, 2);
+    assert!((action(&app, alone[0]) - 0.5).abs() < 1e-6 && (action(&app, guards[0]) + 0.25).abs() < 1e-6);
+    assert_eq!(told(&app), [""; 0]);
+}
+
+#[test]
+fn each_reason_why_a_policy_does_not_fit_is_told() {
+    let mut app = app(MaddpgPlugins::play(guards(1)));
+    spawn_arena(&mut app, 1);
+    headless::start(&mut app);
+    update(&mut app, 2);
+    let two_actions = ArenaSpec::new(vec![AgentSpec::new("guard", 1, 2)]);
+    let two_actions = PolicySnapshot::zeros(&two_actions.groups(true).unwrap()).unwrap();
+    for policy in [wide("guard"), two_actions, wide("guard")] {
+        app.world_mut().resource_mut::<ActingPolicy>().set(policy);
+        update(&mut app, 2);
+    }
+    assert_eq!(told(&app).len(), 2, "{:?}", told(&app));
 }

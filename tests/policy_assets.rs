@@ -19,7 +19,11 @@ use bevy_maddpg::{
 
 /// A policy for guards that observe `inputs` numbers. They always act `action`.
 fn guards(action: f32, inputs: usize) -> PolicySnapshot {
-    let spec = ArenaSpec::new(vec![AgentSpec::new("guard", inputs, 1)]);
+    policy("guard", action, inputs)
+}
+
+fn policy(behavior: &str, action: f32, inputs: usize) -> PolicySnapshot {
+    let spec = ArenaSpec::new(vec![AgentSpec::new(behavior, inputs, 1)]);
     let policies = spec.groups(true).unwrap().into_iter().map(|group| {
         let shape = NetworkShape::new(inputs, &[], 1, false);
         let mut parameters = vec![0.0; inputs];
@@ -117,6 +121,21 @@ fn levels_of_difficulty_are_handles() {
     let made = app.world_mut().resource_mut::<Assets<PolicyAsset>>().add(PolicyAsset::new(guards(-0.5, 1)));
     app.world_mut().resource_mut::<ActingPolicyHandle>().0 = made;
     wait(&mut app, "the level made by code acts", acts(guard, -0.5));
+}
+
+#[test]
+fn policies_that_were_added_stay_when_the_file_of_the_others_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("guard.safetensors");
+    guards(0.5, 1).save(&path).unwrap();
+    let (mut app, guard) = app(folder.path());
+    let wolf = app.world_mut().spawn(Agent::new("wolf", 1, 1)).id();
+    app.world_mut().resource_mut::<ActingPolicy>().add(policy("wolf", -0.75, 1));
+    for action in [0.5, -0.25] {
+        guards(action, 1).save(&path).unwrap();
+        wait(&mut app, "the guard's policy acts", acts(guard, action));
+        assert!(acts(wolf, -0.75)(&app));
+    }
 }
 
 #[test]

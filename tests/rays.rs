@@ -7,6 +7,7 @@ use bevy_maddpg::{
     headless,
     learner::LearnerConfig,
     prelude::*,
+    problems::Problems,
     random::stream,
     rays::{AnalyticRays, Detectable, RayBatch, RayPlugin, RayPose, RaySensor, RaySystems, RayTarget},
 };
@@ -92,6 +93,43 @@ fn a_known_scene_gives_the_exact_fan_behind_the_game_s_own_numbers() {
     assert_eq!(observation.stacked().len(), 16);
     let batch = app.world().resource::<RayBatch>();
     assert_eq!((batch.rays().len(), batch.hit_of(0)), (3, None));
+}
+
+#[test]
+fn a_thick_ray_sees_what_its_agent_touches_and_only_in_that_direction() {
+    let (mut app, arena) = app();
+    // One ray ahead and two behind.
+    let eyes = RaySensor::fan(3, 360.0, 10.0, [WALL, BALL]).with_radius(0.5);
+    let agent = Agent::new("guard", 0, 1).with_rays(&eyes);
+    let guard = app.world_mut().spawn((agent, eyes, InArena::new(arena), Transform::default())).id();
+    // Physics lets bodies overlap a little.
+    spawn_wall(&mut app, arena, [-9.0, -0.499], [9.0, -0.499]);
+    headless::start(&mut app);
+    app.update();
+    close(app.world().get::<Observation>(guard).unwrap().frame(), &[0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+    spawn_ball(&mut app, arena, 0.0, 1.499);
+    app.update();
+    close(app.world().get::<Observation>(guard).unwrap().frame(), &[0.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
+}
+
+#[test]
+fn rays_that_never_find_anything_are_told() {
+    let mut app = headless::app(1);
+    let training = MaddpgPlugins::train(TrainingConfig::default());
+    app.add_plugins((training.with_decision_period(1), RayPlugin)).add_systems(Reset, || {});
+    app.add_systems(Observe, |mut agents: Query<&mut Observation>, mut count: Local<f32>| {
+        *count += 1.0;
+        agents.iter_mut().for_each(|mut observation| observation.write(&[*count, 0.0]));
+    });
+    let arena = app.world_mut().spawn(Arena::default()).id();
+    spawn_guard(&mut app, arena);
+    headless::start(&mut app);
+    (0..1_100).for_each(|_| app.update());
+    let told = app.world().resource::<Problems>().told();
+    assert!(
+        told.iter().any(|text| text.contains("RaySystems::Cast") && text.contains("`guard`")),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -326,3 +326,26 @@ fn an_agent_that_moves_between_arenas_with_rivals_has_what_the_second_rival_give
     app.world_mut().flush();
     assert!(has(&app).0 && has(&app).2, "the rival plays it again");
 }
+
+#[test]
+fn a_winner_that_is_no_team_and_games_without_a_result_are_told() {
+    let self_play =
+        || SelfPlayPlugin { share: 0.9, snapshot_decisions: 100, games: 1, ..SelfPlayPlugin::default() };
+    let mut app = app(16, self_play());
+    app.add_systems(FixedLast, |mut games: ResMut<Messages<GameEnded>>| {
+        let all: Vec<GameEnded> = games.drain().collect();
+        for game in all {
+            games.write(GameEnded { winner: Some("Red".into()), ..game });
+        }
+    });
+    play(&mut app, 20);
+    let told = app.world().resource::<Problems>().told();
+    assert!(told.len() == 1 && told[0].contains("`Red`") && told[0].contains("blue"), "{told:?}");
+    assert!(app.world().resource::<SelfPlay>().pool().rivals().iter().all(|rival| rival.games == 0));
+
+    let mut app = self::app(16, self_play());
+    app.add_systems(FixedLast, |mut games: ResMut<Messages<GameEnded>>| games.clear());
+    play(&mut app, 20);
+    let told = app.world().resource::<Problems>().told();
+    assert!(told.len() == 1 && told[0].contains("without a `GameEnded`"), "{told:?}");
+}

@@ -25,8 +25,8 @@ use crate::{policy::ActionSpace, typed::Choice};
 /// # let mut app = App::new();
 /// # app.add_plugins(RolloutPlugin::default()).add_systems(Observe, forbid_shooting);
 /// ```
-#[derive(Component, Reflect, Debug, Clone)]
-#[reflect(Component, from_reflect = false)]
+#[derive(Component, Reflect, Debug, Clone, Default)]
+#[reflect(Component, Default, from_reflect = false)]
 pub struct ActionMask {
     #[reflect(ignore)]
     space: ActionSpace,

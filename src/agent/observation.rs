@@ -14,6 +14,8 @@ pub struct Observation {
     /// The frame of the last decision, and the number of decisions for which it has been the same.
     last: Vec<f32>,
     unchanged: u32,
+    /// The number of decisions for which all numbers of sensors have been 0.
+    blind: u32,
 }
 
 impl Observation {
@@ -98,6 +100,11 @@ impl Observation {
         self.unchanged
     }
 
+    /// Number of decisions for which sensors have found nothing.
+    pub(crate) fn blind(&self) -> u32 {
+        self.blind
+    }
+
     /// Appends the current observation to the stack and drops the oldest.
     pub(crate) fn push_frame(&mut self) {
         let size = self.frame.len();
@@ -107,6 +114,9 @@ impl Observation {
             self.unchanged = 0;
             self.last.clone_from(&self.frame);
         }
+        let sensed = &self.frame[self.own()..];
+        let is_blind = !sensed.is_empty() && sensed.iter().all(|number| *number == 0.0);
+        self.blind = if is_blind { self.blind.saturating_add(1) } else { 0 };
         self.stack.copy_within(size.., 0);
         let start = self.stack.len() - size;
         self.stack[start..].copy_from_slice(&self.frame);

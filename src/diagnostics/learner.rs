@@ -1,10 +1,13 @@
+use std::time::Duration;
+
 use bevy::{
-    diagnostic::{DiagnosticPath, Diagnostics, RegisterDiagnostic},
+    diagnostic::{DiagnosticPath, Diagnostics, DiagnosticsStore, RegisterDiagnostic},
+    platform::time::Instant,
     prelude::*,
 };
 
-use super::{Rate, diagnostic};
-use crate::training::Training;
+use super::{Rate, add, diagnostic};
+use crate::training::{LearnerReport, Training};
 
 /// Updates of the learner per second of wall-clock time.
 pub const UPDATES_PER_SECOND: DiagnosticPath = DiagnosticPath::const_new("maddpg/updates_per_second");
@@ -19,7 +22,7 @@ pub(super) fn plugin(app: &mut App) {
     app.register_diagnostic(diagnostic(UPDATES_PER_SECOND))
         .register_diagnostic(diagnostic(WAIT_P99).with_suffix(" ms"))
         .register_diagnostic(diagnostic(DROPPED_TRANSITIONS))
-        .add_systems(Last, measure.run_if(resource_exists::<Training>));
+        .add_systems(Last, (measure, measure_reports).run_if(resource_exists::<Training>));
 }
 
 fn measure(mut diagnostics: Diagnostics, training: Res<Training>, mut rate: Local<Rate>) {
@@ -28,5 +31,27 @@ fn measure(mut diagnostics: Diagnostics, training: Res<Training>, mut rate: Loca
     diagnostics.add_measurement(&DROPPED_TRANSITIONS, || training.dropped() as f64);
     if let Some(wait) = training.wait_percentile(0.99) {
         diagnostics.add_measurement(&WAIT_P99, || wait.as_secs_f64() * 1e3);
+    }
+}
+
+fn measure_reports(
+    mut reports: MessageReader<LearnerReport>,
+    mut store: ResMut<DiagnosticsStore>,
+    mut shown: Local<Option<Instant>>,
+) {
+    let now = Instant::now();
+    if reports.is_empty() || shown.is_some_and(|shown| now - shown < Duration::from_secs(1)) {
+        return;
+    }
+    *shown = Some(now);
+    for LearnerReport { kind, record } in reports.read() {
+        for (name, value) in [
+            ("q_mean", record.q_mean),
+            ("critic_loss", record.critic_loss),
+            ("saturation", record.saturation),
+        ] {
+            let path = DiagnosticPath::new(format!("maddpg/{name}/{kind}"));
+            add(&mut store, now, path, value.into());
+        }
     }
 }

@@ -55,7 +55,8 @@ mod unix {
         if host.starts_with('/') {
             return UnixStream::connect(Path::new(name)).is_ok();
         }
-        let addresses = (host, 6000 + number).to_socket_addrs().into_iter().flatten();
+        let Some(port) = number.checked_add(6000) else { return false };
+        let addresses = (host, port).to_socket_addrs().into_iter().flatten();
         addresses.into_iter().any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
     }
 

@@ -115,7 +115,7 @@ impl Curriculum {
     pub(super) fn count(&mut self, episode: &EpisodeEnded) {
         let is_by_score = matches!(self.lesson().and_then(|lesson| lesson.until), Some(Until::Score { .. }));
         if is_by_score && episode.parameters.lesson() == self.lesson {
-            self.scores.push((self.score)(&episode.returns));
+            self.scores.push((self.score)(episode));
             self.episodes += 1;
         }
     }

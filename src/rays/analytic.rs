@@ -107,9 +107,10 @@ fn meet(ray: &Ray, shape: &Shape) -> Option<f32> {
             let normal = along.perp();
             let from_wall = (origin - from).dot(normal);
             let approach = -direction.dot(normal) * from_wall.signum();
-            let face = (from_wall.abs() - ray.radius) / approach;
+            // A thick ray may already touch the wall where it starts.
+            let face = ((from_wall.abs() - ray.radius) / approach).max(0.0);
             let at = (origin + face * direction - from).dot(along);
-            if approach > 0.0 && face >= 0.0 && (0.0..=(to - from).length()).contains(&at) {
+            if approach > 0.0 && (0.0..=(to - from).length()).contains(&at) {
                 return Some(face);
             }
             if ray.radius == 0.0 {
@@ -122,16 +123,14 @@ fn meet(ray: &Ray, shape: &Shape) -> Option<f32> {
     }
 }
 
-/// The distance at which a ray enters a disc; 0 if it starts inside.
+/// The distance at which a ray enters a disc; 0 if it starts inside and goes toward the center. A thick ray starts inside if its agent
+/// touches a ball, and must not see the ball in all directions then.
 fn meet_disc(origin: Vec2, direction: Vec2, center: Vec2, radius: f32) -> Option<f32> {
     let way = center - origin;
     let along = way.dot(direction);
     let outside = way.length_squared() - radius * radius;
-    if outside <= 0.0 {
-        return Some(0.0);
-    }
     let depth = along * along - outside;
-    (along > 0.0 && depth >= 0.0).then(|| along - depth.sqrt())
+    (along > 0.0 && depth >= 0.0).then(|| (along - depth.sqrt()).max(0.0))
 }
 
 #[cfg(test)]

@@ -91,6 +91,12 @@ impl Arenas {
         Some((index, &self.entries[index]))
     }
 
+    /// The teams of an arena's slots.
+    pub(crate) fn teams(&self, arena: Entity) -> Option<&[String]> {
+        let place = self.entry(arena)?.place?;
+        Some(&self.kinds[place.kind].spec.teams)
+    }
+
     fn entry(&self, arena: Entity) -> Option<&ArenaEntry> {
         self.find(arena).map(|(_, entry)| entry)
     }
@@ -320,8 +326,12 @@ fn others(
                     && !has_own_policy
                     && !place.is_some_and(|place| is_disabled(place.arena)) =>
                 {
+                    // Its arena may still be built.
+                    let is_built = place.is_some_and(|place| commands.get_entity(place.arena).is_ok());
                     tell_no_arena(entity, agent, place, problems);
-                    commands.entity(entity).remove::<InArena>().insert(Arena::default());
+                    if !is_built {
+                        commands.entity(entity).remove::<InArena>().insert(Arena::default());
+                    }
                 }
                 None => {}
             }
@@ -332,7 +342,9 @@ fn others(
         }
     }
     others.sort_unstable_by_key(|other| other.entity);
-    for cast in casts.iter().filter(|cast| has_learner && cast.agents.is_empty()) {
+    // Where all agents of an arena have left, others may come.
+    let never_used = |(cast, entry): &(&Cast, &ArenaEntry)| cast.agents.is_empty() && entry.place.is_none();
+    for (cast, _) in casts.iter().zip(entries).filter(never_used).filter(|_| has_learner) {
         problems.tell("empty arena", "", || {
             format!(
                 "arena {0} has no agents; insert `InArena::new({0})` on an entity with an `Agent`",
@@ -358,13 +370,15 @@ fn tell_no_slot(entity: Entity, agent: &Agent, kind: &Kind, problems: &mut Probl
 fn tell_no_arena(entity: Entity, agent: &Agent, place: Option<&InArena>, problems: &mut Problems) {
     let behavior = &agent.behavior;
     problems.tell("no arena", behavior, || {
-        let place = match place {
-            None => "is in no arena".into(),
-            Some(place) => format!("is in no arena, because {} has no `Arena`", place.arena),
-        };
-        format!(
-            "agent {entity} of behavior `{behavior}` {place}: it learns alone, in an arena of its own without a time limit; \
-             insert `InArena`, or an `Arena` on the agent itself, or `Untrained` if it should only use its policy"
-        )
+        match place {
+            None => format!(
+                "agent {entity} of behavior `{behavior}` is in no arena: it learns alone, in an arena of its own without a time limit; \
+                 insert `InArena`, or an `Arena` on the agent itself, or `Untrained` if it should only use its policy"
+            ),
+            Some(place) => format!(
+                "agent {entity} of behavior `{behavior}` is in no arena, because {0} has no `Arena`: it is not trained until {0} has one",
+                place.arena
+            ),
+        }
     });
 }

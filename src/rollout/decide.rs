@@ -1,7 +1,7 @@
 use bevy::prelude::*;
 
 use super::{
-    ActingPolicy, ArenaEntry, Arenas, Experience, Exploration, RolloutClock,
+    ActingPolicy, ArenaEntry, Arenas, Experience, Exploration, Kind, RolloutClock,
     plan::{Plan, SlotBatch},
     rows::{JointDecision, Rows},
 };
@@ -60,7 +60,8 @@ pub(super) fn decide(
             gathered.query(&snapshot.policies()[*policy], spec, slots, rows, all_finite, scratch);
         }
 
-        let decisions = arenas.kinds()[kind].decisions;
+        let Kind { decisions, random_decisions, .. } = arenas.kinds()[kind];
+        let random_decisions = random_decisions.unwrap_or(exploration.config.random_decisions);
         let mut made = 0;
         for (row, &index) in arenas.kinds()[kind].rows.iter().enumerate() {
             let entry = &arenas.entries()[index];
@@ -82,7 +83,7 @@ pub(super) fn decide(
             episode.elapsed += 1;
             made += 1;
             let joint = rows.decision(row);
-            exploration.explore(index, decisions, &spec.slots, joint.masks, joint.actions);
+            exploration.explore(index, decisions, random_decisions, &spec.slots, joint.masks, joint.actions);
             write_actions(spec, &plan.kinds[kind].has_policy, entry, joint, &mut agents, &mut problems);
             rows.open[row] = all_finite || rows.observed(row).iter().all(|number| number.is_finite());
         }

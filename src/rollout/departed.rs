@@ -29,7 +29,9 @@ pub(super) struct LastEpisode {
 pub(super) struct Departure {
     pub(super) reward: f32,
     pub(super) episode_return: f32,
+    /// The end of its part, and the end since the last decision.
     pub(super) end: Option<LifeEnd>,
+    pub(super) unrecorded: Option<LifeEnd>,
 }
 
 impl Departed {
@@ -97,5 +99,5 @@ fn remember_arena(
 
 pub(super) fn departure((reward, life): (&Reward, &Life)) -> Departure {
     let (reward, episode_return) = (reward.of_decision(), reward.episode_return());
-    Departure { reward, episode_return, end: life.unrecorded() }
+    Departure { reward, episode_return, end: life.end(), unrecorded: life.unrecorded() }
 }

@@ -4,7 +4,7 @@ use super::{
     Arenas, BeforeReset, Experience, Exploration, Reset, RolloutClock,
     departed::{Departed, LastEpisode, departure},
     frames::{self, Observer},
-    rows::Earner,
+    rows::{Earner, SlotPart},
 };
 use crate::{
     agent::{Action, Agent, DecisionClock, Life, LifeEnd, Observation, Reward},
@@ -25,9 +25,10 @@ pub(super) fn apply_time_limits(clock: Res<RolloutClock>, mut arenas: Query<(&Ar
     }
 }
 
-/// Ends the episodes in which the parts of all agents are over.
+/// Ends the episodes in which the parts of all agents are over. If nobody is left, the parts of those that were there last count.
 pub(super) fn end_without_agents(
     arenas: Res<Arenas>,
+    experience: Res<Experience>,
     lives: Query<&Life>,
     over: Query<(), (Changed<Life>, With<Agent>)>,
     mut episodes: Query<&mut Episode>,
@@ -38,13 +39,16 @@ pub(super) fn end_without_agents(
     }
     *generation = arenas.generation;
     for entry in arenas.entries() {
-        let mut ends = lives.iter_many(entry.present()).map(Life::end).peekable();
-        if ends.peek().is_none() {
+        let mut ends: Vec<Option<LifeEnd>> = lives.iter_many(entry.present()).map(Life::end).collect();
+        if ends.is_empty() {
+            let parts = entry.place.map_or(&[][..], |place| experience.parts(place));
+            ends.extend(parts.iter().filter_map(|part| part.last_left).map(|left| left.end));
+        }
+        if ends.is_empty() || ends.contains(&None) {
             continue;
         }
-        let Some(ends) = ends.collect::<Option<Vec<LifeEnd>>>() else { continue };
         if let Ok(mut episode) = episodes.get_mut(entry.arena) {
-            if ends.contains(&LifeEnd::Truncated) {
+            if ends.contains(&Some(LifeEnd::Truncated)) {
                 episode.truncate();
             } else {
                 episode.terminate();
@@ -96,24 +100,25 @@ pub(super) fn finish(
             });
             continue;
         }
-        let left = entry.place.map_or(&[][..], |place| experience.returns_left(place));
-        let returns = entry.agents.iter().zip(left).map(|(agent, left)| {
+        let parts = entry.place.map_or(&[][..], |place| experience.parts(place));
+        let returns = entry.agents.iter().zip(parts).map(|(agent, part)| {
             let here = agent.and_then(|agent| agents.get(agent).ok());
-            left + here.map_or(0.0, |(_, reward, ..)| reward.episode_return())
+            part.return_left + here.map_or(0.0, |(_, reward, ..)| reward.episode_return())
         });
         announcer.announce(EpisodeEnded {
             index,
             kind: entry.place.map_or_else(String::new, |place| arenas.kinds()[place.kind].name().into()),
             measures: measures.cloned().unwrap_or_default(),
             parameters: parameters.cloned().unwrap_or_default(),
-            ..ended(entry.arena, returns.collect(), &episode)
+            ..ended(entry.arena, returns.collect(), parts, &episode)
         });
     }
 }
 
 /// What an episode itself tells about its end.
-fn ended(arena: Entity, returns: Vec<f32>, episode: &Episode) -> EpisodeEnded {
+fn ended(arena: Entity, returns: Vec<f32>, parts: &[SlotPart], episode: &Episode) -> EpisodeEnded {
     EpisodeEnded {
+        played: parts.iter().map(|part| part.is_played).collect(),
         decisions: episode.decisions(),
         truncated: episode.status() == EpisodeStatus::Truncated,
         exploration_scale: episode.exploration_scale(),
@@ -164,7 +169,7 @@ pub(super) fn finish_despawned(
                 Err(_) => departed.get(*agent),
             };
             if is_terminated {
-                departure.end.get_or_insert(LifeEnd::Terminated);
+                departure.unrecorded.get_or_insert(LifeEnd::Terminated);
             }
             experience.leave(place, slot, departure);
         }
@@ -172,13 +177,14 @@ pub(super) fn finish_despawned(
         let is_truncated = episode.status() == EpisodeStatus::Truncated;
         if (is_terminated || is_truncated) && episode.decisions() > 0 {
             let kind = arenas.kinds()[place.kind].name().into();
-            let returns = experience.returns_left(place).to_vec();
+            let parts = experience.parts(place);
+            let returns = parts.iter().map(|part| part.return_left).collect();
             announcer.announce(EpisodeEnded {
                 index,
                 kind,
                 measures,
                 parameters,
-                ..ended(arena, returns, &episode)
+                ..ended(arena, returns, parts, &episode)
             });
         }
     }

@@ -4,7 +4,7 @@ use super::{
     ArenaEntry, Arenas, Kind,
     arenas::Place,
     departed::Departure,
-    rows::{Earner, Rows},
+    rows::{Earner, Rows, SlotPart},
 };
 use crate::{agent::Agent, problems::Problems, transition::TransitionBlock};
 
@@ -71,14 +71,15 @@ impl Experience {
     pub(super) fn leave(&mut self, place: Place, slot: usize, departure: Departure) {
         let rows = &mut self.kinds[place.kind];
         let slot = place.row * rows.sizes.slots + slot;
-        rows.returns_left[slot] += departure.episode_return;
+        rows.parts[slot].return_left += departure.episode_return;
+        rows.parts[slot].last_left = Some(departure);
         rows.left[slot].get_or_insert(departure);
     }
 
-    /// What agents that have left their slots had earned in the episode, by slot.
-    pub(super) fn returns_left(&self, place: Place) -> &[f32] {
+    /// What happened in the slots of an arena in its episode.
+    pub(super) fn parts(&self, place: Place) -> &[SlotPart] {
         let rows = &self.kinds[place.kind];
-        &rows.returns_left[place.row * rows.sizes.slots..][..rows.sizes.slots]
+        &rows.parts[place.row * rows.sizes.slots..][..rows.sizes.slots]
     }
 
     /// Starts an episode: nobody has left yet.
@@ -86,7 +87,7 @@ impl Experience {
         let rows = &mut self.kinds[place.kind];
         let slots = place.row * rows.sizes.slots..(place.row + 1) * rows.sizes.slots;
         rows.left[slots.clone()].fill(None);
-        rows.returns_left[slots].fill(0.0);
+        rows.parts[slots].fill(SlotPart::default());
         rows.open[place.row] = false;
         rows.n_step.forget(place.row);
     }

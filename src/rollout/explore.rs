@@ -53,20 +53,22 @@ impl Exploration {
         if self.enabled { explorer.scale() } else { 0.0 }
     }
 
-    /// Turns the outputs of the policies for arena `index` into the joint action of these agents.
+    /// Turns the outputs of the policies for arena `index` into the joint action of these agents, after so many joint decisions of its
+    /// kind, of which the first `random_decisions` are random.
     pub(super) fn explore(
         &mut self,
         index: usize,
         decisions: u64,
+        random_decisions: u64,
         agents: &[AgentSpec],
         masks: &[f32],
         action: &mut [f32],
     ) {
         let (explorer, random) = &mut self.arenas[index];
         explorer.count(&self.config, decisions, random);
-        if self.enabled && decisions < self.config.random_decisions {
+        if self.enabled && decisions < random_decisions {
             explorer.act_randomly(&self.config, agents, masks, action, random);
-        } else if self.enabled && explorer.scale() > 0.0 {
+        } else if self.enabled && explorer.explores(&self.config) {
             explorer.perturb(&self.config, agents, masks, action, random);
         } else {
             let mut start = 0;

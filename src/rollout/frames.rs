@@ -59,6 +59,15 @@ pub(super) fn push_frame(
             )
         });
     }
+    if arenas.has_learner && observation.blind() >= CONSTANT {
+        problems.tell("blind", behavior, || {
+            format!(
+                "the rays of agent {entity} of behavior `{behavior}` have found nothing in {CONSTANT} decisions; check that the app has \
+                 `RayPlugin`, that `AnalyticRays` or a system in `RaySystems::Cast` casts them, and that what they should find is \
+                 `Detectable`, with one of the sensor's classes"
+            )
+        });
+    }
     if let Some(index) = observation.frame().iter().position(|number| !number.is_finite()) {
         problems.tell("observation", behavior, || {
             format!(

@@ -17,6 +17,9 @@ pub struct Kind {
     pub(super) rows: Vec<usize>,
     /// Joint decisions made in arenas of this kind.
     pub(crate) decisions: u64,
+    /// Joint decisions at the start that are random, if not as many as
+    /// [`ExplorationConfig::random_decisions`](crate::exploration::ExplorationConfig::random_decisions) says.
+    pub(crate) random_decisions: Option<u64>,
     /// Whether a learner has started with `spec`, which can then no longer change.
     pub(crate) is_fixed: bool,
 }

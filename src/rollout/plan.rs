@@ -163,7 +163,7 @@ fn others(
 }
 
 fn tell_idle(agent: Entity, behavior: &str, reason: &str, problems: &mut Problems) {
-    problems.tell("policy", behavior, || {
+    problems.tell("policy", &format!("{behavior}: {reason}"), || {
         format!("agent {agent} of behavior `{behavior}` does nothing: {reason}")
     });
 }

@@ -29,8 +29,15 @@ use crate::{
 ///     acting.add(PolicySnapshot::load("wolf.safetensors")?);
 ///     Ok(())
 /// }
+///
+/// /// Guards were trained alone in yards and together with wolves in forests.
+/// fn load_kinds(mut acting: ResMut<ActingPolicy>) -> Result {
+///     acting.add_for("guard", PolicySnapshot::load("yard.safetensors")?);
+///     acting.add_for("guard+wolf", PolicySnapshot::load("forest.safetensors")?);
+///     Ok(())
+/// }
 /// # let mut app = App::new();
-/// # app.add_systems(Update, (raise_difficulty, load_both));
+/// # app.add_systems(Update, (raise_difficulty, load_both, load_kinds));
 /// ```
 #[derive(Resource, Debug, Default)]
 pub struct ActingPolicy {
@@ -47,27 +54,28 @@ pub struct ActingPolicy {
 /// Where policies come from.
 #[derive(Debug, Clone)]
 struct Source {
-    /// The kind of arenas that they are trained in, if a learner of this app trains them.
+    /// The kind of arenas that they are for, if they are not for all.
     kind: Option<String>,
     latest: LatestPolicy,
     current: Arc<PolicySnapshot>,
-    novelty: Novelty,
-}
-
-/// Whether policies have yet to be compared with the agents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Novelty {
-    /// They replaced others.
-    Set,
-    /// They were added to others.
-    Added,
-    /// They were compared.
-    Compared,
+    /// Whether it was [added](ActingPolicy::add) to others.
+    is_added: bool,
+    /// Whether it has yet to be compared with the agents.
+    is_new: bool,
 }
 
 impl Source {
-    fn new(kind: Option<String>, latest: LatestPolicy, novelty: Novelty) -> Self {
-        Self { kind, current: latest.load(), latest, novelty }
+    /// Policies that are compared with the agents before the next decision.
+    fn new(kind: Option<String>, latest: LatestPolicy, is_added: bool) -> Self {
+        Self { kind, current: latest.load(), latest, is_added, is_new: true }
+    }
+
+    /// Whether this source is for the same kind of arenas as an `other` one and has a policy for each agent that has one there.
+    fn covers(&self, other: &Self) -> bool {
+        let mut others = other.current.policies().iter().map(|policy| &policy.group().agent);
+        let has =
+            |agent: &AgentSpec| self.current.policies().iter().any(|policy| policy.group().agent == *agent);
+        self.kind == other.kind && others.all(has)
     }
 }
 
@@ -82,18 +90,40 @@ impl ActingPolicy {
 
     /// Makes all agents use the newest snapshot that a learner publishes, from the next decision on.
     pub fn follow(&mut self, latest: LatestPolicy) {
-        let before = std::mem::replace(&mut self.sources, vec![Source::new(None, latest, Novelty::Set)]);
+        self.replace(latest, |_| false);
+    }
+
+    /// Makes all agents use this snapshot, except for those that use policies that were [added](Self::add).
+    #[cfg(feature = "asset")]
+    pub(crate) fn set_beside_added(&mut self, snapshot: Arc<PolicySnapshot>) {
+        self.replace(LatestPolicy::new(snapshot), |source| source.is_added);
+    }
+
+    fn replace(&mut self, latest: LatestPolicy, is_kept: impl Fn(&Source) -> bool) {
+        let (kept, before): (Vec<_>, Vec<_>) = self.sources.drain(..).partition(is_kept);
+        self.sources = kept;
+        self.sources.push(Source::new(None, latest, false));
         // If two are set before a decision, the first one was never compared with the agents.
-        if !before.iter().any(|source| source.novelty == Novelty::Set) {
+        if !before.iter().any(|source| source.is_new && !source.is_added) {
             self.replaced = before;
         }
         self.swaps += 1;
     }
 
-    /// Uses this snapshot for its behaviors, in addition to the policies in use. It is refused if it does not fit the agents, as
-    /// with [`set`](Self::set).
+    /// Uses this snapshot for its behaviors, in addition to the policies in use. It takes the place of an earlier one with the same
+    /// behaviors. It is refused if it does not fit the agents, as with [`set`](Self::set).
     pub fn add(&mut self, snapshot: impl Into<Arc<PolicySnapshot>>) {
-        self.sources.insert(0, Source::new(None, LatestPolicy::new(snapshot), Novelty::Added));
+        self.add_source(None, snapshot.into());
+    }
+
+    /// Like [`add`](Self::add), but only for arenas of this [kind](crate::arena::Arena::of_kind): agents there use it rather than other
+    /// policies for their behavior. For behaviors that were trained in several kinds of arenas, each with a policy of its own.
+    pub fn add_for(&mut self, kind: impl Into<String>, snapshot: impl Into<Arc<PolicySnapshot>>) {
+        self.add_source(Some(kind.into()), snapshot.into());
+    }
+
+    fn add_source(&mut self, kind: Option<String>, snapshot: Arc<PolicySnapshot>) {
+        self.sources.insert(0, Source::new(kind, LatestPolicy::new(snapshot), true));
         self.swaps += 1;
     }
 
@@ -101,7 +131,8 @@ impl ActingPolicy {
     #[cfg(feature = "learner")]
     pub(crate) fn learn(&mut self, kind: &str, latest: LatestPolicy) {
         self.sources.retain(|source| source.kind.as_deref() != Some(kind));
-        self.sources.push(Source::new(Some(kind.into()), latest, Novelty::Compared));
+        let source = Source::new(Some(kind.into()), latest, false);
+        self.sources.push(Source { is_new: false, ..source });
         self.swaps += 1;
     }
 
@@ -110,8 +141,8 @@ impl ActingPolicy {
         self.sources.first().map(|source| &source.current)
     }
 
-    /// The snapshot that the learner of this kind of arenas trains. `None` if there is no such learner, or if its
-    /// policies were replaced.
+    /// The snapshot that is in use only for this kind of arenas: the one that its learner trains, or one that was
+    /// [added](Self::add_for). `None` if there is none.
     pub fn snapshot_of(&self, kind: &str) -> Option<&Arc<PolicySnapshot>> {
         let of_kind = |source: &&Source| source.kind.as_deref() == Some(kind);
         self.sources.iter().find(of_kind).map(|source| &source.current)
@@ -155,10 +186,12 @@ impl ActingPolicy {
     ) -> Result<(usize, usize), String> {
         let is_own = |source: &Source| kind.is_some() && source.kind.as_deref() == kind;
         let sources = || self.sources.iter().enumerate();
+        // Those for all kinds come before those for other kinds.
         let own = sources().filter(|(_, source)| is_own(source));
-        let rest = sources().filter(|(_, source)| !is_own(source));
+        let general = sources().filter(|(_, source)| source.kind.is_none());
+        let of_others = sources().filter(|(_, source)| source.kind.is_some() && !is_own(source));
         let mut wrong = None;
-        for (index, source) in own.chain(rest) {
+        for (index, source) in own.chain(general).chain(of_others) {
             match find(&source.current, slot, agent) {
                 Some(Ok(policy)) => return Ok((index, policy)),
                 Some(Err(reason)) => wrong = wrong.or(Some(reason)),
@@ -218,31 +251,29 @@ pub(super) fn find(
 /// Takes the newest snapshots for the decision that follows. Refuses policies that were just set or added if they do not fit.
 pub(super) fn swap(mut acting: ResMut<ActingPolicy>, agents: Query<&Agent>, mut problems: ResMut<Problems>) {
     acting.refresh();
-    if acting.sources.iter().all(|source| source.novelty == Novelty::Compared) {
+    if !acting.sources.iter().any(|source| source.is_new) {
         return;
     }
     let replaced = std::mem::take(&mut acting.replaced);
     let is_alone = acting.sources.len() == 1;
-    let mut sources = Vec::new();
+    let mut sources: Vec<Source> = Vec::new();
     for mut source in std::mem::take(&mut acting.sources) {
-        let novelty = std::mem::replace(&mut source.novelty, Novelty::Compared);
-        let is_kept = match novelty {
-            Novelty::Compared => true,
-            Novelty::Set => replaced.is_empty(),
-            Novelty::Added => is_alone,
-        };
+        if sources.iter().any(|newer| newer.is_added && newer.covers(&source)) {
+            continue;
+        }
+        let is_new = std::mem::take(&mut source.is_new);
+        let is_kept = !is_new || if source.is_added { is_alone } else { replaced.is_empty() };
         let Some((behavior, reason)) = misfit(&source.current, &agents).filter(|_| !is_kept) else {
             sources.push(source);
             continue;
         };
-        let instead = match novelty {
-            Novelty::Set => {
-                sources.extend_from_slice(&replaced);
-                "The policy before it stays in use"
-            }
-            _ => "The other policies stay in use",
+        let instead = if source.is_added {
+            "The other policies stay in use"
+        } else {
+            sources.extend_from_slice(&replaced);
+            "The policy before it stays in use"
         };
-        problems.tell("refused policy", &behavior, || {
+        problems.tell("refused policy", &format!("{behavior}: {reason}"), || {
             format!(
                 "a policy was set or added that does not fit the behavior `{behavior}`: {reason}. {instead}"
             )

@@ -34,8 +34,8 @@ pub(super) struct Rows {
     earned: Vec<f32>,
     /// Agents that have left their slots since the last decision, `[rows, slots]`.
     pub(super) left: Vec<Option<Departure>>,
-    /// Returns of the agents that have left their slots in this episode, `[rows, slots]`.
-    pub(super) returns_left: Vec<f32>,
+    /// What happened in each slot in this episode, `[rows, slots]`.
+    pub(super) parts: Vec<SlotPart>,
     pub(super) completed: TransitionBlock,
     pub(super) n_step: NStep,
     /// Whether transitions are recorded for a learner.
@@ -59,6 +59,17 @@ pub(super) struct Sizes {
     action: usize,
     choices: usize,
     pub(super) slots: usize,
+}
+
+/// What happened in a slot in an episode.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct SlotPart {
+    /// Whether an agent has decided here.
+    pub(super) is_played: bool,
+    /// Returns of the agents that have left.
+    pub(super) return_left: f32,
+    /// The last agent that has left.
+    pub(super) last_left: Option<Departure>,
 }
 
 /// What one arena decides: by slot, the masks, the actions, who decides now, how many decisions ago those who keep an action have
@@ -94,7 +105,7 @@ impl Rows {
             lasted: vec![0; count],
             earned: vec![0.0; count * slots],
             left: vec![None; count * slots],
-            returns_left: vec![0.0; count * slots],
+            parts: vec![SlotPart::default(); count * slots],
             lengths: spec.slots.iter().map(Lengths::of).collect(),
             n_step: NStep::new(count),
             sizes,
@@ -143,6 +154,7 @@ impl Rows {
                     here(agent).filter(|(seen, action, .., mask)| lengths.fit(seen, action.len(), *mask));
                 self.present[at + slot] = here.is_some();
                 self.starts[row] |= here.is_some();
+                self.parts[at + slot].is_played |= here.is_some();
                 let Some((seen, .., is_untrained, clock, mask)) = here else {
                     self.learns[at + slot] = false;
                     self.ages[at + slot] = 0;
@@ -197,7 +209,7 @@ impl Rows {
         self.ages[to.clone()].copy_from_slice(&old.ages[from.clone()]);
         self.earned[to.clone()].copy_from_slice(&old.earned[from.clone()]);
         self.left[to.clone()].copy_from_slice(&old.left[from.clone()]);
-        self.returns_left[to].copy_from_slice(&old.returns_left[from]);
+        self.parts[to].copy_from_slice(&old.parts[from]);
     }
 
     /// The factor on what follows after the open decision has lasted as long as it has.
@@ -249,7 +261,7 @@ impl Rows {
             let lengths = self.lengths[slot];
             let (state, reward, next) = match (self.left[place], here) {
                 // Whoever came in its place has not decided yet.
-                (Some(left), _) => (ends(left.end), left.reward, None),
+                (Some(left), _) => (ends(left.unrecorded), left.reward, None),
                 (None, Some((_, reward, life, ..))) if life.is_over() || life.unrecorded().is_some() => {
                     (ends(life.unrecorded()), reward.of_decision(), None)
                 }

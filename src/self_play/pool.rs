@@ -93,11 +93,17 @@ impl Pool {
     /// game against a snapshot.
     pub fn rating(&self) -> Option<f32> {
         let met = || self.rivals.iter().filter(|rival| rival.games > 0);
-        // A draw is added to each rival's games, so that a policy that wins them all also gets a finite rating.
+        // A draw is added to each rival's games, so that a policy that wins them all also gets a finite rating. The score contains it until
+        // the running mean forgets it.
         let games: Vec<[f32; 3]> = met()
             .filter_map(|rival| {
-                let games = (rival.games as f32).min(1.0 / MEMORY);
-                Some([rival.rating?, rival.score * games + 0.5, games + 1.0])
+                let games = (rival.games + 1) as f32;
+                let (points, games) = if games <= 1.0 / MEMORY {
+                    (rival.score * games, games)
+                } else {
+                    (rival.score / MEMORY + 0.5, 1.0 / MEMORY + 1.0)
+                };
+                Some([rival.rating?, points, games])
             })
             .collect();
         if games.is_empty() {
@@ -164,7 +170,7 @@ impl Pool {
     pub(super) fn record(&mut self, name: &str, score: f32) {
         if let Some(rival) = self.rivals.iter_mut().find(|rival| rival.name == name) {
             rival.games += 1;
-            // A mean over the first games, then a running mean.
+            // A mean over a draw and the first games, then a running mean.
             let share = MEMORY.max(1.0 / (rival.games + 1) as f32);
             rival.score += share * (score - rival.score);
         }
@@ -200,6 +206,10 @@ mod tests {
         assert_eq!(pool.rating(), None, "the script has no rating");
         pool.push(policy(), 10, None);
         assert_eq!(pool.rating(), None, "no game");
+        let mut after_a_win = pool.clone();
+        after_a_win.record("10", 1.0);
+        let rating = after_a_win.rating().unwrap();
+        assert!((1_190.0..1_192.0).contains(&rating), "one win and one draw are 1.5 of 2 points: {rating}");
         // It wins three of four games, which is 191 points.
         let mut play =
             |name: &str| (0..400).for_each(|game| pool.record(name, f32::from(u8::from(game % 4 > 0))));

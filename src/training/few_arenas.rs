@@ -1,12 +1,14 @@
-use crate::{exploration::ExplorationConfig, learner::LearnerConfig};
+use crate::learner::LearnerConfig;
 
 /// From this number of arenas on, the default settings stay as they are.
 const ENOUGH: usize = 8;
+/// With fewer arenas, so many joint decisions at the start are random.
+pub(super) const RANDOM_DECISIONS: u64 = 200;
 
 /// Replaces default settings by settings for a game with few arenas, which collects little experience per second: the first
 /// update comes after 200 joint decisions, and there are four updates per decision of the game. Settings that are not the
 /// defaults stay. Returns whether something changed. `docs/experiments.md` has the trials.
-pub(super) fn adapt(config: &mut LearnerConfig, exploration: &mut ExplorationConfig, arenas: usize) -> bool {
+pub(super) fn adapt(config: &mut LearnerConfig, arenas: usize) -> bool {
     if arenas == 0 || arenas >= ENOUGH || *config != LearnerConfig::default() {
         return false;
     }
@@ -14,9 +16,6 @@ pub(super) fn adapt(config: &mut LearnerConfig, exploration: &mut ExplorationCon
     config.learning_starts = 200;
     config.updates_per_decision = updates;
     config.max_updates_per_decision = updates;
-    if *exploration == ExplorationConfig::default() {
-        exploration.random_decisions = 200;
-    }
     true
 }
 
@@ -27,16 +26,12 @@ mod tests {
     #[test]
     fn only_default_settings_follow_the_number_of_arenas() {
         let adapted = |config: &LearnerConfig, arenas| {
-            let (mut config, mut exploration) = (config.clone(), ExplorationConfig::default());
-            adapt(&mut config, &mut exploration, arenas).then_some((
-                config.learning_starts,
-                config.updates_per_decision,
-                exploration.random_decisions,
-            ))
+            let mut config = config.clone();
+            adapt(&mut config, arenas).then_some((config.learning_starts, config.updates_per_decision))
         };
         let default = LearnerConfig::default();
-        assert_eq!(adapted(&default, 1), Some((200, 4.0, 200)));
-        assert_eq!(adapted(&default, 4), Some((200, 1.0, 200)));
+        assert_eq!(adapted(&default, 1), Some((200, 4.0)));
+        assert_eq!(adapted(&default, 4), Some((200, 1.0)));
         assert_eq!((adapted(&default, 8), adapted(&default, 64)), (None, None));
         assert_eq!(adapted(&LearnerConfig { gamma: 0.9, ..default }, 1), None);
     }

@@ -16,7 +16,7 @@ pub(super) fn start(
     mut training: ResMut<Training>,
     mut acting: ResMut<ActingPolicy>,
     mut experience: ResMut<Experience>,
-    mut exploration: ResMut<Exploration>,
+    exploration: Res<Exploration>,
     mut clock: ResMut<RolloutClock>,
     mut arenas: ResMut<Arenas>,
 ) {
@@ -28,7 +28,7 @@ pub(super) fn start(
         if index == 0 {
             training.plugin.warn_of_likely_mistakes(arenas.kinds(), &exploration.config);
         }
-        let started = training.start(index, arenas.kinds(), &mut exploration.config);
+        let started = training.start(index, arenas.kinds(), &exploration.config);
         let kind = &mut arenas.kinds[index];
         let mut learner = KindLearner {
             kind: kind.name().into(),
@@ -38,22 +38,24 @@ pub(super) fn start(
             spare: TransitionBlock::default(),
             note: None,
             last_note: String::new(),
-            start_failure: None,
+            failure: None,
         };
         match started {
-            Ok(Started { thread, transitions, config, note, has_own_file }) => {
+            Ok(Started { thread, transitions, config, random_decisions, note, has_own_file }) => {
+                kind.random_decisions = random_decisions;
                 learner.has_own_file = has_own_file;
                 learner.earlier_updates = thread.updates();
                 kind.decisions = transitions.max(note.as_ref().map_or(0, |note| note.decisions));
                 clock.decisions += kind.decisions;
                 clock.earlier += kind.decisions;
+                learner.last_note = note.as_ref().map(Note::to_string).unwrap_or_default();
                 learner.note = note;
                 acting.learn(kind.name(), thread.latest_policy().clone());
                 experience.team_fate.extend(config.team_fate);
                 experience.record(index, config.gamma, config.n_step as usize);
                 learner.thread = Some(thread);
             }
-            Err(error) => learner.start_failure = Some(format!("the learner cannot start: {error}")),
+            Err(error) => learner.failure = Some(format!("the learner cannot start: {error}")),
         }
         kind.is_fixed = true;
         training.learners.push(learner);
@@ -69,6 +71,8 @@ struct Started {
     /// Joint transitions that it received in earlier runs.
     transitions: u64,
     config: LearnerConfig,
+    /// Joint decisions at the start that are random, if it is not as many as usual.
+    random_decisions: Option<u64>,
     /// What [`Autosave`](super::Autosave) had noted in its checkpoint.
     note: Option<Note>,
     /// Whether it continues from a checkpoint that only its kind has.
@@ -92,7 +96,7 @@ impl Training {
         &mut self,
         index: usize,
         kinds: &[Kind],
-        exploration: &mut ExplorationConfig,
+        exploration: &ExplorationConfig,
     ) -> std::result::Result<Started, StartError> {
         let kind = &kinds[index];
         if let Some(autosave) = self.plugin.autosave.as_ref().filter(|_| self.lock.is_none()) {
@@ -102,7 +106,9 @@ impl Training {
         let keeps_settings = earlier.as_ref().is_some_and(|earlier| earlier.keeps_settings);
         let is_autosaved = earlier.as_ref().is_some_and(|earlier| earlier.is_autosaved);
         let has_own_file = earlier.as_ref().is_some_and(|earlier| earlier.has_own_file);
-        let config = self.plugin.settings(kind, kinds, exploration, keeps_settings);
+        let mut config = self.plugin.settings(kind, kinds);
+        let random_decisions =
+            if keeps_settings { None } else { self.plugin.adapt(&mut config, kind, exploration) };
         config.check()?;
         exploration.check()?;
         let from =
@@ -112,7 +118,7 @@ impl Training {
         let (transitions, config) = (learner.transitions(), learner.config().clone());
         let note = is_autosaved.then(|| Note::parse(learner.note()));
         let thread = LearnerThread::spawn_on(learner, self.plugin.pace, &self.cores, &self.stop)?;
-        Ok(Started { thread, transitions, config, note, has_own_file })
+        Ok(Started { thread, transitions, config, random_decisions, note, has_own_file })
     }
 }
 
@@ -153,15 +159,9 @@ impl TrainingPlugin {
         Some(Earlier { path, keeps_settings: !self.override_settings, is_autosaved: false, has_own_file })
     }
 
-    /// The settings for a kind of arenas, adapted to their number unless a checkpoint `keeps_settings` of its own.
-    fn settings(
-        &self,
-        kind: &Kind,
-        kinds: &[Kind],
-        exploration: &mut ExplorationConfig,
-        keeps_settings: bool,
-    ) -> LearnerConfig {
-        let mut config = match self.kinds.get(kind.name()) {
+    /// The settings for one of the kinds of arenas.
+    fn settings(&self, kind: &Kind, kinds: &[Kind]) -> LearnerConfig {
+        match self.kinds.get(kind.name()) {
             Some(own) => own.clone(),
             None => {
                 // What the common settings say of the behaviors of other kinds is for their learners.
@@ -176,20 +176,26 @@ impl TrainingPlugin {
                 common.mirror.retain(|behavior, _| stays(behavior));
                 common
             }
-        };
-        let arenas = kind.arenas();
-        let may_adapt = !keeps_settings && !self.keep_defaults;
-        if may_adapt && few_arenas::adapt(&mut config, exploration, arenas) {
-            log::info!(
-                "{arenas} arenas of the kind `{}` are few, so the default settings were replaced: learning_starts {}, \
-                 updates_per_decision {}, random_decisions {}",
-                kind.name(),
-                config.learning_starts,
-                config.updates_per_decision,
-                exploration.random_decisions
-            );
         }
-        config
+    }
+
+    /// Adapts default settings to the number of arenas. Returns how many decisions of this kind at the start are random, if that changes too.
+    fn adapt(&self, config: &mut LearnerConfig, kind: &Kind, exploration: &ExplorationConfig) -> Option<u64> {
+        let arenas = kind.arenas();
+        if self.keep_defaults || !few_arenas::adapt(config, arenas) {
+            return None;
+        }
+        let is_default = *exploration == ExplorationConfig::default();
+        let random_decisions = is_default.then_some(few_arenas::RANDOM_DECISIONS);
+        log::info!(
+            "{arenas} arenas of the kind `{}` are few, so the default settings were replaced: learning_starts {}, \
+             updates_per_decision {}, random_decisions {}",
+            kind.name(),
+            config.learning_starts,
+            config.updates_per_decision,
+            random_decisions.unwrap_or(exploration.random_decisions)
+        );
+        random_decisions
     }
 
     /// Makes the learner of a kind of arenas, or loads an earlier one.

@@ -86,6 +86,8 @@ impl ExplorationConfig {
 /// The exploration of one arena: the scale at present and the state of the random process.
 #[derive(Debug, Clone, Default)]
 pub struct Explorer {
+    /// The scale that was drawn, and the scale now, with the factor of the schedule.
+    drawn: f32,
     scale: f32,
     /// Decisions since the scale was drawn.
     since_draw: u64,
@@ -110,22 +112,29 @@ impl Explorer {
         if is_due && !self.rests {
             self.draw_scale(config, decisions, random);
         }
+        self.scale = self.drawn * config.factor(decisions);
         self.since_draw += 1;
     }
 
     fn draw_scale(&mut self, config: &ExplorationConfig, decisions: u64, random: &mut impl Rng) {
         let [least, largest] = config.scale;
-        self.scale = match config.noise {
+        self.drawn = match config.noise {
             Noise::None => 0.0,
-            _ => (least + (largest - least) * random.random::<f32>()) * config.factor(decisions),
+            _ => least + (largest - least) * random.random::<f32>(),
         };
+        self.scale = self.drawn * config.factor(decisions);
         self.since_draw = 0;
     }
 
     /// Takes the noise out of this episode.
     pub fn rest(&mut self) {
-        self.scale = 0.0;
+        (self.drawn, self.scale) = (0.0, 0.0);
         self.rests = true;
+    }
+
+    /// Whether agents explore in this episode, possibly with a scale of 0: then they still draw their choices.
+    pub fn explores(&self, config: &ExplorationConfig) -> bool {
+        !self.rests && config.noise != Noise::None
     }
 
     /// Scale of the noise at present, in units of the action.
@@ -309,6 +318,26 @@ mod tests {
         assert_eq!(scales(&config, false), [3, 3, 3]);
         assert_eq!(scales(&config, true), [9], "an arena that does not explore does not begin to");
         assert_eq!(scales(&ExplorationConfig::default(), false), [9]);
+    }
+
+    #[test]
+    fn the_schedule_goes_on_within_an_episode() {
+        let config = ExplorationConfig {
+            scale: [0.4, 0.4],
+            final_factor: 0.5,
+            schedule_decisions: 100,
+            ..ExplorationConfig::default()
+        };
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
+        let mut explorer = Explorer::default();
+        explorer.begin(&config, 0, &mut random);
+        for (decisions, scale) in [(0, 0.4), (50, 0.3), (1_000, 0.2)] {
+            explorer.count(&config, decisions, &mut random);
+            assert!((explorer.scale() - scale).abs() < 1e-6, "{decisions}: {}", explorer.scale());
+        }
+        explorer.rest();
+        explorer.count(&config, 0, &mut random);
+        assert_eq!((explorer.scale(), explorer.explores(&config)), (0.0, false));
     }
 
     #[test]

@@ -149,7 +149,8 @@ fn a_learner_that_is_stopped_now_makes_no_more_updates_but_stores_everything() {
     for pace in [Pace::FreeRunning, Pace::Balanced, Pace::Lockstep] {
         let thread = overloaded(pace);
         let start = Instant::now();
-        let learner = thread.stop_now().unwrap();
+        thread.stop_signal().stop();
+        let learner = thread.join().unwrap();
         assert!(start.elapsed() < Duration::from_secs(2), "{pace:?}: {:?}", start.elapsed());
         assert_eq!(learner.transitions(), 4 * 32, "{pace:?}");
     }
@@ -219,4 +220,30 @@ fn in_lockstep_any_number_of_blocks_may_be_sent_before_waiting() {
     thread.synchronize();
     let updates = thread.updates();
     assert_eq!(thread.join().unwrap().updates(), updates, "all updates were made");
+}
+
+#[test]
+fn of_several_requests_for_one_file_only_the_last_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = |name: &str, note: String| CheckpointRequest {
+        path: folder.path().join(name),
+        note,
+        ..CheckpointRequest::default()
+    };
+    let thread = overloaded(Pace::FreeRunning);
+    assert!(!thread.checkpoint_is_pending());
+    for number in 0..1_000 {
+        thread.checkpoint(request("a.safetensors", number.to_string()));
+    }
+    thread.checkpoint(request("b.safetensors", "b".into()));
+    assert!(thread.checkpoint_is_pending());
+    let start = Instant::now();
+    while thread.checkpoint_is_pending() {
+        assert!(start.elapsed() < Duration::from_secs(20), "a thousand requests are a thousand checkpoints");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for (name, note) in [("a.safetensors", "999"), ("b.safetensors", "b")] {
+        let learner = Learner::load(folder.path().join(name), &spec(), Device::cpu()).unwrap();
+        assert_eq!(learner.note(), note);
+    }
 }

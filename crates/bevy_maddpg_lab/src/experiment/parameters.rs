@@ -75,7 +75,7 @@ pub(super) fn train(app: &mut App, run: &Run, folder: &RunFolder) -> Result<(), 
         config: run.parameters.clone(),
         first_lesson: found.map_or(Ok(0), |found| lesson(&run.parameters, found, folder))?,
         seed: run.setup.seed,
-        score: Arc::new(move |returns| game.score(returns)),
+        score: Arc::new(move |episode| game.score(&episode.returns)),
     });
     app.add_observer(|started: On<LessonStarted>, toasts: Option<ResMut<Messages<Toast>>>| {
         if let Some(mut toasts) = toasts {

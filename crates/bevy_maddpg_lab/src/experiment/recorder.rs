@@ -252,7 +252,8 @@ fn record(
     let is_due = recorder
         .checkpoint_every
         .is_some_and(|every| recorder.last_checkpoint.is_none_or(|last| last.elapsed() >= every));
-    if has_learner && is_due {
+    // The files that a checkpoint names are kept until the next one is written.
+    if has_learner && is_due && !training.checkpoint_is_pending() {
         let flushed = recorder.metrics.flush();
         let state = recorder.state(&statistics, curriculum.as_deref(), self_play.as_deref());
         if let Some(rivals) = &mut rivals {

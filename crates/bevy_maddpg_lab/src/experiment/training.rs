@@ -150,9 +150,10 @@ impl Run {
     ) -> Result<(), ExperimentError> {
         let mut summary = Summary::of(world.resource::<RunStatistics>());
         let title = format!("{}, seed {}, {}", self.game.name(), self.options.seed, self.options.preset);
-        let failure = world.resource::<Training>().failure();
         let state = state(world);
         let learner = world.resource_mut::<Training>().stop();
+        // It may have failed in the updates that were still due.
+        let failure = world.resource::<Training>().failure();
         if failure.is_some() {
             let best = world.get_resource::<BestPolicy>().and_then(BestPolicy::best);
             let last = world.resource::<ActingPolicy>().snapshot();

@@ -209,7 +209,7 @@ impl RunStatistics {
             arena: ended.index,
             length: ended.decisions,
             returns: ended.returns.clone(),
-            score: (self.score)(&ended.returns),
+            score: (self.score)(ended),
             score_100: None,
             truncated: ended.truncated,
             exploration_scale: ended.exploration_scale,

@@ -134,10 +134,14 @@ impl ScoreBoard {
         }
     }
 
-    /// Adds an episode and returns the mean score of the last 100; `None` before the 100th.
+    /// Adds an episode and returns the mean score of the last 100; `None` before the 100th. A score or a measure that is not finite counts
+    /// as 0.
     pub fn push(&mut self, record: &EpisodeRecord) -> Option<f32> {
-        let score_100 = self.window.push(record.score);
+        let finite = |number: f32| if number.is_finite() { number } else { 0.0 };
+        let score = finite(record.score);
+        let score_100 = self.window.push(score);
         for (name, value) in &record.measures {
+            let value = &finite(*value);
             match self.measures.get_mut(name) {
                 Some(window) => _ = window.push(*value),
                 None => {
@@ -158,7 +162,7 @@ impl ScoreBoard {
                 seconds: record.seconds,
             });
         }
-        let point = CurvePoint { decisions: record.decisions, score: record.score, score_100 };
+        let point = CurvePoint { decisions: record.decisions, score, score_100 };
         self.last = Some(point);
         self.points.push(point);
         score_100
@@ -223,6 +227,21 @@ mod tests {
             seconds: number as f64,
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn scores_and_measures_that_are_no_numbers_count_as_0() {
+        let mut board = ScoreBoard::new(Some(0.5));
+        board.push(&EpisodeRecord {
+            measures: [("hits".into(), f32::NAN)].into(),
+            ..episode(1, f32::INFINITY)
+        });
+        for number in 2..=100 {
+            board.push(&episode(number, 1.0));
+        }
+        assert_eq!(board.recent_score(), Some(0.99));
+        let text = serde_json::to_string(&board.save()).unwrap();
+        assert!(serde_json::from_str::<SavedBoard>(&text).is_ok(), "{text}");
     }
 
     #[test]

@@ -25,13 +25,6 @@ impl PlannedScreenshot {
     pub fn new(seconds: f32, path: impl Into<PathBuf>) -> Self {
         Self { seconds, path: path.into(), view: None, dashboard: true }
     }
-
-    /// Selects the view with this index.
-    #[must_use]
-    pub fn with_view(mut self, view: usize) -> Self {
-        self.view = Some(view);
-        self
-    }
 }
 
 /// Frames that layout, camera and pipelines need to settle on a slow machine.

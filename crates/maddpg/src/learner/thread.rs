@@ -88,6 +88,8 @@ struct Shared {
     failure: Mutex<Option<String>>,
     checkpoint_failure: Mutex<Option<String>>,
     is_saving: AtomicBool,
+    /// Checkpoints that were requested and neither written nor replaced by a later request.
+    pending: AtomicU64,
 }
 
 impl LearnerThread {
@@ -199,10 +201,17 @@ impl LearnerThread {
         self.used_blocks.try_recv().unwrap_or_default()
     }
 
-    /// Requests a checkpoint. The learner writes it between updates; the game does not wait.
+    /// Requests a checkpoint. The learner writes it between updates; the game does not wait. If several for the same file wait, only the
+    /// last one is written.
     pub fn checkpoint(&self, request: CheckpointRequest) {
+        self.shared.pending.fetch_add(1, Ordering::Relaxed);
         // Sending fails only if the learner has stopped, which `failure` reports.
         let _ = self.checkpoints.send(request);
+    }
+
+    /// Whether a checkpoint that was requested is not written yet.
+    pub fn checkpoint_is_pending(&self) -> bool {
+        self.shared.pending.load(Ordering::Relaxed) > 0
     }
 
     /// Why the last checkpoint could not be written; `None` if it was.
@@ -237,18 +246,17 @@ impl LearnerThread {
 
     /// Lets the thread make the updates that are due for the blocks already sent (if the game never waits, at most a few of
     /// them), stops it, and returns the learner; `None` if it panicked.
-    pub fn join(mut self) -> Option<Learner> {
-        self.wait()
+    pub fn join(self) -> Option<Learner> {
+        self.finish().0
     }
 
-    /// Stops the thread after the update that it is at, and returns the learner, which has stored all blocks that were sent;
-    /// `None` if it panicked. Other learners with the same [`StopSignal`] stop as well.
-    pub fn stop_now(self) -> Option<Learner> {
-        self.stop.stop();
-        self.join()
+    /// As [`join`](Self::join). Also returns why the learner failed, if it did before it stopped.
+    pub fn finish(mut self) -> (Option<Learner>, Option<String>) {
+        (self.wait(), self.failure())
     }
 
-    /// The signal that stops this learner between two updates.
+    /// The signal that stops this learner between two updates. After it, [`join`](Self::join) waits only for the update that the learner
+    /// is at; the learner has stored all blocks that were sent. Other learners with the same signal stop as well.
     pub fn stop_signal(&self) -> &StopSignal {
         &self.stop
     }

@@ -12,7 +12,8 @@ pub struct AgentSpec {
     pub behavior: String,
     /// Numbers in an observation, including stacked frames.
     pub observation_size: usize,
-    /// Numbers of the observation that the learner does not normalize, because they are in a fixed range already.
+    /// Numbers of the observation that the learner does not normalize, because they are in a fixed range already, which must be within
+    /// -5 to 5: numbers beyond are clipped, as normalized ones are.
     pub raw: Vec<Range<usize>>,
     /// The names of the numbers of one frame; empty if the game gave none.
     pub observation_names: Vec<String>,

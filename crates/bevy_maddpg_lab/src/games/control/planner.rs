@@ -16,7 +16,7 @@ const NOISES: [f32; 3] = [0.5, 0.15, 0.04];
 /// Plays a task by trying 64 plans on copies of its simulation, each time from the true state. It needs no training; the scores
 /// of policies are measured by it.
 ///
-/// A plan holds each action for a tenth of a second or so and looks as far ahead as [`Task::horizon`]. Every second control
+/// A plan holds each action for a tenth of a second or so and looks as many control steps ahead as the task says. Every second control
 /// step, new plans vary the last one; the mean of the eight best replaces it, or the best one where that is better.
 ///
 /// It is a sharp-eyed but not a perfect player: where actions that are not corrected at once lead astray, as with poles on top

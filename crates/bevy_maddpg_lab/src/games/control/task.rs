@@ -237,11 +237,6 @@ impl Task {
         1000 * EPISODE_SECONDS / self.numbers().control
     }
 
-    /// Seconds that the planner looks ahead.
-    pub fn horizon(self) -> f64 {
-        f64::from(self.numbers().horizon) / 1000.0
-    }
-
     /// Control steps that the planner looks ahead.
     pub(super) fn horizon_steps(self) -> usize {
         let numbers = self.numbers();

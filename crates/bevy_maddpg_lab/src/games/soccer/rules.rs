@@ -49,6 +49,11 @@ pub(super) fn judge(
         if !episode.is_running() {
             continue;
         }
+        // After the time limit, the game is a draw; its episode ends with the decision.
+        let limit = arena.time_limit.map(|limit| limit * DECISION_PERIOD);
+        if limit.is_some_and(|limit| field.steps >= limit) {
+            continue;
+        }
         field.steps += 1;
         let scorer = scorer(ball.translation.xz() - field.center);
         if let Some(scorer) = scorer {
@@ -60,7 +65,7 @@ pub(super) fn judge(
             }
             episode.terminate();
         }
-        if scorer.is_some() || arena.time_limit.is_some_and(|limit| field.steps == limit * DECISION_PERIOD) {
+        if scorer.is_some() || limit == Some(field.steps) {
             games.write(GameEnded { arena: entity, winner: scorer.map(|team| team.name().into()) });
         }
         let flag = |is: bool| f32::from(u8::from(is));

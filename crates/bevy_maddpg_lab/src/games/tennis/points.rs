@@ -135,7 +135,8 @@ pub(super) fn end(
     mut games: MessageWriter<GameEnded>,
 ) {
     for (arena, court, mut point, mut episode, mut measures) in &mut courts {
-        if !episode.is_running() {
+        // After the time limit, the point is a draw; its episode ends with the decision.
+        if !episode.is_running() || point.steps >= TIME_LIMIT * DECISION_PERIOD {
             continue;
         }
         point.steps += 1;

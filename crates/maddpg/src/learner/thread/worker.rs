@@ -102,9 +102,7 @@ impl Worker {
                 select! {
                     recv(self.receiver) -> block => block.map_err(|_| TryRecvError::Disconnected),
                     recv(self.checkpoints) -> request => {
-                        // The game lets go of both channels at once, so a block may still be waiting.
-                        let Ok(request) = request else { continue };
-                        self.save(request);
+                        self.save_all(request.into_iter().collect());
                         continue;
                     }
                 }
@@ -139,9 +137,21 @@ impl Worker {
     }
 
     fn save_as_requested(&mut self) {
-        while let Ok(request) = self.checkpoints.try_recv() {
-            self.save(request);
+        self.save_all(Vec::new());
+    }
+
+    /// Writes the checkpoints that are requested: `first` and those that wait. Of several for the same file, only the last one.
+    fn save_all(&mut self, first: Vec<CheckpointRequest>) {
+        let mut requests = first;
+        requests.extend(self.checkpoints.try_iter());
+        let count = requests.len() as u64;
+        let paths: Vec<_> = requests.iter().map(|request| request.path.clone()).collect();
+        for (index, request) in requests.into_iter().enumerate() {
+            if !paths[index + 1..].contains(&request.path) {
+                self.save(request);
+            }
         }
+        self.shared.pending.fetch_sub(count, Ordering::Relaxed);
     }
 
     fn remember(&mut self, mut block: TransitionBlock) {

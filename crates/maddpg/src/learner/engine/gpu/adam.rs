@@ -50,6 +50,6 @@ fn norm(gradient: &Tensor) -> Result<Tensor> {
 /// `min(1, max_norm / (norm + 1e-6))` times the gradient, by a matrix product.
 fn clip(gradient: &Tensor, norm: &Tensor, max_norm: f64) -> Result<Tensor> {
     let ratio = ((norm + 1e-6)?.recip()? * max_norm)?;
-    let factor = ratio.affine(-1.0, 1.0)?.relu()?.affine(-1.0, 1.0)?;
+    let factor = ratio.minimum(&ratio.ones_like()?)?;
     gradient.reshape(((), 1))?.matmul(&factor)?.flatten_all()
 }
