@@ -222,6 +222,24 @@ fn a_curriculum_goes_on_with_its_lesson() {
     }
 }
 
+#[test]
+fn a_training_that_ends_in_its_first_frame_keeps_its_lesson() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut app = school(parent.path());
+    play(&mut app, 200);
+    exit(&mut app);
+    drop(app);
+    let mut app = school(parent.path());
+    // The learner starts, and then a system of the game panics before the end of the frame.
+    app.world_mut().run_schedule(StepStart);
+    assert!(training(&app).updates() > 0);
+    drop(app);
+    let mut app = school(parent.path());
+    play(&mut app, 1);
+    assert_eq!(lesson(&app), 1);
+    assert!(app.world().resource::<RolloutClock>().decisions >= 200);
+}
+
 fn play(app: &mut App, decisions: u32) {
     (0..decisions).for_each(|_| app.update());
 }

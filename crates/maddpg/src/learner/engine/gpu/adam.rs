@@ -53,3 +53,23 @@ fn clip(gradient: &Tensor, norm: &Tensor, max_norm: f64) -> Result<Tensor> {
     let factor = ratio.minimum(&ratio.ones_like()?)?;
     gradient.reshape(((), 1))?.matmul(&factor)?.flatten_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_very_large_gradient_is_clipped_to_the_limit() -> Result<()> {
+        for size in [1.0f32, 1e3, 1e8, 1e15] {
+            let gradient = Tensor::new(&[3.0 * size, 4.0 * size], &Device::Cpu)?;
+            let clipped = clip(&gradient, &norm(&gradient)?, 0.5)?.to_vec1::<f32>()?;
+            assert!(
+                (clipped[0] - 0.3).abs() < 1e-5 && (clipped[1] - 0.4).abs() < 1e-5,
+                "{size}: {clipped:?}"
+            );
+        }
+        Ok(())
+    }
+}
