@@ -47,7 +47,7 @@ fn main() {
 }
 
 fn is_headless() -> bool {
-    std::env::args().any(|argument| argument == "--headless") || !headless::display_is_present()
+    std::env::args().any(|argument| argument == "--headless") || !headless::display_is_present(false)
 }
 
 fn spawn(mut commands: Commands) {

@@ -322,6 +322,9 @@ pub struct Untrained;
 /// A script that decides in the schedule [`Observe`](crate::rollout::Observe) has the run condition
 /// [`agents_decide`](crate::rollout::agents_decide), so that it does not decide again whenever an episode ends.
 ///
+/// It is read when the agent decides and holds until its next decision, as an action of its policy does. A key that is pressed for less than
+/// that time may be missed: keep the vector until it was read, or let the agent decide at once with [`DecisionClock::request`].
+///
 /// The learner still learns from what happens, because it is off-policy.
 #[derive(Component, Reflect, Debug, Clone, PartialEq)]
 #[reflect(Component)]

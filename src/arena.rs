@@ -2,7 +2,7 @@
 
 use bevy::{ecs::system::SystemParam, prelude::*};
 
-use crate::{parameters::Parameters, rollout::RolloutClock};
+use crate::{agent::Agent, parameters::Parameters, rollout::RolloutClock};
 
 /// A place where agents play episodes together. Its agents point to it with [`InArena`]. An agent that plays alone may have
 /// the `Arena` on its own entity.
@@ -16,10 +16,13 @@ use crate::{parameters::Parameters, rollout::RolloutClock};
 pub struct Arena {
     /// Decisions of the world after which an episode is truncated; `None` means never.
     pub time_limit: Option<u32>,
-    /// The name of its kind. If `None`, the sorted names of the agents' behaviors, joined by `+`.
+    /// The name of its kind. If `None`, the sorted names of the behaviors of its agents and of those that have
+    /// [slots](Self::with_slots_for), joined by `+`.
     pub kind: Option<String>,
     /// The least number of slots for the agents of these behaviors.
     pub slots: Vec<(String, usize)>,
+    /// The least number of slots for agents like these.
+    pub slots_for: Vec<(Agent, usize)>,
 }
 
 impl Arena {
@@ -36,10 +39,37 @@ impl Arena {
     }
 
     /// Reserves slots for `count` agents of this behavior. Needed only if some of them join after the learner has started,
-    /// and no arena of this kind has as many before.
+    /// and no arena of this kind has as many before. At least one of them must be there before. If agents of this behavior are in several
+    /// teams, the teams get equally many slots as far as possible.
     #[must_use]
     pub fn with_slots(mut self, behavior: impl Into<String>, count: usize) -> Self {
         self.slots.push((behavior.into(), count));
+        self
+    }
+
+    /// Reserves slots for `count` agents like this one: of its behavior, team and sizes. Needed if such agents join after the learner has
+    /// started, and none is there before, for example because they come with a later wave. An arena with agents of a behavior for which it
+    /// has no slot becomes one of another kind, whose learner starts from nothing.
+    ///
+    /// ```
+    /// use bevy::prelude::*;
+    /// use bevy_maddpg::prelude::*;
+    ///
+    /// fn spawn(mut commands: Commands) {
+    ///     // The first wave has two grunts. Later ones have up to five, and an archer.
+    ///     let [grunt, archer] = [Agent::new("grunt", 6, 2), Agent::new("archer", 8, 2)];
+    ///     let arena = Arena::default().with_slots("grunt", 5).with_slots_for(archer, 1);
+    ///     let arena = commands.spawn(arena).id();
+    ///     for _ in 0..2 {
+    ///         commands.spawn((grunt.clone(), InArena::new(arena)));
+    ///     }
+    /// }
+    /// # let mut app = App::new();
+    /// # app.add_systems(Startup, spawn).update();
+    /// ```
+    #[must_use]
+    pub fn with_slots_for(mut self, agent: impl Into<Agent>, count: usize) -> Self {
+        self.slots_for.push((agent.into(), count));
         self
     }
 }

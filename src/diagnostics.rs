@@ -57,29 +57,45 @@ fn diagnostic(path: DiagnosticPath) -> Diagnostic {
 }
 
 /// Adds a measurement of a diagnostic that may not be registered yet.
-fn add(store: &mut DiagnosticsStore, time: Instant, path: DiagnosticPath, value: f64) {
+fn add(store: &mut DiagnosticsStore, path: DiagnosticPath, value: f64) {
     if store.get(&path).is_none() {
         store.add(diagnostic(path.clone()));
     }
     if let Some(diagnostic) = store.get_mut(&path).filter(|diagnostic| diagnostic.is_enabled) {
-        diagnostic.add_measurement(DiagnosticMeasurement { time, value });
+        diagnostic.add_measurement(DiagnosticMeasurement { time: Instant::now(), value });
     }
 }
 
-/// Turns a growing count into a rate, once a second.
+/// Says when to measure: at first, and again once a second of wall-clock time has passed. Apps without a window may let Bevy's own real time
+/// advance by fixed steps, so it would not do.
 #[derive(Debug, Default)]
-struct Rate(Option<(Instant, u64)>);
+struct EverySecond(Option<Instant>);
+
+impl EverySecond {
+    /// The time since the last measurement, which is zero at the first; `None` if it is too early.
+    fn passed(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let passed = self.0.map_or(Duration::ZERO, |last| now - last);
+        let is_due = self.0.is_none() || passed >= Duration::from_secs(1);
+        is_due.then(|| {
+            self.0 = Some(now);
+            passed
+        })
+    }
+}
+
+/// Turns a growing count into a rate.
+#[derive(Debug, Default)]
+struct Rate {
+    timer: EverySecond,
+    before: u64,
+}
 
 impl Rate {
     fn measure(&mut self, count: u64) -> Option<f64> {
-        let now = Instant::now();
-        let (since, before) = *self.0.get_or_insert((now, count));
-        let passed = now - since;
-        if passed < Duration::from_secs(1) {
-            return None;
-        }
-        self.0 = Some((now, count));
-        Some(count.saturating_sub(before) as f64 / passed.as_secs_f64())
+        let passed = self.timer.passed()?;
+        let grown = count.saturating_sub(std::mem::replace(&mut self.before, count));
+        (!passed.is_zero()).then(|| grown as f64 / passed.as_secs_f64())
     }
 }
 

@@ -21,6 +21,8 @@ pub use display::{display_is_present, display_problem};
 
 use std::time::Duration;
 
+use crate::{problems::Problems, rollout::StepTiming};
+
 use bevy::{
     app::{ScheduleRunnerPlugin, TaskPoolThreadAssignmentPolicy},
     ecs::schedule::{InternedScheduleLabel, ScheduleLabel, SingleThreadedExecutor},
@@ -29,7 +31,8 @@ use bevy::{
     transform::systems::StaticTransformOptimizations,
 };
 
-/// An app that runs `steps` fixed steps per update, on one thread.
+/// An app that runs `steps` fixed steps per update, on one thread. More steps per update run faster. A game whose logic is in [`Update`]
+/// needs 1, since each update is one of its frames, and that frame is as long as a fixed step.
 ///
 /// Add plugins and systems, call [`start`], then call [`App::update`] as often as needed.
 pub fn app(steps: u32) -> App {
@@ -82,6 +85,36 @@ pub fn start(app: &mut App) {
     app.world_mut().resource_mut::<Time<Virtual>>().set_max_delta(Duration::from_secs(3600));
     app.finish();
     app.cleanup();
+    let steps = match app.world().resource::<TimeUpdateStrategy>() {
+        TimeUpdateStrategy::FixedTimesteps(steps) => *steps,
+        _ => 1,
+    };
+    if steps > 1 && app.world().get_resource::<StepTiming>() == Some(&StepTiming::Frame) {
+        let text = format!(
+            "agents decide in frames (`StepTiming::Frame`), but each update of this app lasts {steps} fixed steps, so the game runs {steps} \
+             times as coarsely as in a window; use `headless::app(1)`"
+        );
+        app.world_mut().resource_mut::<Problems>().tell("coarse frames", "", || text);
+    }
     // The first update runs the startup systems and no fixed step.
     app.update();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::RolloutPlugin;
+
+    #[test]
+    fn a_game_in_frames_is_told_if_an_update_lasts_several_steps() {
+        for (steps, timing, is_told) in
+            [(5, StepTiming::Frame, true), (1, StepTiming::Frame, false), (5, StepTiming::FixedStep, false)]
+        {
+            let mut app = app(steps);
+            app.add_plugins(RolloutPlugin { timing, ..default() });
+            start(&mut app);
+            let told = app.world().resource::<Problems>().told();
+            assert_eq!(told.iter().any(|text| text.contains("`headless::app(1)`")), is_told, "{told:?}");
+        }
+    }
 }

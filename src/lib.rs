@@ -62,8 +62,8 @@
 //! ```
 //!
 //! To ship the trained policies, add [`MaddpgPlugins::play`](plugin::MaddpgPlugins::play) with a
-//! [`PolicySnapshot`](policy::PolicySnapshot) instead of `train`, and build without the feature `learner`. Nothing else
-//! changes.
+//! [`PolicySnapshot`](policy::PolicySnapshot) instead of `train`, and build without the feature `learner`. The rest of
+//! the game stays as it is; [the guide](guide#the-shipped-game) says what to look at.
 //!
 //! # Concepts
 //!
@@ -189,7 +189,7 @@
 //! - *A physics body ignores its reset*: set both position and velocity, and give the body neither a parent nor
 //!   children.
 //! - *The learner failed*: [`Training::failure`](training::Training::failure) and the log say why. The game goes on
-//!   with the last good policy.
+//!   with the last good policy, or with the one that was [saved](training::Autosave) last.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,8 +1,8 @@
 //! Named parameters of the game, such as gravity or a size, that each arena draws at its reset, and lessons that make the game harder
 //! as the agents get better.
 //!
-//! A policy that always plays the same game learns that game only. If the parameters of the game are drawn anew for each episode
-//! (domain randomization, [arXiv 1703.06907](https://arxiv.org/abs/1703.06907)), it learns to play all of them. A
+//! A policy that was trained with one value of gravity or one size of the ball may fail with others. If the parameters of the game are drawn
+//! anew for each episode (domain randomization, [arXiv 1703.06907](https://arxiv.org/abs/1703.06907)), it learns to play all of them. A
 //! [curriculum](Lesson) begins with an easy game and goes on to harder ones.
 //!
 //! A game declares each [`Parameter`] with its default and the values that it permits, and reads the component [`Parameters`] of
@@ -93,6 +93,8 @@ pub struct ParametersPlugin {
     pub score: Score,
     /// The lesson to begin with, as an index, for example of the run that is continued. Default: 0, the first.
     pub first_lesson: usize,
+    /// The last scores of that lesson in the run that is continued, oldest first; see [`Curriculum::scores`]. Default: none.
+    pub first_scores: Vec<f32>,
     /// Seeds the draws. Default: 0.
     pub seed: u64,
 }
@@ -104,6 +106,7 @@ impl Default for ParametersPlugin {
             config: ParametersConfig::default(),
             score: mean_return(),
             first_lesson: 0,
+            first_scores: Vec::new(),
             seed: 0,
         }
     }
@@ -111,11 +114,12 @@ impl Default for ParametersPlugin {
 
 impl fmt::Debug for ParametersPlugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { known, config, score: _, first_lesson, seed } = self;
+        let Self { known, config, score: _, first_lesson, first_scores, seed } = self;
         f.debug_struct("ParametersPlugin")
             .field("known", known)
             .field("config", config)
             .field("first_lesson", first_lesson)
+            .field("first_scores", first_scores)
             .field("seed", seed)
             .finish_non_exhaustive()
     }
@@ -134,13 +138,20 @@ impl Plugin for ParametersPlugin {
             .edit_schedule(BeforeReset, |schedule| {
                 schedule.set_executor(SingleThreadedExecutor::new());
             })
-            .add_systems(BeforeReset, (advance, draw).chain());
+            .add_systems(BeforeReset, (advance, draw).chain().in_set(ParameterSystems));
     }
 }
+
+/// In [`BeforeReset`], the systems that start lessons and draw parameters.
+#[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ParameterSystems;
 
 /// The random stream of an arena's draws.
 #[derive(Component, Debug)]
 struct DrawStream(Random);
+
+/// Games against past policies from which on a rating may end a lesson.
+const RATED_GAMES: u64 = 50;
 
 /// Scores the episodes that have ended, and starts the next lesson when the present one is over.
 fn advance(
@@ -153,7 +164,9 @@ fn advance(
     for episode in ended.read() {
         curriculum.count(episode);
     }
-    let rating = self_play.and_then(|play| play.pool().rating());
+    // The result of a few games is luck.
+    let rated = self_play.filter(|play| play.pool().rated_games() >= RATED_GAMES);
+    let rating = rated.and_then(|play| play.pool().rating());
     while let Some(started) = curriculum.advance(clock.decisions, rating) {
         log::info!("lesson `{}` starts after {} joint decisions", started.name, started.decisions);
         commands.trigger(started);

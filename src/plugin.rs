@@ -66,7 +66,7 @@ impl MaddpgPlugins {
         self
     }
 
-    /// Sets which step of the game the agents' step surrounds; default [`StepTiming::FixedStep`].
+    /// Sets whether agents decide in fixed steps (the default), in frames, or when the app runs the schedules itself.
     #[must_use]
     pub fn with_timing(mut self, timing: StepTiming) -> Self {
         self.rollout.timing = timing;

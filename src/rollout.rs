@@ -31,6 +31,8 @@ mod policy;
 mod rows;
 mod schedule;
 
+#[cfg(feature = "learner")]
+pub(crate) use arenas::EarlierTrainings;
 pub use arenas::{ArenaEntry, Arenas};
 #[cfg(feature = "learner")]
 pub(crate) use clock::decision_is_due;
@@ -93,6 +95,7 @@ impl Default for RolloutPlugin {
 impl Plugin for RolloutPlugin {
     fn build(&self, app: &mut App) {
         schedule::add(app, self.timing);
+        app.insert_resource(self.timing);
         register_types(app);
         app.add_message::<EpisodeEnded>()
             .insert_resource(RolloutClock::new(self.decision_period))
@@ -115,6 +118,9 @@ impl Plugin for RolloutPlugin {
                         episodes::end_without_agents,
                         finish_episodes(),
                         episodes::reset.run_if(episodes::any_needs_reset),
+                        // Agents that were spawned where arenas are set up.
+                        arenas::collect,
+                        arenas::tell_empty,
                     )
                         .chain()
                         .in_set(DecideSystems::Prepare),

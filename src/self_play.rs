@@ -5,7 +5,7 @@
 //! plays both teams, and both teams learn, or a [`Rival`] plays one of the teams for several games. The rival does not
 //! learn; to the critics it is a part of the environment. In half of these games, the newest policy does not explore,
 //! and their results give its
-//! [rating](Pool::rating). Without past opponents, agents may forget how to beat what they have beaten (OpenAI
+//! [rating](Pool::rating). In the shipped game, where nothing learns, the plugin does nothing. Without past opponents, agents may forget how to beat what they have beaten (OpenAI
 //! Five, arXiv 1912.06680, plays 20% of its games against its past).
 //!
 //! ```
@@ -47,7 +47,7 @@ use rand::{RngExt, seq::IndexedRandom};
 
 use crate::{
     agent::Agent,
-    arena::{ArenaAgents, ArenasToReset, EpisodeEnded},
+    arena::{ArenaAgents, ArenasToReset, EpisodeEnded, NoExploration},
     policy::PolicySnapshot,
     problems::Problems,
     random::{Random, stream},
@@ -126,7 +126,13 @@ impl Plugin for SelfPlayPlugin {
             next_snapshot: self.snapshot_decisions,
         })
         .add_message::<GameEnded>()
-        .add_systems(Reset, (record, take_snapshot, draw).chain().in_set(SelfPlaySystems));
+        .add_systems(
+            Reset,
+            (record, take_snapshot, draw)
+                .chain()
+                .in_set(SelfPlaySystems)
+                .run_if(|arenas: Res<Arenas>| arenas.has_learner),
+        );
         visits::plugin(app);
     }
 }
@@ -157,6 +163,8 @@ pub struct Visitors {
     pub is_rated: bool,
     /// Games that are left before the arena draws again.
     games_left: u32,
+    /// Whether the arena had [`NoExploration`] without the rival.
+    was_unexplored: bool,
 }
 
 impl Visitors {
@@ -293,15 +301,18 @@ fn has_two<'a>(mut teams: impl Iterator<Item = &'a str>) -> bool {
 fn draw(
     mut commands: Commands,
     resets: ArenasToReset,
-    mut arenas: Query<(&ArenaAgents, Option<&mut Visitors>)>,
+    mut arenas: Query<(&ArenaAgents, Option<&mut Visitors>, Has<NoExploration>)>,
     agents: Query<&Agent>,
     mut play: ResMut<SelfPlay>,
     mut problems: ResMut<Problems>,
 ) {
     let SelfPlay { plugin, pool, random, .. } = &mut *play;
     for arena in resets.iter() {
-        let Ok((members, visitors)) = arenas.get_mut(arena) else { continue };
+        let Ok((members, visitors, is_unexplored)) = arenas.get_mut(arena) else { continue };
         let had_visitors = visitors.is_some();
+        // A rated rival that leaves takes its own `NoExploration` with it.
+        let before = visitors.as_ref().filter(|visitors| visitors.is_rated);
+        let was_unexplored = before.map_or(is_unexplored, |visitors| visitors.was_unexplored);
         if let Some(mut visitors) = visitors
             && visitors.games_left > 1
         {
@@ -328,6 +339,7 @@ fn draw(
                 rival: rival.name.clone(),
                 is_rated: random.random(),
                 games_left: plugin.games.max(1),
+                was_unexplored,
             });
         } else if had_visitors {
             commands.entity(arena).try_remove::<Visitors>();

@@ -18,7 +18,7 @@ use std::{
 
 use bevy::prelude::*;
 
-use self::{note::Note, saved_past::SavedPast, wait::WaitTimes};
+use self::{saved_past::SavedPast, wait::WaitTimes};
 #[cfg(doc)]
 use crate::rollout::Arenas;
 use crate::{
@@ -102,8 +102,6 @@ struct KindLearner {
     earlier_updates: u64,
     thread: Option<LearnerThread>,
     spare: TransitionBlock,
-    /// What [`Autosave`] had noted in the checkpoint that it continues from.
-    note: Option<Note>,
     /// What [`Autosave`] notes in the next checkpoint if the app is dropped.
     last_note: String,
     /// Why the learner did not start, or why it had failed when it was stopped.

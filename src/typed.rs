@@ -100,8 +100,8 @@ pub fn to_range(number: f32, from: f32, to: f32) -> f32 {
     from + share * (to - from)
 }
 
-/// A number in `from..=to`, scaled to -1 to 1 and clamped: a rare large number then does not push the others of its kind
-/// together when observations are normalized. For implementations of the traits.
+/// A number in `from..=to`, scaled to -1 to 1 and clamped: rare large values then do not compress the usual ones when observations are
+/// normalized. For implementations of the traits.
 pub fn from_range(number: f32, from: f32, to: f32) -> f32 {
     (2.0 * (number - from) / (to - from) - 1.0).clamp(-1.0, 1.0)
 }

@@ -14,8 +14,9 @@ use bevy::prelude::*;
 use bevy_maddpg::{
     headless,
     learner::LearnerConfig,
-    parameters::{Curriculum, Lesson, LessonStarted, ParametersConfig, ParametersPlugin, Until},
+    parameters::{Curriculum, Lesson, LessonStarted, Parameters, ParametersConfig, ParametersPlugin, Until},
     prelude::*,
+    rollout::Arenas,
     self_play::{GameEnded, SelfPlay, SelfPlayPlugin},
     training::Autosave,
 };
@@ -209,6 +210,8 @@ fn a_curriculum_goes_on_with_its_lesson() {
     });
     play(&mut app, 1);
     assert_eq!((lesson(&app), starts.load(Ordering::Relaxed)), (1, 0), "no lesson is repeated");
+    let drawn = app.world_mut().query::<&Parameters>().single(app.world()).unwrap().lesson();
+    assert_eq!(drawn, 1, "nor is it in the first episode");
     exit(&mut app);
     drop(app);
 
@@ -478,4 +481,77 @@ fn an_app_that_is_dropped_without_an_exit_is_saved() {
     assert!(training(&app).updates() >= updates);
     assert_eq!(past(&app), before);
     assert!(before.len() > 3 && app.world().resource::<RolloutClock>().decisions >= 300);
+}
+
+/// A game with these agents in one arena, which is saved to a folder at its end.
+fn mixed(folder: &Path, behaviors: &[&str]) -> App {
+    let mut app = headless::app(1);
+    let plugins = MaddpgPlugins::train(settings()).with_decision_period(1).with_training(|training| {
+        training.pace = Pace::Lockstep;
+        training.autosave = Some(Autosave { with_replay: true, ..at_exit(folder) });
+    });
+    app.add_plugins(plugins)
+        .add_systems(Reset, || {})
+        .add_systems(Observe, observe)
+        .add_systems(FixedUpdate, judge);
+    let arena = app.world_mut().spawn(Arena::with_time_limit(20)).id();
+    for behavior in behaviors {
+        app.world_mut().spawn((Agent::new(*behavior, 2, 1), InArena::new(arena)));
+    }
+    headless::start(&mut app);
+    app
+}
+
+fn slots(app: &App) -> Vec<String> {
+    let kind = &app.world().resource::<Arenas>().kinds()[0];
+    kind.spec().slots.iter().map(|slot| slot.behavior.clone()).collect()
+}
+
+#[test]
+fn a_training_goes_on_with_fewer_agents_and_in_another_order() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("training");
+    let mut updates = 0;
+    for behaviors in [["guard", "guard", "wolf"].as_slice(), &["wolf", "guard", "guard"], &["guard", "wolf"]]
+    {
+        let mut app = mixed(&folder, behaviors);
+        play(&mut app, 215);
+        assert_eq!(training(&app).failure(), None, "{behaviors:?}");
+        assert!(training(&app).updates() > updates, "it goes on");
+        assert_eq!(slots(&app), ["guard", "guard", "wolf"]);
+        let mut actions = app.world_mut().query::<&Action>();
+        assert!(actions.iter(app.world()).all(Action::is_made));
+        updates = training(&app).updates();
+        exit(&mut app);
+    }
+    let mut app = mixed(&folder, &["guard", "wolf", "wolf"]);
+    play(&mut app, 3);
+    let failure = training(&app).failure().unwrap();
+    assert!(failure.contains("differ from those in the checkpoint"), "{failure}");
+}
+
+#[test]
+fn agents_whose_learner_cannot_start_play_by_the_policy_that_was_saved_last() {
+    let parent = tempfile::tempdir().unwrap();
+    train_in(parent.path());
+    let mut first = game(settings(), at_exit(parent.path()), 3);
+    play(&mut first, 3);
+    // The folder is in use.
+    let mut second = game(settings(), at_exit(parent.path()), 3);
+    play(&mut second, 3);
+    let failure = training(&second).failure().unwrap();
+    assert!(failure.contains("another process") && failure.contains("saved last"), "{failure}");
+    let mut actions = second.world_mut().query::<&Action>();
+    assert!(actions.single(second.world()).unwrap().is_made());
+}
+
+#[test]
+fn what_names_a_behavior_that_nobody_has_is_refused_with_advice() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut config = settings();
+    config.learner.team_fate = vec!["wolf".into()];
+    let mut app = game(config, at_exit(parent.path()), 2);
+    play(&mut app, 3);
+    let failure = training(&app).failure().unwrap();
+    assert!(failure.contains("`wolf`") && failure.contains("`TrainingPlugin::kinds`"), "{failure}");
 }

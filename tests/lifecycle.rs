@@ -10,7 +10,7 @@ use bevy_maddpg::{
     policy::{AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, Policy},
     prelude::*,
     problems::Problems,
-    rollout::{Arenas, Experience},
+    rollout::{Arenas, Experience, Kind},
     training::kind_path,
     transition::{SlotState, TransitionBlock},
 };
@@ -716,6 +716,10 @@ fn an_agent_may_become_another_in_any_schedule() {
         mut calls: Local<u32>,
     ) {
         *calls += 1;
+        // Not before the learner has started.
+        if *calls == 1 {
+            return;
+        }
         // One agent at a time, so that a row of its arena starts; and only what it does, so that what it observes fits.
         let index = *calls as usize % 3;
         if let Some((entity, agent)) = agents.iter().nth(index) {
@@ -999,4 +1003,109 @@ fn an_episode_is_announced_once_if_an_observer_of_its_end_despawns_the_arena() {
         assert_eq!(returns, [[3.0]], "despawned in Reset: {by_reset}");
         assert_eq!(transitions(&mut app).rewards, [1.0; 3]);
     }
+}
+
+#[test]
+fn a_behavior_of_a_later_wave_joins_the_training_if_it_has_slots() {
+    let archer = || Agent::new("archer", 1, 2);
+    for has_slot in [true, false] {
+        let mut app = app(training());
+        let arena = Arena::default().with_slots("guard", 3);
+        let arena = if has_slot { arena.with_slots_for(archer(), 1) } else { arena };
+        let arena = app.world_mut().spawn(arena).id();
+        app.world_mut().spawn((Agent::new("guard", 1, 1), InArena::new(arena), Age::default()));
+        headless::start(&mut app);
+        update(&mut app, 5);
+        let late = app.world_mut().spawn((archer(), InArena::new(arena), Age::default())).id();
+        app.world_mut().spawn((Agent::new("guard", 1, 1), InArena::new(arena), Age::default()));
+        update(&mut app, 5);
+        assert!(app.world().get::<Action>(late).unwrap().is_made());
+        let kinds: Vec<&str> = app.world().resource::<Arenas>().kinds().iter().map(Kind::name).collect();
+        if has_slot {
+            assert_eq!((kinds, told(&app)), (vec!["archer+guard"], vec![]));
+            let slots = app.world().resource::<Arenas>().kinds()[0].spec().agents();
+            assert_eq!(slots, 4);
+            let block = transitions(&mut app);
+            let learn = |slots: &[SlotState]| slots.iter().filter(|state| state.learns).count();
+            assert_eq!(block.slots.chunks(4).map(learn).max(), Some(3));
+        } else {
+            assert_eq!(kinds, ["guard", "archer+guard"]);
+            assert!(told(&app)[0].contains("`Arena::with_slots_for`"), "{:?}", told(&app));
+        }
+    }
+}
+
+#[test]
+fn reserved_slots_are_shared_by_the_teams() {
+    let mut app = app(training());
+    let arena = app.world_mut().spawn(Arena::default().with_slots("guard", 4)).id();
+    let mut join = |team: &str| {
+        let agent = Agent::new("guard", 1, 1).in_team(team);
+        app.world_mut().spawn((agent, InArena::new(arena), Age::default()));
+    };
+    ["red", "blue"].into_iter().for_each(&mut join);
+    headless::start(&mut app);
+    update(&mut app, 3);
+    let mut join = |team: &str| {
+        let agent = Agent::new("guard", 1, 1).in_team(team);
+        app.world_mut().spawn((agent, InArena::new(arena), Age::default()));
+    };
+    ["blue", "red"].into_iter().for_each(&mut join);
+    update(&mut app, 3);
+    assert_eq!(told(&app), [""; 0]);
+}
+
+#[test]
+fn agents_that_are_spawned_in_reset_play_from_the_first_decision_on() {
+    let mut plugins = training();
+    plugins.rollout.strict = true;
+    let mut app = app(plugins);
+    app.world_mut().spawn(Arena::default());
+    app.add_systems(Reset, |mut commands: Commands, resets: ArenasToReset, agents: Query<&InArena>| {
+        for arena in resets.iter().filter(|arena| agents.iter().all(|place| place.arena != *arena)) {
+            commands.spawn((Agent::new("guard", 1, 1), InArena::new(arena), Age::default()));
+        }
+    });
+    headless::start(&mut app);
+    update(&mut app, 1);
+    let mut agents = app.world_mut().query::<&Action>();
+    assert!(agents.single(app.world()).unwrap().is_made());
+    let clock = app.world().resource::<RolloutClock>();
+    assert_eq!(clock.decisions, 1);
+}
+
+#[test]
+fn an_agent_without_a_slot_takes_part_again_after_a_reset() {
+    let mut app = app(training());
+    let (arena, _) = spawn_arena(&mut app, 1);
+    headless::start(&mut app);
+    update(&mut app, 2);
+    let extra = app.world_mut().spawn((Agent::new("guard", 1, 1), InArena::new(arena), Age::default())).id();
+    update(&mut app, 2);
+    assert!(told(&app)[0].contains("no free slot"), "{:?}", told(&app));
+    app.world_mut().get_mut::<Life>(extra).unwrap().terminate();
+    update(&mut app, 2);
+    assert!(!app.world().get::<Action>(extra).unwrap().is_made());
+    app.world_mut().get_mut::<Episode>(arena).unwrap().truncate();
+    update(&mut app, 2);
+    assert!(!app.world().get::<Life>(extra).unwrap().is_over());
+    assert!(app.world().get::<Action>(extra).unwrap().is_made());
+}
+
+#[test]
+fn a_checkpoint_of_a_learner_that_has_stopped_does_not_stay_pending() {
+    let mut app = app(training());
+    spawn_arena(&mut app, 1);
+    headless::start(&mut app);
+    update(&mut app, 3);
+    app.world().resource::<Training>().stop_signal().stop();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    app.world().resource::<Training>().checkpoint(&path, false);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while app.world().resource::<Training>().checkpoint_is_pending() {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(path.exists(), "a learner that makes no more updates still saves");
 }

@@ -3,13 +3,14 @@
 use bevy::prelude::*;
 use bevy_maddpg::{
     headless,
+    learner::LearnerConfig,
     parameters::{
         Curriculum, Distribution, Lesson, LessonStarted, Parameter, Parameters, ParametersConfig,
         ParametersPlugin, Until,
     },
     policy::{AgentSpec, ArenaSpec},
     prelude::*,
-    self_play::{GameEnded, SelfPlayPlugin},
+    self_play::{GameEnded, SelfPlay, SelfPlayPlugin},
 };
 
 /// Decisions of an episode.
@@ -254,9 +255,9 @@ fn a_lesson_moves_on_by_the_rating_of_self_play() {
             .with_lesson(Lesson::new("first").until(Until::Rating(rating)))
             .with_lesson(Lesson::new("second"));
         let self_play = SelfPlayPlugin { share: 1.0, snapshot_decisions: 40, games: 1, ..default() };
-        let groups = ArenaSpec::new(vec![AgentSpec::new("a", 1, 1); 2]).groups(true).unwrap();
         let mut app = headless::app(1);
-        let plugins = MaddpgPlugins::play(PolicySnapshot::zeros(&groups).unwrap()).with_decision_period(1);
+        let learner = LearnerConfig { learning_starts: 1_000_000, ..default() };
+        let plugins = MaddpgPlugins::train(TrainingConfig { learner, ..default() }).with_decision_period(1);
         app.add_plugins((plugins, self_play, ParametersPlugin { config, ..default() }))
             .add_systems(Observe, |mut agents: Query<&mut Observation>| {
                 agents.iter_mut().for_each(|mut agent| agent.write(&[0.0]));
@@ -279,12 +280,17 @@ fn a_lesson_moves_on_by_the_rating_of_self_play() {
             }
         }
         headless::start(&mut app);
-        play(&mut app, 30);
-        lesson(&app)
+        let mut play = |games| {
+            play(&mut app, games);
+            let games = app.world().resource::<SelfPlay>().pool().rated_games();
+            (lesson(&app), games >= 50)
+        };
+        let first = play(5);
+        (first, play(30))
     };
     // All games are draws, so that the rating stays at 1,000.
-    assert_eq!(rated(990.0), 1);
-    assert_eq!(rated(1_100.0), 0);
+    assert_eq!(rated(990.0), ((0, false), (1, true)), "a few games do not tell");
+    assert_eq!(rated(1_100.0).1, (0, true));
 }
 
 #[test]
@@ -294,4 +300,14 @@ fn a_run_can_begin_with_a_later_lesson() {
     play(&mut app, 2);
     assert!(found(&app).iter().all(|(_, wind, _)| *wind == 0.0));
     assert!(app.world().resource::<Reported>().0.is_empty(), "only changes are reported");
+}
+
+#[test]
+fn a_run_that_is_continued_goes_on_with_the_scores_of_its_lesson() {
+    let config = lessons(Until::Score { at_least: 3.0, episodes: 10 });
+    let mut app = app(1, Some(ParametersPlugin { config, first_scores: vec![4.0; 9], ..default() }));
+    app.world_mut().resource_mut::<Earned>().0 = 4.0;
+    assert_eq!(app.world().resource::<Curriculum>().scores().count(), 9);
+    play(&mut app, 3);
+    assert_eq!(lesson(&app), 1);
 }

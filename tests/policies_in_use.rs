@@ -257,3 +257,23 @@ fn each_reason_why_a_policy_does_not_fit_is_told() {
     }
     assert_eq!(told(&app).len(), 2, "{:?}", told(&app));
 }
+
+#[test]
+fn kinds_with_equal_agents_keep_their_own_policies_whatever_is_added_later() {
+    let mut app = app(MaddpgPlugins::play(guards(1)));
+    let mut spawn = |kind: &str| {
+        let arena = app.world_mut().spawn(Arena::default().of_kind(kind)).id();
+        app.world_mut().spawn((Agent::new("guard", 1, 1), InArena::new(arena))).id()
+    };
+    let (far, near) = (spawn("far"), spawn("near"));
+    headless::start(&mut app);
+    let mut add = |kind: &str, value: f32| {
+        app.world_mut().resource_mut::<ActingPolicy>().add_for(kind, acting("guard", 1, value));
+        update(&mut app, 2);
+        [far, near].map(|guard| (10.0 * action(&app, guard)).round())
+    };
+    assert_eq!(add("far", 0.1), [1.0, 5.0]);
+    assert_eq!(add("near", 0.2), [1.0, 2.0]);
+    assert_eq!(add("far", 0.3), [3.0, 2.0]);
+    assert_eq!(add("near", -0.4), [3.0, -4.0]);
+}

@@ -3,9 +3,11 @@
 use bevy::prelude::*;
 use bevy_maddpg::{
     agent::{ActionOverride, PolicyOverride, Untrained},
+    arena::NoExploration,
     exploration::{ExplorationConfig, Noise},
     headless,
     learner::LearnerConfig,
+    policy::{AgentSpec, ArenaSpec},
     prelude::*,
     problems::Problems,
     self_play::{GameEnded, PlayedBy, RivalKind, SelfPlay, SelfPlayPlugin, Visitors},
@@ -348,4 +350,51 @@ fn a_winner_that_is_no_team_and_games_without_a_result_are_told() {
     play(&mut app, 20);
     let told = app.world().resource::<Problems>().told();
     assert!(told.len() == 1 && told[0].contains("without a `GameEnded`"), "{told:?}");
+}
+
+#[test]
+fn what_the_game_does_not_want_explored_stays_so_after_a_rated_visit() {
+    let self_play = SelfPlayPlugin {
+        share: 0.7,
+        snapshot_decisions: 40,
+        games: 1,
+        anchors: vec![("script".into(), RivalKind::Script)],
+        ..default()
+    };
+    let mut app = app(16, self_play);
+    let arenas: Vec<Entity> =
+        app.world_mut().query_filtered::<Entity, With<Arena>>().iter(app.world()).collect();
+    let (marked, others) = arenas.split_at(8);
+    for arena in marked {
+        app.world_mut().entity_mut(*arena).insert(NoExploration);
+    }
+    play(&mut app, 20);
+    let is_marked = |arena: &Entity| app.world().get::<NoExploration>(*arena).is_some();
+    assert!(marked.iter().all(is_marked));
+    for arena in others {
+        let is_rated = app.world().get::<Visitors>(*arena).is_some_and(|visitors| visitors.is_rated);
+        assert_eq!(is_marked(arena), is_rated);
+    }
+}
+
+#[test]
+fn in_the_shipped_game_no_rival_plays() {
+    let groups = ArenaSpec::new(vec![AgentSpec::new("duelist", 1, 1); 2]).groups(true).unwrap();
+    let plugins = MaddpgPlugins::play(PolicySnapshot::zeros(&groups).unwrap()).with_decision_period(1);
+    let mut app = headless::app(1);
+    let anchors = vec![("script".into(), RivalKind::Script)];
+    app.add_plugins((plugins, SelfPlayPlugin { share: 1.0, games: 1, anchors, ..default() }))
+        .add_systems(Observe, |mut agents: Query<&mut Observation>| {
+            agents.iter_mut().for_each(|mut agent| agent.write(&[1.0]));
+        })
+        .add_systems(Reset, || {})
+        .add_systems(FixedUpdate, judge);
+    let arena = app.world_mut().spawn(Arena::default()).id();
+    for team in ["red", "blue"] {
+        app.world_mut().spawn((Agent::new("duelist", 1, 1).in_team(team), InArena::new(arena)));
+    }
+    headless::start(&mut app);
+    play(&mut app, 20);
+    assert!(visitors(&mut app).is_empty());
+    assert_eq!(app.world_mut().query::<&PlayedBy>().iter(app.world()).count(), 0);
 }

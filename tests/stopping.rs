@@ -154,3 +154,18 @@ fn a_run_that_cannot_write_any_more_says_so_and_keeps_its_last_checkpoint() {
     let resumed = run("tennis", &["--resume", folder.to_str().unwrap(), "--max-minutes", "0.01"]);
     assert!(resumed.status.success(), "{}", errors(&resumed));
 }
+
+#[test]
+fn the_signals_of_a_terminal_that_is_closed_count_once() {
+    if ignored() & 1 != 0 {
+        return;
+    }
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("run");
+    let child = start(&folder, &[]);
+    send(&child, "-HUP");
+    send(&child, "-HUP");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(129));
+    assert!(folder.join("summary.json").exists(), "it has saved everything: {}", errors(&output));
+}

@@ -21,16 +21,17 @@ impl Interval {
         })
     }
 
-    /// The mean of a matrix with a row per seed of one side and a column per seed of the other. Rows and columns are
-    /// both resampled.
-    pub(crate) fn of_matrix(rows: &[Vec<f64>]) -> Self {
+    /// The mean of the numbers in a matrix with a row per seed of one side and a column per seed of the other. Rows and
+    /// columns are both resampled.
+    pub(crate) fn of_matrix(rows: &[Vec<Option<f64>>]) -> Self {
         let columns = rows.first().map_or(0, Vec::len);
         Self::resampled(|draw| {
             let own: Vec<usize> = (0..rows.len()).map(|index| draw(index, rows.len())).collect();
             let other: Vec<usize> = (0..columns).map(|index| draw(index, columns)).collect();
-            let sum: f64 =
-                own.iter().flat_map(|&row| other.iter().map(move |&column| rows[row][column])).sum();
-            sum / (rows.len() * columns) as f64
+            let numbers =
+                own.iter().flat_map(|&row| other.iter().filter_map(move |&column| rows[row][column]));
+            let (sum, count) = numbers.fold((0.0, 0), |(sum, count), number| (sum + number, count + 1));
+            sum / f64::from(count)
         })
     }
 
@@ -84,7 +85,8 @@ mod tests {
 
     #[test]
     fn matrix_that_varies_only_by_row_has_the_interval_of_its_rows() {
-        let (one, two) = (Interval::of_matrix(&[vec![1.0; 3], vec![5.0; 3]]), Interval::of(&[1.0, 5.0]));
+        let (one, two) =
+            (Interval::of_matrix(&[vec![Some(1.0); 3], vec![Some(5.0); 3]]), Interval::of(&[1.0, 5.0]));
         assert_eq!((one.mean, one.low, one.high), (two.mean, two.low, two.high));
     }
 

@@ -115,7 +115,8 @@ pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, 
     Ok(text)
 }
 
-/// The matches of every training's first team against every training's second team.
+/// The matches of every training's first team against every training's second team. Where both come from the same training, they have
+/// learned against each other, so these matches count nowhere.
 struct Matches {
     /// Evaluations, indexed by method of the first team, method of the second team, seed of the first, seed of the
     /// second.
@@ -143,10 +144,13 @@ impl Matches {
 
     /// The mean of a measure for first teams of method `first` against second teams of method `second`.
     fn measure(&self, first: usize, second: usize, name: &str) -> Interval {
-        let values = self.played[first][second].iter();
-        let values =
-            values.map(|row| row.iter().map(|match_of| f64::from(match_of.measures[name])).collect());
-        Interval::of_matrix(&values.collect::<Vec<_>>())
+        let row = |(own, row): (usize, &Vec<Evaluation>)| -> Vec<Option<f64>> {
+            let counts = |other: usize| first != second || own != other;
+            let values = row.iter().map(|match_of| f64::from(match_of.measures[name]));
+            values.enumerate().map(|(other, value)| counts(other).then_some(value)).collect()
+        };
+        let rows: Vec<_> = self.played[first][second].iter().enumerate().map(row).collect();
+        Interval::of_matrix(&rows)
     }
 
     /// The mean of the measure `name` for teams of method `own` in place `team` (0 first, 1 second) against the
@@ -161,7 +165,8 @@ impl Matches {
         };
         let row = |mine| {
             let others = (0..methods).flat_map(|other| (0..seeds).map(move |theirs| (other, theirs)));
-            others.map(|(other, theirs)| value(mine, other, theirs)).collect()
+            let counts = |other, theirs| other != own || theirs != mine;
+            others.map(|(other, theirs)| counts(other, theirs).then(|| value(mine, other, theirs))).collect()
         };
         Interval::of_matrix(&(0..seeds).map(row).collect::<Vec<_>>())
     }

@@ -35,7 +35,16 @@ pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
         "| wytyang00's D4PG on the task that this game copies, best single run (as reported) | 20,784 to solved | 152 | \
          | | |"
     )?;
-    for (method, what) in [(FRUGAL, ""), (FRUGAL_SOLVED, " to solved"), (DEFAULT, " to solved")] {
+    let to_solved = |runs: &[Run]| {
+        let unsolved = runs.iter().filter(|run| !run.summary.solved).count();
+        if unsolved == 0 {
+            " to solved".into()
+        } else {
+            format!(" to solved or stopped ({unsolved} not solved)")
+        }
+    };
+    for (method, ends_when_solved) in [(FRUGAL, false), (FRUGAL_SOLVED, true), (DEFAULT, true)] {
+        let what = |runs: &[Run]| if ends_when_solved { to_solved(runs) } else { String::new() };
         let finished = runs.seeds(Task::Tennis, method, SEEDS)?;
         let column = |of: &dyn Fn(&Run) -> f64| finished.iter().map(of).collect::<Vec<_>>();
         let most = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -50,10 +59,11 @@ pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
         let scores = column(&|run| f64::from(run.evaluation.mean));
         writeln!(
             text,
-            "| {} | {:.0}, {:.0}{what} | {:.0}, {:.0} | {:.1}, {:.1} | {:.2}, {:.2} | {} |",
+            "| {} | {:.0}, {:.0}{} | {:.0}, {:.0} | {:.1}, {:.1} | {:.2}, {:.2} | {} |",
             method.label(),
             median(&decisions),
             most(&decisions),
+            what(&finished),
             median(&episodes),
             most(&episodes),
             median(&seconds),

@@ -7,7 +7,7 @@ pub enum Clock {
     Every {
         /// The number of decisions of the world from one of its decisions to the next, at least 1.
         decisions: u32,
-        /// By how many decisions of the world it is ahead of an agent with phase 0. If `None`, agents take turns.
+        /// Offset of its decisions, in decisions of the world. If `None`, each new agent gets another offset, so that agents take turns.
         phase: Option<u32>,
     },
     /// When the game asks for it with [`DecisionClock::request`].

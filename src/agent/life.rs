@@ -23,8 +23,9 @@ use bevy::prelude::*;
 /// ```
 ///
 /// From the next decision on, the agent does nothing, and nothing that happens is learned from as its own. It may also be
-/// despawned: without a call of `terminate` before, the learner takes it as cut off. When the arena is reset, all its
-/// agents take part again. When the parts of all agents of an arena are over, the episode ends by itself.
+/// despawned. If `terminate` was not called first, the learner takes the agent's part as cut off, and does not learn from its last decision.
+/// When the arena is reset, all its agents take part again. When the parts of all agents of an arena are over, the episode ends by itself.
+/// In a game with respawns, [`revive`](Self::revive) lets an agent take part again while the episode goes on.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq, Eq)]
 #[reflect(Component)]
 pub struct Life {

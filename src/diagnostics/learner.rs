@@ -1,12 +1,9 @@
-use std::time::Duration;
-
 use bevy::{
     diagnostic::{DiagnosticPath, Diagnostics, DiagnosticsStore, RegisterDiagnostic},
-    platform::time::Instant,
     prelude::*,
 };
 
-use super::{Rate, add, diagnostic};
+use super::{EverySecond, Rate, add, diagnostic};
 use crate::training::{LearnerReport, Training};
 
 /// Updates of the learner per second of wall-clock time.
@@ -37,13 +34,11 @@ fn measure(mut diagnostics: Diagnostics, training: Res<Training>, mut rate: Loca
 fn measure_reports(
     mut reports: MessageReader<LearnerReport>,
     mut store: ResMut<DiagnosticsStore>,
-    mut shown: Local<Option<Instant>>,
+    mut timer: Local<EverySecond>,
 ) {
-    let now = Instant::now();
-    if reports.is_empty() || shown.is_some_and(|shown| now - shown < Duration::from_secs(1)) {
+    if reports.is_empty() || timer.passed().is_none() {
         return;
     }
-    *shown = Some(now);
     for LearnerReport { kind, record } in reports.read() {
         for (name, value) in [
             ("q_mean", record.q_mean),
@@ -51,7 +46,7 @@ fn measure_reports(
             ("saturation", record.saturation),
         ] {
             let path = DiagnosticPath::new(format!("maddpg/{name}/{kind}"));
-            add(&mut store, now, path, value.into());
+            add(&mut store, path, value.into());
         }
     }
 }

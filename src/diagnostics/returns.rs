@@ -1,12 +1,11 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use bevy::{
     diagnostic::{DiagnosticPath, DiagnosticsStore},
-    platform::time::Instant,
     prelude::*,
 };
 
-use super::add;
+use super::{EverySecond, add};
 use crate::{arena::EpisodeEnded, rollout::Arenas, score::ScoreWindow};
 
 /// Episodes over which returns are averaged.
@@ -21,7 +20,7 @@ pub fn return_of(behavior: &str) -> DiagnosticPath {
 #[derive(Debug, Default)]
 pub(super) struct Returns {
     windows: BTreeMap<String, ScoreWindow>,
-    shown: Option<Instant>,
+    timer: EverySecond,
     is_new: bool,
 }
 
@@ -48,14 +47,13 @@ pub(super) fn measure(
             }
         }
     }
-    let now = Instant::now();
-    if !returns.is_new || returns.shown.is_some_and(|shown| now - shown < Duration::from_secs(1)) {
+    if !returns.is_new || returns.timer.passed().is_none() {
         return;
     }
-    (returns.is_new, returns.shown) = (false, Some(now));
+    returns.is_new = false;
     for (behavior, window) in &returns.windows {
         if let Some(mean) = window.mean() {
-            add(&mut store, now, return_of(behavior), f64::from(mean));
+            add(&mut store, return_of(behavior), f64::from(mean));
         }
     }
 }

@@ -1,19 +1,23 @@
 //! Whether a window can be opened.
 
 /// Why no window can be opened, in words; `None` if one can. On Unix machines other than macOS, this looks at the environment and tries
-/// to reach the display that it names. Elsewhere, there always is one.
-pub fn display_problem() -> Option<String> {
+/// to reach the display that it names, as Bevy's window library does: that of Wayland, if the app `has_wayland` (Bevy's feature `wayland`)
+/// and the environment names one, otherwise that of X11. Elsewhere, there always is one.
+pub fn display_problem(has_wayland: bool) -> Option<String> {
     #[cfg(all(unix, not(target_os = "macos")))]
     {
-        unix::problem(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        unix::problem(has_wayland, |name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
     #[cfg(not(all(unix, not(target_os = "macos"))))]
-    None
+    {
+        let _ = has_wayland;
+        None
+    }
 }
 
 /// Whether a window can be opened; see [`display_problem`].
-pub fn display_is_present() -> bool {
-    display_problem().is_none()
+pub fn display_is_present(has_wayland: bool) -> bool {
+    display_problem(has_wayland).is_none()
 }
 
 #[cfg(all(unix, not(target_os = "macos")))]
@@ -28,20 +32,26 @@ mod unix {
     /// How long to wait for a display on another machine.
     const PATIENCE: Duration = Duration::from_secs(3);
 
-    pub(super) fn problem(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    pub(super) fn problem(has_wayland: bool, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
         let (x11, wayland) = (variable("DISPLAY"), variable("WAYLAND_DISPLAY"));
-        if x11.as_deref().is_some_and(x11_is_reachable) {
-            return None;
-        }
-        let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let socket = wayland.as_ref().map(|name| runtime.unwrap_or_default().join(name));
-        if socket.is_some_and(|path| UnixStream::connect(path).is_ok()) {
-            return None;
-        }
-        Some(match x11.or(wayland) {
-            Some(name) => format!("the display `{name}` cannot be reached"),
-            None => "no display".into(),
-        })
+        let (name, is_reachable) = match (wayland, x11) {
+            (Some(name), _) if has_wayland => {
+                let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from).unwrap_or_default();
+                let is_reachable = UnixStream::connect(runtime.join(&name)).is_ok();
+                (name, is_reachable)
+            }
+            (_, Some(name)) => {
+                let is_reachable = x11_is_reachable(&name);
+                (name, is_reachable)
+            }
+            (Some(name), None) => {
+                return Some(format!(
+                    "the display `{name}` is one of Wayland, which this program was built without (feature `wayland`)"
+                ));
+            }
+            (None, None) => return Some("no display".into()),
+        };
+        (!is_reachable).then(|| format!("the display `{name}` cannot be reached"))
     }
 
     /// Whether the X server `host:number.screen` can be reached. Without a host it is on this machine.
@@ -80,9 +90,9 @@ mod unix {
         #[test]
         fn a_display_that_cannot_be_reached_is_named() {
             let with = |name: &'static str, value: &'static str| {
-                problem(move |variable| (variable == name).then(|| value.to_owned()))
+                problem(true, move |variable| (variable == name).then(|| value.to_owned()))
             };
-            assert_eq!(problem(|_| None).as_deref(), Some("no display"));
+            assert_eq!(problem(true, |_| None).as_deref(), Some("no display"));
             for display in [":4711", "unix:4711.0", "nonsense", ":x", "localhost:999"] {
                 let found = with("DISPLAY", display).unwrap();
                 assert!(found.contains(display), "{found}");
@@ -96,12 +106,25 @@ mod unix {
             let path = folder.path().join("wayland-0");
             let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
             let runtime = folder.path().to_str().unwrap().to_owned();
-            let found = problem(move |variable| match variable {
+            let variable = |variable: &str| match variable {
                 "WAYLAND_DISPLAY" => Some("wayland-0".into()),
                 "XDG_RUNTIME_DIR" => Some(runtime.clone()),
                 _ => None,
-            });
-            assert_eq!(found, None);
+            };
+            assert_eq!(problem(true, variable), None);
+            let without = problem(false, variable).unwrap();
+            assert!(without.contains("`wayland-0`") && without.contains("feature `wayland`"), "{without}");
+        }
+
+        #[test]
+        fn a_program_with_wayland_prefers_it() {
+            let variable = |variable: &str| match variable {
+                "DISPLAY" => Some(":4711".into()),
+                "WAYLAND_DISPLAY" => Some("/nonexistent/wayland-0".to_owned()),
+                _ => None,
+            };
+            assert!(problem(true, variable).unwrap().contains("wayland-0"));
+            assert!(problem(false, variable).unwrap().contains(":4711"));
         }
     }
 }

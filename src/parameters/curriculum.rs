@@ -20,7 +20,6 @@ pub struct Curriculum {
     distributions: Vec<Distribution>,
     /// The scores of the episodes that began in this lesson.
     scores: ScoreWindow,
-    episodes: u64,
     pub(super) seed: u64,
     /// Arenas that have a random stream.
     pub(super) arenas: u64,
@@ -49,7 +48,7 @@ impl fmt::Debug for Curriculum {
 
 impl Curriculum {
     pub(super) fn new(plugin: &ParametersPlugin) -> Self {
-        let ParametersPlugin { known, config, score, first_lesson, seed } = plugin.clone();
+        let ParametersPlugin { known, config, score, first_lesson, first_scores, seed } = plugin.clone();
         let mut curriculum = Self {
             known,
             config,
@@ -57,11 +56,11 @@ impl Curriculum {
             lesson: 0,
             distributions: Vec::new(),
             scores: ScoreWindow::new(1),
-            episodes: 0,
             seed,
             arenas: 0,
         };
         curriculum.begin(first_lesson.min(curriculum.config.lessons.len().saturating_sub(1)));
+        first_scores.into_iter().for_each(|score| _ = curriculum.scores.push(score));
         curriculum
     }
 
@@ -83,6 +82,11 @@ impl Curriculum {
     /// The mean score of the last episodes of a lesson that ends [by score](Until::Score); `None` before the first one.
     pub fn score(&self) -> Option<f32> {
         self.scores.mean()
+    }
+
+    /// These last scores, oldest first.
+    pub fn scores(&self) -> impl Iterator<Item = f32> {
+        self.scores.scores()
     }
 
     /// Goes on with the lesson of this name, unless a later one has begun. Returns whether there is one of this name.
@@ -108,7 +112,7 @@ impl Curriculum {
             Some(Until::Score { episodes, .. }) => episodes,
             _ => 1,
         };
-        (self.scores, self.episodes) = (ScoreWindow::new(window as usize), 0);
+        self.scores = ScoreWindow::new(window as usize);
     }
 
     /// Notes the score of an episode if it began in the present lesson.
@@ -116,7 +120,6 @@ impl Curriculum {
         let is_by_score = matches!(self.lesson().and_then(|lesson| lesson.until), Some(Until::Score { .. }));
         if is_by_score && episode.parameters.lesson() == self.lesson {
             self.scores.push((self.score)(episode));
-            self.episodes += 1;
         }
     }
 
@@ -124,7 +127,8 @@ impl Curriculum {
     pub(super) fn advance(&mut self, decisions: u64, rating: Option<f32>) -> Option<LessonStarted> {
         let is_over = match self.lesson()?.until? {
             Until::Score { at_least, episodes } => {
-                self.episodes >= episodes.into() && self.scores.mean().is_some_and(|score| score >= at_least)
+                let count = self.scores.scores().count();
+                count >= episodes as usize && self.scores.mean().is_some_and(|score| score >= at_least)
             }
             Until::Decisions(end) => decisions >= end,
             Until::Rating(end) => rating.is_some_and(|rating| rating >= end),

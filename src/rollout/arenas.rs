@@ -1,3 +1,5 @@
+use std::fmt;
+
 use bevy::{
     ecs::{entity::EntityHashMap, entity_disabling::Disabled},
     prelude::*,
@@ -11,6 +13,7 @@ use super::{
 use crate::{
     agent::{Agent, DecisionClock, Life, Observation, PolicyOverride, Reward, Untrained},
     arena::{Arena, ArenaAgents, Episode, InArena},
+    policy::ArenaSpec,
     problems::Problems,
 };
 
@@ -22,10 +25,35 @@ pub struct Arenas {
     others: Vec<OtherAgent>,
     /// Whether there is, or will be, a learner.
     pub(crate) has_learner: bool,
+    /// Where the trainings that are continued come from.
+    pub(crate) earlier: EarlierTrainings,
     /// Whether arenas or agents have changed since the last call of [`collect`].
     stale: bool,
     /// Counts the calls of [`collect`] that changed something.
     pub(super) generation: u64,
+}
+
+/// Finds the agents with which a kind of arenas was trained earlier, by the kind's name, if its training is continued.
+#[derive(Default)]
+pub(crate) struct EarlierTrainings(Option<Box<FindAgents>>);
+
+type FindAgents = dyn Fn(&str) -> Option<ArenaSpec> + Send + Sync;
+
+impl EarlierTrainings {
+    #[cfg(feature = "learner")]
+    pub(crate) fn found_by(find: impl Fn(&str) -> Option<ArenaSpec> + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(find)))
+    }
+
+    fn agents(&self, kind: &str) -> Option<ArenaSpec> {
+        self.0.as_ref()?(kind)
+    }
+}
+
+impl fmt::Debug for EarlierTrainings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EarlierTrainings").finish_non_exhaustive()
+    }
 }
 
 /// One arena and its agents.
@@ -53,6 +81,8 @@ pub(super) struct Place {
 pub(super) struct OtherAgent {
     pub(super) entity: Entity,
     pub(super) slot: usize,
+    /// The arena in which it has found no slot.
+    pub(super) arena: Option<Entity>,
 }
 
 impl Arenas {
@@ -220,7 +250,13 @@ fn cast_of<'a>(
             .collect(),
     };
     agents.sort_unstable_by_key(|agent| (agent.slot.unwrap_or(usize::MAX), agent.entity.index_u32()));
-    Cast { arena: entity, named: arena.kind.as_deref(), reserved: &arena.slots, agents }
+    Cast {
+        arena: entity,
+        named: arena.kind.as_deref(),
+        reserved: &arena.slots,
+        reserved_for: &arena.slots_for,
+        agents,
+    }
 }
 
 /// Finds the kind of each arena and gives its agents their slots.
@@ -231,7 +267,13 @@ fn sort_into_kinds(casts: &[Cast], old: &Arenas, problems: &mut Problems) -> (Ve
     let mut names: Vec<Option<String>> = Vec::new();
     for cast in casts {
         let before = old.entry(cast.arena).and_then(|entry| entry.place).map(|place| &old.kinds[place.kind]);
-        names.push(kind_name(cast, before, &kinds));
+        let name = kind_name(cast, before, &kinds, &old.earlier);
+        if let (Some(before), Some(name)) = (before.filter(|before| before.is_fixed), &name)
+            && before.name != *name
+        {
+            tell_new_kind(cast, before, name, problems);
+        }
+        names.push(name);
     }
     // Kinds are numbered in the order in which their arenas were spawned.
     let mut new: Vec<(u32, &String)> = casts
@@ -252,7 +294,12 @@ fn sort_into_kinds(casts: &[Cast], old: &Arenas, problems: &mut Problems) -> (Ve
         // Slots stay as long as everybody has one, so that nobody moves when somebody leaves.
         let spec = match before {
             Some(kind) if members.iter().all(|cast| cast.fits(&kind.spec)) => kind.spec.clone(),
-            _ => spec_of(&members, problems),
+            _ => {
+                let spec = spec_of(&members, problems);
+                // A training that continues goes on with its slots, whatever the order in which the agents were spawned.
+                let continued = old.earlier.agents(name).and_then(|earlier| spec.continuing(&earlier));
+                continued.filter(|slots| members.iter().all(|cast| cast.fits(slots))).unwrap_or(spec)
+            }
         };
         kinds.push(Kind { name: name.clone(), spec, decisions, ..Kind::default() });
     }
@@ -274,8 +321,13 @@ fn sort_into_kinds(casts: &[Cast], old: &Arenas, problems: &mut Problems) -> (Ve
 }
 
 /// The name of an arena's kind. An arena keeps its kind as long as its agents fit; otherwise it takes the one for exactly
-/// its behaviors, or one with a learner in which they can play.
-fn kind_name(cast: &Cast, before: Option<&Kind>, kinds: &[Kind]) -> Option<String> {
+/// its behaviors if it has a learner or was trained earlier, or one with a learner in which they can play.
+fn kind_name(
+    cast: &Cast,
+    before: Option<&Kind>,
+    kinds: &[Kind],
+    earlier: &EarlierTrainings,
+) -> Option<String> {
     if let Some(name) = cast.named {
         return Some(name.into());
     }
@@ -289,9 +341,22 @@ fn kind_name(cast: &Cast, before: Option<&Kind>, kinds: &[Kind]) -> Option<Strin
     }
     let fitting = kinds.iter().filter(|kind| kind.name != exact && kind.has_all(&behaviors));
     match fitting.min_by_key(|kind| kind.spec.agents()) {
-        Some(kind) if kinds.iter().all(|kind| kind.name != exact) => Some(kind.name.clone()),
+        Some(kind) if kinds.iter().all(|kind| kind.name != exact) && earlier.agents(&exact).is_none() => {
+            Some(kind.name.clone())
+        }
         _ => Some(exact),
     }
+}
+
+/// An arena moves to another kind although its own has a learner.
+fn tell_new_kind(cast: &Cast, before: &Kind, name: &str, problems: &mut Problems) {
+    problems.tell("new kind", name, || {
+        format!(
+            "arena {} had the kind `{}`, whose learner has no slots for all of its present agents, so its kind is now `{name}`, which \
+             learns separately; to train them together, reserve slots with `Arena::with_slots_for` before the first decision",
+            cast.arena, before.name
+        )
+    });
 }
 
 /// The agents that are decided for outside of the arenas' rows. While training, tells which agents are not trained, and
@@ -307,11 +372,15 @@ fn others(
     commands: &mut Commands,
     problems: &mut Problems,
 ) -> Vec<OtherAgent> {
-    let mut seated: Vec<Entity> = entries.iter().flat_map(ArenaEntry::present).collect();
-    seated.sort_unstable();
+    let of_entry = |entry: &ArenaEntry| {
+        let agents = entry.agents.iter().enumerate();
+        agents.filter_map(|(slot, agent)| Some(((*agent)?, slot))).collect::<Vec<_>>()
+    };
+    let seats: EntityHashMap<usize> = entries.iter().flat_map(of_entry).collect();
     let mut others = Vec::new();
     for (entity, agent, place, has_own_arena, has_own_policy, is_untrained) in agents {
-        let is_seated = seated.binary_search(&entity).is_ok();
+        let seat = seats.get(&entity).copied();
+        let is_seated = seat.is_some();
         let index = place.and_then(|place| casts.binary_search_by_key(&place.arena, |cast| cast.arena).ok());
         if has_own_arena && place.is_some() {
             // It has joined another arena.
@@ -337,22 +406,39 @@ fn others(
             }
         }
         if has_own_policy || !is_seated {
-            let slot = place.and_then(|place| place.slot).unwrap_or(0);
-            others.push(OtherAgent { entity, slot });
+            let slot = seat.or(place.and_then(|place| place.slot)).unwrap_or(0);
+            let arena = place.map(|place| place.arena).filter(|_| !is_seated);
+            others.push(OtherAgent { entity, slot, arena });
         }
     }
     others.sort_unstable_by_key(|other| other.entity);
-    // Where all agents of an arena have left, others may come.
-    let never_used = |(cast, entry): &(&Cast, &ArenaEntry)| cast.agents.is_empty() && entry.place.is_none();
-    for (cast, _) in casts.iter().zip(entries).filter(never_used).filter(|_| has_learner) {
-        problems.tell("empty arena", "", || {
-            format!(
-                "arena {0} has no agents; insert `InArena::new({0})` on an entity with an `Agent`",
-                cast.arena
-            )
-        });
-    }
     others
+}
+
+/// Tells which arenas have never had agents, once the game has set them up and so had the time to spawn some.
+pub(super) fn tell_empty(
+    arenas: Res<Arenas>,
+    members: Query<(Option<&ArenaAgents>, Has<Agent>)>,
+    mut problems: ResMut<Problems>,
+    mut seen: Local<u64>,
+) {
+    if *seen == arenas.generation || !arenas.has_learner {
+        return;
+    }
+    *seen = arenas.generation;
+    // Where all agents of an arena have left, others may come.
+    for ArenaEntry { arena, .. } in arenas.entries().iter().filter(|entry| entry.place.is_none()) {
+        let has_none = |(members, is_agent): (Option<&ArenaAgents>, bool)| {
+            !is_agent && members.is_none_or(|members| members.is_empty())
+        };
+        if members.get(*arena).is_ok_and(has_none) {
+            problems.tell("empty arena", "", || {
+                format!(
+                    "arena {arena} has no agents; insert `InArena::new({arena})` on an entity with an `Agent`"
+                )
+            });
+        }
+    }
 }
 
 fn tell_no_slot(entity: Entity, agent: &Agent, kind: &Kind, problems: &mut Problems) {
@@ -360,7 +446,7 @@ fn tell_no_slot(entity: Entity, agent: &Agent, kind: &Kind, problems: &mut Probl
     problems.tell("no slot", behavior, || {
         format!(
             "agent {entity} of behavior `{behavior}` finds no free slot in its arena of the kind `{}`, which has the agents \
-             {}: it plays without training; reserve slots with `Arena::with_slots`, or give it the behavior, sizes and team \
+             {}: it plays without training; reserve slots with `Arena::with_slots_for`, or give it the behavior, sizes and team \
              of a free slot",
             kind.name, kind.spec
         )

@@ -208,6 +208,8 @@ pub(super) fn reset(
     let _ = world.try_run_schedule(BeforeReset);
     world.run_schedule(Reset);
     world.resource_scope(|world, arenas: Mut<Arenas>| {
+        let without_slot: Vec<(Entity, Entity)> =
+            arenas.others().iter().filter_map(|other| Some((other.arena?, other.entity))).collect();
         world.resource_scope(|world, mut exploration: Mut<Exploration>| {
             world.resource_scope(|world, mut experience: Mut<Experience>| {
                 for (index, entry) in arenas.entries().iter().enumerate() {
@@ -224,7 +226,9 @@ pub(super) fn reset(
                     // Those that have left during the reset have earned nothing in this episode.
                     let mut departed = world.resource_mut::<Departed>();
                     entry.present().for_each(|agent| departed.forget(agent));
-                    let mut members = agents.iter_many_mut(world, entry.present());
+                    let others = without_slot.iter().filter(|(arena, _)| *arena == entry.arena);
+                    let members = entry.present().chain(others.map(|(_, agent)| *agent));
+                    let mut members = agents.iter_many_mut(world, members);
                     while let Some((mut observation, mut action, mut reward, mut life, mut clock)) =
                         members.fetch_next()
                     {

@@ -53,6 +53,8 @@ pub(super) struct Cast<'a> {
     pub(super) named: Option<&'a str>,
     /// The least number of slots for behaviors.
     pub(super) reserved: &'a [(String, usize)],
+    /// The least number of slots for agents like these.
+    pub(super) reserved_for: &'a [(Agent, usize)],
     /// Those with a slot that the game chose come first, by slot.
     pub(super) agents: Vec<Candidate<'a>>,
 }
@@ -88,9 +90,12 @@ impl<'a> Candidate<'a> {
 }
 
 impl Cast<'_> {
-    /// The behaviors of the agents, sorted.
+    /// The behaviors of the agents and of those that have slots, sorted. Empty if there are no agents.
     pub(super) fn behaviors(&self) -> Vec<&str> {
         let mut behaviors: Vec<&str> = self.agents.iter().map(|agent| agent.spec.behavior.as_str()).collect();
+        if !behaviors.is_empty() {
+            behaviors.extend(self.reserved_for.iter().map(|(agent, _)| agent.behavior.as_str()));
+        }
         behaviors.sort_unstable();
         behaviors.dedup();
         behaviors
@@ -131,9 +136,9 @@ impl Cast<'_> {
 
 /// The agents of arenas of one kind: those of the arena with most agents, and as many more of each behavior as another
 /// arena has or reserves. Empty, and told to `problems`, if the agents do not fit together.
-pub(super) fn spec_of(casts: &[&Cast], problems: &mut Problems) -> ArenaSpec {
+pub(super) fn spec_of<'a>(casts: &[&Cast<'a>], problems: &mut Problems) -> ArenaSpec {
     let mut slots: Vec<Candidate> = Vec::new();
-    let mut largest: Vec<&&Cast> = casts.iter().collect();
+    let mut largest: Vec<&&Cast<'a>> = casts.iter().collect();
     // The sort is stable, so the first of several arenas with as many agents stays first.
     largest.sort_by_key(|cast| std::cmp::Reverse(cast.agents.len()));
     for cast in &largest {
@@ -154,19 +159,29 @@ pub(super) fn spec_of(casts: &[&Cast], problems: &mut Problems) -> ArenaSpec {
             (found..wanted).for_each(|_| slots.push(agent.clone()));
         }
     }
+    for (agent, wanted) in casts.iter().flat_map(|cast| cast.reserved_for) {
+        let agent = Candidate::new(Entity::PLACEHOLDER, None, agent);
+        let found = slots.iter().filter(|other| agent.is_like(other)).count();
+        (found..*wanted).for_each(|_| slots.push(agent.clone()));
+    }
     for (behavior, wanted) in casts.iter().flat_map(|cast| cast.reserved) {
-        let of_behavior = |agent: &&Candidate| agent.spec.behavior == *behavior;
-        match slots.iter().find(of_behavior).cloned() {
-            Some(agent) => {
-                let count = slots.iter().filter(of_behavior).count();
-                (count..*wanted).for_each(|_| slots.push(agent.clone()));
-            }
-            None => problems.tell("reserved", behavior, || {
-                format!(
-                    "an arena reserves {wanted} slots for the behavior `{behavior}`, but no agent of this behavior is in \
-                     an arena of its kind, so its sizes are not known; spawn one before the first decision"
-                )
-            }),
+        let of_behavior = |slots: &[Candidate<'a>]| -> Vec<Candidate<'a>> {
+            slots.iter().filter(|agent| agent.spec.behavior == *behavior).cloned().collect()
+        };
+        for _ in of_behavior(&slots).len()..*wanted {
+            let found = of_behavior(&slots);
+            // The one of which there are fewest.
+            let Some((agent, _)) = counts(&found).into_iter().min_by_key(|(_, count)| *count) else {
+                problems.tell("reserved", behavior, || {
+                    format!(
+                        "an arena reserves {wanted} slots for the behavior `{behavior}`, but no agent of this behavior is in an \
+                         arena of its kind, so its sizes are not known; use `Arena::with_slots_for`, or spawn one before the first \
+                         decision"
+                    )
+                });
+                break;
+            };
+            slots.push(agent.clone());
         }
     }
     let has_teams = slots.iter().any(|agent| agent.team.is_some());
@@ -231,7 +246,7 @@ mod tests {
             spec: AgentSpec::new(*behavior, 2, 1),
             team: None,
         });
-        Cast { arena: entity(1), named: None, reserved, agents: agents.collect() }
+        Cast { arena: entity(1), named: None, reserved, reserved_for: &[], agents: agents.collect() }
     }
 
     fn behaviors(spec: &ArenaSpec) -> String {

@@ -28,6 +28,18 @@ struct Waiting {
     discount: f32,
 }
 
+impl Waiting {
+    /// Appends it to a block that has its next observation already.
+    fn append_to(&self, block: &mut TransitionBlock) {
+        block.observations.extend_from_slice(&self.observation);
+        block.masks.extend_from_slice(&self.mask);
+        block.actions.extend_from_slice(&self.action);
+        block.rewards.extend_from_slice(&self.rewards);
+        block.slots.extend_from_slice(&self.slots);
+        block.discounts.push(self.discount);
+    }
+}
+
 impl NStep {
     /// Makes room for this many arenas.
     pub(super) fn new(arenas: usize) -> Self {
@@ -67,6 +79,21 @@ impl NStep {
         last.discount = discount;
 
         let waiting = &mut self.waiting[row];
+        let mut rows = rows;
+        if last.slots.iter().any(|state| state.age_next > 0) {
+            // Somebody keeps the action that it chose in the last decision. The earlier rows do not have it, so they end where it was chosen.
+            let next = take_last(&mut block.next_observations, rows + 1);
+            let next_masks = take_last(&mut block.next_masks, rows + 1);
+            for done in waiting.drain(..) {
+                block.next_observations.extend_from_slice(&last.observation);
+                block.next_masks.extend_from_slice(&last.mask);
+                done.append_to(block);
+                rows += 1;
+                self.spare.push(done);
+            }
+            block.next_observations.extend(next);
+            block.next_masks.extend(next_masks);
+        }
         for earlier in waiting.iter_mut() {
             let weight = self.gamma * earlier.discount;
             earlier.rewards.iter_mut().zip(&last.rewards).for_each(|(sum, reward)| *sum += weight * reward);
@@ -90,12 +117,7 @@ impl NStep {
                 repeat_last(&mut block.next_masks, rows + number);
             }
             let Some(done) = waiting.pop_front() else { break };
-            block.observations.extend_from_slice(&done.observation);
-            block.masks.extend_from_slice(&done.mask);
-            block.actions.extend_from_slice(&done.action);
-            block.rewards.extend_from_slice(&done.rewards);
-            block.slots.extend_from_slice(&done.slots);
-            block.discounts.push(done.discount);
+            done.append_to(block);
             self.spare.push(done);
         }
         if complete == 0 {
@@ -110,6 +132,11 @@ impl NStep {
 fn is_whole(state: &SlotState) -> bool {
     let is_empty = !state.present && !state.present_next;
     is_empty || (state.present && state.present_next && !state.ended && state.age == 0 && state.age_next == 0)
+}
+
+/// Removes the last of `rows` rows.
+fn take_last(numbers: &mut Vec<f32>, rows: usize) -> Vec<f32> {
+    numbers.split_off(numbers.len() / rows * (rows - 1))
 }
 
 /// Appends the last of `rows` rows once more.
@@ -167,6 +194,21 @@ mod tests {
                 assert_eq!(block.discounts[row], weight * discount(last - number - 1));
             }
         }
+    }
+
+    #[test]
+    fn rows_end_where_an_action_was_chosen_that_is_kept_later() {
+        let mut n_step = NStep { steps: 3, gamma: GAMMA, ..NStep::new(1) };
+        let mut block = TransitionBlock::default();
+        push(&mut block, 0, 1.0, SlotState::PRESENT);
+        n_step.join(0, false, &mut block, 1);
+        push(&mut block, 1, 1.0, SlotState { age_next: 1, ..SlotState::PRESENT });
+        n_step.join(0, false, &mut block, 1);
+        assert_eq!(block.observations, [0.0, 1.0]);
+        // What follows the first decision is valued where the second one is made.
+        assert_eq!(block.next_observations, [1.0, 2.0]);
+        assert_eq!(block.rewards, [1.0, 2.0]);
+        assert_eq!(block.slots.iter().map(|state| state.age_next).collect::<Vec<_>>(), [0, 1]);
     }
 
     #[test]

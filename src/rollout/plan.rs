@@ -5,7 +5,7 @@ use bevy::prelude::*;
 use super::{ActingPolicy, Arenas, policy};
 use crate::{
     agent::{Agent, PolicyOverride},
-    policy::{PolicyGroup, PolicySnapshot},
+    policy::{Policy, PolicyGroup, PolicySnapshot},
     problems::Problems,
 };
 
@@ -15,8 +15,8 @@ pub(super) struct Plan {
     /// [`Arenas::generation`] and [`ActingPolicy::swaps`] at the last look.
     seen: Option<(u64, u64)>,
     generation: u64,
-    /// The groups of the policies from which it was made, by source.
-    groups: Vec<Vec<PolicyGroup>>,
+    /// From which policies it was made: by source, the kind of arenas that they are for, and their groups.
+    sources: Vec<(Option<String>, Vec<PolicyGroup>)>,
     /// The plan for each kind of arenas.
     pub(super) kinds: Vec<KindPlan>,
     /// The agents outside of the arenas' rows that use the same policy.
@@ -83,15 +83,18 @@ pub(super) fn make(
         return;
     }
     plan.seen = Some((arenas.generation, acting.swaps()));
-    let groups = || acting.policies().map(|policies| policies.iter().map(|policy| policy.group()));
+    let groups = |policies: &'_ [Policy]| policies.iter().map(Policy::group).cloned().collect();
     let is_same = plan.generation == arenas.generation
-        && plan.groups.len() == groups().count()
-        && plan.groups.iter().zip(groups()).all(|(old, new)| old.iter().eq(new));
+        && plan.sources.len() == acting.sources().count()
+        && plan.sources.iter().zip(acting.sources()).all(|((old_kind, old), (kind, policies))| {
+            old_kind.as_deref() == kind && old.iter().eq(policies.iter().map(Policy::group))
+        });
     if is_same {
         return;
     }
     plan.generation = arenas.generation;
-    plan.groups = groups().map(|groups| groups.cloned().collect()).collect();
+    plan.sources =
+        acting.sources().map(|(kind, policies)| (kind.map(str::to_owned), groups(policies))).collect();
     plan.kinds = (0..arenas.kinds().len()).map(|kind| slots(kind, &arenas, &acting, &mut problems)).collect();
     (plan.others, plan.idle) = others(&arenas, &acting, &agents, &mut problems);
 }

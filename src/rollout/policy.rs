@@ -172,9 +172,9 @@ impl ActingPolicy {
         (&self.sources[source].current, &mut self.scratch)
     }
 
-    /// The policies of all sources.
-    pub(super) fn policies(&self) -> impl Iterator<Item = &[Policy]> {
-        self.sources.iter().map(|source| source.current.policies())
+    /// All sources: the kind of arenas that they are for, if they are not for all, and their policies.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (Option<&str>, &[Policy])> {
+        self.sources.iter().map(|source| (source.kind.as_deref(), source.current.policies()))
     }
 
     /// The policy for an agent of this spec at a slot of an arena of `kind`: source and index, or why there is none.
@@ -202,7 +202,7 @@ impl ActingPolicy {
             if self.sources.is_empty() {
                 return "there is no policy yet; load or train one".into();
             }
-            no_policy(self.policies().flatten())
+            no_policy(self.sources().flat_map(|(_, policies)| policies))
         }))
     }
 

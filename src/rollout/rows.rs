@@ -1,4 +1,4 @@
-use bevy::prelude::*;
+use bevy::{ecs::query::ROQueryItem, prelude::*};
 
 use super::{ArenaEntry, Kind, decide::Member, departed::Departure, n_step::NStep};
 use crate::{
@@ -243,44 +243,13 @@ impl Rows {
     ) {
         let Sizes { observation, action, choices, slots } = self.sizes;
         let of_length = self.discount(row);
-        let block = &mut self.completed;
+        let mut block = std::mem::take(&mut self.completed);
         let (next, rewards, states) = (block.next_observations.len(), block.rewards.len(), block.slots.len());
         let next_masks = block.next_masks.len();
         for (slot, member) in members.iter().enumerate() {
-            let place = row * slots + slot;
-            let (present, learns, age) = (self.present[place], self.learns[place], self.ages[place]);
-            let ends = |end| SlotState {
-                present,
-                present_next: false,
-                ended: present && end == Some(LifeEnd::Terminated),
-                learns: present && learns,
-                age,
-                age_next: 0,
-            };
             let here = member.and_then(|member| agents.get(member).ok());
+            let Outcome { state, reward, next } = self.outcome(row, slot, here, is_end);
             let lengths = self.lengths[slot];
-            let (state, reward, next) = match (self.left[place], here) {
-                // Whoever came in its place has not decided yet.
-                (Some(left), _) => (ends(left.unrecorded), left.reward, None),
-                (None, Some((_, reward, life, ..))) if life.is_over() || life.unrecorded().is_some() => {
-                    (ends(life.unrecorded()), reward.of_decision(), None)
-                }
-                // It has just been replaced by an agent of other sizes.
-                (None, Some((observation, reward, _, _, mask, action)))
-                    if !lengths.fit(observation, action.len(), mask) =>
-                {
-                    (ends(None), reward.of_decision(), None)
-                }
-                (None, Some((observation, reward, _, clock, mask, _))) if present => {
-                    let age_next = if is_end { 0 } else { clock.age() };
-                    let state = SlotState { learns, age, age_next, ..SlotState::PRESENT };
-                    (state, reward.of_decision(), Some((observation, mask)))
-                }
-                (None, Some((observation, _, _, _, mask, _))) => {
-                    (SlotState { present_next: true, ..SlotState::EMPTY }, 0.0, Some((observation, mask)))
-                }
-                (None, None) => (SlotState::EMPTY, 0.0, None),
-            };
             match next {
                 Some((observation, _)) => block.next_observations.extend_from_slice(observation.stacked()),
                 None => {
@@ -294,7 +263,7 @@ impl Rows {
             block.rewards.push(if self.lasted[row] == 0 {
                 reward
             } else {
-                self.earned[place] + of_length * reward
+                self.earned[row * slots + slot] + of_length * reward
             });
             block.slots.push(state);
         }
@@ -307,14 +276,62 @@ impl Rows {
             block.rewards.truncate(rewards);
             block.slots.truncate(states);
             self.n_step.forget(row);
-            return;
+        } else {
+            block.observations.extend_from_slice(&self.observations[row * observation..][..observation]);
+            block.masks.extend_from_slice(&self.masks[row * choices..][..choices]);
+            block.actions.extend_from_slice(&self.actions[row * action..][..action]);
+            block.discounts.push(discount * of_length);
+            self.n_step.join(row, is_end, &mut block, slots);
         }
-        block.observations.extend_from_slice(&self.observations[row * observation..][..observation]);
-        block.masks.extend_from_slice(&self.masks[row * choices..][..choices]);
-        block.actions.extend_from_slice(&self.actions[row * action..][..action]);
-        block.discounts.push(discount * of_length);
-        self.n_step.join(row, is_end, block, slots);
+        self.completed = block;
     }
+
+    /// What the open decision of an arena led to in one slot, where there is `here` now.
+    fn outcome<'a>(
+        &self,
+        row: usize,
+        slot: usize,
+        here: Option<ROQueryItem<'a, 'a, Earner<'static>>>,
+        is_end: bool,
+    ) -> Outcome<'a> {
+        let place = row * self.sizes.slots + slot;
+        let (present, learns, age) = (self.present[place], self.learns[place], self.ages[place]);
+        let ended = |end, reward| {
+            let ended = present && end == Some(LifeEnd::Terminated);
+            let learns = present && learns;
+            let state = SlotState { present, present_next: false, ended, learns, age, age_next: 0 };
+            Outcome { state, reward, next: None }
+        };
+        if let Some(left) = self.left[place] {
+            // Whoever came in its place has not decided yet.
+            return ended(left.unrecorded, left.reward);
+        }
+        let Some((observation, reward, life, clock, mask, action)) = here else {
+            return Outcome { state: SlotState::EMPTY, reward: 0.0, next: None };
+        };
+        if life.is_over() || life.unrecorded().is_some() {
+            return ended(life.unrecorded(), reward.of_decision());
+        }
+        if !self.lengths[slot].fit(observation, action.len(), mask) {
+            // It has just been replaced by an agent of other sizes.
+            return ended(None, reward.of_decision());
+        }
+        let next = Some((observation, mask));
+        if present {
+            let age_next = if is_end { 0 } else { clock.age() };
+            let state = SlotState { learns, age, age_next, ..SlotState::PRESENT };
+            Outcome { state, reward: reward.of_decision(), next }
+        } else {
+            Outcome { state: SlotState { present_next: true, ..SlotState::EMPTY }, reward: 0.0, next }
+        }
+    }
+}
+
+/// What a decision led to in one slot: who is there now, what was earned, and what is observed next.
+struct Outcome<'a> {
+    state: SlotState,
+    reward: f32,
+    next: Option<(&'a Observation, Option<&'a ActionMask>)>,
 }
 
 impl Lengths {

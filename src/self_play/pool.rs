@@ -87,6 +87,11 @@ impl Pool {
         met.map(|rival| rival.score)
     }
 
+    /// Games against past policies that count for the [rating](Self::rating).
+    pub fn rated_games(&self) -> u64 {
+        self.rivals.iter().filter(|rival| rival.rating.is_some()).map(|rival| rival.games).sum()
+    }
+
     /// How much the newest policy has improved, estimated from its scores against past policies. A policy with 400 points more than
     /// another wins 10 times as often as it loses (the Bradley-Terry model, on the scale of chess). The first snapshot has 1,000. Errors
     /// add up from snapshot to snapshot, so the rating does not tell how strong the policy is against others. `None` before the first

@@ -57,7 +57,7 @@ fn depart(
             leave(&mut commands, agent, played);
         }
     }
-    if visitors.is_rated {
+    if visitors.is_rated && !visitors.was_unexplored {
         commands.entity(departed.entity).try_remove::<NoExploration>();
     }
 }

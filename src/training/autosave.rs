@@ -20,8 +20,9 @@ use super::{
 use crate::{
     FolderLock,
     learner::{CheckpointError, CheckpointRequest, Learner},
+    parameters::{Curriculum, ParameterSystems},
     problems::warn,
-    rollout::{DecideSystems, StepStart},
+    rollout::{BeforeReset, DecideSystems, StepStart},
 };
 
 /// Saves the training while the game runs and when it ends, and goes on from there when the game starts again.
@@ -126,9 +127,10 @@ impl Autosave {
             .set_executor(SingleThreadedExecutor::new())
             .add_systems((save_at_exit, saved_past::save_at_exit));
         app.add_schedule(at_the_end)
+            .add_systems(StepStart, saved_past::load.in_set(DecideSystems::Synchronize).after(start::start))
             .add_systems(
-                StepStart,
-                (saved_past::load, resume_lesson).in_set(DecideSystems::Synchronize).after(start::start),
+                BeforeReset,
+                resume_lesson.before(ParameterSystems).run_if(resource_exists::<Curriculum>),
             )
             .add_systems(Last, (save_now_and_then, note, saved_past::save));
         app.world_mut().resource_mut::<MainScheduleOrder>().insert_after(Last, AfterLast);

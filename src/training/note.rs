@@ -1,6 +1,6 @@
 //! What [`Autosave`](super::Autosave) notes in a checkpoint besides the state of the learner.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use bevy::{ecs::system::SystemParam, prelude::*};
 
@@ -61,20 +61,25 @@ impl Noted<'_> {
     }
 }
 
-/// Goes on with the lesson in which the training was that a learner continues, as soon as the learner has started. Of several, the last
+/// Goes on with the lesson in which the training was that a learner continues, before the first parameters are drawn. Of several, the last
 /// lesson counts.
 pub(super) fn resume_lesson(
     training: Res<Training>,
-    curriculum: Option<ResMut<Curriculum>>,
-    mut learners: Local<usize>,
+    arenas: Res<Arenas>,
+    mut curriculum: ResMut<Curriculum>,
+    mut known: Local<HashSet<String>>,
 ) {
-    let new = &training.learners[*learners..];
-    *learners = training.learners.len();
-    let Some(mut curriculum) = curriculum else { return };
-    for name in new.iter().filter_map(|learner| learner.note.as_ref()?.lesson.as_deref()) {
-        if !curriculum.resume(name) {
+    for kind in arenas.kinds().iter().filter(|kind| kind.arenas() > 0) {
+        if !known.insert(kind.name().into()) {
+            continue;
+        }
+        let Some(name) = training.plugin.autosaved_note(kind.name()).and_then(|note| note.lesson) else {
+            continue;
+        };
+        if !curriculum.resume(&name) {
+            let present = curriculum.lesson().map_or("", |lesson| &lesson.name);
             warn(&format!(
-                "the training was in the lesson `{name}`, which the curriculum does not have: it goes on in the present lesson"
+                "the saved training was in the lesson `{name}`, but the curriculum has no such lesson. It continues in the lesson `{present}`"
             ));
         }
     }

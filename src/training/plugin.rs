@@ -8,7 +8,7 @@ use super::{Autosave, LearnerReport, Training, exchange, saved_past::SavedPast, 
 use crate::{
     learner::{Cores, DeviceChoice, LearnerConfig, Pace, StopSignal, TrainingConfig},
     plugin::{MaddpgPlugins, PolicySource},
-    rollout::{Arenas, DecideSystems, RolloutPlugin, StepStart, decision_is_due},
+    rollout::{Arenas, DecideSystems, EarlierTrainings, RolloutPlugin, StepStart, decision_is_due},
 };
 
 impl MaddpgPlugins {
@@ -72,7 +72,10 @@ pub struct TrainingPlugin {
 
 impl Plugin for TrainingPlugin {
     fn build(&self, app: &mut App) {
-        app.world_mut().get_resource_or_init::<Arenas>().has_learner = true;
+        let plugin = self.clone();
+        let mut arenas = app.world_mut().get_resource_or_init::<Arenas>();
+        arenas.has_learner = true;
+        arenas.earlier = EarlierTrainings::found_by(move |kind| plugin.earlier_agents(kind));
         app.insert_resource(Training {
             plugin: self.clone(),
             cores: Cores::all_but_one(),

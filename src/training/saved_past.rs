@@ -109,7 +109,8 @@ pub(super) fn load(mut training: ResMut<Training>, play: Option<ResMut<SelfPlay>
         Ok(()) => State::Saved(past),
         Err(error) => {
             warn(&format!(
-                "self-play goes on without its past policies, and does not save new ones: {error}; to start without this one, remove it"
+                "a past policy of self-play cannot be loaded: {error}. Self-play continues without past policies and saves none; remove the file \
+                 and start again to use the others"
             ));
             State::Unreadable
         }

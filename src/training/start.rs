@@ -5,7 +5,8 @@ use bevy::prelude::*;
 use super::{KindLearner, Training, TrainingPlugin, few_arenas, kind_path, note::Note};
 use crate::{
     exploration::{ExplorationConfig, Noise},
-    learner::{Learner, LearnerConfig, LearnerThread},
+    learner::{CheckpointError, CheckpointInfo, Learner, LearnerConfig, LearnerError, LearnerThread},
+    policy::{ArenaSpec, PolicySnapshot},
     problems::warn,
     rollout::{ActingPolicy, Arenas, Experience, Exploration, Kind, RolloutClock},
     transition::TransitionBlock,
@@ -36,7 +37,6 @@ pub(super) fn start(
             earlier_updates: 0,
             thread: None,
             spare: TransitionBlock::default(),
-            note: None,
             last_note: String::new(),
             failure: None,
         };
@@ -49,13 +49,15 @@ pub(super) fn start(
                 clock.decisions += kind.decisions;
                 clock.earlier += kind.decisions;
                 learner.last_note = note.as_ref().map(Note::to_string).unwrap_or_default();
-                learner.note = note;
                 acting.learn(kind.name(), thread.latest_policy().clone());
                 experience.team_fate.extend(config.team_fate);
                 experience.record(index, config.gamma, config.n_step as usize);
                 learner.thread = Some(thread);
             }
-            Err(error) => learner.failure = Some(format!("the learner cannot start: {error}")),
+            Err(error) => {
+                let instead = training.plugin.play_without_learner(kind.name(), &mut acting);
+                learner.failure = Some(format!("the learner cannot start: {error}. {instead}"));
+            }
         }
         kind.is_fixed = true;
         training.learners.push(learner);
@@ -106,10 +108,14 @@ impl Training {
         let keeps_settings = earlier.as_ref().is_some_and(|earlier| earlier.keeps_settings);
         let is_autosaved = earlier.as_ref().is_some_and(|earlier| earlier.is_autosaved);
         let has_own_file = earlier.as_ref().is_some_and(|earlier| earlier.has_own_file);
-        let mut config = self.plugin.settings(kind, kinds);
-        let random_decisions =
-            if keeps_settings { None } else { self.plugin.adapt(&mut config, kind, exploration) };
-        config.check()?;
+        let (config, random_decisions) = if keeps_settings {
+            (self.plugin.config.clone(), None)
+        } else {
+            let mut config = self.plugin.settings(kind, kinds)?;
+            let random_decisions = self.plugin.adapt(&mut config, kind, exploration);
+            config.check()?;
+            (config, random_decisions)
+        };
         exploration.check()?;
         let from =
             earlier.as_ref().map_or("nothing".into(), |earlier| format!("`{}`", earlier.path.display()));
@@ -146,6 +152,20 @@ impl TrainingPlugin {
         }
     }
 
+    /// The agents in the checkpoint that the learner of a kind of arenas continues from, if it is one of this kind. `None` also if it cannot be
+    /// read, which the learner reports.
+    pub(super) fn earlier_agents(&self, kind: &str) -> Option<ArenaSpec> {
+        let earlier = self.earlier(kind)?;
+        let agents = CheckpointInfo::read(&earlier.path).ok()?.agents;
+        (earlier.is_autosaved || earlier.has_own_file || agents.name() == kind).then_some(agents)
+    }
+
+    /// What [`Autosave`](super::Autosave) has noted in the checkpoint that the learner of a kind of arenas continues from.
+    pub(super) fn autosaved_note(&self, kind: &str) -> Option<Note> {
+        let earlier = self.earlier(kind).filter(|earlier| earlier.is_autosaved)?;
+        Some(Note::parse(&CheckpointInfo::read(earlier.path).ok()?.note))
+    }
+
     /// The checkpoint that the learner of a kind of arenas continues from.
     fn earlier(&self, kind: &str) -> Option<Earlier> {
         let saved = self.autosave.as_ref().map(|autosave| autosave.checkpoint(kind));
@@ -160,22 +180,43 @@ impl TrainingPlugin {
     }
 
     /// The settings for one of the kinds of arenas.
-    fn settings(&self, kind: &Kind, kinds: &[Kind]) -> LearnerConfig {
-        match self.kinds.get(kind.name()) {
-            Some(own) => own.clone(),
-            None => {
-                // What the common settings say of the behaviors of other kinds is for their learners.
-                let has = |kind: &Kind, behavior: &String| kind.spec().check_behavior(behavior).is_ok();
-                let stays = |behavior: &String| {
-                    has(kind, behavior) || !kinds.iter().any(|other| has(other, behavior))
-                };
-                let mut common = self.config.clone();
-                for named in [&mut common.independent, &mut common.own_observation, &mut common.team_fate] {
-                    named.retain(stays);
-                }
-                common.mirror.retain(|behavior, _| stays(behavior));
-                common
+    fn settings(&self, kind: &Kind, kinds: &[Kind]) -> std::result::Result<LearnerConfig, StartError> {
+        if let Some(own) = self.kinds.get(kind.name()) {
+            return Ok(own.clone());
+        }
+        let mut common = self.config.clone();
+        let has = |kind: &Kind, behavior: &String| kind.spec().check_behavior(behavior).is_ok();
+        let LearnerConfig { independent, own_observation, team_fate, mirror, .. } = &mut common;
+        let named = independent.iter().chain(&*own_observation).chain(&*team_fate).chain(mirror.keys());
+        for behavior in named {
+            if !kinds.iter().any(|kind| has(kind, behavior)) {
+                return Err(format!(
+                    "the settings name the behavior `{behavior}`, which no agent has so far; correct the name or, if such agents appear \
+                     later, give their kind of arenas settings of its own with `TrainingPlugin::kinds`"
+                )
+                .into());
             }
+        }
+        // What the common settings say of the behaviors of other kinds is for their learners.
+        for named in [independent, own_observation, team_fate] {
+            named.retain(|behavior| has(kind, behavior));
+        }
+        mirror.retain(|behavior, _| has(kind, behavior));
+        Ok(common)
+    }
+
+    /// Makes the agents of a kind whose learner cannot start play by the policy that was saved last, if there is one. Says what they do.
+    fn play_without_learner(&self, kind: &str, acting: &mut ActingPolicy) -> &'static str {
+        let saved = self.autosave.as_ref().map(|autosave| autosave.policy(kind));
+        match saved.and_then(|path| PolicySnapshot::load(path).ok()) {
+            Some(policy) => {
+                acting.add_for(kind, policy);
+                "Its agents use the policy that was saved last, and do not learn"
+            }
+            None if acting.snapshot().is_some() => {
+                "Its agents do not learn; they use the other policies, as far as these fit"
+            }
+            None => "Its agents do nothing",
         }
     }
 
@@ -210,9 +251,17 @@ impl TrainingPlugin {
             return Ok(Learner::new(config, kind.spec().clone(), device, self.seed)?);
         };
         let settings = (!keeps_settings).then_some(&config);
-        Learner::load_with(&path, kind.spec(), device, settings).map_err(|error| match is_autosaved {
-            true => format!("{error}; to start from nothing, move `{}` away", path.display()).into(),
-            false => error.into(),
+        Learner::load_with(&path, kind.spec(), device, settings).map_err(|error| {
+            let is_of_file = match &error {
+                CheckpointError::File(_) | CheckpointError::Mismatch { .. } => true,
+                CheckpointError::Learner(error) => matches!(error, LearnerError::Config(_)),
+                _ => false,
+            };
+            if is_autosaved && is_of_file {
+                format!("{error}; to start from nothing, move `{}` away", path.display()).into()
+            } else {
+                error.into()
+            }
         })
     }
 }

@@ -49,13 +49,14 @@ use crate::{
 pub struct Chosen<A: AgentAction> {
     action: Option<A>,
     is_new: bool,
+    decisions: u64,
     /// When the [`Action`] was written that was last turned into `action`.
     written: Option<Tick>,
 }
 
 impl<A: AgentAction> Default for Chosen<A> {
     fn default() -> Self {
-        Self { action: None, is_new: false, written: None }
+        Self { action: None, is_new: false, decisions: 0, written: None }
     }
 }
 
@@ -68,8 +69,18 @@ impl<A: AgentAction> Chosen<A> {
 
     /// Whether the agent has decided before this step of the game. It is false in the steps in which the agent keeps the
     /// action. Use it for what should happen once, such as a jump.
+    ///
+    /// It is meant for systems that run once in each step of the game: in [`FixedUpdate`] or another fixed schedule, unless
+    /// [`StepTiming`](crate::rollout::StepTiming) says otherwise. In [`Update`] it is always false then, since the step has ended. Compare
+    /// [`decisions`](Self::decisions) there.
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// How many actions the agent has chosen so far, in all episodes. A system in [`Update`], for example for sounds, sees from it whether
+    /// there was a new one since its last run.
+    pub fn decisions(&self) -> u64 {
+        self.decisions
     }
 }
 
@@ -128,6 +139,7 @@ fn decode<A: AgentAction>(mut agents: Query<(Ref<Action>, &mut Chosen<A>)>) {
         }
         chosen.action = if action.is_made() { A::from_action(&action) } else { None };
         chosen.is_new = chosen.action.is_some();
+        chosen.decisions += u64::from(chosen.is_new);
         chosen.written = Some(action.last_changed());
     }
 }
@@ -181,6 +193,12 @@ impl Agent {
         let mut agent = Self::new(behavior, V::SIZE, 0).with_action(A::space());
         V::names("", &mut agent.observation_names);
         TypedAgent { agent, chosen: Chosen::default(), view: PhantomData }
+    }
+}
+
+impl<V: AgentObservation, A: AgentAction> From<TypedAgent<V, A>> for Agent {
+    fn from(typed: TypedAgent<V, A>) -> Self {
+        typed.agent
     }
 }
 

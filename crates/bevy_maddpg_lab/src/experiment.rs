@@ -21,6 +21,7 @@
 //! | `curve.png` | the learning curve |
 //! | `evaluations.csv` | how the run's policies play without exploration; the best is `policy.safetensors` |
 //! | `policy-last.safetensors` | the last policy; while the run goes on, that of the last checkpoint |
+//! | `policy-part.safetensors` | with `--lockstep --save-replay`: the best policy at the last checkpoint, from which a resumed run goes on |
 //! | `ratings.csv`, `ratings.png` | in games with rivals: the ratings of the run's policies, of which the best is `policy.safetensors` |
 //! | `rivals` | in games with self-play: the past policies, with which `--resume` goes on |
 //! | `summary.json` | the summary, also the last line on standard output |
@@ -85,7 +86,7 @@ use bevy_maddpg::{
 };
 use clap::Parser;
 
-use self::{interrupt::Interrupt, run_state::Earlier};
+use self::{interrupt::Interrupt, run_folder::FolderLock, run_state::Earlier};
 use crate::{
     game::{Game, Setup},
     statistics::StatisticsPlugin,
@@ -141,6 +142,8 @@ impl Experiment {
         let interrupt = Interrupt::listen()?;
         let game = self.game;
         let folder = options.resume.as_deref().map(RunFolder::reopen).transpose()?;
+        // Nobody else may write to the folder from before its checkpoint is read.
+        let lock = folder.as_ref().map(RunFolder::lock).transpose()?;
         if let Some(folder) = &folder {
             options.resume = Some(folder.path().into());
             run_state::continue_with(folder, &*game, &mut options)?;
@@ -175,21 +178,33 @@ impl Experiment {
             config,
             parameters,
             earlier,
+            lock,
             interrupt,
         };
-        if let Some(reached) = run.earlier.as_ref().and_then(|earlier| run.limits().reached_by(earlier)) {
+        let reached = run.earlier.as_ref().and_then(|earlier| run.limits().reached_by(earlier));
+        if let (Some(reached), Some(folder)) = (&reached, &folder) {
+            if folder.is_finished() {
+                eprintln_line(&format!(
+                    "nothing to do: {reached}; nothing was changed; to train longer, change that option; to evaluate the result, give it to \
+                     --policy with --evaluate"
+                ));
+                return Ok(());
+            }
             eprintln_line(&format!(
-                "nothing to do: {reached}; nothing was changed; to train longer, change that option"
+                "{reached}, but it was stopped before its result was chosen, which is done now"
             ));
-            return Ok(());
         }
-        let problem = if run.options.headless { None } else { display_problem() };
+        let may_have_window = !run.options.headless && reached.is_none();
+        let problem = if may_have_window { display_problem(cfg!(feature = "wayland")) } else { None };
         if let Some(problem) = &problem {
             eprintln_line(&format!("{problem}: running headless (see --help)"));
         }
-        let has_window = !run.options.headless && problem.is_none();
+        let has_window = may_have_window && problem.is_none();
         if human.is_some() && !has_window {
             eprintln_line("nobody can play without a window: --human is ignored");
+        }
+        if human.is_some() && has_window && policy.is_some() && run.options.evaluate.is_some() {
+            return Err(ExperimentError::HumanInEvaluation);
         }
         match policy {
             policy if has_window => window::run(&run, policy),
@@ -231,6 +246,8 @@ struct Run {
     parameters: ParametersConfig,
     /// The part of the run before this process.
     earlier: Option<Earlier>,
+    /// Reserves the folder of a run that is resumed.
+    lock: Option<FolderLock>,
     interrupt: Interrupt,
 }
 

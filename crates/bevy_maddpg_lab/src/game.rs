@@ -146,7 +146,8 @@ pub trait Game: Send + Sync {
     }
 
     /// Fixed opponents by which policies are rated, weakest first. The rating of the first one is 1000. Default: none, then the result
-    /// of a run is its last policy.
+    /// of a run is the policy that scored best without exploration, or its last one if the game is not [ranked by
+    /// score](Self::is_ranked_by_score).
     fn rivals(&self) -> Vec<(String, RivalKind)> {
         Vec::new()
     }

@@ -7,5 +7,6 @@ pub mod particle;
 pub mod pendulum;
 mod puppets;
 mod rapier;
+pub(crate) mod results;
 pub mod soccer;
 pub mod tennis;

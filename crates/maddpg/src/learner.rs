@@ -31,7 +31,7 @@ mod update;
 mod values;
 mod view;
 
-pub use checkpoint::CheckpointError;
+pub use checkpoint::{CheckpointError, CheckpointInfo};
 pub use config::{ConfigError, GradientClip, LearnerConfig, TrainingConfig};
 pub use device::{Device, DeviceChoice, DeviceError};
 pub use engine::UpdateStatistics;

@@ -22,6 +22,8 @@ use safetensors::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+#[cfg(feature = "learner")]
+pub(crate) use self::read::read_header;
 pub(crate) use self::read::{Content, SLACK, parse, read};
 use crate::atomic_file::write_in_parts;
 

@@ -608,7 +608,7 @@ fn errors_of_checkpoints_name_what_was_found_and_expected() {
         ("/config/critic_hidden/0", json!(0), "`learner.critic_hidden` is 0, expected a whole number from 1"),
         (
             "/config/batch_size",
-            json!(1 << 30),
+            json!(1 << 19),
             "`learner.replay_capacity` is 32, expected at least batch_size",
         ),
         ("/has_absences", json!(true), "`a.critics` has 290 numbers, expected 338"),

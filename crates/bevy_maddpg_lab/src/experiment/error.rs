@@ -111,6 +111,11 @@ pub enum ExperimentError {
     /// `--arenas` is 0.
     #[error("--arenas is 0, expected 1 or more")]
     NoArenas,
+    /// `--human` in an evaluation.
+    #[error(
+        "--human: episodes that a person plays are not evaluated; leave out --human, or --evaluate to play without an evaluation"
+    )]
+    HumanInEvaluation,
     /// A game that has no score at which it counts as solved.
     #[error(
         "--until-solved: the game `{game}` has no score that counts as solved; use --max-minutes or --max-decisions"

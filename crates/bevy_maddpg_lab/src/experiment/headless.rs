@@ -31,6 +31,10 @@ pub(super) fn train(run: &Run) -> Result<(), ExperimentError> {
         let mut app = headless::app(run.game.decision_period());
         let folder = run.add_training(&mut app, Pace::Balanced)?;
         headless::start(&mut app);
+        if run.earlier.as_ref().is_some_and(|earlier| limits.reached_by(earlier).is_some()) {
+            // It has trained enough, and only its result is missing.
+            app.world().resource::<Training>().stop_signal().stop();
+        }
         if train_part(&run, &mut app, &limits, &mut progress, &mut lesson) {
             run = run.next_part(app.world_mut(), &folder)?;
             continue;

@@ -1,8 +1,11 @@
 //! The signals that stop a run: Ctrl-C, the end of a container or of a terminal.
 
-use std::sync::{
-    Mutex, OnceLock, PoisonError,
-    atomic::{AtomicI32, Ordering},
+use std::{
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use bevy_maddpg::learner::StopSignal;
@@ -12,6 +15,10 @@ use super::{ExperimentError, eprintln_line};
 /// The signal that asked the program to stop; 0 if none did.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
+/// Signals that come so soon after the first one have the same cause: when a terminal is closed, the shell sends SIGHUP to its jobs, and the
+/// system sends it once more when the shell ends.
+const SAME: Duration = Duration::from_secs(1);
+
 /// What stops the learners, so that they do not first finish the updates that are due.
 static LEARNERS: Mutex<Vec<StopSignal>> = Mutex::new(Vec::new());
 
@@ -20,7 +27,8 @@ static LEARNERS: Mutex<Vec<StopSignal>> = Mutex::new(Vec::new());
 pub(super) struct Interrupt(());
 
 impl Interrupt {
-    /// Listens to the signals from now on. The first one stops the run, which saves what it has; a second one ends the process at once.
+    /// Listens to the signals from now on. The first one stops the run, which saves what it has; a second one, at least a second later, ends
+    /// the process at once.
     /// A signal that was ignored when the program started stays ignored: `nohup` relies on that.
     pub(super) fn listen() -> Result<Self, ExperimentError> {
         static LISTENING: OnceLock<Result<(), String>> = OnceLock::new();
@@ -58,9 +66,15 @@ pub(super) fn name(signal: i32) -> &'static str {
 }
 
 fn on_signal(signal: i32) {
-    if SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let first = *FIRST.get_or_init(Instant::now);
+    if SIGNAL.load(Ordering::Relaxed) != 0 {
+        if first.elapsed() < SAME {
+            return;
+        }
         std::process::exit(128 + signal);
     }
+    SIGNAL.store(signal, Ordering::Relaxed);
     LEARNERS.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(StopSignal::stop);
     eprintln_line(&format!(
         "{}: stopping; a second signal ends the program at once, without saving",

@@ -24,7 +24,8 @@ pub struct Options {
     /// Seed for all random numbers.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
-    /// Number of arenas to run at once [default: 4 with --preset frugal, otherwise the game's own default, usually 64].
+    /// Number of arenas in which to train or, in the window, to play [default: 4 with --preset frugal, otherwise the game's own
+    /// default, usually 64]. Evaluations always play in up to 128 arenas.
     #[arg(long, value_name = "N")]
     pub arenas: Option<usize>,
     /// Stop as soon as the game is solved.

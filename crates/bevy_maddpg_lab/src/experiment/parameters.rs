@@ -74,6 +74,7 @@ pub(super) fn train(app: &mut App, run: &Run, folder: &RunFolder) -> Result<(), 
         known: game.parameters(),
         config: run.parameters.clone(),
         first_lesson: found.map_or(Ok(0), |found| lesson(&run.parameters, found, folder))?,
+        first_scores: state.map(|state| state.lesson_scores.clone()).unwrap_or_default(),
         seed: run.setup.seed,
         score: Arc::new(move |episode| game.score(&episode.returns)),
     });

@@ -119,6 +119,7 @@ impl Recorder {
             episodes: self.episodes.clone(),
             reports: self.reports.clone(),
             lesson: curriculum.and_then(Curriculum::lesson).map(|lesson| lesson.name.clone()),
+            lesson_scores: curriculum.map(|curriculum| curriculum.scores().collect()).unwrap_or_default(),
             past: play.map(|play| play.pool().past()),
         }
     }
@@ -227,6 +228,11 @@ struct Continued<'w> {
     rivals: Option<ResMut<'w, SavedRivals>>,
 }
 
+/// Whether there is a learner that can write a checkpoint.
+pub(super) fn can_save(training: &Training) -> bool {
+    training.latest_policy().is_some() && training.failure().is_none()
+}
+
 fn record(
     mut recorder: ResMut<Recorder>,
     mut episodes: MessageReader<EpisodeRecord>,
@@ -248,12 +254,11 @@ fn record(
         recorder.error = recorder.write_ratings(play.pool(), clock.decisions).err();
     }
     recorder.watch_checkpoints(&training);
-    let has_learner = training.latest_policy().is_some() && training.failure().is_none();
     let is_due = recorder
         .checkpoint_every
         .is_some_and(|every| recorder.last_checkpoint.is_none_or(|last| last.elapsed() >= every));
     // The files that a checkpoint names are kept until the next one is written.
-    if has_learner && is_due && !training.checkpoint_is_pending() {
+    if can_save(&training) && is_due && !training.checkpoint_is_pending() {
         let flushed = recorder.metrics.flush();
         let state = recorder.state(&statistics, curriculum.as_deref(), self_play.as_deref());
         if let Some(rivals) = &mut rivals {

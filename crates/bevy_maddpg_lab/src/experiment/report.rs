@@ -36,10 +36,11 @@ impl Run {
             ));
         } else if let Some(bar) = self.game.solved().filter(|_| folder.is_some()) {
             let best = summary.best_score_100.map_or("none yet".into(), |best| format!("{best:.3}"));
-            let lesson = if self.parameters.lessons.is_empty() { "" } else { " in the last lesson" };
-            eprintln_line(&format!(
-                "not solved: best mean score of 100 episodes {best}, needed {bar}{lesson}"
-            ));
+            eprintln_line(&if self.parameters.lessons.is_empty() {
+                format!("not solved: best mean score of 100 episodes {best}, needed {bar}")
+            } else {
+                format!("not solved: needed a mean score of {bar} over 100 episodes of the last lesson")
+            });
         }
         tell_measures("the last 100 training episodes", &summary.measures);
         if let Some(evaluation) = &summary.evaluation {

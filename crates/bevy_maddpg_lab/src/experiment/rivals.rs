@@ -101,6 +101,7 @@ mod tests {
             episodes: Thinning::new(1),
             reports: Thinning::new(1),
             lesson: None,
+            lesson_scores: Vec::new(),
             past: Some(app.world().resource::<SelfPlay>().pool().past()),
         };
         app.world_mut().resource_mut::<SavedRivals>().keep_those_of(&state, false);

@@ -1,6 +1,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bevy_maddpg::write_atomically;
@@ -9,9 +10,9 @@ use serde::Serialize;
 use super::{ExperimentError, OutputError};
 
 /// Keeps other processes from writing to the folder of a run, until it is dropped or the process ends.
-#[derive(Debug, bevy::prelude::Resource)]
+#[derive(Debug, Clone, bevy::prelude::Resource)]
 pub(super) struct FolderLock(
-    #[expect(dead_code, reason = "the folder is reserved as long as it lives")] bevy_maddpg::FolderLock,
+    #[expect(dead_code, reason = "the folder is reserved as long as it lives")] Arc<bevy_maddpg::FolderLock>,
 );
 
 /// The output folder of a run.
@@ -69,7 +70,8 @@ impl RunFolder {
         self.check_writable()?;
         let path = self.0.join(".lock");
         let lock = bevy_maddpg::FolderLock::acquire(&self.0).map_err(OutputError::io("create", &path))?;
-        lock.map(FolderLock).ok_or_else(|| ExperimentError::FolderBusy { path: self.0.clone() })
+        lock.map(|lock| FolderLock(Arc::new(lock)))
+            .ok_or_else(|| ExperimentError::FolderBusy { path: self.0.clone() })
     }
 
     /// The folder itself.
@@ -82,7 +84,7 @@ impl RunFolder {
         self.0.join("policy.safetensors")
     }
 
-    /// The last policy of the run, if another one was chosen as its result. While the run goes on, the policy at the last checkpoint.
+    /// The last policy of the run. While the run goes on, the policy at the last checkpoint.
     pub fn last_policy(&self) -> PathBuf {
         self.0.join("policy-last.safetensors")
     }
@@ -105,6 +107,28 @@ impl RunFolder {
     /// The folder of the past policies of self-play.
     pub fn rivals(&self) -> PathBuf {
         self.0.join("rivals")
+    }
+
+    /// Whether the run has ended in order after its last checkpoint, so that its result was chosen.
+    pub(super) fn is_finished(&self) -> bool {
+        let written = |path: PathBuf| fs::metadata(path)?.modified();
+        match (written(self.summary()), written(self.checkpoint())) {
+            (Ok(summary), Ok(checkpoint)) => summary >= checkpoint,
+            _ => false,
+        }
+    }
+
+    /// Removes the ratings of an earlier result, since the present one was not chosen by them.
+    pub(super) fn remove_ratings(&self) -> Result<(), OutputError> {
+        for path in [self.ratings(), self.ratings_picture()] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(OutputError::io("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// In a run that can be repeated bit by bit: the best policy at the end of the last part.

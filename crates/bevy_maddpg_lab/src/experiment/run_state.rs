@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     path::Path,
 };
 
@@ -45,12 +45,12 @@ pub(super) struct RunDescription {
 impl RunDescription {
     /// Reads the description of a run; `None` if there is none, because an older version made the run.
     pub(super) fn read(path: &Path) -> Result<Option<Self>, ExperimentError> {
-        let Ok(text) = fs::read_to_string(path) else { return Ok(None) };
-        let damaged = |error: serde_json::Error| ExperimentError::DamagedRun {
-            path: path.into(),
-            reason: error.to_string(),
-        };
-        serde_json::from_str(&text).map(Some).map_err(damaged)
+        let damaged = |reason: String| ExperimentError::DamagedRun { path: path.into(), reason };
+        match fs::read_to_string(path) {
+            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| damaged(error.to_string())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(damaged(error.to_string())),
+        }
     }
 }
 
@@ -68,6 +68,9 @@ pub(super) struct RunState {
     /// The name of the lesson that it is in; `None` without lessons.
     #[serde(default)]
     pub(super) lesson: Option<String>,
+    /// The last scores in that lesson, if it ends by score.
+    #[serde(default)]
+    pub(super) lesson_scores: Vec<f32>,
     /// The past policies of self-play, whose files are in the folder of the run. `None` without self-play, and in checkpoints of older
     /// versions.
     #[serde(default)]
@@ -222,6 +225,7 @@ mod tests {
             episodes: Thinning::new(9),
             reports: Thinning::new(9),
             lesson: Some("fast".into()),
+            lesson_scores: vec![0.5],
             past: Some(vec![PastPolicy { decisions: 40, rating: Some(1_000.1) }]),
         };
         let text = state.to_json();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OutputError, run_folder::write_json};
 use crate::{
+    games::results::{DRAWS, GOALS_AGAINST, GOALS_FOR, LOSSES, SECONDS, WINS},
     rating::Rating,
     statistics::{PolicyScore, RunStatistics},
 };
@@ -117,16 +118,16 @@ impl GameResults {
     pub fn of(games: u64, sums: &BTreeMap<String, f32>) -> Option<Self> {
         let sum = |name: &str| sums.get(name).copied();
         let count = |name: &str| sum(name).map(|sum| sum.round() as u64);
-        let wins = count("wins")?;
+        let wins = count(WINS)?;
         Some(Self {
             games,
             wins,
-            draws: count("draws")?,
-            losses: count("losses")?,
-            goals_for: count("goals_for")?,
-            goals_against: count("goals_against")?,
+            draws: count(DRAWS)?,
+            losses: count(LOSSES)?,
+            goals_for: count(GOALS_FOR)?,
+            goals_against: count(GOALS_AGAINST)?,
             win_rate: wins as f32 / games.max(1) as f32,
-            seconds_a_game: sum("seconds")? / games.max(1) as f32,
+            seconds_a_game: sum(SECONDS)? / games.max(1) as f32,
         })
     }
 }

@@ -10,6 +10,7 @@
 //! | `charts/score_100` | mean score of the last 100 episodes, from the 100th on |
 //! | `measures/NAME` | the game's measure NAME in an episode |
 //! | `self_play/rating`, `self_play/score_past`, `self_play/score_past_worst` | the newest policy's rating, its mean score and its worst score against its own past (0 to 1), at each snapshot; see [`Pool`](bevy_maddpg::self_play::Pool) |
+//! | `eval/mean_score`, `eval/min_score` | mean and lowest score of a policy in episodes without exploration, whenever one is evaluated |
 //! | `charts/exploration_scale` | scale of the exploration noise |
 //! | `charts/SPS` | joint decisions per second, measured over a second or more |
 //! | `charts/updates`, `charts/UPS` | updates so far, and per second since the last report |

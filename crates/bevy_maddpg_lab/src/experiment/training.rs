@@ -44,7 +44,7 @@ impl Run {
             Some(path) => RunFolder::reopen(path)?,
             None => RunFolder::create(options.out.as_deref(), game.name())?,
         };
-        app.insert_resource(folder.lock()?);
+        app.insert_resource(self.lock.clone().map_or_else(|| folder.lock(), Ok)?);
         let part = self.decisions_of_part(pace);
         let before = RunDescription::read(&folder.description())?;
         let had_parts = before.is_some_and(|before| before.has_parts);
@@ -165,10 +165,13 @@ impl Run {
         } else if let Some(mut learner) = learner {
             let mut policy = Arc::new(self.save(&mut learner, &state, folder)?);
             let pool = world.get_resource::<SelfPlay>().map(SelfPlay::pool);
-            if let Some(selection) = pool.filter(|_| selects).and_then(|pool| self.select(pool, &policy)) {
-                selection.write(folder, summary.decisions, &title)?;
-                policy = selection.policy;
-                summary.rating = Some(selection.rating);
+            match pool.filter(|_| selects).and_then(|pool| self.select(pool, &policy)) {
+                Some(selection) => {
+                    selection.write(folder, summary.decisions, &title)?;
+                    policy = selection.policy;
+                    summary.rating = Some(selection.rating);
+                }
+                None => folder.remove_ratings()?,
             }
             if let Some(chosen) = self.choose(world, folder, &policy, &summary, selects)? {
                 policy = chosen.policy;

@@ -6,8 +6,10 @@ use std::{
 use bevy::{app::MainScheduleOrder, ecs::schedule::ScheduleLabel, log::LogPlugin, prelude::*};
 
 use super::{
-    ExperimentError, OutputError, Run, RunFolder, Summary, evaluation::EpisodeScores, parameters,
-    recorder::Recorder,
+    ExperimentError, OutputError, Run, RunFolder, Summary,
+    evaluation::EpisodeScores,
+    parameters,
+    recorder::{Recorder, can_save},
 };
 use crate::{
     game::add_game,
@@ -16,7 +18,7 @@ use crate::{
 };
 use bevy_maddpg::{
     arena::EpisodeEnded, headless, learner::Pace, plugin::MaddpgPlugins, policy::PolicySnapshot,
-    rollout::RolloutClock,
+    rollout::RolloutClock, training::Training,
 };
 
 /// Runs after [`Last`], so that it sees every exit request of the frame. After that frame the world is gone.
@@ -77,11 +79,16 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
     app.add_systems(
         Update,
         (move |statistics: Res<RunStatistics>,
+               training: Res<Training>,
                mut recorder: ResMut<Recorder>,
                mut toasts: MessageWriter<Toast>| {
-            recorder.checkpoint_soon();
             let seconds = statistics.seconds();
-            toasts.write(Toast::new(format!("saving to {} after {seconds:.0} s", saved_to.display())));
+            toasts.write(Toast::new(if can_save(&training) {
+                recorder.checkpoint_soon();
+                format!("saving to {} after {seconds:.0} s", saved_to.display())
+            } else {
+                "nothing is saved: no learner is running".into()
+            }));
         })
         .run_if(on_message::<SaveRequested>),
     )

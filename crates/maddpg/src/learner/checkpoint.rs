@@ -65,6 +65,27 @@ pub enum CheckpointError {
     },
 }
 
+/// What a checkpoint says about its training.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CheckpointInfo {
+    /// The agents in an arena, by slot.
+    #[serde(rename = "spec")]
+    pub agents: ArenaSpec,
+    /// What the program that trains has [noted](Learner::set_note).
+    #[serde(default)]
+    pub note: String,
+}
+
+impl CheckpointInfo {
+    /// Reads what a checkpoint says, without the weights and the replay buffer. They may be damaged nevertheless.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no checkpoint.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        Ok(tensor_file::read_header(path.as_ref(), &KIND)?)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Header {
     spec: ArenaSpec,
@@ -187,7 +208,8 @@ impl Learner {
         let content = tensor_file::read(path, &KIND)?;
         let header: Header = content.header().map_err(damaged)?;
         if let Some(difference) = spec.difference(&header.spec) {
-            let reason = format!("of what it was made with, this training differs: {difference}");
+            let reason =
+                format!("the agents of this training differ from those in the checkpoint: {difference}");
             return Err(CheckpointError::Mismatch { path: path.into(), reason });
         }
         header.config.check().map_err(LearnerError::from)?;
@@ -199,55 +221,13 @@ impl Learner {
         }
         let groups = header.spec.groups(header.config.share_policies).map_err(LearnerError::from)?;
         header.check(&groups, &content).map_err(damaged)?;
-        let saved = header.config;
-        let config = settings.cloned().unwrap_or_else(|| saved.clone());
+        let config = settings.unwrap_or(&header.config).clone();
         let Content { mut tensors, mut bytes, .. } = content;
         let held = tensors.get(REPLAY).map_or(0, |replay| replay.data.len() * size_of::<f32>());
         let held = held + bytes.values().map(|frames| frames.len()).sum::<usize>();
-        let mut take = |name: &str| {
-            let tensor = tensors.remove(name).ok_or_else(|| damaged(format!("it has no tensor `{name}`")))?;
-            Ok::<_, FileError>(tensor.data)
-        };
         let mut learner = Self::with_memory_held(config, spec.clone(), device, header.seed, held as u64)?;
         if header.has_absences {
             learner.show_absences()?;
-        }
-        let mut weights = learner.engine.weights().map_err(LearnerError::from)?;
-        let setup = learner.setup.clone();
-        let policies = learner.scaling.iter_mut().zip(&mut learner.values).zip(&setup.groups);
-        for ((weights, ((scaling, values), group)), header) in
-            weights.iter_mut().zip(policies).zip(header.groups)
-        {
-            for (part, numbers) in weights.parts() {
-                *numbers = take(&format!("{}.{part}", header.name))?;
-            }
-            // Without an average, the actor itself has acted, and the file has the weights with which training began.
-            if saved.policy_average >= 1.0 {
-                weights.policy.clone_from(&weights.actor);
-            }
-            weights.actor_adam.steps = header.actor_steps;
-            weights.critics_adam.steps = header.critic_steps;
-            *values = header.values;
-            let GroupHeader { count, mean, squares, mut largest, .. } = header;
-            if largest.is_empty() {
-                largest = RunningStatistics::largest_of_old(mean.len());
-            }
-            *scaling = Scaling::new(RunningStatistics { count, mean, squares, largest }, &group.group.agent);
-        }
-        learner.engine.set_weights(weights).map_err(LearnerError::from)?;
-        learner.refresh_joint_normalizer();
-        if let Some(next) = header.replay_next {
-            let stores = learner.replay.images().map_or(0, StoredImages::stores);
-            let pixels = (0..stores).map(|store| bytes.remove(&frames(store)).unwrap_or_default()).collect();
-            learner.replay.restore(next, take(REPLAY)?, pixels).map_err(damaged)?;
-        } else {
-            let wanted = usize::try_from(header.transitions).unwrap_or(usize::MAX).min(REFILL);
-            let wanted = wanted.min(learner.ready_at.saturating_mul(REFILL_STARTS));
-            learner.ready_at = learner.ready_at.max(wanted).min(learner.setup.config.replay_capacity);
-            log::info!(
-                "the learner continues without its replay buffer and first collects {} joint transitions",
-                learner.ready_at
-            );
         }
         learner.note = header.note;
         learner.updates = header.updates;
@@ -255,22 +235,102 @@ impl Learner {
         learner.transitions = header.transitions;
         learner.sampling = header.sampling;
         learner.smoothing = header.smoothing;
+        // Without an average, the actor itself has acted, and the file has the weights with which training began.
+        let acts_itself = header.config.policy_average >= 1.0;
+        learner.restore_policies(header.groups, acts_itself, &mut tensors)?;
+        let returns = |config: &LearnerConfig| (config.n_step, config.gamma);
+        let (saved, now) = (returns(&header.config), returns(&learner.setup.config));
+        // Rewards of several decisions were added up with the settings of then.
+        let is_outdated = saved != now && (saved.0 > 1 || now.0 > 1);
+        match header.replay_next {
+            Some(_) if is_outdated => {
+                log::warn!(
+                    "`n_step` or `gamma` has changed, so the replay buffer in the checkpoint is not used"
+                );
+                learner.collect_first();
+            }
+            Some(next) => learner.restore_replay(next, &mut tensors, &mut bytes).map_err(damaged)?,
+            None => learner.collect_first(),
+        }
         Ok(learner)
     }
+
+    /// Takes the weights and the state of each policy, which were [checked](Header::check).
+    fn restore_policies(
+        &mut self,
+        headers: Vec<GroupHeader>,
+        acts_itself: bool,
+        tensors: &mut Tensors,
+    ) -> Result<(), LearnerError> {
+        let mut weights = self.engine.weights()?;
+        let policies = self.scaling.iter_mut().zip(&mut self.values).zip(&self.setup.groups);
+        for ((weights, ((scaling, values), group)), header) in weights.iter_mut().zip(policies).zip(headers) {
+            let GroupHeader {
+                name,
+                actor_steps,
+                critic_steps,
+                values: saved_values,
+                count,
+                mean,
+                squares,
+                mut largest,
+            } = header;
+            for (part, numbers) in weights.parts() {
+                *numbers = take(tensors, &format!("{name}.{part}"));
+            }
+            if acts_itself {
+                weights.policy.clone_from(&weights.actor);
+            }
+            weights.actor_adam.steps = actor_steps;
+            weights.critics_adam.steps = critic_steps;
+            *values = saved_values;
+            if largest.is_empty() {
+                largest = RunningStatistics::largest_of_old(mean.len());
+            }
+            *scaling = Scaling::new(RunningStatistics { count, mean, squares, largest }, &group.group.agent);
+        }
+        self.engine.set_weights(weights)?;
+        self.refresh_joint_normalizer();
+        Ok(())
+    }
+
+    /// Takes the replay buffer.
+    fn restore_replay(
+        &mut self,
+        next: usize,
+        tensors: &mut Tensors,
+        bytes: &mut BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), String> {
+        let stores = self.replay.images().map_or(0, StoredImages::stores);
+        let pixels = (0..stores).map(|store| bytes.remove(&frames(store)).unwrap_or_default()).collect();
+        self.replay.restore(next, take(tensors, REPLAY), pixels)
+    }
+
+    /// Begins with an empty replay buffer, and makes no update before it holds enough for a policy that has learned already.
+    fn collect_first(&mut self) {
+        let wanted = usize::try_from(self.transitions).unwrap_or(usize::MAX).min(REFILL);
+        let wanted = wanted.min(self.ready_at.saturating_mul(REFILL_STARTS));
+        self.ready_at = self.ready_at.max(wanted).min(self.setup.config.replay_capacity);
+        log::info!(
+            "the learner continues without its replay buffer and first collects {} joint transitions",
+            self.ready_at
+        );
+    }
+}
+
+/// The numbers of a tensor that is there, since [`Header::check`] found it.
+fn take(tensors: &mut Tensors, name: &str) -> Vec<f32> {
+    tensors.remove(name).map_or_else(Vec::new, |tensor| tensor.data)
 }
 
 /// Counters in a checkpoint are at most this, so that they never overflow.
 const MOST: u64 = 1 << 53;
-
-/// Minibatches of a checkpoint have at most this many rows, since memory for one is allocated at the first update.
-const MOST_ROWS: usize = 1 << 20;
 
 impl Header {
     /// Compares everything in the file with what a learner for these policies needs, so that nothing is allocated for sizes
     /// that a damaged or crafted header only claims. The settings were checked.
     fn check(&self, groups: &[PolicyGroup], content: &Content) -> Result<(), String> {
         let Content { tensors, bytes, .. } = content;
-        at_most("batch_size", self.config.batch_size as u64, MOST_ROWS as u64)?;
         at_most("updates", self.updates, MOST)?;
         at_most("transitions", self.transitions, MOST)?;
         let (found, expected) = (self.groups.len(), groups.len());

@@ -51,8 +51,8 @@ pub struct LearnerConfig {
     #[serde(default)]
     pub own_observation: Vec<String>,
     /// Behaviors whose agents share the fate of their team: each earns the sum of the team's rewards, also those that
-    /// follow its own end, as long as some member plays. So an agent can learn to give itself up for the others (the
-    /// group reward of MA-POCA, arXiv 2111.05992). By default, nothing that follows an agent's own end concerns it.
+    /// follow its own end, as long as some member plays. An agent can then learn to sacrifice itself for its team (the
+    /// group reward of MA-POCA, arXiv 2111.05992). By default, rewards after an agent's own end do not count for it.
     pub team_fate: Vec<String>,
     /// Whether to train two critics and use the lower of their target values (TD3, arXiv 1802.09477, section 4.2).
     pub twin_critics: bool,

@@ -35,8 +35,8 @@ pub enum Pace {
     /// The game waits while the learner is more than [`CHANNEL_BLOCKS`] blocks behind, so that the ratio of updates to
     /// joint decisions stays between `updates_per_decision` and `max_updates_per_decision`. For training at full speed.
     Balanced,
-    /// For each block of transitions, the learner makes exactly the updates that are due. In every run, the policy that results acts
-    /// from the second decision after the block. The same seed and binary give the same weights, bit for bit, on
+    /// For each block of transitions, the learner makes exactly the updates that are due. The resulting policy is used from the second
+    /// decision after the block, in every run. The same seed and binary give the same weights, bit for bit, on
     /// processors with the same vector instructions. For repeatable training.
     Lockstep,
 }
@@ -211,11 +211,22 @@ impl LearnerThread {
 
     /// Whether a checkpoint that was requested is not written yet.
     pub fn checkpoint_is_pending(&self) -> bool {
+        self.has_requests() && self.is_running()
+    }
+
+    fn has_requests(&self) -> bool {
         self.shared.pending.load(Ordering::Relaxed) > 0
     }
 
-    /// Why the last checkpoint could not be written; `None` if it was.
+    fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Why the last checkpoint could not be written; `None` if it was, or if it is pending.
     pub fn checkpoint_failure(&self) -> Option<String> {
+        if !self.is_running() && self.has_requests() {
+            return Some("the learner had stopped, so the last checkpoint was not written".into());
+        }
         self.shared.checkpoint_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -84,7 +84,7 @@ pub enum LearnerError {
     Spec(#[from] SpecError),
     /// The settings need more memory than there is.
     #[error(
-        "the settings need {needed}; but only {} of memory are available; lower `{}`, or free memory",
+        "the settings need {needed}, but only {} of memory is available; lower `{}`, or free memory",
         Bytes(*.available), .needed.largest()
     )]
     Memory {

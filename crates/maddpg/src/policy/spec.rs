@@ -136,6 +136,14 @@ impl AgentSpec {
         }
         Some(format!("an action of {}", self.action.difference(&other.action)?))
     }
+
+    /// As [`difference`](Self::difference), also in what only matters to a learner.
+    fn difference_in_training(&self, other: &Self) -> Option<String> {
+        self.difference(other).or_else(|| {
+            let (ours, theirs) = (&self.raw, &other.raw);
+            (ours != theirs).then(|| format!("raw numbers at {ours:?} instead of {theirs:?}"))
+        })
+    }
 }
 
 /// The agents of an arena, by slot.
@@ -250,14 +258,8 @@ impl ArenaSpec {
                 let (ours, theirs) = (&ours.behavior, &theirs.behavior);
                 return Some(format!("slot {slot} has the behavior `{ours}` instead of `{theirs}`"));
             }
-            if let Some(difference) = ours.difference(theirs) {
+            if let Some(difference) = ours.difference_in_training(theirs) {
                 return Some(format!("slot {slot}, `{}`, has {difference}", ours.behavior));
-            }
-            if ours.raw != theirs.raw {
-                return Some(format!(
-                    "slot {slot}, `{}`, has raw numbers at {:?} instead of {:?}",
-                    ours.behavior, ours.raw, theirs.raw
-                ));
             }
         }
         let slots = || 0..ours;
@@ -272,9 +274,52 @@ impl ArenaSpec {
         ))
     }
 
+    /// The slots with which a training continues that was made with the agents of `earlier`: those of `earlier`, if there is one for each
+    /// of these agents. The agents may then be fewer than before, and in another order. `None` if there is not.
+    ///
+    /// ```
+    /// use maddpg::policy::{AgentSpec, ArenaSpec};
+    ///
+    /// let [guard, wolf] = [AgentSpec::new("guard", 6, 2), AgentSpec::new("wolf", 4, 2)];
+    /// let earlier = ArenaSpec::new(vec![guard.clone(), wolf.clone(), wolf.clone()]);
+    /// let now = ArenaSpec::new(vec![wolf.clone(), guard.clone()]);
+    /// assert_eq!(now.continuing(&earlier), Some(earlier.clone()));
+    /// let more_guards = ArenaSpec::new(vec![guard.clone(), guard, wolf]);
+    /// assert_eq!(more_guards.continuing(&earlier), None);
+    /// ```
+    pub fn continuing(&self, earlier: &Self) -> Option<Self> {
+        let mut is_used = vec![false; self.agents()];
+        let slots = earlier.slots.iter().enumerate().map(|(slot, saved)| {
+            let is_like = |own: &usize| {
+                let agent = &self.slots[*own];
+                agent.behavior == saved.behavior
+                    && self.team(*own) == earlier.team(slot)
+                    && agent.difference_in_training(saved).is_none()
+            };
+            let like = || (0..self.agents()).filter(is_like);
+            if let Some(own) = like().find(|own| !is_used[*own]) {
+                is_used[own] = true;
+            }
+            // The names of what is observed may be new.
+            like().next().map_or_else(|| saved.clone(), |own| self.slots[own].clone())
+        });
+        let slots = slots.collect();
+        let has_teams = !self.teams.is_empty() || !earlier.teams.is_empty();
+        let teams = (0..earlier.agents()).filter(|_| has_teams).map(|slot| earlier.team(slot).to_owned());
+        is_used.iter().all(|is_used| *is_used).then(|| Self { slots, teams: teams.collect() })
+    }
+
     /// An arena with these agents, by slot. Agents of the same behavior form a team.
     pub fn new(slots: Vec<AgentSpec>) -> Self {
         Self { slots, teams: Vec::new() }
+    }
+
+    /// The sorted names of the behaviors, joined by `+`.
+    pub fn name(&self) -> String {
+        let mut behaviors: Vec<&str> = self.slots.iter().map(|agent| agent.behavior.as_str()).collect();
+        behaviors.sort_unstable();
+        behaviors.dedup();
+        behaviors.join("+")
     }
 
     /// Number of agents in the arena.

@@ -48,12 +48,29 @@ impl From<String> for Failure {
 
 /// Reads a file of this kind that [`write`](super::write) wrote. For any other file, the error says what is wrong with it.
 pub(crate) fn read(path: &Path, kind: &Kind) -> Result<Content, FileError> {
+    open(path, kind, |file, size| read_from(file, size, kind))
+}
+
+/// Reads only the header of such a file. Whether its tensors are damaged is not checked.
+#[cfg(feature = "learner")]
+pub(crate) fn read_header<H: DeserializeOwned>(path: &Path, kind: &Kind) -> Result<H, FileError> {
+    open(path, kind, |file, size| {
+        let head = read_head(file, size, kind)?;
+        Ok(parse_header(&head.header, head.size)?)
+    })
+}
+
+fn open<T>(
+    path: &Path,
+    kind: &Kind,
+    read: impl FnOnce(&mut File, u64) -> Result<T, Failure>,
+) -> Result<T, FileError> {
     let open = || {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
         Ok((file, size))
     };
-    let content = open().map_err(Failure::Io).and_then(|(mut file, size)| read_from(&mut file, size, kind));
+    let content = open().map_err(Failure::Io).and_then(|(mut file, size)| read(&mut file, size));
     content.map_err(|failure| match failure {
         Failure::Io(source) => FileError::Io { action: "read", path: path.into(), source },
         Failure::Damaged(reason) => FileError::damaged(path, kind.name, reason),
@@ -68,9 +85,57 @@ pub(crate) fn parse(bytes: &[u8], kind: &Kind) -> Result<Content, String> {
     })
 }
 
+/// What comes before the tensors of a file.
+struct Head {
+    format: &'static str,
+    header: String,
+    /// The checksum that the file claims.
+    crc32: String,
+    metadata: Metadata,
+    /// Where the tensors begin, and the size of the file, in bytes.
+    start: u64,
+    size: usize,
+}
+
 /// Reads a file of `size` bytes. Nothing is allocated for sizes that the file only claims: JSON is not parsed before
 /// [`check_entries`] allows it, and tensors have the sizes of bytes that are there.
 fn read_from(file: &mut (impl Read + Seek), size: u64, kind: &Kind) -> Result<Content, Failure> {
+    let Head { format, header, crc32, metadata, start, size } = read_head(file, size, kind)?;
+    let infos: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
+    let is_bytes = |info: &TensorInfo| kind.has_bytes && info.dtype == Dtype::U8;
+    let is_wrong = |info: &TensorInfo| info.dtype != Dtype::F32 && !is_bytes(info);
+    if let Some((name, info)) = infos.iter().find(|(_, info)| is_wrong(info)) {
+        return Err(format!("its tensor `{name}` has numbers of type {}, expected F32", info.dtype).into());
+    }
+    let mut checksum = Checksum::new(format, &header);
+    let (mut tensors, mut bytes) = (Tensors::new(), BTreeMap::new());
+    for (name, info) in infos {
+        checksum.begin(&name, info.dtype, &info.shape);
+        let start = start + info.data_offsets.0 as u64;
+        if file.stream_position()? != start {
+            file.seek(SeekFrom::Start(start))?;
+        }
+        if is_bytes(info) {
+            bytes.insert(name, read_bytes(file, info, &mut checksum)?);
+        } else {
+            let data = read_numbers(file, info, &mut checksum)?;
+            tensors.insert(name, Tensor { shape: info.shape.clone(), data });
+        }
+    }
+    let expected = checksum.text();
+    // A fuzzer would not get past this.
+    if crc32 != expected && !cfg!(fuzzing) {
+        return Err(format!(
+            "its checksum is {crc32}, but its content gives {expected}: it was damaged after it was written; use an \
+             undamaged copy"
+        )
+        .into());
+    }
+    Ok(Content { format, tensors, bytes, header, size })
+}
+
+/// Reads what comes before the tensors.
+fn read_head(file: &mut impl Read, size: u64, kind: &Kind) -> Result<Head, Failure> {
     let incomplete = |reason: String| {
         format!("its {size} bytes are not a complete safetensors file ({reason}); use an undamaged copy")
     };
@@ -110,37 +175,9 @@ fn read_from(file: &mut (impl Read + Seek), size: u64, kind: &Kind) -> Result<Co
         let (found, expected) = (&envelope.format, kind.formats.join("` or `"));
         return Err(format!("its metadata names the format `{found}`, expected `{expected}`").into());
     };
-    let infos: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
-    let is_bytes = |info: &TensorInfo| kind.has_bytes && info.dtype == Dtype::U8;
-    let is_wrong = |info: &TensorInfo| info.dtype != Dtype::F32 && !is_bytes(info);
-    if let Some((name, info)) = infos.iter().find(|(_, info)| is_wrong(info)) {
-        return Err(format!("its tensor `{name}` has numbers of type {}, expected F32", info.dtype).into());
-    }
-    let mut checksum = Checksum::new(format, envelope.header.get());
-    let (mut tensors, mut bytes) = (Tensors::new(), BTreeMap::new());
-    for (name, info) in infos {
-        checksum.begin(&name, info.dtype, &info.shape);
-        let start = 8 + length_of_text as u64 + info.data_offsets.0 as u64;
-        if file.stream_position()? != start {
-            file.seek(SeekFrom::Start(start))?;
-        }
-        if is_bytes(info) {
-            bytes.insert(name, read_bytes(file, info, &mut checksum)?);
-        } else {
-            let data = read_numbers(file, info, &mut checksum)?;
-            tensors.insert(name, Tensor { shape: info.shape.clone(), data });
-        }
-    }
-    let (found, expected) = (&envelope.crc32, checksum.text());
-    // A fuzzer would not get past this.
-    if *found != expected && !cfg!(fuzzing) {
-        return Err(format!(
-            "its checksum is {found}, but its content gives {expected}: it was damaged after it was written; use an \
-             undamaged copy"
-        )
-        .into());
-    }
-    Ok(Content { format, tensors, bytes, header: envelope.header.get().into(), size })
+    let header = envelope.header.get().into();
+    let crc32 = envelope.crc32;
+    Ok(Head { format, header, crc32, start: 8 + length, size, metadata })
 }
 
 /// Reads the numbers of a tensor, which begin here.
@@ -191,15 +228,20 @@ fn room_for<T>(count: usize) -> io::Result<Vec<T>> {
 impl Content {
     /// Parses the header.
     pub(crate) fn header<H: DeserializeOwned>(&self) -> Result<H, String> {
-        check_entries("header", self.header.as_bytes(), HEADER_ENTRY, self.size)?;
-        serde_json::from_str(&self.header)
-            .map_err(|error| format!("its header cannot be parsed: {}", shortened(&error)))
+        parse_header(&self.header, self.size)
     }
 
     /// Number of entries of the header's lists and objects.
     pub(crate) fn header_entries(&self) -> usize {
         entries(self.header.as_bytes())
     }
+}
+
+/// Parses the header of a file of `size` bytes.
+fn parse_header<H: DeserializeOwned>(header: &str, size: usize) -> Result<H, String> {
+    check_entries("header", header.as_bytes(), HEADER_ENTRY, size)?;
+    serde_json::from_str(header)
+        .map_err(|error| format!("its header cannot be parsed: {}", shortened(&error)))
 }
 
 /// The message of a parser, without most of a long text that it quotes.

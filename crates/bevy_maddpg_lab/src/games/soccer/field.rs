@@ -2,10 +2,10 @@ use bevy::{math::ops, prelude::*};
 use bevy_rapier3d::prelude::*;
 
 use super::{DRAG, Opponent, PLAYERS, Sight, SoccerPlugin, reward::Progress, sight};
-use crate::game::Scripted;
+use crate::{game::Scripted, games::results};
 use bevy_maddpg::{
     agent::{PolicyOverride, Untrained},
-    arena::{Arena, InArena, Measures},
+    arena::{Arena, InArena},
     random::{Random, stream},
     rays::{Detectable, RayPose, RayTarget},
 };
@@ -219,7 +219,7 @@ pub(super) fn spawn(commands: &mut Commands, index: usize, plugin: &SoccerPlugin
     spawn_walls(commands, arena, center);
     commands.entity(arena).insert((
         Progress::default(),
-        Measures::new(["wins", "draws", "losses", "goals_for", "goals_against", "seconds"]),
+        results::measures(),
         Field {
             ball,
             players,

@@ -5,6 +5,7 @@ use super::{
     Ball, DECISION_PERIOD, Field, Player, STEP_SECONDS, TIME_LIMIT, Team,
     dimensions::{BALL_RADIUS, GOAL_HALF_WIDTH, HALF_LENGTH},
 };
+use crate::games::results::{self, Standing};
 use bevy_maddpg::{
     agent::{Action, Reward},
     arena::{Arena, Episode, Measures},
@@ -68,11 +69,8 @@ pub(super) fn judge(
         if scorer.is_some() || limit == Some(field.steps) {
             games.write(GameEnded { arena: entity, winner: scorer.map(|team| team.name().into()) });
         }
-        let flag = |is: bool| f32::from(u8::from(is));
-        let (won, lost) = (scorer == Some(field.home), scorer == Some(field.home.other()));
         let seconds = field.steps as f32 * STEP_SECONDS as f32;
-        let values = [flag(won), flag(scorer.is_none()), flag(lost), flag(won), flag(lost), seconds];
-        measures.values_mut().zip(values).for_each(|(measure, value)| *measure = value);
+        results::record(&mut measures, Standing::of(scorer, field.home), seconds);
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     court::{Ball, Court, CourtPart, Side},
     rules::{Rally, ball_contact},
 };
+use crate::games::results::{self, Standing};
 use bevy_maddpg::{
     agent::Reward,
     arena::{Episode, Measures},
@@ -25,8 +26,7 @@ pub(super) struct Point {
 
 /// What is measured of a point.
 pub(super) fn measures() -> (Point, Measures) {
-    let names = ["wins", "draws", "losses", "goals_for", "goals_against", "seconds"];
-    (Point::default(), Measures::new(names))
+    (Point::default(), results::measures())
 }
 
 /// The share of the points that begin in the middle of a rally while agents explore.
@@ -141,11 +141,8 @@ pub(super) fn end(
         }
         point.steps += 1;
         let Point { winner, steps } = *point;
-        let flag = |is: bool| f32::from(u8::from(is));
-        let [won, lost] = [court.home, court.home.other()].map(|side| flag(winner == Some(side)));
         let seconds = steps as f32 * STEP_SECONDS as f32;
-        let values = [won, flag(winner.is_none()), lost, won, lost, seconds];
-        measures.values_mut().zip(values).for_each(|(measure, value)| *measure = value);
+        results::record(&mut measures, Standing::of(winner, court.home), seconds);
         if let Some(winner) = winner {
             for (side, reward) in [(winner, 1.0), (winner.other(), -1.0)] {
                 if let Ok(mut own) = rewards.get_mut(court.rackets[side.slot()]) {

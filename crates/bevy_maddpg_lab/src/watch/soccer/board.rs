@@ -4,7 +4,10 @@ use super::color;
 use crate::{
     format,
     game::{PlayedByPerson, Scripted},
-    games::soccer::{Field, STEP_SECONDS, Script, Team},
+    games::{
+        results::{GOALS_AGAINST, GOALS_FOR},
+        soccer::{Field, STEP_SECONDS, Script, Team},
+    },
     watch::{SceneHud, WatchFont, stage::FrontArena, style},
 };
 use bevy_maddpg::{
@@ -79,7 +82,7 @@ fn count(
         let scored = |measures: &Measures, wanted: &str| {
             measures.iter().find(|(name, _)| *name == wanted).map_or(0, |(_, goals)| goals as u32)
         };
-        for (team, name) in [(home, "goals_for"), (home.other(), "goals_against")] {
+        for (team, name) in [(home, GOALS_FOR), (home.other(), GOALS_AGAINST)] {
             goals.0[usize::from(team == Team::Purple)] += scored(&episode.measures, name);
         }
     }

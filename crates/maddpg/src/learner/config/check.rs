@@ -29,6 +29,9 @@ const CONVOLUTION: Range = Range::whole(1, 1 << 16);
 const COUNT: Range = Range::whole(0, 1 << 53);
 const POSITIVE_COUNT: Range = Range::whole(1, 1 << 53);
 
+/// Rows of a minibatch.
+const ROWS: Range = Range::whole(1, 1 << 20);
+
 /// Updates per joint decision.
 const RATIO: Range = Range::above_zero(1000.0);
 
@@ -150,7 +153,7 @@ impl LearnerConfig {
             Number::new("learner.target_noise", (*target_noise).into(), NOISE),
             Number::new("learner.target_noise_clip", (*target_noise_clip).into(), NOISE),
             Number::new("learner.last_layer_scale", (*last_layer_scale).into(), Range::from(0.0, 100.0)),
-            Number::new("learner.batch_size", *batch_size as f64, POSITIVE_COUNT),
+            Number::new("learner.batch_size", *batch_size as f64, ROWS),
             Number::new("learner.replay_capacity", *replay_capacity as f64, POSITIVE_COUNT),
             Number::new("learner.learning_starts", *learning_starts as f64, COUNT),
             Number::new("learner.gamma", (*gamma).into(), Range::from(0.0, 1.0)),

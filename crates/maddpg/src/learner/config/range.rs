@@ -71,5 +71,8 @@ impl Number {
 /// The shortest text for a number that may have been an `f32`: 0.2 rather than 0.20000000298023224.
 pub(in crate::learner) fn shown(number: f64) -> String {
     let short = number as f32;
+    if number.fract() == 0.0 && number.abs() < 1e15 {
+        return format!("{number:.0}");
+    }
     if f64::from(short) == number { short.to_string() } else { number.to_string() }
 }

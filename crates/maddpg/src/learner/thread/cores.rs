@@ -1,4 +1,7 @@
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+};
 
 /// How many learners may compute at the same time. Learners that share it take turns, so that several of them leave the
 /// game its core.
@@ -7,8 +10,17 @@ pub struct Cores(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    free: Mutex<usize>,
+    queue: Mutex<Queue>,
     freed: Condvar,
+}
+
+/// Learners may compute in the order in which they asked, so that a busy one does not always come first.
+#[derive(Debug)]
+struct Queue {
+    free: usize,
+    /// The numbers of those that wait, oldest first.
+    waiting: VecDeque<u64>,
+    next: u64,
 }
 
 /// The right to compute. Dropping it lets the next learner go on.
@@ -17,7 +29,8 @@ pub(super) struct Permit<'a>(&'a Shared);
 impl Cores {
     /// At most `learners` at the same time, at least 1.
     pub fn new(learners: usize) -> Self {
-        Self(Arc::new(Shared { free: Mutex::new(learners.max(1)), freed: Condvar::new() }))
+        let queue = Queue { free: learners.max(1), waiting: VecDeque::new(), next: 0 };
+        Self(Arc::new(Shared { queue: Mutex::new(queue), freed: Condvar::new() }))
     }
 
     /// As many learners as the machine has cores, less the game's one.
@@ -27,18 +40,26 @@ impl Cores {
 
     /// Waits until the calling learner may compute.
     pub(super) fn wait(&self) -> Permit<'_> {
-        let free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free =
-            self.0.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
+        let mut queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiting.push_back(number);
+        let is_too_early = |queue: &mut Queue| queue.free == 0 || queue.waiting.front() != Some(&number);
+        let queue = self.0.freed.wait_while(queue, is_too_early);
+        let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.pop_front();
+        queue.free -= 1;
+        if queue.free > 0 && !queue.waiting.is_empty() {
+            self.0.freed.notify_all();
+        }
         Permit(&self.0)
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.freed.notify_one();
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner).free += 1;
+        self.0.freed.notify_all();
     }
 }
 
@@ -65,5 +86,22 @@ mod tests {
             }
         });
         assert!((1..=2).contains(&most.load(Ordering::SeqCst)), "{most:?}");
+    }
+
+    #[test]
+    fn a_busy_learner_lets_one_that_waits_compute() {
+        let cores = Cores::new(1);
+        let first = cores.wait();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| drop(cores.wait()));
+            while cores.0.queue.lock().unwrap().waiting.is_empty() {
+                std::thread::yield_now();
+            }
+            drop(first);
+            // It comes after the one that waits already.
+            let _again = cores.wait();
+            assert_eq!(cores.0.queue.lock().unwrap().next, 3);
+            other.join().unwrap();
+        });
     }
 }
