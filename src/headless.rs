@@ -21,7 +21,10 @@ pub use display::{display_is_present, display_problem};
 
 use std::time::Duration;
 
-use crate::{problems::Problems, rollout::StepTiming};
+use crate::{
+    problems::Problems,
+    rollout::{RolloutPlugin, StepTiming},
+};
 
 use bevy::{
     app::{ScheduleRunnerPlugin, TaskPoolThreadAssignmentPolicy},
@@ -89,7 +92,8 @@ pub fn start(app: &mut App) {
         TimeUpdateStrategy::FixedTimesteps(steps) => *steps,
         _ => 1,
     };
-    if steps > 1 && app.world().get_resource::<StepTiming>() == Some(&StepTiming::Frame) {
+    let is_in_frames = |plugin: &&RolloutPlugin| plugin.timing == StepTiming::Frame;
+    if steps > 1 && app.get_added_plugins::<RolloutPlugin>().iter().any(is_in_frames) {
         let text = format!(
             "agents decide in frames (`StepTiming::Frame`), but each update of this app lasts {steps} fixed steps, so the game runs {steps} \
              times as coarsely as in a window; use `headless::app(1)`"
@@ -103,7 +107,6 @@ pub fn start(app: &mut App) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::RolloutPlugin;
 
     #[test]
     fn a_game_in_frames_is_told_if_an_update_lasts_several_steps() {

@@ -95,7 +95,6 @@ impl Default for RolloutPlugin {
 impl Plugin for RolloutPlugin {
     fn build(&self, app: &mut App) {
         schedule::add(app, self.timing);
-        app.insert_resource(self.timing);
         register_types(app);
         app.add_message::<EpisodeEnded>()
             .insert_resource(RolloutClock::new(self.decision_period))

@@ -27,8 +27,8 @@ pub struct Reset;
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct BeforeReset;
 
-/// Which step of the game the agents' step surrounds. [`RolloutPlugin`](super::RolloutPlugin) inserts it as a resource.
-#[derive(Resource, Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Which step of the game the agents' step surrounds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepTiming {
     /// Each fixed step: agents decide before [`FixedFirst`], and episodes end after [`FixedLast`]. The game's systems
