@@ -24,8 +24,8 @@ tasks, scores and the planner are made.
 - **default** is the preset `matd3` with the settings of `control::adapt`, the same for all tasks; **ddpg_2015** has the settings of the DDPG
   paper and makes the same number of decisions.
 - Scores are means of 20 episodes without exploration. A row has the mean over the seeds and its 95% bootstrap interval, which is coarse with so
-  few seeds, and the least mean of a seed. *Normalized* is the mean of the seeds where 0 is random play and 1 is the planner; *bar* is the goal that
-  was set before anything was trained.
+  few seeds, and the least mean of a seed. *Normalized* is the mean of the seeds where 0 is random play and 1 is the planner; *paper* is what the
+  DDPG paper reports, with other models, rewards and another planner; *bar* is the goal that was set before anything was trained.
 - Seconds are wall-clock time, the median of the seeds, with a training on each core of the machine.
 ";
 
@@ -59,6 +59,34 @@ const TASKS: [(control::Task, f64, u64); 20] = {
     ]
 };
 
+/// The normalized scores that the paper reports for observations of positions and speeds, the mean and the best of its runs (arXiv 1509.02971,
+/// table 1). For driving it has only raw scores.
+fn paper(task: control::Task) -> Option<[f64; 2]> {
+    use control::Task::*;
+    Some(match task {
+        Cart => [0.938, 1.336],
+        Pendulum => [0.946, 1.021],
+        CartpoleBalance => [0.951, 1.000],
+        FixedReacherSingle => [0.954, 1.000],
+        ReacherSingle => [0.981, 1.102],
+        FixedReacherDouble => [0.924, 0.996],
+        FixedReacher => [0.849, 1.021],
+        Reacher => [0.720, 0.987],
+        Cartpole => [0.844, 1.115],
+        CartpoleParallelDouble => [0.549, 0.900],
+        CartpoleSerialDouble => [0.272, 0.719],
+        Cheetah => [0.903, 1.206],
+        HardCheetah => [1.311, 1.990],
+        Walker => [0.705, 1.573],
+        Hopper => [0.676, 0.936],
+        CartpoleSerialTriple => [0.736, 0.946],
+        Reacher3dFixedTarget => [0.585, 0.943],
+        Canada2d => [0.400, 0.978],
+        Gripper => [0.655, 0.972],
+        Car => return None,
+    })
+}
+
 /// The default settings first, since those of the paper take many times as long.
 const PRESETS: [Preset; 2] = [Preset::Matd3, Preset::Ddpg2015];
 
@@ -88,8 +116,8 @@ pub(crate) fn write(runs: &Runs, out: &Path, tasks: &[control::Task], seeds: u64
 
 fn report(runs: &Runs, file: &Path, seeds: u64) -> Result<(), Failure> {
     let mut text = format!(
-        "{INTRODUCTION}\n| task | method | score | least seed | normalized | bar | random | planner | seeds | joint decisions | seconds \
-         |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
+        "{INTRODUCTION}\n| task | method | score | least seed | normalized | paper: mean, best | bar | random | planner | seeds | joint decisions \
+         | seconds |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n"
     );
     for (task, bar, decisions) in TASKS {
         for preset in PRESETS {
@@ -120,8 +148,9 @@ fn row(task: control::Task, method: Method, bar: f64, finished: &[Run]) -> Strin
         }
         None => Default::default(),
     };
+    let paper = paper(task).map_or_else(String::new, |[mean, best]| format!("{mean:.2}, {best:.2}"));
     format!(
-        "| `{task}` | {} | {} | {least:.0} | {normalized} | {bar:.2} | {random} | {planner} | {} | {} | {:.0} |",
+        "| `{task}` | {} | {} | {least:.0} | {normalized} | {paper} | {bar:.2} | {random} | {planner} | {} | {} | {:.0} |",
         method.label(),
         interval.cell(0),
         finished.len(),
