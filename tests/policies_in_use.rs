@@ -277,3 +277,25 @@ fn kinds_with_equal_agents_keep_their_own_policies_whatever_is_added_later() {
     assert_eq!(add("far", 0.3), [3.0, 2.0]);
     assert_eq!(add("near", -0.4), [3.0, -4.0]);
 }
+
+#[test]
+fn an_agent_with_a_policy_of_its_own_plays_that_of_its_slot() {
+    // One policy per slot, as a learner without shared policies makes them.
+    let spec = ArenaSpec::new(vec![AgentSpec::new("guard", 1, 1); 2]);
+    let policies = spec.groups(false).unwrap().into_iter().zip([-0.25_f32, 0.75]).map(|(group, action)| {
+        let network =
+            Network { shape: NetworkShape::new(1, &[], 1, false), parameters: vec![0.0, action.atanh()] };
+        Policy::new(group, Normalizer::identity(1), network).unwrap()
+    });
+    let own = std::sync::Arc::new(PolicySnapshot::new(1, 1, 0, policies.collect()).unwrap());
+    let mut app = app(MaddpgPlugins::play(guards(2)));
+    let arena = app.world_mut().spawn(Arena::default()).id();
+    let agents = [(); 2].map(|()| {
+        let own = PolicyOverride(own.clone());
+        app.world_mut().spawn((Agent::new("guard", 1, 1), InArena::new(arena), own)).id()
+    });
+    headless::start(&mut app);
+    update(&mut app, 2);
+    let actions = agents.map(|agent| (4.0 * action(&app, agent)).round());
+    assert_eq!(actions, [-1.0, 3.0]);
+}

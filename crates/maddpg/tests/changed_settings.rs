@@ -108,3 +108,24 @@ fn an_update_without_transitions_changes_nothing() {
     assert_eq!(learner.updates(), 0);
     assert!(act_alike(&learner.snapshot().unwrap(), &before));
 }
+
+#[test]
+fn a_replay_buffer_whose_sums_were_made_with_other_settings_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let saved = LearnerConfig { n_step: 3, ..config() };
+    trained(saved.clone(), &path);
+    for (changed, is_used) in [
+        (saved.clone(), true),
+        (LearnerConfig { batch_size: 8, ..saved.clone() }, true),
+        (LearnerConfig { n_step: 5, ..saved.clone() }, false),
+        (LearnerConfig { gamma: 0.9, ..saved.clone() }, false),
+    ] {
+        let learner = resumed(&path, &changed);
+        assert_eq!(!learner.replay().is_empty(), is_used, "{:?}", (changed.n_step, changed.gamma));
+        assert_eq!(learner.is_ready(), is_used);
+    }
+    // Rows of a single decision do not depend on the discount factor.
+    trained(config(), &path);
+    assert!(!resumed(&path, &LearnerConfig { gamma: 0.9, ..config() }).replay().is_empty());
+}

@@ -240,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn a_description_that_cannot_be_read_is_not_taken_for_an_older_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        assert_eq!(RunDescription::read(&path).unwrap(), None);
+        for damaged in [&b"{\"game\": \"ten\xff"[..], b"{", b""] {
+            fs::write(&path, damaged).unwrap();
+            let error = RunDescription::read(&path).unwrap_err().to_string();
+            assert!(error.contains("run.json"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_run_of_another_game_with_the_same_name_or_with_other_settings_is_refused() {
         let parent = tempfile::tempdir().unwrap();
         let control = Control::new(Task::Pendulum);
