@@ -40,6 +40,8 @@ pub use clock::{RolloutClock, agents_decide};
 pub use experience::Experience;
 pub use explore::Exploration;
 pub use kind::Kind;
+#[cfg(feature = "learner")]
+pub(crate) use kind::default_name_of;
 pub use policy::ActingPolicy;
 pub use schedule::{AgentSystems, Observe, Reset, StepEnd, StepStart, StepTiming};
 pub(crate) use schedule::{BeforeReset, DecideSystems};

@@ -50,7 +50,8 @@ fn game(config: TrainingConfig, autosave: Autosave, observation_size: usize) -> 
     app
 }
 
-fn unstarted(config: TrainingConfig, autosave: Autosave, observation_size: usize) -> App {
+/// A game without agents.
+fn empty(config: TrainingConfig, autosave: Autosave) -> App {
     let mut app = headless::app(1);
     let plugins = MaddpgPlugins::train(config).with_decision_period(1).with_training(|training| {
         training.pace = Pace::Lockstep;
@@ -60,6 +61,11 @@ fn unstarted(config: TrainingConfig, autosave: Autosave, observation_size: usize
         .add_systems(Reset, || {})
         .add_systems(Observe, observe)
         .add_systems(FixedUpdate, judge);
+    app
+}
+
+fn unstarted(config: TrainingConfig, autosave: Autosave, observation_size: usize) -> App {
+    let mut app = empty(config, autosave);
     app.world_mut().spawn((Arena::with_time_limit(20), Agent::new("guard", observation_size, 1)));
     app
 }
@@ -80,21 +86,14 @@ fn spawn_duelists(app: &mut App) {
 }
 
 fn unstarted_duel(folder: &Path) -> App {
-    let mut app = headless::app(1);
-    let plugins = MaddpgPlugins::train(settings()).with_decision_period(1).with_training(|training| {
-        training.pace = Pace::Lockstep;
-        training.autosave = Some(at_exit(folder));
-    });
+    let mut app = empty(settings(), at_exit(folder));
     let end = |mut duels: Query<(Entity, &mut Episode)>, mut games: MessageWriter<GameEnded>| {
         for (arena, mut episode) in duels.iter_mut().filter(|(_, episode)| episode.decisions() == 5) {
             episode.terminate();
             games.write(GameEnded { arena, winner: Some("red".into()) });
         }
     };
-    app.add_plugins((plugins, SelfPlayPlugin { snapshot_decisions: 40, ..default() }))
-        .add_systems(Reset, || {})
-        .add_systems(Observe, observe)
-        .add_systems(FixedUpdate, (judge, end));
+    app.add_plugins(SelfPlayPlugin { snapshot_decisions: 40, ..default() }).add_systems(FixedUpdate, end);
     app
 }
 
@@ -485,15 +484,7 @@ fn an_app_that_is_dropped_without_an_exit_is_saved() {
 
 /// A game with these agents in one arena, which is saved to a folder at its end.
 fn mixed(folder: &Path, behaviors: &[&str]) -> App {
-    let mut app = headless::app(1);
-    let plugins = MaddpgPlugins::train(settings()).with_decision_period(1).with_training(|training| {
-        training.pace = Pace::Lockstep;
-        training.autosave = Some(Autosave { with_replay: true, ..at_exit(folder) });
-    });
-    app.add_plugins(plugins)
-        .add_systems(Reset, || {})
-        .add_systems(Observe, observe)
-        .add_systems(FixedUpdate, judge);
+    let mut app = empty(settings(), Autosave { with_replay: true, ..at_exit(folder) });
     let arena = app.world_mut().spawn(Arena::with_time_limit(20)).id();
     for behavior in behaviors {
         app.world_mut().spawn((Agent::new(*behavior, 2, 1), InArena::new(arena)));

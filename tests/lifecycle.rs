@@ -1039,18 +1039,14 @@ fn a_behavior_of_a_later_wave_joins_the_training_if_it_has_slots() {
 fn reserved_slots_are_shared_by_the_teams() {
     let mut app = app(training());
     let arena = app.world_mut().spawn(Arena::default().with_slots("guard", 4)).id();
-    let mut join = |team: &str| {
+    let join = |app: &mut App, team: &str| {
         let agent = Agent::new("guard", 1, 1).in_team(team);
         app.world_mut().spawn((agent, InArena::new(arena), Age::default()));
     };
-    ["red", "blue"].into_iter().for_each(&mut join);
+    ["red", "blue"].into_iter().for_each(|team| join(&mut app, team));
     headless::start(&mut app);
     update(&mut app, 3);
-    let mut join = |team: &str| {
-        let agent = Agent::new("guard", 1, 1).in_team(team);
-        app.world_mut().spawn((agent, InArena::new(arena), Age::default()));
-    };
-    ["blue", "red"].into_iter().for_each(&mut join);
+    ["blue", "red"].into_iter().for_each(|team| join(&mut app, team));
     update(&mut app, 3);
     assert_eq!(told(&app), [""; 0]);
 }

@@ -8,7 +8,7 @@ use bevy::{
 use super::{
     Experience, Exploration, Kind,
     departed::Departed,
-    kind::{Candidate, Cast, spec_of},
+    kind::{Candidate, Cast, default_name, spec_of},
 };
 use crate::{
     agent::{Agent, DecisionClock, Life, Observation, PolicyOverride, Reward, Untrained},
@@ -335,7 +335,7 @@ fn kind_name(
     if let Some(before) = before.filter(|kind| kind.has_all(&behaviors)) {
         return Some(before.name.clone());
     }
-    let exact = behaviors.join("+");
+    let exact = default_name(&behaviors);
     if behaviors.is_empty() {
         return None;
     }

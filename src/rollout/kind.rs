@@ -46,6 +46,25 @@ impl Kind {
     }
 }
 
+/// The different behaviors, sorted.
+fn sorted<'a>(behaviors: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut behaviors: Vec<&str> = behaviors.collect();
+    behaviors.sort_unstable();
+    behaviors.dedup();
+    behaviors
+}
+
+/// The name of a kind that the game gave none: the names of its behaviors, which are sorted.
+pub(super) fn default_name(behaviors: &[&str]) -> String {
+    behaviors.join("+")
+}
+
+/// The name that a kind with these agents has if the game gives it none.
+#[cfg(feature = "learner")]
+pub(crate) fn default_name_of(agents: &ArenaSpec) -> String {
+    default_name(&sorted(agents.slots.iter().map(|agent| agent.behavior.as_str())))
+}
+
 /// An arena and the agents that want to play in it.
 pub(super) struct Cast<'a> {
     pub(super) arena: Entity,
@@ -92,13 +111,11 @@ impl<'a> Candidate<'a> {
 impl Cast<'_> {
     /// The behaviors of the agents and of those that have slots, sorted. Empty if there are no agents.
     pub(super) fn behaviors(&self) -> Vec<&str> {
-        let mut behaviors: Vec<&str> = self.agents.iter().map(|agent| agent.spec.behavior.as_str()).collect();
-        if !behaviors.is_empty() {
-            behaviors.extend(self.reserved_for.iter().map(|(agent, _)| agent.behavior.as_str()));
+        if self.agents.is_empty() {
+            return Vec::new();
         }
-        behaviors.sort_unstable();
-        behaviors.dedup();
-        behaviors
+        let agents = self.agents.iter().map(|agent| agent.spec.behavior.as_str());
+        sorted(agents.chain(self.reserved_for.iter().map(|(agent, _)| agent.behavior.as_str())))
     }
 
     /// Whether there is a slot for each agent in an arena of `spec`.

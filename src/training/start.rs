@@ -8,7 +8,7 @@ use crate::{
     learner::{CheckpointError, CheckpointInfo, Learner, LearnerConfig, LearnerError, LearnerThread},
     policy::{ArenaSpec, PolicySnapshot},
     problems::warn,
-    rollout::{ActingPolicy, Arenas, Experience, Exploration, Kind, RolloutClock},
+    rollout::{ActingPolicy, Arenas, Experience, Exploration, Kind, RolloutClock, default_name_of},
     transition::TransitionBlock,
 };
 
@@ -157,7 +157,7 @@ impl TrainingPlugin {
     pub(super) fn earlier_agents(&self, kind: &str) -> Option<ArenaSpec> {
         let earlier = self.earlier(kind)?;
         let agents = CheckpointInfo::read(&earlier.path).ok()?.agents;
-        (earlier.is_autosaved || earlier.has_own_file || agents.name() == kind).then_some(agents)
+        (earlier.is_autosaved || earlier.has_own_file || default_name_of(&agents) == kind).then_some(agents)
     }
 
     /// What [`Autosave`](super::Autosave) has noted in the checkpoint that the learner of a kind of arenas continues from.

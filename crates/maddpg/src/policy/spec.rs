@@ -314,14 +314,6 @@ impl ArenaSpec {
         Self { slots, teams: Vec::new() }
     }
 
-    /// The sorted names of the behaviors, joined by `+`.
-    pub fn name(&self) -> String {
-        let mut behaviors: Vec<&str> = self.slots.iter().map(|agent| agent.behavior.as_str()).collect();
-        behaviors.sort_unstable();
-        behaviors.dedup();
-        behaviors.join("+")
-    }
-
     /// Number of agents in the arena.
     pub fn agents(&self) -> usize {
         self.slots.len()
