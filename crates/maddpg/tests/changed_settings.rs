@@ -28,6 +28,11 @@ fn spec() -> ArenaSpec {
 
 /// A learner that has made updates and was saved to `path`.
 fn trained(config: LearnerConfig, path: &Path) -> Learner {
+    trained_on(config, 1.0, path)
+}
+
+/// As [`trained`], with rows of this discount.
+fn trained_on(config: LearnerConfig, discount: f32, path: &Path) -> Learner {
     let mut learner = Learner::new(config, spec(), Device::cpu(), 1).unwrap();
     let mut random = stream(1, "test", 0);
     let mut draw = |count: usize| (0..count).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f32>>();
@@ -37,7 +42,7 @@ fn trained(config: LearnerConfig, path: &Path) -> Learner {
         actions: draw(rows * 2),
         rewards: draw(rows * 2),
         next_observations: draw(rows * 5),
-        discounts: vec![1.0; rows],
+        discounts: vec![discount; rows],
         slots: vec![SlotState::PRESENT; rows * 2],
         ..TransitionBlock::default()
     });
@@ -128,4 +133,28 @@ fn a_replay_buffer_whose_sums_were_made_with_other_settings_is_not_used() {
     // Rows of a single decision do not depend on the discount factor.
     trained(config(), &path);
     assert!(!resumed(&path, &LearnerConfig { gamma: 0.9, ..config() }).replay().is_empty());
+    // Those of actions that were kept for several decisions do.
+    trained_on(config(), 0.97, &path);
+    assert!(resumed(&path, &LearnerConfig { gamma: 0.9, ..config() }).replay().is_empty());
+    assert!(!resumed(&path, &LearnerConfig { batch_size: 8, ..config() }).replay().is_empty());
+}
+
+#[test]
+fn a_checkpoint_that_could_not_be_read_replaces_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let mut learner = trained(config(), &path);
+    let mut observations = vec![0.5; 5];
+    observations[1] = f32::NAN;
+    learner.remember(&TransitionBlock {
+        next_observations: observations.clone(),
+        observations,
+        actions: vec![0.0; 2],
+        rewards: vec![0.0; 2],
+        discounts: vec![1.0],
+        slots: vec![SlotState::PRESENT; 2],
+        ..TransitionBlock::default()
+    });
+    learner.save(&path, true).unwrap_err();
+    assert_eq!(resumed(&path, &config()).transitions(), 64);
 }

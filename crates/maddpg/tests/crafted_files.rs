@@ -617,6 +617,7 @@ fn errors_of_checkpoints_name_what_was_found_and_expected() {
         ("/groups/0/mean", json!([0.0]), "1 means, 3 squares and 3 largest values, expected 3 of each"),
         ("/groups/0/values/deviation", json!(0.0), "the deviation 0, expected"),
         ("/groups/1/squares/0", json!(-1.0), "0 or more for their number, their squares"),
+        ("/smoothing/s", json!([0, 0, 0, 0]), "random stream `smoothing` is all zeros"),
         ("/replay_next", json!(3), "writes at row 3; expected up to 32 rows of"),
         ("/replay_next", json!(null), "it has 19 tensors, expected 18"),
     ] {

@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +125,7 @@ impl Learner {
     /// counters, random streams, and the replay buffer if `with_replay`. The file is replaced as a whole or not at all.
     ///
     /// # Errors
-    /// If the file cannot be written, a weight is not finite, or the device fails.
+    /// If the file cannot be written, a weight is not finite, an observation or a reward was not finite, or the device fails.
     pub fn save(&self, path: impl AsRef<Path>, with_replay: bool) -> Result<(), CheckpointError> {
         let mut tensors = BTreeMap::new();
         let mut groups = Vec::new();
@@ -140,7 +141,7 @@ impl Learner {
                 let tensor = TensorView { shape: vec![numbers.len()], data: Data::Numbers(numbers) };
                 tensors.insert(format!("{name}.{part}"), tensor);
             }
-            groups.push(GroupHeader {
+            let header = GroupHeader {
                 name: name.clone(),
                 actor_steps,
                 critic_steps,
@@ -149,7 +150,12 @@ impl Learner {
                 mean: scaling.statistics.mean.clone(),
                 squares: scaling.statistics.squares.clone(),
                 largest: scaling.statistics.largest.clone(),
-            });
+            };
+            // A file that could not be read must not replace one that can.
+            if header.check(&setup.group).is_err() {
+                return Err(self.diverged(name).into());
+            }
+            groups.push(header);
         }
         if with_replay {
             let data = self.replay.numbers();
@@ -238,10 +244,12 @@ impl Learner {
         // Without an average, the actor itself has acted, and the file has the weights with which training began.
         let acts_itself = header.config.policy_average >= 1.0;
         learner.restore_policies(header.groups, acts_itself, &mut tensors)?;
-        let returns = |config: &LearnerConfig| (config.n_step, config.gamma);
-        let (saved, now) = (returns(&header.config), returns(&learner.setup.config));
-        // Rewards of several decisions were added up with the settings of then.
-        let is_outdated = saved != now && (saved.0 > 1 || now.0 > 1);
+        let (saved, now) = (&header.config, &learner.setup.config);
+        let is_changed = (saved.n_step, saved.gamma) != (now.n_step, now.gamma);
+        // Rewards of several decisions were added up with the settings of then. Without n-step returns, those of actions that agents kept.
+        let held = tensors.get(REPLAY).map_or(&[][..], |replay| &replay.data);
+        let has_sums = || saved.n_step > 1 || now.n_step > 1 || learner.replay.has_sums(held);
+        let is_outdated = is_changed && has_sums();
         match header.replay_next {
             Some(_) if is_outdated => {
                 log::warn!(
@@ -331,6 +339,13 @@ impl Header {
     /// that a damaged or crafted header only claims. The settings were checked.
     fn check(&self, groups: &[PolicyGroup], content: &Content) -> Result<(), String> {
         let Content { tensors, bytes, .. } = content;
+        for (name, stream) in [("sampling", &self.sampling), ("smoothing", &self.smoothing)] {
+            if is_stuck(stream) {
+                return Err(format!(
+                    "its random stream `{name}` is all zeros, of which no random numbers can be made"
+                ));
+            }
+        }
         at_most("updates", self.updates, MOST)?;
         at_most("transitions", self.transitions, MOST)?;
         let (found, expected) = (self.groups.len(), groups.len());
@@ -395,7 +410,7 @@ impl GroupHeader {
                  their number, their squares and their largest values"
             ));
         }
-        if !values.mean.is_finite() || !values.deviation.is_finite() || values.deviation <= 0.0 {
+        if !values.is_finite() || values.deviation <= 0.0 {
             let ValueScale { mean, deviation, .. } = values;
             return Err(format!(
                 "the values of `{name}` have the mean {mean} and the deviation {deviation}, expected finite numbers and \
@@ -404,6 +419,13 @@ impl GroupHeader {
         }
         Ok(())
     }
+}
+
+/// Whether a random stream gives nothing but zeros.
+fn is_stuck(stream: &Xoshiro256PlusPlus) -> bool {
+    let mut stream = stream.clone();
+    // Of four words that are not all zeros, four steps make a number that is not.
+    (0..4).all(|_| stream.next_u64() == 0)
 }
 
 fn at_most(what: &str, found: u64, most: u64) -> Result<(), String> {

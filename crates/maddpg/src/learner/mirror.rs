@@ -59,6 +59,9 @@ impl Mirror {
                 "`swapped_actions` names {a} and {b}, which are not in the same part of the action"
             ));
         }
+        if let Some(problem) = self.torn_gate(agent) {
+            return Some(problem);
+        }
         let parts = [
             (negated, swapped, agent.observation_size, ["negated", "swapped"], "observed numbers"),
             (
@@ -82,6 +85,29 @@ impl Mirror {
             }
         }
         None
+    }
+}
+
+impl Mirror {
+    /// Why a number and the choice with which alone it counts are no such pair in the mirror; `None` if all are.
+    fn torn_gate(&self, agent: &AgentSpec) -> Option<String> {
+        let image = |index: usize| {
+            let of_pair = |[a, b]: &[usize; 2]| match index {
+                _ if index == *a => Some(*b),
+                _ if index == *b => Some(*a),
+                _ => None,
+            };
+            self.swapped_actions.iter().find_map(of_pair).unwrap_or(index)
+        };
+        let gates: Vec<(usize, usize)> = agent.action.gates().collect();
+        let is_torn = |(number, choice): &&(usize, usize)| !gates.contains(&(image(*number), image(*choice)));
+        let (number, choice) = *gates.iter().find(is_torn)?;
+        Some(format!(
+            "`swapped_actions` turns the number {number}, which counts only with the choice at {choice}, into the number {} with the \
+             choice at {}, which do not belong together; swap both or neither",
+            image(number),
+            image(choice)
+        ))
     }
 }
 
@@ -139,6 +165,11 @@ impl Reflection {
             all.mask.swapped.extend(pairs.map(|pair| pair.map(|index| choices + index - numbers)));
         }
         Ok(Some(all))
+    }
+
+    /// Replaces a joint observation by its mirror image.
+    pub(super) fn apply_to_observation(&self, observation: &mut [f32]) {
+        self.observation.apply(observation);
     }
 
     /// Replaces joint vectors by their mirror images.
@@ -260,6 +291,47 @@ mod tests {
             worst = worst.max((action[0] + 0.5).abs());
         }
         worst
+    }
+
+    #[test]
+    fn a_mirror_must_not_tear_a_number_from_its_choice() {
+        let action = ActionSpace::default()
+            .with_number("aim left")
+            .with_number("aim right")
+            .with_branch("throw", ["left", "right"])
+            .only_with("aim left", "throw", "left")
+            .only_with("aim right", "throw", "right");
+        let agent = AgentSpec::new("thrower", 1, 0).with_action(action);
+        let problem = |swapped_actions| Mirror { swapped_actions, ..Mirror::default() }.problem(&agent);
+        assert_eq!(problem(vec![[0, 1], [2, 3]]), None);
+        for torn in [vec![[2, 3]], vec![[0, 1]]] {
+            let found = problem(torn).unwrap();
+            assert!(found.contains("`swapped_actions`") && found.contains("swap both or neither"), "{found}");
+        }
+    }
+
+    #[test]
+    fn observations_are_scaled_by_what_is_seen_on_both_sides() {
+        let mirror = Mirror { negated: vec![0], swapped: vec![[1, 2]], ..Mirror::default() };
+        let config =
+            LearnerConfig { mirror: BTreeMap::from([("agent".into(), mirror)]), ..LearnerConfig::default() };
+        let spec = ArenaSpec::new(vec![AgentSpec::new("agent", 3, 1)]);
+        let mut learner = Learner::new(config, spec, Device::cpu(), 1).unwrap();
+        let observations: Vec<f32> = (0..50).flat_map(|row| [1.0 + row as f32, row as f32, 200.0]).collect();
+        learner.remember(&TransitionBlock {
+            rewards: vec![0.0; 50],
+            next_observations: observations.clone(),
+            observations,
+            actions: vec![0.0; 50],
+            discounts: vec![1.0; 50],
+            slots: vec![SlotState::PRESENT; 50],
+            ..TransitionBlock::default()
+        });
+        let policy = learner.snapshot().unwrap();
+        let normalizer = policy.policies()[0].normalizer();
+        let [mean, left, right] = [0, 1, 2].map(|index| normalizer.mean[index]);
+        assert!(mean.abs() < 1e-4, "{mean}");
+        assert!((left - right).abs() < 1e-3 && normalizer.scale[1] == normalizer.scale[2], "{left}, {right}");
     }
 
     #[test]

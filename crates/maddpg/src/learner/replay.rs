@@ -225,6 +225,14 @@ impl ReplayBuffer {
         Ok(())
     }
 
+    /// Whether some of these rows, as [`numbers`](Self::numbers) gives them, cover several decisions, so that their rewards are discounted
+    /// sums.
+    pub(crate) fn has_sums(&self, numbers: &[f32]) -> bool {
+        let RowSizes { observation, action, agents, .. } = self.stored;
+        let discount = 2 * observation + action + 2 * agents;
+        numbers.chunks_exact(self.stored.row()).any(|row| row[discount] != 0.0 && row[discount] != 1.0)
+    }
+
     /// Stores a block, overwriting the oldest transitions when full.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 mod scaling;
 mod value_scales;
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use rand::RngExt;
 
@@ -225,7 +225,7 @@ impl Learner {
     pub fn remember(&mut self, block: &TransitionBlock) {
         self.replay.push(block);
         self.transitions += block.rows() as u64;
-        let Setup { config, spec, groups, fates, .. } = &*self.setup;
+        let Setup { config, spec, groups, fates, reflection, .. } = &*self.setup;
         for (values, group) in self.values.iter_mut().zip(groups) {
             for rewards in block.rewards.chunks_exact(spec.agents()) {
                 group.group.slots.iter().for_each(|slot| values.see(fates[*slot].reward(rewards, *slot)));
@@ -234,15 +234,23 @@ impl Learner {
         if !config.normalize_observations {
             return;
         }
+        // Where there is a mirror, half of what is learned from are mirror images.
+        let images = reflection.as_ref().map(|reflection| {
+            let mut images = block.observations.clone();
+            let rows = images.chunks_exact_mut(spec.joint_observation_size());
+            rows.for_each(|row| reflection.apply_to_observation(row));
+            images
+        });
         for (scaling, group) in self.scaling.iter_mut().zip(groups) {
             let size = group.group.agent.observation_size;
-            for &slot in &group.group.slots {
-                let offset = spec.observation_offset(slot);
-                let states = block.slots.chunks_exact(spec.agents()).map(|states| states[slot]);
-                for (row, state) in block.observations.chunks_exact(spec.joint_observation_size()).zip(states)
-                {
-                    if state.present {
-                        scaling.see(&row[offset..offset + size], &group.group.agent);
+            for observations in iter::once(&block.observations).chain(&images) {
+                for &slot in &group.group.slots {
+                    let offset = spec.observation_offset(slot);
+                    let states = block.slots.chunks_exact(spec.agents()).map(|states| states[slot]);
+                    for (row, state) in observations.chunks_exact(spec.joint_observation_size()).zip(states) {
+                        if state.present {
+                            scaling.see(&row[offset..offset + size], &group.group.agent);
+                        }
                     }
                 }
             }

@@ -74,6 +74,12 @@ impl ValueScale {
         }
     }
 
+    /// Whether all of its numbers are finite.
+    pub(super) fn is_finite(&self) -> bool {
+        let Self { mean, deviation, square, drift, largest_reward, .. } = *self;
+        [mean, deviation, square, drift, largest_reward].iter().all(|number| number.is_finite())
+    }
+
     /// Notes a reward that the replay buffer now has.
     pub(super) fn see(&mut self, reward: f32) {
         self.largest_reward = self.largest_reward.max(f64::from(reward).abs());

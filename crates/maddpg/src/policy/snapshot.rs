@@ -205,7 +205,7 @@ impl PolicySnapshot {
     /// # Errors
     /// [`PolicyError::OtherAgents`] if the two snapshots are for different agents.
     pub fn with_slots_of(&self, other: &Self, slots: &[usize]) -> Result<Self, PolicyError> {
-        if let Some(difference) = self.spec.difference(&other.spec) {
+        if let Some(difference) = self.spec.difference_in_play(&other.spec) {
             return Err(PolicyError::OtherAgents { difference });
         }
         let part = |snapshot: &Self, theirs: bool| {
@@ -309,6 +309,17 @@ mod tests {
         assert!(error(vec![agents.clone()]).contains("[1, 2]"));
         assert!(error(vec![adversary.clone(), agents, adversary]).contains("[0, 0, 1, 2]"));
         assert!(PolicySnapshot::zeros(&[]).is_err());
+    }
+
+    #[test]
+    fn policies_that_scale_other_numbers_meet() {
+        let ours = constant(0.5, true);
+        let mut policies = constant(-0.5, true).policies;
+        policies[1].group.agent.raw.push(0..1);
+        let theirs = PolicySnapshot::new(0, 0, 0, policies).unwrap();
+        let mixed = ours.with_slots_of(&theirs, &[2]).unwrap();
+        let found = actions(&mixed);
+        assert!(found.iter().zip([0.5, 0.5, -0.5]).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
     }
 
     #[test]

@@ -249,6 +249,19 @@ impl ArenaSpec {
     /// How it differs from `other`, for example "slot 1 has 4 observed numbers instead of 3". `None` if what was learned in one can be
     /// used in the other. Names are compared only if both have them.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        self.difference_by(other, AgentSpec::difference_in_training)
+    }
+
+    /// As [`difference`](Self::difference), without what matters only to a learner.
+    pub(crate) fn difference_in_play(&self, other: &Self) -> Option<String> {
+        self.difference_by(other, AgentSpec::difference)
+    }
+
+    fn difference_by(
+        &self,
+        other: &Self,
+        of_agents: impl Fn(&AgentSpec, &AgentSpec) -> Option<String>,
+    ) -> Option<String> {
         let (ours, theirs) = (self.agents(), other.agents());
         if ours != theirs {
             return Some(format!("{ours} agents ({self}) instead of {theirs} ({other})"));
@@ -258,7 +271,7 @@ impl ArenaSpec {
                 let (ours, theirs) = (&ours.behavior, &theirs.behavior);
                 return Some(format!("slot {slot} has the behavior `{ours}` instead of `{theirs}`"));
             }
-            if let Some(difference) = ours.difference_in_training(theirs) {
+            if let Some(difference) = of_agents(ours, theirs) {
                 return Some(format!("slot {slot}, `{}`, has {difference}", ours.behavior));
             }
         }

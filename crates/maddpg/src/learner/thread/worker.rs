@@ -140,16 +140,27 @@ impl Worker {
         self.save_all(Vec::new());
     }
 
-    /// Writes the checkpoints that are requested: `first` and those that wait. Of several for the same file, only the last one.
+    /// Writes the checkpoints that are requested: `first` and those that wait. Those for the same file are written once, with everything that
+    /// was asked for.
     fn save_all(&mut self, first: Vec<CheckpointRequest>) {
         let mut requests = first;
         requests.extend(self.checkpoints.try_iter());
         let count = requests.len() as u64;
-        let paths: Vec<_> = requests.iter().map(|request| request.path.clone()).collect();
-        for (index, request) in requests.into_iter().enumerate() {
-            if !paths[index + 1..].contains(&request.path) {
-                self.save(request);
+        let mut merged: Vec<CheckpointRequest> = Vec::new();
+        for request in requests {
+            match merged.iter_mut().find(|earlier| earlier.path == request.path) {
+                Some(earlier) => {
+                    earlier.with_replay |= request.with_replay;
+                    earlier.note = request.note;
+                    earlier.policy = request.policy.or(earlier.policy.take());
+                }
+                None => merged.push(request),
             }
+        }
+        if !merged.is_empty() {
+            let failures: Vec<_> = merged.into_iter().filter_map(|request| self.save(request)).collect();
+            let failure = failures.into_iter().next();
+            *self.shared.checkpoint_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         }
         self.shared.pending.fetch_sub(count, Ordering::Relaxed);
     }
@@ -169,7 +180,11 @@ impl Worker {
         let _ = self.used.try_send(block);
     }
 
-    fn save(&mut self, CheckpointRequest { path, with_replay, note, policy }: CheckpointRequest) {
+    /// Writes a checkpoint. Returns why it could not, if so.
+    fn save(
+        &mut self,
+        CheckpointRequest { path, with_replay, note, policy }: CheckpointRequest,
+    ) -> Option<String> {
         self.learner.set_note(note);
         self.shared.is_saving.store(true, Ordering::Relaxed);
         let saved = self.learner.save(&path, with_replay);
@@ -179,7 +194,7 @@ impl Worker {
         if let Some(error) = &failure {
             log::error!("{error}");
         }
-        *self.shared.checkpoint_failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        failure
     }
 
     fn update_as_owed(&mut self) -> Result<(), LearnerError> {
@@ -198,8 +213,8 @@ impl Worker {
             if self.stop.is_stopped() {
                 break;
             }
-            let measure =
-                self.learner.updates().is_multiple_of(UPDATES_PER_MEASURE) || self.report.wants_actors;
+            let next = self.learner.updates() + 1;
+            let measure = next.is_multiple_of(UPDATES_PER_MEASURE) || self.report.wants_actors;
             let measures = self.learner.update(measure)?;
             self.report.add(measure.then_some(&measures));
             self.shared.updates.store(self.learner.updates(), Ordering::Relaxed);
