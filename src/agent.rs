@@ -56,7 +56,8 @@ pub struct Agent {
     pub image: Option<ImageSpec>,
     /// The names of the observed numbers; empty if they have none.
     pub observation_names: Vec<String>,
-    /// What it can do: numbers, and branches in each of which it chooses.
+    /// What it can do: numbers, and branches in each of which it chooses. Reflection leaves it out, so a scene or a saved game cannot restore
+    /// an agent: after loading, insert it anew.
     #[reflect(ignore)]
     pub action: ActionSpace,
     /// How many of the last observations its policy sees at once, oldest first. Those from before the start of the
@@ -323,7 +324,8 @@ pub struct Untrained;
 /// [`agents_decide`](crate::rollout::agents_decide), so that it does not decide again whenever an episode ends.
 ///
 /// It is read when the agent decides and holds until its next decision, as an action of its policy does. A key that is pressed for less than
-/// that time may be missed: keep the vector until it was read, or let the agent decide at once with [`DecisionClock::request`].
+/// that time may be missed, so keep the vector until it was read. An agent with a [`Clock`] of its own reads it at the next decision of the
+/// world if you call [`DecisionClock::request`].
 ///
 /// The learner still learns from what happens, because it is off-policy.
 #[derive(Component, Reflect, Debug, Clone, PartialEq)]

@@ -156,7 +156,8 @@
 //! | [`diagnostics`] | Bevy diagnostics | decisions per second, updates per second, waits, dropped transitions |
 //!
 //! Most components implement [`Reflect`](bevy::reflect::Reflect), so inspectors, scenes and the remote protocol show them. `Chosen`,
-//! `PolicyOverride`, `Visitors` and `PlayedBy` do not.
+//! `PolicyOverride`, `Visitors` and `PlayedBy` do not. An [`Agent`](agent::Agent) is shown without its action space, so insert it anew when you
+//! load a scene or a saved game.
 //!
 //! # Features
 //!

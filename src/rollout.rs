@@ -162,6 +162,8 @@ fn finish_episodes() -> ScheduleConfigs<ScheduleSystem> {
         observe(),
         clock::observes_ends::<false>,
         episodes::finish,
+        // Arenas and agents that came or left where ends were told.
+        arenas::collect,
         episodes::reset,
     )
         .chain()

@@ -47,11 +47,11 @@ use rand::{RngExt, seq::IndexedRandom};
 
 use crate::{
     agent::Agent,
-    arena::{ArenaAgents, ArenasToReset, EpisodeEnded, NoExploration},
+    arena::{ArenasToReset, EpisodeEnded, NoExploration},
     policy::PolicySnapshot,
     problems::Problems,
     random::{Random, stream},
-    rollout::{ActingPolicy, Arenas, Reset, RolloutClock},
+    rollout::{ActingPolicy, Arenas, Kind, Reset, RolloutClock},
 };
 
 /// Draws who plays against whom.
@@ -301,14 +301,14 @@ fn has_two<'a>(mut teams: impl Iterator<Item = &'a str>) -> bool {
 fn draw(
     mut commands: Commands,
     resets: ArenasToReset,
-    mut arenas: Query<(&ArenaAgents, Option<&mut Visitors>, Has<NoExploration>)>,
-    agents: Query<&Agent>,
+    mut reset: Query<(Option<&mut Visitors>, Has<NoExploration>)>,
+    arenas: Res<Arenas>,
     mut play: ResMut<SelfPlay>,
     mut problems: ResMut<Problems>,
 ) {
     let SelfPlay { plugin, pool, random, .. } = &mut *play;
     for arena in resets.iter() {
-        let Ok((members, visitors, is_unexplored)) = arenas.get_mut(arena) else { continue };
+        let Ok((visitors, is_unexplored)) = reset.get_mut(arena) else { continue };
         let had_visitors = visitors.is_some();
         // A rated rival that leaves takes its own `NoExploration` with it.
         let before = visitors.as_ref().filter(|visitors| visitors.is_rated);
@@ -323,13 +323,14 @@ fn draw(
         if rival.is_none() && !had_visitors {
             continue;
         }
-        let mut teams: Vec<&str> =
-            agents.iter_many(members.iter()).filter_map(|agent| agent.team.as_deref()).collect();
+        // Those of its slots: the game may have despawned its agents, and spawn the next ones at this reset.
+        let mut teams: Vec<&str> = arenas.teams(arena).into_iter().flatten().map(String::as_str).collect();
         teams.sort_unstable();
         teams.dedup();
         if rival.is_some() && teams.len() < 2 {
             rival = None;
-            if !has_two(agents.iter().filter_map(|agent| agent.team.as_deref())) {
+            let has_teams = |kind: &Kind| has_two(kind.spec().teams.iter().map(String::as_str));
+            if !arenas.kinds().iter().any(has_teams) {
                 tell_of_missing_teams(&mut problems);
             }
         }

@@ -73,6 +73,58 @@ fn play(app: &mut App, games: u32) {
 }
 
 #[test]
+fn rivals_are_drawn_for_fighters_that_are_despawned_after_each_game() {
+    let self_play = SelfPlayPlugin {
+        share: 1.0,
+        snapshot_decisions: 20,
+        snapshots: 100,
+        games: 1,
+        ..SelfPlayPlugin::default()
+    };
+    for survivors in [0, 1] {
+        let mut app = app(1, self_play.clone());
+        app.add_observer(
+            move |ended: On<EpisodeEnded>, mut commands: Commands, agents: Query<(Entity, &InArena)>| {
+                let members = agents.iter().filter(|(_, place)| place.arena == ended.arena);
+                members.skip(survivors).for_each(|(agent, _)| commands.entity(agent).despawn());
+            },
+        )
+        .add_systems(
+            Reset,
+            |mut commands: Commands, resets: ArenasToReset, agents: Query<(&InArena, &Agent)>| {
+                for arena in resets.iter() {
+                    for (slot, team) in ["red", "blue"].into_iter().enumerate() {
+                        let is_here = agents.iter().any(|(place, agent)| {
+                            place.arena == arena && agent.team.as_deref() == Some(team)
+                        });
+                        if !is_here {
+                            commands.spawn((
+                                Agent::new("duelist", 1, 1).in_team(team),
+                                InArena::slot(arena, slot),
+                            ));
+                        }
+                    }
+                }
+            },
+        );
+        let mut drawn = std::collections::BTreeSet::new();
+        for _ in 0..40 {
+            play(&mut app, 1);
+            for found in visitors(&mut app) {
+                let mut played = app.world_mut().query::<(&Agent, Has<PolicyOverride>)>();
+                let played = played.iter(app.world());
+                let teams: Vec<_> = played.filter(|(_, is_played)| *is_played).collect();
+                assert!(teams.iter().all(|(agent, _)| agent.team == Some(found.team.clone())), "{found:?}");
+                drawn.insert((found.team, found.rival));
+            }
+        }
+        assert!(drawn.len() > 3, "{survivors} survivors: {drawn:?}");
+        let told = app.world().resource::<Problems>().told();
+        assert!(!told.iter().any(|text| text.contains("two teams")), "{told:?}");
+    }
+}
+
+#[test]
 fn past_policies_play_one_of_the_teams_and_do_not_learn() {
     let self_play = SelfPlayPlugin {
         share: 1.0,

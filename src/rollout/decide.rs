@@ -53,7 +53,9 @@ pub(super) fn decide(
 ) {
     for (kind, rows) in experience.bypass_change_detection().kinds.iter_mut().enumerate() {
         let spec = arenas.kinds()[kind].spec();
-        rows.observe(arenas.of_kind(kind), &agents);
+        // An arena that was spawned during the last reset, or whose episode ended there, is reset before it decides.
+        let is_running = |arena| episodes.get(arena).is_ok_and(Episode::is_running);
+        rows.observe(arenas.of_kind(kind), is_running, &agents);
         let all_finite = rows.observations.iter().all(|number| number.is_finite());
         for SlotBatch { source, policy, slots } in &plan.kinds[kind].batches {
             let (snapshot, scratch) = acting.parts(*source);
@@ -67,7 +69,7 @@ pub(super) fn decide(
             let entry = &arenas.entries()[index];
             let Ok(mut episode) = episodes.get_mut(entry.arena) else { continue };
             if !rows.starts[row] {
-                if episode.decisions > 0 {
+                if episode.decisions > 0 && episode.is_running() {
                     episode.elapsed += 1;
                 }
                 continue;
@@ -108,6 +110,7 @@ impl Gathered {
             masks: joint_masks,
             actions: joint_actions,
             decides,
+            offsets,
             ..
         } = rows;
         let Self { observations, masks, actions } = self;
@@ -122,10 +125,10 @@ impl Gathered {
         let joint = joint_observations.chunks_exact(spec.joint_observation_size());
         for (row, (joint, slots)) in joint.zip(due()).enumerate() {
             for slot in slots {
-                observations
-                    .extend_from_slice(&joint[spec.observation_offset(slot)..][..agent.observation_size]);
+                let offset = offsets[slot];
+                observations.extend_from_slice(&joint[offset.observation..][..agent.observation_size]);
                 if choices > 0 {
-                    let own = &joint_masks[row * choices + spec.choice_offset(slot)..];
+                    let own = &joint_masks[row * choices + offset.choices..];
                     masks.extend_from_slice(&own[..agent.action.choices()]);
                 }
                 count += 1;
@@ -140,7 +143,7 @@ impl Gathered {
         let mut results = actions.chunks_exact(size);
         for (joint, slots) in joint_actions.chunks_exact_mut(spec.joint_action_size()).zip(due()) {
             for (slot, action) in slots.zip(&mut results) {
-                joint[spec.action_offset(slot)..][..size].copy_from_slice(action);
+                joint[offsets[slot].action..][..size].copy_from_slice(action);
             }
         }
     }

@@ -35,8 +35,9 @@ pub(super) struct Departure {
 }
 
 impl Departed {
-    pub(super) fn get(&self, agent: Entity) -> Departure {
-        self.agents.get(&agent).copied().unwrap_or_default()
+    /// What an agent had earned when it left; `None` if it has not left, or if that was forgotten.
+    pub(super) fn get(&self, agent: Entity) -> Option<Departure> {
+        self.agents.get(&agent).copied()
     }
 
     pub(super) fn take_arenas(&mut self) -> EntityHashMap<LastEpisode> {

@@ -25,7 +25,8 @@ pub(super) fn apply_time_limits(clock: Res<RolloutClock>, mut arenas: Query<(&Ar
     }
 }
 
-/// Ends the episodes in which the parts of all agents are over. If nobody is left, the parts of those that were there last count.
+/// Ends the episodes in which the parts of all agents are over. If nobody is left, the parts of those that were there last count. If somebody
+/// has left since the last decision without an end, what would have followed is not known, so the episode is truncated.
 pub(super) fn end_without_agents(
     arenas: Res<Arenas>,
     experience: Res<Experience>,
@@ -47,8 +48,10 @@ pub(super) fn end_without_agents(
         if ends.is_empty() || ends.contains(&None) {
             continue;
         }
+        let left = entry.place.map_or(&[][..], |place| experience.left(place));
+        let is_cut_off = left.iter().flatten().any(|left| left.end.is_none());
         if let Ok(mut episode) = episodes.get_mut(entry.arena) {
-            if ends.contains(&Some(LifeEnd::Truncated)) {
+            if is_cut_off || ends.contains(&Some(LifeEnd::Truncated)) {
                 episode.truncate();
             } else {
                 episode.terminate();
@@ -82,7 +85,7 @@ pub(super) fn finish(
             EpisodeStatus::Truncated => true,
             EpisodeStatus::New | EpisodeStatus::Running => continue,
         };
-        episode.bypass_change_detection().is_announced = true;
+        episode.bypass_change_detection().is_finished = true;
         let mut observers = agents.p0();
         let mut members = observers.iter_many_mut(entry.present());
         while let Some(member) = members.fetch_next() {
@@ -156,7 +159,7 @@ pub(super) fn finish_despawned(
             continue;
         }
         // An observer of the episode's end, or a system that reset the arena, has despawned it.
-        if episode.is_announced {
+        if episode.is_finished {
             continue;
         }
         let Some((index, entry)) = arenas.find(arena) else { continue };
@@ -164,14 +167,15 @@ pub(super) fn finish_despawned(
         let is_terminated = episode.status() == EpisodeStatus::Terminated;
         for (slot, agent) in entry.agents.iter().enumerate() {
             let Some(agent) = agent else { continue };
-            let mut departure = match agents.get(*agent) {
-                Ok((_, reward, life, ..)) => departure((reward, life)),
+            let known = match agents.get(*agent) {
+                Ok((_, reward, life, ..)) => Some(departure((reward, life))),
                 Err(_) => departed.get(*agent),
             };
+            let mut departure = known.unwrap_or_default();
             if is_terminated {
                 departure.unrecorded.get_or_insert(LifeEnd::Terminated);
             }
-            experience.leave(place, slot, departure);
+            experience.leave(place, slot, Some(departure));
         }
         experience.close(entry, if is_terminated { 0.0 } else { 1.0 }, true, &agents);
         let is_truncated = episode.status() == EpisodeStatus::Truncated;

@@ -6,7 +6,7 @@ use super::{
     departed::Departure,
     rows::{Earner, Rows, SlotPart},
 };
-use crate::{agent::Agent, problems::Problems, transition::TransitionBlock};
+use crate::{agent::Agent, arena::Episode, problems::Problems, transition::TransitionBlock};
 
 /// The open decision of each arena, and the completed transitions that wait for the learners.
 #[derive(Resource, Debug, Default)]
@@ -67,13 +67,21 @@ impl Experience {
         }
     }
 
-    /// Notes that an agent has left its slot.
-    pub(super) fn leave(&mut self, place: Place, slot: usize, departure: Departure) {
+    /// Notes that an agent has left its slot. Without a `departure`, it has played no part in this episode.
+    pub(super) fn leave(&mut self, place: Place, slot: usize, departure: Option<Departure>) {
         let rows = &mut self.kinds[place.kind];
         let slot = place.row * rows.sizes.slots + slot;
-        rows.parts[slot].return_left += departure.episode_return;
-        rows.parts[slot].last_left = Some(departure);
-        rows.left[slot].get_or_insert(departure);
+        if let Some(departure) = departure {
+            rows.parts[slot].return_left += departure.episode_return;
+            rows.parts[slot].last_left = Some(departure);
+        }
+        rows.left[slot].get_or_insert(departure.unwrap_or_default());
+    }
+
+    /// By slot of an arena, the agents that have left since the last decision.
+    pub(super) fn left(&self, place: Place) -> &[Option<Departure>] {
+        let rows = &self.kinds[place.kind];
+        &rows.left[place.row * rows.sizes.slots..][..rows.sizes.slots]
     }
 
     /// What happened in the slots of an arena in its episode.
@@ -98,11 +106,14 @@ impl Experience {
         let Some(place) = entry.place else { return };
         let rows = &mut self.kinds[place.kind];
         let slots = place.row * rows.sizes.slots..(place.row + 1) * rows.sizes.slots;
-        let mut present = entry.present().filter_map(|agent| agents.get(agent).ok()).peekable();
-        let is_kept = present.peek().is_some()
-            && present.all(|(_, _, life, clock, ..)| {
-                !clock.is_due() && !life.is_over() && life.unrecorded().is_none()
-            })
+        let present = entry.present().filter_map(|agent| agents.get(agent).ok());
+        // Those that were dead already when the decision was made take no part in it.
+        let mut alive = present
+            .filter(|(_, _, life, ..)| !life.is_over() || life.unrecorded().is_some())
+            .map(|(_, _, life, clock, ..)| (life, clock))
+            .peekable();
+        let is_kept = alive.peek().is_some()
+            && alive.all(|(life, clock)| !clock.is_due() && life.unrecorded().is_none())
             && rows.left[slots].iter().all(Option::is_none);
         if rows.open[place.row] && is_kept {
             rows.keep(place.row, &entry.agents, agents);
@@ -135,9 +146,14 @@ pub(super) fn close_decisions(
     mut problems: ResMut<Problems>,
     mut agents: Query<Earner>,
     behaviors: Query<&Agent>,
+    episodes: Query<&Episode>,
 ) {
     let experience = experience.bypass_change_detection();
     for entry in arenas.entries() {
+        // An episode that has ended since ends were last recorded is completed with its end.
+        if !episodes.get(entry.arena).is_ok_and(Episode::is_running) {
+            continue;
+        }
         experience.go_on(entry, &agents);
         for agent in entry.present() {
             let Ok((_, mut reward, mut life, ..)) = agents.get_mut(agent) else { continue };

@@ -81,7 +81,14 @@ pub(super) fn decide_others(
         }
     }
     for &idle in &plan.idle {
-        if let Ok((agent, _, mut action, _, taken_over, ..)) = agents.get_mut(idle) {
+        if let Ok((agent, _, mut action, life, taken_over, clock, _)) = agents.get_mut(idle) {
+            if life.is_over() {
+                action.clear();
+                continue;
+            }
+            if !clock.is_due() {
+                continue;
+            }
             actions.clear();
             actions.resize(agent.action.size(), 0.0);
             if take_over(&agent.action, actions, taken_over, idle, &mut problems) {

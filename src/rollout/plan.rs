@@ -4,7 +4,7 @@ use bevy::prelude::*;
 
 use super::{ActingPolicy, Arenas, policy};
 use crate::{
-    agent::{Agent, PolicyOverride},
+    agent::{ActionOverride, Agent, PolicyOverride},
     policy::{Policy, PolicyGroup, PolicySnapshot},
     problems::Problems,
 };
@@ -71,12 +71,15 @@ impl Origin {
     }
 }
 
+/// What the plan depends on in each agent.
+type Member = (&'static Agent, Option<&'static PolicyOverride>, Has<ActionOverride>);
+
 /// Makes the plan anew if it no longer fits.
 pub(super) fn make(
     mut plan: ResMut<Plan>,
     arenas: Res<Arenas>,
     acting: Res<ActingPolicy>,
-    agents: Query<(&Agent, Option<&PolicyOverride>)>,
+    agents: Query<Member>,
     mut problems: ResMut<Problems>,
 ) {
     if plan.seen == Some((arenas.generation, acting.swaps())) {
@@ -95,11 +98,18 @@ pub(super) fn make(
     plan.generation = arenas.generation;
     plan.sources =
         acting.sources().map(|(kind, policies)| (kind.map(str::to_owned), groups(policies))).collect();
-    plan.kinds = (0..arenas.kinds().len()).map(|kind| slots(kind, &arenas, &acting, &mut problems)).collect();
+    plan.kinds =
+        (0..arenas.kinds().len()).map(|kind| slots(kind, &arenas, &acting, &agents, &mut problems)).collect();
     (plan.others, plan.idle) = others(&arenas, &acting, &agents, &mut problems);
 }
 
-fn slots(kind: usize, arenas: &Arenas, acting: &ActingPolicy, problems: &mut Problems) -> KindPlan {
+fn slots(
+    kind: usize,
+    arenas: &Arenas,
+    acting: &ActingPolicy,
+    agents: &Query<Member>,
+    problems: &mut Problems,
+) -> KindPlan {
     let mut batches: Vec<SlotBatch> = Vec::new();
     let of_kind = &arenas.kinds()[kind];
     let mut has_policy = vec![false; of_kind.spec().agents()];
@@ -117,8 +127,11 @@ fn slots(kind: usize, arenas: &Arenas, acting: &ActingPolicy, problems: &mut Pro
             Err(_) if arenas.has_learner && acting.is_empty() => {}
             Err(_) if acting.is_awaited() => {}
             Err(reason) => {
-                let entity = arenas.of_kind(kind).find_map(|entry| entry.agents[slot]);
-                if let Some(entity) = entity {
+                // An override decides for an agent without a policy.
+                let is_idle =
+                    |agent: &Entity| !agents.get(*agent).is_ok_and(|(.., is_taken_over)| is_taken_over);
+                let mut members = arenas.of_kind(kind).filter_map(|entry| entry.agents[slot]);
+                if let Some(entity) = members.find(is_idle) {
                     tell_idle(entity, &agent.behavior, &reason, problems);
                 }
             }
@@ -130,12 +143,12 @@ fn slots(kind: usize, arenas: &Arenas, acting: &ActingPolicy, problems: &mut Pro
 fn others(
     arenas: &Arenas,
     acting: &ActingPolicy,
-    agents: &Query<(&Agent, Option<&PolicyOverride>)>,
+    agents: &Query<Member>,
     problems: &mut Problems,
 ) -> (Vec<AgentBatch>, Vec<Entity>) {
     let (mut batches, mut idle): (Vec<AgentBatch>, Vec<Entity>) = (Vec::new(), Vec::new());
     for other in arenas.others() {
-        let Ok((agent, own)) = agents.get(other.entity) else { continue };
+        let Ok((agent, own, is_taken_over)) = agents.get(other.entity) else { continue };
         let spec = agent.spec();
         let found = match own {
             Some(PolicyOverride(snapshot)) => policy::find(snapshot, other.slot, &spec)
@@ -155,7 +168,7 @@ fn others(
                 }
             }
             Err(reason) => {
-                if !acting.is_awaited() {
+                if !acting.is_awaited() && !is_taken_over {
                     tell_idle(other.entity, &spec.behavior, &reason, problems);
                 }
                 idle.push(other.entity);

@@ -41,8 +41,17 @@ pub(super) struct Rows {
     /// Whether transitions are recorded for a learner.
     pub(super) recording: bool,
     pub(super) sizes: Sizes,
-    /// What each slot observes and does, in numbers.
+    /// What each slot observes and does, in numbers, and where these are in the joint vectors.
     lengths: Vec<Lengths>,
+    pub(super) offsets: Vec<Offsets>,
+}
+
+/// Where the numbers of a slot start in the joint vectors of an arena.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Offsets {
+    pub(super) observation: usize,
+    pub(super) action: usize,
+    pub(super) choices: usize,
 }
 
 /// Lengths of the vectors of one agent.
@@ -106,6 +115,13 @@ impl Rows {
             earned: vec![0.0; count * slots],
             left: vec![None; count * slots],
             parts: vec![SlotPart::default(); count * slots],
+            offsets: (0..slots)
+                .map(|slot| Offsets {
+                    observation: spec.observation_offset(slot),
+                    action: spec.action_offset(slot),
+                    choices: spec.choice_offset(slot),
+                })
+                .collect(),
             lengths: spec.slots.iter().map(Lengths::of).collect(),
             n_step: NStep::new(count),
             sizes,
@@ -114,16 +130,21 @@ impl Rows {
     }
 
     /// Notes in which arenas a decision starts, who decides there and who keeps an action, and what each observes. The actions
-    /// of these arenas are zeros until they are decided.
+    /// of these arenas are zeros until they are decided. Nothing is decided in arenas whose episode is not running.
     pub(super) fn observe<'a>(
         &mut self,
         entries: impl Iterator<Item = &'a ArenaEntry>,
+        is_running: impl Fn(Entity) -> bool,
         agents: &Query<Member>,
     ) {
         let Sizes { observation, action, choices, slots } = self.sizes;
         self.decides.fill(false);
         for (row, entry) in entries.enumerate() {
             let at = row * slots;
+            if !is_running(entry.arena) {
+                self.starts[row] = false;
+                continue;
+            }
             let here = |agent: &Option<Entity>| {
                 let here = agent.and_then(|agent| agents.get(agent).ok());
                 here.filter(|(_, _, _, life, ..)| !life.is_over())

@@ -27,12 +27,13 @@ struct PlayedByRival {
 fn arrive(
     arrived: On<Insert, Visitors>,
     mut commands: Commands,
-    arenas: Query<(&Visitors, &ArenaAgents)>,
+    arenas: Query<(&Visitors, Option<&ArenaAgents>)>,
     agents: Query<Player>,
     play: Res<SelfPlay>,
 ) {
+    // The agents may have been despawned; the next ones join.
     let Ok((visitors, members)) = arenas.get(arrived.entity) else { return };
-    for entity in members.iter() {
+    for entity in members.into_iter().flat_map(|members| members.iter()) {
         if let Ok(player) = agents.get(entity)
             && visitors.are(player.0)
         {
@@ -48,11 +49,11 @@ fn arrive(
 fn depart(
     departed: On<Discard, Visitors>,
     mut commands: Commands,
-    arenas: Query<(&Visitors, &ArenaAgents)>,
+    arenas: Query<(&Visitors, Option<&ArenaAgents>)>,
     agents: Query<&PlayedByRival>,
 ) {
     let Ok((visitors, members)) = arenas.get(departed.entity) else { return };
-    for agent in members.iter() {
+    for agent in members.into_iter().flat_map(|members| members.iter()) {
         if let Ok(played) = agents.get(agent) {
             leave(&mut commands, agent, played);
         }

@@ -82,9 +82,14 @@ impl Autosave {
 
     /// Whether the folder has a checkpoint, of whichever kind of arenas.
     pub(super) fn has_checkpoint(&self) -> bool {
-        let is_checkpoint = |name: &str| name.starts_with("checkpoint.") && name.ends_with(".safetensors");
-        let mut entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        entries.any(|entry| entry.file_name().to_str().is_some_and(is_checkpoint))
+        self.checkpoints().next().is_some()
+    }
+
+    /// The names of the checkpoints in the folder.
+    pub(super) fn checkpoints(&self) -> impl Iterator<Item = String> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name.starts_with("checkpoint.") && name.ends_with(".safetensors"))
     }
 
     /// The folder of the past policies of [self-play](crate::self_play), if the game has it.

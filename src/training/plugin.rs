@@ -90,9 +90,10 @@ impl Plugin for TrainingPlugin {
         .add_systems(
             StepStart,
             (
-                (start::start, exchange::synchronize.run_if(decision_is_due))
+                (start::start, exchange::synchronize)
                     .chain()
-                    .in_set(DecideSystems::Synchronize),
+                    .in_set(DecideSystems::Synchronize)
+                    .run_if(decision_is_due),
                 exchange::hand_over.in_set(DecideSystems::HandOver).run_if(decision_is_due),
             ),
         )

@@ -2,7 +2,7 @@ use std::{error::Error, path::PathBuf};
 
 use bevy::prelude::*;
 
-use super::{KindLearner, Training, TrainingPlugin, few_arenas, kind_path, note::Note};
+use super::{Autosave, KindLearner, Training, TrainingPlugin, few_arenas, kind_path, note::Note};
 use crate::{
     exploration::{ExplorationConfig, Noise},
     learner::{CheckpointError, CheckpointInfo, Learner, LearnerConfig, LearnerError, LearnerThread},
@@ -117,6 +117,11 @@ impl Training {
             (config, random_decisions)
         };
         exploration.check()?;
+        if earlier.is_none()
+            && let Some(autosave) = &self.plugin.autosave
+        {
+            warn_of_other_kinds(autosave, kind, kinds);
+        }
         let from =
             earlier.as_ref().map_or("nothing".into(), |earlier| format!("`{}`", earlier.path.display()));
         let learner = self.plugin.open(kind, config, earlier)?;
@@ -125,6 +130,22 @@ impl Training {
         let note = is_autosaved.then(|| Note::parse(learner.note()));
         let thread = LearnerThread::spawn_on(learner, self.plugin.pace, &self.cores, &self.stop)?;
         Ok(Started { thread, transitions, config, random_decisions, note, has_own_file })
+    }
+}
+
+/// The folder has no checkpoint of this kind, but others that no kind uses: its behaviors were probably other ones when they were saved.
+fn warn_of_other_kinds(autosave: &Autosave, kind: &Kind, kinds: &[Kind]) {
+    let used: Vec<PathBuf> = kinds.iter().map(|kind| autosave.checkpoint(kind.name())).collect();
+    let others = autosave.checkpoints().filter(|name| used.iter().all(|path| !path.ends_with(name)));
+    let others: Vec<String> = others.collect();
+    if !others.is_empty() {
+        warn(&format!(
+            "the learner for arenas of the kind `{}` starts from nothing, although its folder has {}; to go on with a training whose \
+             behaviors have changed is not possible; if some of its behaviors only come later, give the kind a name with \
+             `Arena::of_kind`, or reserve slots with `Arena::with_slots_for`",
+            kind.name(),
+            others.join(", ")
+        ));
     }
 }
 

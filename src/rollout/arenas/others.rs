@@ -1,0 +1,89 @@
+use bevy::{ecs::entity::EntityHashMap, prelude::*};
+
+use super::{ArenaEntry, OtherAgent, Place, cast::Cast, collect::AgentData};
+use crate::{
+    agent::Agent,
+    arena::{Arena, Episode, InArena},
+    problems::Problems,
+    rollout::Kind,
+};
+
+/// The agents that are decided for outside of the arenas' rows. While training, tells which agents are not trained, and
+/// gives agents that are in no arena one of their own. Those of a disabled arena stay in it.
+#[expect(clippy::too_many_arguments, reason = "it reads what `collect` has found")]
+pub(super) fn others(
+    casts: &[Cast],
+    entries: &[ArenaEntry],
+    kinds: &[Kind],
+    agents: &Query<AgentData>,
+    is_disabled: impl Fn(Entity) -> bool,
+    has_learner: bool,
+    commands: &mut Commands,
+    problems: &mut Problems,
+) -> Vec<OtherAgent> {
+    let seats: EntityHashMap<usize> = entries.iter().flat_map(ArenaEntry::seated).collect();
+    let mut others = Vec::new();
+    for (entity, agent, place, has_own_arena, has_own_policy, is_untrained) in agents {
+        let seat = seats.get(&entity).copied();
+        let is_seated = seat.is_some();
+        let index = place.and_then(|place| casts.binary_search_by_key(&place.arena, |cast| cast.arena).ok());
+        if has_own_arena && place.is_some() {
+            // It has joined another arena.
+            commands.entity(entity).remove::<(Arena, Episode)>();
+        }
+        if has_learner && !is_seated {
+            match index.and_then(|index| entries[index].place) {
+                Some(Place { kind, .. }) => tell_no_slot(entity, agent, &kinds[kind], problems),
+                None if index.is_none()
+                    && !has_own_arena
+                    && !is_untrained
+                    && !has_own_policy
+                    && !place.is_some_and(|place| is_disabled(place.arena)) =>
+                {
+                    // Its arena may still be built.
+                    let is_built = place.is_some_and(|place| commands.get_entity(place.arena).is_ok());
+                    tell_no_arena(entity, agent, place, problems);
+                    if !is_built {
+                        commands.entity(entity).remove::<InArena>().insert(Arena::default());
+                    }
+                }
+                None => {}
+            }
+        }
+        if has_own_policy || !is_seated {
+            let slot = seat.or(place.and_then(|place| place.slot)).unwrap_or(0);
+            let arena = place.map(|place| place.arena).filter(|_| !is_seated);
+            others.push(OtherAgent { entity, slot, arena });
+        }
+    }
+    others.sort_unstable_by_key(|other| other.entity);
+    others
+}
+
+fn tell_no_slot(entity: Entity, agent: &Agent, kind: &Kind, problems: &mut Problems) {
+    let behavior = &agent.behavior;
+    problems.tell("no slot", behavior, || {
+        format!(
+            "agent {entity} of behavior `{behavior}` finds no free slot in its arena of the kind `{}`, which has the agents \
+             {}: it plays without training; reserve slots with `Arena::with_slots_for`, or give it the behavior, sizes and team \
+             of a free slot",
+            kind.name, kind.spec
+        )
+    });
+}
+
+fn tell_no_arena(entity: Entity, agent: &Agent, place: Option<&InArena>, problems: &mut Problems) {
+    let behavior = &agent.behavior;
+    problems.tell("no arena", behavior, || {
+        match place {
+            None => format!(
+                "agent {entity} of behavior `{behavior}` is in no arena: it learns alone, in an arena of its own without a time limit; \
+                 insert `InArena`, or an `Arena` on the agent itself, or `Untrained` if it should only use its policy"
+            ),
+            Some(place) => format!(
+                "agent {entity} of behavior `{behavior}` is in no arena, because {0} has no `Arena`: it is not trained until {0} has one",
+                place.arena
+            ),
+        }
+    });
+}
