@@ -19,7 +19,7 @@ use bevy_maddpg_lab::{
     catalog::Control,
     experiment::{Experiment, Options},
     game::Game,
-    games::control::{self, Camera, Sight, Task, UnknownTask, Yardstick},
+    games::control::{self, Camera, Sight, Task, UnknownTask},
 };
 use clap::Parser;
 
@@ -94,10 +94,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     if let Some(episodes) = yardstick {
-        let Yardstick { random, planner } = control::yardstick(task, episodes.into(), run.seed);
-        let [random, planner] =
-            [random, planner].map(|[mean, deviation]| format!("{mean:.2},{deviation:.2}"));
-        println!("{task},{random},{planner},{episodes},{}", run.seed);
+        println!("{}", control::yardstick(task, episodes.into(), run.seed).row(task, run.seed));
         return ExitCode::SUCCESS;
     }
     let sight = if pixels { Sight::Pixels } else { Sight::Numbers };

@@ -11,7 +11,7 @@ use bevy_maddpg_lab::{
 
 use super::{
     Failure,
-    bootstrap::Interval,
+    estimate::Estimate,
     method::Method,
     runs::{Run, Runs},
     task::Task,
@@ -143,32 +143,30 @@ impl Matches {
     }
 
     /// The mean of a measure for first teams of method `first` against second teams of method `second`.
-    fn measure(&self, first: usize, second: usize, name: &str) -> Interval {
-        let row = |(own, row): (usize, &Vec<Evaluation>)| -> Vec<Option<f64>> {
-            let counts = |other: usize| first != second || own != other;
-            let values = row.iter().map(|match_of| f64::from(match_of.measures[name]));
-            values.enumerate().map(|(other, value)| counts(other).then_some(value)).collect()
-        };
-        let rows: Vec<_> = self.played[first][second].iter().enumerate().map(row).collect();
-        Interval::of_matrix(&rows)
+    fn measure(&self, first: usize, second: usize, name: &str) -> Estimate {
+        Estimate::of_matrices(&[self.matrix(0, first, second, name)])
     }
 
-    /// The mean of the measure `name` for teams of method `own` in place `team` (0 first, 1 second) against the
-    /// opposing teams of all methods.
-    fn against_all(&self, team: usize, own: usize, name: &str) -> Interval {
-        let methods = self.played.len();
+    /// The measure `name` in all matches between teams of method `own` in place `team` (0 first, 1 second) and opponents of another
+    /// method: a row per seed of `own`, a column per seed of `other`.
+    fn matrix(&self, team: usize, own: usize, other: usize, name: &str) -> Vec<Vec<Option<f64>>> {
         let seeds = self.played[own][own].len();
-        let value = |mine: usize, other: usize, theirs: usize| {
+        let value = |mine: usize, theirs: usize| {
             let (first, second) = if team == 0 { (own, other) } else { (other, own) };
             let (row, column) = if team == 0 { (mine, theirs) } else { (theirs, mine) };
             f64::from(self.played[first][second][row][column].measures[name])
         };
-        let row = |mine| {
-            let others = (0..methods).flat_map(|other| (0..seeds).map(move |theirs| (other, theirs)));
-            let counts = |other, theirs| other != own || theirs != mine;
-            others.map(|(other, theirs)| counts(other, theirs).then(|| value(mine, other, theirs))).collect()
-        };
-        Interval::of_matrix(&(0..seeds).map(row).collect::<Vec<_>>())
+        let counts = |mine, theirs| own != other || mine != theirs;
+        let row = |mine| (0..seeds).map(|theirs| counts(mine, theirs).then(|| value(mine, theirs))).collect();
+        (0..seeds).map(row).collect()
+    }
+
+    /// The mean of the measure `name` for teams of method `own` in place `team` (0 first, 1 second) against the
+    /// opposing teams of all methods, each of which has the same weight.
+    fn against_all(&self, team: usize, own: usize, name: &str) -> Estimate {
+        let matrices: Vec<_> =
+            (0..self.played.len()).map(|other| self.matrix(team, own, other, name)).collect();
+        Estimate::of_matrices(&matrices)
     }
 }
 
@@ -197,13 +195,7 @@ fn cross_play(text: &mut String, runs: &Runs, world: &World, seeds: u64) -> Resu
     let ours = METHODS.len() - 1;
     for (team, name) in teams.iter().map(|team| team.name).enumerate() {
         for (other, method) in METHODS[..ours].iter().enumerate() {
-            let (own, theirs) = (&overall[team][ours], &overall[team][other]);
-            let verdict = match (own.is_above(theirs), theirs.is_above(own)) {
-                (true, _) => "the return is higher, and the intervals do not overlap",
-                (_, true) => "the return is lower, and the intervals do not overlap",
-                _ if own.mean > theirs.mean => "the return is higher, but the intervals overlap",
-                _ => "the return is not higher, and the intervals overlap",
-            };
+            let verdict = overall[team][ours].compared_with(&overall[team][other]);
             writeln!(text, "- {name}, default compared with {}: {verdict}.", method.label())?;
         }
     }
@@ -248,7 +240,7 @@ fn trained_together(text: &mut String, runs: &Runs, world: &World, seeds: u64) -
     ] {
         let finished = runs.seeds(Task::Particle(*scenario), method, seeds)?;
         let cells = measures.iter().map(|name| {
-            Interval::of(&finished.iter().map(|run| run.measure(name)).collect::<Vec<_>>()).cell(2)
+            Estimate::of(&finished.iter().map(|run| run.measure(name)).collect::<Vec<_>>()).cell(2)
         });
         let recalled = paper.iter().find(|row| (row.0, row.1) == (second, first)).map_or("", |row| row.2);
         let cells = cells.collect::<Vec<_>>().join(" | ");

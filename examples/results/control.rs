@@ -7,7 +7,7 @@ use bevy_maddpg_lab::games::control::{self, Yardstick};
 
 use super::{
     Failure,
-    bootstrap::{Interval, median},
+    estimate::{Estimate, median},
     method::Method,
     runs::{Run, Runs, Training},
     task::Task,
@@ -23,9 +23,10 @@ tasks, scores and the planner are made.
 - Each training is a single command in lockstep, so the same build gives the same policy bit by bit.
 - **default** is the preset `matd3` with the settings of `control::adapt`, the same for all tasks; **ddpg_2015** has the settings of the DDPG
   paper and makes the same number of decisions.
-- Scores are means of 20 episodes without exploration. A row has the mean over the seeds and its 95% bootstrap interval, which is coarse with so
-  few seeds, and the least mean of a seed. *Normalized* is the mean of the seeds where 0 is random play and 1 is the planner; *paper* is what the
-  DDPG paper reports, with other models, rewards and another planner; *bar* is the goal that was set before anything was trained.
+- Scores are means of 20 episodes without exploration. A row has the mean over the seeds and its 95% confidence interval (Student's t, wide
+  with few seeds), and the least mean of a seed. *Normalized* is the mean of the seeds where 0 is random play (200 episodes) and 1 is the planner
+  (one episode, unless `yardstick.csv` says more); *paper* is what the DDPG paper reports, with other models, rewards and another planner; *bar*
+  is the goal that was set before anything was trained.
 - Seconds are wall-clock time, the median of the seeds, with a training on each core of the machine.
 ";
 
@@ -140,10 +141,11 @@ fn row(task: control::Task, method: Method, bar: f64, finished: &[Run]) -> Strin
     let scores: Vec<f64> = finished.iter().map(|run| f64::from(run.evaluation.mean)).collect();
     let seconds: Vec<f64> = finished.iter().map(|run| run.summary.seconds).collect();
     let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
-    let interval = Interval::of(&scores);
+    let score = Estimate::of(&scores);
     let [normalized, random, planner] = match Yardstick::of(task) {
-        Some(Yardstick { random: [random, _], planner: [planner, _] }) => {
-            let normalized = (interval.mean - f64::from(random)) / f64::from(planner - random);
+        Some(Yardstick { random, planner }) => {
+            let (random, planner) = (random.mean, planner.mean);
+            let normalized = (score.mean - f64::from(random)) / f64::from(planner - random);
             [format!("{normalized:.2}"), format!("{random:.0}"), format!("{planner:.0}")]
         }
         None => Default::default(),
@@ -152,7 +154,7 @@ fn row(task: control::Task, method: Method, bar: f64, finished: &[Run]) -> Strin
     format!(
         "| `{task}` | {} | {} | {least:.0} | {normalized} | {paper} | {bar:.2} | {random} | {planner} | {} | {} | {:.0} |",
         method.label(),
-        interval.cell(0),
+        score.cell(0),
         finished.len(),
         finished[0].summary.decisions,
         median(&seconds),

@@ -9,7 +9,7 @@ use bevy_maddpg_lab::{
 
 use super::{
     Failure,
-    bootstrap::{Interval, median},
+    estimate::{Estimate, median},
     method::Method,
     runs::{EPISODES, Run, Runs, reached},
     task::Task,
@@ -73,7 +73,7 @@ pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, 
             let finished = runs.seeds(task, method, seeds)?;
             let cells = measures.iter().map(|name| {
                 let values: Vec<f64> = finished.iter().map(|run| run.measure(name)).collect();
-                Interval::of(&values).cell(3)
+                Estimate::of(&values).cell(3)
             });
             writeln!(
                 text,
@@ -105,8 +105,8 @@ pub(crate) fn section(runs: &Runs, images: &Path, seeds: u64) -> Result<String, 
     Ok(text)
 }
 
-fn returns(runs: &[Run]) -> Interval {
-    Interval::of(&runs.iter().map(|run| f64::from(run.evaluation.mean)).collect::<Vec<_>>())
+fn returns(runs: &[Run]) -> Estimate {
+    Estimate::of(&runs.iter().map(|run| f64::from(run.evaluation.mean)).collect::<Vec<_>>())
 }
 
 /// Adds whether the default (the last method) is better than each other method, and how soon it is as good.
@@ -119,14 +119,8 @@ fn judge(text: &mut String, trained: &[(Method, Vec<Run>)], curves: &[Compared])
     writeln!(text, "The default's worst return over the seeds is {worst:.2}.")?;
     for (method, theirs) in others {
         let their_return = returns(theirs);
-        let verdict = if our_return.is_above(&their_return) {
-            "the default's return is higher, and the intervals do not overlap"
-        } else if their_return.is_above(&our_return) {
-            "the default's return is lower, and the intervals do not overlap"
-        } else {
-            "the intervals overlap"
-        };
-        write!(text, "Compared with {}: {verdict}.", method.label())?;
+        let verdict = our_return.compared_with(&their_return);
+        write!(text, "The default compared with {}: {verdict}.", method.label())?;
         let reached = curves.runs.iter().filter_map(|curve| reached(curve, their_return.mean));
         let steps: Vec<f64> = reached.map(|decisions| decisions as f64).collect();
         let share = |part: f64, whole: f64| 100.0 * part / whole;

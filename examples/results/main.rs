@@ -11,11 +11,11 @@
 //! Every training can be repeated bit by bit by one command line, and its output is kept. If the program is
 //! interrupted, run it again to do only the trainings that are missing; rewriting the report alone takes seconds.
 
-mod bootstrap;
 mod check;
 mod competition;
 mod control;
 mod cooperation;
+mod estimate;
 mod method;
 mod optimum;
 mod pendulum;
@@ -54,8 +54,8 @@ struct Arguments {
     /// The control tasks to train, separated by commas. Default: all. The report has all tasks whose trainings are finished.
     #[arg(long, value_name = "TASKS", value_delimiter = ',', requires = "control")]
     tasks: Vec<control_tasks::Task>,
-    /// Seeds per method and particle world, or control task, starting from 1. Default: 5, or 3 with --control.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    /// Seeds per method and particle world, or control task, starting from 1; at least 3. Default: 5, or 3 with --control.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(3..))]
     seeds: Option<u64>,
     /// Trainings to run at once. Default: one for each core; each takes about 0.5 GB of memory.
     #[arg(long, value_name = "N")]

@@ -7,7 +7,7 @@ use bevy_maddpg_lab::experiment::evaluate_random;
 
 use super::{
     Failure,
-    bootstrap::{Interval, median},
+    estimate::{Estimate, median},
     method::Method,
     optimum::optimum,
     runs::Runs,
@@ -50,7 +50,7 @@ pub(crate) fn section(runs: &Runs) -> Result<String, Failure> {
             text,
             "| {} | {} | {} of {seeds} | {} | {:.1}, {:.1} |",
             method.label(),
-            Interval::of(&returns).cell(1),
+            Estimate::of(&returns).cell(1),
             finished.iter().filter(|run| run.evaluation.mean >= BAR).count(),
             finished[0].summary.decisions,
             median(&seconds),

@@ -19,8 +19,8 @@ is broken.
   and 64 arenas run in parallel.
 - **ddpg_2017** uses the same settings, but each critic sees only its own agent. The paper calls this DDPG.
 - Returns and measures come from 1,000 episodes without exploration noise (20,000 for the pendulum, 100 for tennis,
-  200 for each match between separately trained teams). They are means over the seeds, followed by 95% bootstrap
-  intervals over the seeds in brackets. With five seeds, these intervals are coarse.
+  200 for each match between separately trained teams). They are means over the seeds, followed by 95% confidence
+  intervals in brackets (Student's t over the seeds). In matches, the variances over the seeds of both teams are added.
 - *Recalled* numbers are quoted from memory of the paper (arXiv 1706.02275) and were not checked against it. The
   paper's worlds differ from mpe2's, which this project reproduces, so use random play as the common baseline.
 - Decisions are joint decisions: one step of one arena. Seconds are wall-clock time on a shared machine with

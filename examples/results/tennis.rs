@@ -6,7 +6,7 @@ use bevy_maddpg::learner::Preset;
 
 use super::{
     Failure,
-    bootstrap::median,
+    estimate::median,
     method::Method,
     runs::{Run, Runs},
     task::Task,

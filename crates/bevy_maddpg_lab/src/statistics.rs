@@ -4,12 +4,14 @@
 //! `metrics.csv`, the TensorBoard events, the progress line and the summary all read these two and the learner's
 //! reports; none of them counts or scores by itself.
 
+mod persons;
 mod policy_score;
 mod record;
 mod run;
 mod score_board;
 mod series;
 
+pub(crate) use persons::PlaysOfPersons;
 pub use policy_score::PolicyScore;
 pub use record::EpisodeRecord;
 pub use run::{LearnerStatus, Rates, RunStatistics, RunStatus};
@@ -18,21 +20,19 @@ pub use series::Thinning;
 
 use std::fmt;
 
-use bevy::{ecs::system::SystemParam, prelude::*};
+use bevy::prelude::*;
 use bevy_maddpg::{
-    arena::{ArenaAgents, EpisodeEnded},
+    arena::EpisodeEnded,
     parameters::Curriculum,
     rollout::{ActingPolicy, Arenas, RolloutClock},
     score::{Score, mean_return},
     training::{LearnerReport, Training},
 };
 
-use crate::game::PlayedByPerson;
-
 /// Keeps the statistics of a run. Needs [`MaddpgPlugins`](bevy_maddpg::plugin::MaddpgPlugins).
 ///
-/// Episodes that end while an agent of their arena is [played by a person](PlayedByPerson) are left out, because they say nothing about
-/// the policy.
+/// Episodes in which an agent was [played by a person](crate::game::PlayedByPerson), if only for a while, are left out, because they say
+/// nothing about the policy.
 #[derive(Clone)]
 pub struct StatisticsPlugin {
     /// The score of an episode. Default: the mean return.
@@ -59,7 +59,8 @@ pub struct StatisticsSystems;
 
 impl Plugin for StatisticsPlugin {
     fn build(&self, app: &mut App) {
-        app.add_message::<EpisodeEnded>()
+        app.add_plugins(persons::plugin)
+            .add_message::<EpisodeEnded>()
             .add_message::<EpisodeRecord>()
             .add_message::<LearnerReport>()
             .add_message::<PolicyScore>()
@@ -97,20 +98,6 @@ fn record_episodes(
     }
 }
 
-/// Where persons play now.
-#[derive(SystemParam)]
-pub(crate) struct PlaysOfPersons<'w, 's> {
-    arenas: Query<'w, 's, &'static ArenaAgents>,
-    played: Query<'w, 's, (), With<PlayedByPerson>>,
-}
-
-impl PlaysOfPersons<'_, '_> {
-    /// Whether a person plays an agent of this arena.
-    pub(crate) fn include(&self, arena: Entity) -> bool {
-        self.arenas.get(arena).is_ok_and(|agents| agents.iter().any(|agent| self.played.contains(agent)))
-    }
-}
-
 fn read_reports(mut statistics: ResMut<RunStatistics>, mut reports: MessageReader<LearnerReport>) {
     if let Some(report) = reports.read().last() {
         statistics.report(&report.record);
@@ -125,24 +112,4 @@ fn read_scores(mut statistics: ResMut<RunStatistics>, mut scores: MessageReader<
 
 fn measure_rates(mut statistics: ResMut<RunStatistics>, time: Res<Time<Virtual>>) {
     statistics.measure_rates(time.elapsed_secs_f64());
-}
-
-#[cfg(test)]
-mod tests {
-    use bevy::ecs::system::RunSystemOnce;
-    use bevy_maddpg::arena::InArena;
-
-    use super::*;
-
-    #[test]
-    fn a_person_plays_in_the_arena_of_the_agent() {
-        let mut world = World::new();
-        let [theirs, other] = [(); 2].map(|()| world.spawn_empty().id());
-        world.spawn(InArena::new(theirs));
-        world.spawn((InArena::new(theirs), PlayedByPerson));
-        world.spawn(InArena::new(other));
-        let found = world
-            .run_system_once(move |plays: PlaysOfPersons| [theirs, other].map(|arena| plays.include(arena)));
-        assert_eq!(found.unwrap(), [true, false]);
-    }
 }

@@ -62,7 +62,7 @@ impl Game for Control {
     }
 
     fn yardstick(&self) -> Option<[f32; 2]> {
-        Yardstick::of(self.task).map(|Yardstick { random, planner }| [random[0], planner[0]])
+        Yardstick::of(self.task).map(|Yardstick { random, planner }| [random.mean, planner.mean])
     }
 
     fn decision_period(&self) -> u32 {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use bevy::app::App;
 use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
 
@@ -42,6 +44,11 @@ impl Game for Particle {
 
     fn spec(&self) -> ArenaSpec {
         if self.discrete { self.scenario.discrete_spec() } else { self.scenario.spec() }
+    }
+
+    fn settings(&self) -> BTreeMap<String, String> {
+        let discrete = self.discrete.then(|| ("discrete".into(), String::new()));
+        discrete.into_iter().collect()
     }
 
     fn add(&self, app: &mut App, setup: &Setup) {

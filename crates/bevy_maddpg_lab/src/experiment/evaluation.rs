@@ -55,6 +55,11 @@ pub fn evaluate_random(
     score(game, plugins.with_seed(seed), &ParametersConfig::default(), episodes, seed, stop)
 }
 
+/// How a game is set up to score a policy: with other start positions than in a training with this seed.
+pub(super) fn setup(episodes: u32, seed: u64) -> Setup {
+    Setup { arenas: ARENAS.min(episodes as usize), seed: seed ^ 0x5eed_e7a1, human: None }
+}
+
 fn score(
     game: &dyn Game,
     plugins: MaddpgPlugins,
@@ -63,13 +68,8 @@ fn score(
     seed: u64,
     mut stop: impl FnMut() -> bool,
 ) -> Option<Evaluation> {
-    let arenas = ARENAS.min(episodes as usize);
-    let setup = Setup {
-        arenas,
-        // Different start positions from those in training.
-        seed: seed ^ 0x5eed_e7a1,
-        human: None,
-    };
+    let setup = setup(episodes, seed);
+    let arenas = setup.arenas;
     let yardstick = game.yardstick();
     let mut app = headless_app(game, plugins, &setup);
     parameters::play(&mut app, game, parameters, setup.seed);
@@ -126,6 +126,11 @@ impl EpisodeScores {
         for (name, value) in episode.measures.iter() {
             *self.measures.entry(name.into()).or_default() += value;
         }
+    }
+
+    /// How many episodes have counted so far.
+    pub(super) fn count(&self) -> usize {
+        self.scores.len()
     }
 
     /// The evaluation of the episodes so far, normalized by the game's yardstick; `None` before the first.

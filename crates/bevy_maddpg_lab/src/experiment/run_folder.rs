@@ -7,7 +7,7 @@ use std::{
 use bevy_maddpg::write_atomically;
 use serde::Serialize;
 
-use super::{ExperimentError, OutputError};
+use super::{ExperimentError, OutputError, Summary};
 
 /// Keeps other processes from writing to the folder of a run, until it is dropped or the process ends.
 #[derive(Debug, Clone, bevy::prelude::Resource)]
@@ -31,9 +31,16 @@ impl RunFolder {
         };
         fs::create_dir_all(&folder.0).map_err(|source| folder.io_error("create", source))?;
         folder.check_writable()?;
-        for file in
-            [folder.policy(), folder.checkpoint(), folder.description(), folder.metrics(), folder.summary()]
-        {
+        for file in [
+            folder.policy(),
+            folder.checkpoint(),
+            folder.description(),
+            folder.metrics(),
+            folder.summary(),
+            folder.evaluations(),
+            // It may be the one that `--config` names.
+            folder.config(),
+        ] {
             if file.exists() {
                 let found = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 return Err(ExperimentError::FolderInUse { path: folder.0, found });
@@ -112,10 +119,12 @@ impl RunFolder {
     /// Whether the run has ended in order after its last checkpoint, so that its result was chosen.
     pub(super) fn is_finished(&self) -> bool {
         let written = |path: PathBuf| fs::metadata(path)?.modified();
-        match (written(self.summary()), written(self.checkpoint())) {
+        let is_newer = match (written(self.summary()), written(self.checkpoint())) {
             (Ok(summary), Ok(checkpoint)) => summary >= checkpoint,
             _ => false,
-        }
+        };
+        let summary = || serde_json::from_slice::<Summary>(&fs::read(self.summary()).ok()?).ok();
+        is_newer && summary().is_some_and(|summary| summary.finished)
     }
 
     /// Removes the ratings of an earlier result, since the present one was not chosen by them.

@@ -45,6 +45,9 @@ pub struct Summary {
     pub chosen: Option<PolicyScore>,
     /// The evaluation without exploration, if there was one.
     pub evaluation: Option<Evaluation>,
+    /// Whether the run reached its end and its result was chosen. If not, `--resume` does so.
+    #[serde(default = "was_finished")]
+    pub finished: bool,
     /// Joint decisions of all arenas.
     pub decisions: u64,
     /// Decisions of single agents per second of wall-clock time, averaged since the run was started or last resumed. With
@@ -62,6 +65,11 @@ pub struct Summary {
     pub policy: String,
     /// Version of that policy.
     pub policy_version: u64,
+}
+
+/// In summaries from before this was noted.
+fn was_finished() -> bool {
+    true
 }
 
 /// Scores of episodes without exploration.
@@ -222,6 +230,7 @@ mod tests {
             "score_100",
             "best_score_100",
             "evaluation",
+            "finished",
             "decisions",
             "agent_decisions_per_second",
             "updates",

@@ -181,6 +181,7 @@ impl Run {
             summary.policy_version = policy.version();
             summary.updates = learner.updates();
             summary.evaluation = episodes.and_then(|episodes| self.evaluate(&policy, episodes));
+            summary.finished = selects && !self.is_interrupted();
         }
         let policy = Some(folder.policy()).filter(|path| path.exists());
         summary.policy = policy.as_ref().map(|path| path.display().to_string()).unwrap_or_default();

@@ -6,8 +6,8 @@ use std::{
 use bevy::{app::MainScheduleOrder, ecs::schedule::ScheduleLabel, log::LogPlugin, prelude::*};
 
 use super::{
-    ExperimentError, OutputError, Run, RunFolder, Summary,
-    evaluation::EpisodeScores,
+    ExperimentError, OutputError, Run, RunFolder, Summary, eprintln_line,
+    evaluation::{self, EpisodeScores},
     parameters,
     recorder::{Recorder, can_save},
 };
@@ -45,6 +45,12 @@ pub(super) fn run(run: &Run, policy: Option<PolicySnapshot>) -> Result<(), Exper
     // Most of the time goes into stepping many small arenas, which is faster on one thread.
     headless::run_on_one_thread(&mut app);
     let outcome: Outcome = Arc::new(Mutex::new(Ok(())));
+    let mut run = run.clone();
+    if let (Some(_), Some(episodes)) = (&policy, run.options.evaluate) {
+        // The same episodes as without a window.
+        run.setup = evaluation::setup(episodes, run.options.seed);
+    }
+    let run = &run;
     match policy {
         Some(policy) => add_play(run, &mut app, policy, outcome.clone()),
         None => {
@@ -118,7 +124,8 @@ fn add_training_window(run: &Run, app: &mut App, folder: RunFolder, outcome: Out
 }
 
 /// Plays with a policy, without exploration. With `--evaluate`, scores that many episodes as they are played and then exits. Episodes that
-/// a person played in do not count.
+/// a person played in do not count. If it is stopped before the last one, it tells no score: the episodes that have ended so far are the
+/// short ones.
 fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) {
     add_game(app, &*run.game, MaddpgPlugins::play(policy.clone()), &run.setup);
     parameters::play(app, &*run.game, &run.parameters, run.setup.seed);
@@ -133,21 +140,26 @@ fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) 
         Last,
         move |mut ended: MessageReader<EpisodeEnded>,
               plays: PlaysOfPersons,
-              mut exit: MessageWriter<AppExit>| {
+              mut exits: MessageMutator<AppExit>| {
             let is_interrupted = run.is_interrupted();
+            let is_closing = is_interrupted || exits.read().next().is_some();
             if is_interrupted {
-                exit.write(AppExit::Success);
+                exits.write(AppExit::Success);
+                *outcome.lock().unwrap_or_else(PoisonError::into_inner) = run.outcome();
             }
-            let Some(counted) = &mut scores else {
-                if is_interrupted {
-                    *outcome.lock().unwrap_or_else(PoisonError::into_inner) = run.outcome();
-                }
-                return;
-            };
+            let Some(counted) = &mut scores else { return };
             for episode in ended.read().filter(|episode| !plays.include(episode.arena)) {
                 counted.push(episode, run.game.score(&episode.returns));
             }
-            if !counted.is_complete() && !is_interrupted {
+            if !counted.is_complete() {
+                if is_closing {
+                    let wanted = run.options.evaluate.unwrap_or_default();
+                    let count = counted.count();
+                    eprintln_line(&format!(
+                        "stopped after {count} of {wanted} episodes: there is no evaluation"
+                    ));
+                    scores = None;
+                }
                 return;
             }
             let mut summary = Summary {
@@ -158,7 +170,7 @@ fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) 
             scores = None;
             let result = run.report(&mut summary, None).and_then(|()| run.outcome());
             *outcome.lock().unwrap_or_else(PoisonError::into_inner) = result;
-            exit.write(AppExit::Success);
+            exits.write(AppExit::Success);
         },
     );
 }

@@ -63,4 +63,4 @@ pub use play::ControlArena;
 pub use plugin::{ARENAS, ControlPlugin, FRAMES, Sight, adapt, score, spec};
 pub use simulation::Simulation;
 pub use task::{Task, UnknownTask};
-pub use yardstick::{Yardstick, yardstick};
+pub use yardstick::{Scores, Yardstick, yardstick};

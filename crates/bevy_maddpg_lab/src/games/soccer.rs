@@ -11,7 +11,7 @@
 //! | ball | 0.624 m radius, 3 kg |
 //! | action | 3 numbers: forward (-1 to 1), to the right (-1 to 1, 0.3 times as fast), turn to the right (100°/s at full action) |
 //! | kick | when a player that moves forward touches the ball, the ball gains up to 13.3 m/s away from the player |
-//! | observation | 59 numbers of the [view], or only rays: 84 numbers, three frames ([`Sight`]) |
+//! | observation | 59 numbers of the [view], or only rays: 126 numbers, three frames ([`Sight`]) |
 //! | reward | a goal after t steps: 1 - t/5000 for each player of the team that scores, -1 for each of the other team |
 //! | shaping | 0.3 times the share of 15.5 m that the player came nearer to the ball, 0.5 times the share of 31 m that the ball came nearer to their goal than to the own one, both of which a [schedule](Shaping) lowers to 0 |
 //! | episode | ends at a goal; truncated after 1,000 decisions of 5 steps of 0.02 s |

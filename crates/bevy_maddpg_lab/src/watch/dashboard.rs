@@ -1,5 +1,8 @@
 use bevy::prelude::*;
-use bevy_maddpg::self_play::{Pool, SelfPlay};
+use bevy_maddpg::{
+    self_play::{Pool, SelfPlay},
+    training::Training,
+};
 
 use super::{
     Settings,
@@ -96,6 +99,7 @@ fn refresh(
     time: Res<Time<Virtual>>,
     statistics: Res<RunStatistics>,
     self_play: Option<Res<SelfPlay>>,
+    training: Option<Res<Training>>,
     mut texts: Query<(&Head, &mut Text, &mut TextColor, &mut Node)>,
 ) {
     let board = statistics.board();
@@ -104,10 +108,14 @@ fn refresh(
     for (head, mut text, mut color, mut node) in &mut texts {
         let (words, wanted) = match (&self_play, head) {
             (_, Head::Status) => (state.into(), state_color),
-            (_, Head::Failure) => match statistics.learner() {
-                LearnerStatus::Failed(reason) => (reason.clone(), style::BAD),
-                _ => (String::new(), style::BAD),
-            },
+            (_, Head::Failure) => {
+                let not_saved = || training.as_ref()?.checkpoint_failure();
+                let words = match statistics.learner() {
+                    LearnerStatus::Failed(reason) => reason.clone(),
+                    _ => not_saved().map_or_else(String::new, |reason| format!("Not saved: {reason}")),
+                };
+                (words, style::BAD)
+            }
             (Some(play), Head::Score | Head::Mean | Head::Best) => {
                 let color = if *head == Head::Score { style::BRIGHT } else { style::MUTED };
                 (rating_words(*head, play.pool()), color)
@@ -144,7 +152,7 @@ fn rating_words(head: Head, pool: &Pool) -> String {
         (Head::Mean, None, ..) => "no rating before games against its past".into(),
         (Head::Mean, ..) => "rating; the first past policy has 1000".into(),
         (_, _, Some(mean), Some(worst)) => {
-            format!("wins {} of its games against its past, at worst {}", percent(mean), percent(worst))
+            format!("scores {} against its past, at worst {}", percent(mean), percent(worst))
         }
         _ => String::new(),
     }

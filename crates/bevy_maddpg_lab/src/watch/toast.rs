@@ -47,8 +47,7 @@ fn show(
     mut text: Single<&mut Text, With<ToastText>>,
     mut hide_at: Local<Option<f64>>,
 ) {
-    if let Some(toast) = toasts.read().last() {
-        info!("{}", toast.0);
+    if let Some(toast) = toasts.read().inspect(|toast| info!("{}", toast.0)).last() {
         style::write(&mut text, toast.0.clone());
         panel.display = Display::Flex;
         *hide_at = Some(time.elapsed_secs_f64() + SHOWN);

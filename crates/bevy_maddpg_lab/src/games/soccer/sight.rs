@@ -4,7 +4,7 @@ use super::{Part, Team, play, view};
 
 /// Rays ahead and behind.
 const AHEAD: usize = 11;
-const BEHIND: usize = 3;
+const BEHIND: usize = 10;
 /// Frames that a policy sees at once, if it sees by rays.
 const FRAMES: usize = 3;
 
@@ -14,8 +14,8 @@ pub enum Sight {
     /// The numbers of the [view].
     #[default]
     Vector,
-    /// Only rays, as in the original: 11 over 120 degrees ahead and 3 over 90 degrees behind, 20 m long and with a radius of 0.5 m. Each
-    /// tells apart the ball, the own goal, their goal, walls, the mate and opponents. A policy sees the last three frames.
+    /// Only rays: 11 over 120 degrees ahead and 10 over 200 degrees behind, 20 m long and with a radius of 0.5 m. Each tells apart the
+    /// ball, the own goal, their goal, walls, the mate and opponents. A policy sees the last three frames.
     Rays,
 }
 
@@ -91,7 +91,7 @@ pub(super) fn class_of(team: Team) -> u8 {
 pub(super) fn sensor(team: Team) -> RaySensor {
     let [own, other] = [team, team.other()].map(Team::index);
     let classes = [BALL, GOALS[own], GOALS[other], WALL, PLAYERS[own], PLAYERS[other]];
-    let mut behind = RaySensor::fan(BEHIND, 90.0, 20.0, classes);
+    let mut behind = RaySensor::fan(BEHIND, 200.0, 20.0, classes);
     behind.angles.iter_mut().for_each(|angle| *angle += std::f32::consts::PI);
     RaySensor::fan(AHEAD, 120.0, 20.0, classes).and(&behind).with_radius(0.5)
 }
@@ -105,7 +105,7 @@ mod tests {
         let sensor = sensor(Team::Blue);
         let classes = sensor.classes.len();
         let pairs: Vec<_> = swapped_rays(&sensor, sensor.size()).collect();
-        assert_eq!(pairs.len(), (5 + 1) * classes);
+        assert_eq!(pairs.len(), (5 + 5) * classes);
         for [left, right] in pairs {
             let [left, right] = [left, right].map(|index| index - sensor.size());
             assert_eq!(left % classes, right % classes);

@@ -397,7 +397,8 @@ impl Whole {
             actions: draw(rows * spec.joint_action_size()),
             rewards: draw(rows * spec.agents()),
             next_observations: draw(rows * spec.joint_observation_size()),
-            discounts: (0..rows).map(|row| if row % 5 == 0 { 0.0 } else { 1.0 }).collect(),
+            // Those of the ends of episodes, of several decisions, and of one.
+            discounts: (0..rows).map(|row| [0.0, 1.0, 0.9, 1.0, 1.0][row % 5]).collect(),
             slots,
             masks,
             next_masks,
