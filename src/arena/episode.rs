@@ -177,7 +177,7 @@ impl ArenasToObserve<'_, '_> {
 }
 
 /// What a game measures in an episode in addition to returns, such as goals, touches or distances. Insert it on the
-/// entity with the [`Arena`] and update it in the game's own step; each [`EpisodeEnded`] contains a copy.
+/// entity with the [`Arena`](super::Arena) and update it in the game's own step; each [`EpisodeEnded`] contains a copy.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
 #[reflect(Component)]
 pub struct Measures(Vec<(String, f32)>);
