@@ -93,8 +93,12 @@ fn train_part(
 pub(super) fn evaluate_policy(run: &Run, policy: &PolicySnapshot) -> Result<(), ExperimentError> {
     let start = std::time::Instant::now();
     let evaluation = run.evaluate(policy, run.options.evaluate.unwrap_or(DEFAULT_EPISODES));
-    let mut summary =
-        Summary { evaluation, seconds: start.elapsed().as_secs_f64(), ..run.policy_summary(policy) };
+    let mut summary = Summary {
+        finished: evaluation.is_some(),
+        evaluation,
+        seconds: start.elapsed().as_secs_f64(),
+        ..run.policy_summary(policy)
+    };
     run.report(&mut summary, None)?;
     run.outcome()
 }

@@ -45,7 +45,8 @@ pub struct Summary {
     pub chosen: Option<PolicyScore>,
     /// The evaluation without exploration, if there was one.
     pub evaluation: Option<Evaluation>,
-    /// Whether the run reached its end and its result was chosen. If not, `--resume` does so.
+    /// Whether the run reached its end: the result of a training was chosen (if not, `--resume` does so), or all episodes of an evaluation
+    /// were played.
     #[serde(default = "was_finished")]
     pub finished: bool,
     /// Joint decisions of all arenas.

@@ -163,6 +163,7 @@ fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) 
                 return;
             }
             let mut summary = Summary {
+                finished: true,
                 evaluation: counted.evaluation(run.game.yardstick()),
                 seconds: start.elapsed().as_secs_f64(),
                 ..run.policy_summary(&policy)
