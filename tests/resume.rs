@@ -224,23 +224,33 @@ fn what_is_no_run_is_refused_by_name_and_a_checkpoint_stands_for_its_folder() {
 }
 
 #[test]
-fn a_run_that_was_killed_while_its_result_was_chosen_is_finished() {
-    let parent = tempfile::tempdir().unwrap();
-    let folder = parent.path().join("run");
-    short_run(&folder);
-    // A process that is killed there has written its last checkpoint, but neither its result nor the summary.
-    for name in ["summary.json", "policy.safetensors", "curve.png"] {
-        fs::remove_file(folder.join(name)).unwrap();
+fn a_run_that_was_stopped_while_its_result_was_chosen_is_finished() {
+    for is_killed in [true, false] {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("run");
+        short_run(&folder);
+        let path = folder.join("summary.json");
+        if is_killed {
+            // A process that is killed there has written its last checkpoint, but neither its result nor the summary.
+            for name in ["summary.json", "policy.safetensors", "curve.png"] {
+                fs::remove_file(folder.join(name)).unwrap();
+            }
+        } else {
+            // At Ctrl-C it has written the summary as well, which says so.
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(r#""finished": true"#), "{text}");
+            fs::write(&path, text.replace(r#""finished": true"#, r#""finished": false"#)).unwrap();
+        }
+        let resume = ["--resume", folder.to_str().unwrap(), "--max-decisions", "12000", "--evaluate", "5"];
+        let output = run("tennis", &resume);
+        let finished = summary(&output);
+        assert!(errors(&output).contains("stopped before its result was chosen"), "{}", errors(&output));
+        assert_eq!(finished.evaluation.unwrap().episodes, 5);
+        assert!(finished.finished && finished.decisions < 13_000, "{}", finished.decisions);
+        assert!(folder.join("policy.safetensors").exists() && folder.join("curve.png").exists());
+        assert_is_one_run(&folder);
+        // Now there is nothing left to do.
+        let output = run("tennis", &resume);
+        assert!(output.status.success() && errors(&output).contains("nothing to do"), "{}", errors(&output));
     }
-    let resume = ["--resume", folder.to_str().unwrap(), "--max-decisions", "12000", "--evaluate", "5"];
-    let output = run("tennis", &resume);
-    let finished = summary(&output);
-    assert!(errors(&output).contains("stopped before its result was chosen"), "{}", errors(&output));
-    assert_eq!(finished.evaluation.unwrap().episodes, 5);
-    assert!(finished.decisions < 13_000, "{}", finished.decisions);
-    assert!(folder.join("policy.safetensors").exists() && folder.join("curve.png").exists());
-    assert_is_one_run(&folder);
-    // Now there is nothing left to do.
-    let output = run("tennis", &resume);
-    assert!(output.status.success() && errors(&output).contains("nothing to do"), "{}", errors(&output));
 }
