@@ -90,3 +90,14 @@ impl Game for Particle {
         teams.iter().map(|team| team.name.into()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_with_discrete_actions_is_not_one_without() {
+        let game = Particle::new(Scenario::Spread);
+        assert_ne!(game.settings(), Particle { discrete: true, ..game }.settings());
+    }
+}

@@ -266,6 +266,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_a_run_would_write_over_is_refused_even_without_a_run() {
+        for name in ["config.toml", "evaluations.csv"] {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join(name), "x").unwrap();
+            let error = RunFolder::create(Some(folder.path()), "tennis").unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+            assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), "x");
+        }
+    }
+
+    #[test]
     fn each_run_gets_a_number_of_its_own() {
         let parent = tempfile::tempdir().unwrap();
         let [first, second] =
