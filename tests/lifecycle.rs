@@ -1,19 +1,21 @@
 //! What games do with their arenas and agents: menus, deaths, late joiners, ends from any schedule, and mistakes. Nothing panics,
 //! nothing is silent, and nothing is learned from wrong data.
 
+mod training_app;
+
 use bevy::{diagnostic::DiagnosticsStore, ecs::entity_disabling::Disabled, prelude::*};
 use bevy_maddpg::{
     diagnostics::return_of,
-    exploration::{ExplorationConfig, Noise},
     headless,
     learner::LearnerConfig,
     policy::{AgentSpec, ArenaSpec, Network, NetworkShape, Normalizer, Policy},
     prelude::*,
-    problems::Problems,
     rollout::{Arenas, Experience, Kind},
     training::kind_path,
     transition::{SlotState, TransitionBlock},
 };
+
+use training_app::{ended, told, training};
 
 /// The agent's observation: how many steps it has lived.
 #[derive(Component, Default)]
@@ -48,14 +50,6 @@ fn app(plugins: MaddpgPlugins) -> App {
     app
 }
 
-fn training() -> MaddpgPlugins {
-    let config = TrainingConfig {
-        learner: LearnerConfig { learning_starts: 1_000_000, ..default() },
-        exploration: ExplorationConfig { noise: Noise::None, random_decisions: 0, ..default() },
-    };
-    MaddpgPlugins::train(config).with_training(|training| training.pace = Pace::Lockstep)
-}
-
 fn spawn_arena(app: &mut App, agents: usize) -> (Entity, Vec<Entity>) {
     let arena = app.world_mut().spawn(Arena::default()).id();
     let agents = (0..agents).map(|slot| spawn_agent(app, arena, slot)).collect();
@@ -68,16 +62,6 @@ fn spawn_agent(app: &mut App, arena: Entity, slot: usize) -> Entity {
 
 fn update(app: &mut App, times: usize) {
     (0..times).for_each(|_| app.update());
-}
-
-/// The episodes that end in this many updates.
-fn ended(app: &mut App, times: usize) -> Vec<EpisodeEnded> {
-    let mut all = Vec::new();
-    for _ in 0..times {
-        app.update();
-        all.extend(app.world_mut().resource_mut::<Messages<EpisodeEnded>>().drain());
-    }
-    all
 }
 
 /// The transitions that reached the learner.
@@ -103,10 +87,6 @@ const JOINS: SlotState = SlotState { present_next: true, ..EMPTY };
 /// How often the slot was in each of these states.
 fn count(block: &TransitionBlock, states: [SlotState; 5]) -> [usize; 5] {
     states.map(|state| block.slots.iter().filter(|slot| **slot == state).count())
-}
-
-fn told(app: &App) -> Vec<String> {
-    app.world().resource::<Problems>().told().to_vec()
 }
 
 /// A policy of guards whose action is always 0.5.

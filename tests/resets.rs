@@ -1,16 +1,17 @@
 //! Ends, deaths and spawns while episodes end and arenas are set up: each is counted once, and nothing is lost.
 
+mod training_app;
+
 use bevy::prelude::*;
 use bevy_maddpg::{
     agent::ActionOverride,
-    exploration::{ExplorationConfig, Noise},
     headless,
-    learner::LearnerConfig,
     policy::{AgentSpec, ArenaSpec},
     prelude::*,
-    problems::Problems,
     transition::{SlotState, TransitionBlock},
 };
+
+use training_app::{ended, told, training};
 
 /// An app with a step and a decision at each update. Every agent observes 1 and earns 1 in each step.
 fn app(plugins: MaddpgPlugins) -> App {
@@ -26,14 +27,6 @@ fn app(plugins: MaddpgPlugins) -> App {
     app
 }
 
-fn training() -> MaddpgPlugins {
-    let config = TrainingConfig {
-        learner: LearnerConfig { learning_starts: 1_000_000, ..default() },
-        exploration: ExplorationConfig { noise: Noise::None, random_decisions: 0, ..default() },
-    };
-    MaddpgPlugins::train(config).with_training(|training| training.pace = Pace::Lockstep)
-}
-
 fn guard() -> Agent {
     Agent::new("guard", 1, 1)
 }
@@ -44,16 +37,6 @@ fn spawn(app: &mut App, agents: usize) -> (Entity, Vec<Entity>) {
     (arena, agents)
 }
 
-/// The episodes that end in this many updates.
-fn ended(app: &mut App, times: usize) -> Vec<EpisodeEnded> {
-    let mut all = Vec::new();
-    for _ in 0..times {
-        app.update();
-        all.extend(app.world_mut().resource_mut::<Messages<EpisodeEnded>>().drain());
-    }
-    all
-}
-
 fn die(app: &mut App, agent: Entity) {
     app.world_mut().get_mut::<Life>(agent).unwrap().terminate();
 }
@@ -61,10 +44,6 @@ fn die(app: &mut App, agent: Entity) {
 /// The transitions that reached the learner.
 fn transitions(app: &mut App) -> TransitionBlock {
     app.world_mut().resource_mut::<Training>().stop().expect("a learner").replay().to_block()
-}
-
-fn told(app: &App) -> Vec<String> {
-    app.world().resource::<Problems>().told().to_vec()
 }
 
 #[test]

@@ -75,15 +75,11 @@ impl Estimate {
 
     /// How this return compares with another one.
     pub(crate) fn compared_with(&self, other: &Self) -> String {
-        let difference = self.minus(other);
-        let apart = difference.mean.abs() > self.margin() + other.margin();
-        let intervals = if apart { "the intervals do not overlap" } else { "the intervals overlap" };
-        let [upper, lower] = [self.minus(other), other.minus(self)];
-        if difference.mean > 0.0 {
-            format!("the return is higher by {}; {intervals}", upper.cell(2))
-        } else {
-            format!("the return is lower by {}; {intervals}", lower.cell(2))
-        }
+        let (word, difference) =
+            if self.mean > other.mean { ("higher", self.minus(other)) } else { ("lower", other.minus(self)) };
+        let are_apart = difference.mean > self.margin() + other.margin();
+        let intervals = if are_apart { "the intervals do not overlap" } else { "the intervals overlap" };
+        format!("the return is {word} by {}; {intervals}", difference.cell(2))
     }
 }
 
