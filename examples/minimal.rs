@@ -59,8 +59,8 @@ fn spawn(mut commands: Commands) {
 }
 
 fn place(resets: ArenasToReset, mut drones: Query<(&mut Drone, &InArena)>, mut turn: Local<u32>) {
-    for (mut drone, place) in &mut drones {
-        if resets.contains(place.arena) {
+    for (mut drone, in_arena) in &mut drones {
+        if resets.contains(in_arena.arena) {
             *turn += 1;
             let target = Vec2::from_angle(*turn as f32 * 2.4) * (0.5 + 0.5 * (*turn as f32 * 0.618).fract());
             *drone = Drone { target, ..default() };

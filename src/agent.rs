@@ -41,7 +41,7 @@ use crate::policy::{ActionSpace, AgentSpec, ImageSpec, PolicySnapshot};
 /// An agent can also choose: [`with_action`](Self::with_action) takes an [`ActionSpace`] with branches, and
 /// [`Agent::of`] takes the game's own types.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Eq)]
-#[component(immutable, on_insert = fit_to_agent)]
+#[component(immutable, on_insert = fit_to_agent, on_remove = clear_action)]
 #[reflect(Component)]
 #[require(Observation, Action, Reward, Life, DecisionClock)]
 pub struct Agent {
@@ -209,6 +209,13 @@ fn fit_to_agent(mut world: DeferredWorld, context: HookContext) {
         entity.try_remove::<ActionMask>();
     } else {
         entity.try_insert(ActionMask::new(agent.action));
+    }
+}
+
+/// Somebody who is no longer an agent does nothing.
+fn clear_action(mut world: DeferredWorld, context: HookContext) {
+    if let Some(mut action) = world.get_mut::<Action>(context.entity) {
+        action.clear();
     }
 }
 

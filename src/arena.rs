@@ -106,9 +106,9 @@ impl InArena {
         Self { arena, slot: Some(slot) }
     }
 
-    /// The arena of an agent: an agent without a place may have the arena on its own entity.
-    pub(crate) fn arena_of(agent: Entity, place: Option<&Self>) -> Entity {
-        place.map_or(agent, |place| place.arena)
+    /// The arena of an agent: without an `InArena`, it is the agent's own entity.
+    pub fn arena_of(agent: Entity, in_arena: Option<&Self>) -> Entity {
+        in_arena.map_or(agent, |in_arena| in_arena.arena)
     }
 }
 

@@ -95,8 +95,8 @@ pub fn start(app: &mut App) {
     let is_in_frames = |plugin: &&RolloutPlugin| plugin.timing == StepTiming::Frame;
     if steps > 1 && app.get_added_plugins::<RolloutPlugin>().iter().any(is_in_frames) {
         let text = format!(
-            "agents decide in frames (`StepTiming::Frame`), but each update of this app lasts {steps} fixed steps, so the game runs {steps} \
-             times as coarsely as in a window; use `headless::app(1)`"
+            "agents decide in frames (`StepTiming::Frame`), but each update of this app lasts {steps} fixed steps, so each frame of the \
+             game is {steps} times as long as in a window; use `headless::app(1)`"
         );
         app.world_mut().resource_mut::<Problems>().tell("coarse frames", "", || text);
     }

@@ -34,8 +34,8 @@
 //! }
 //!
 //! fn place(resets: ArenasToReset, mut walkers: Query<(&InArena, &mut Position)>) {
-//!     for (place, mut position) in &mut walkers {
-//!         if resets.contains(place.arena) {
+//!     for (in_arena, mut position) in &mut walkers {
+//!         if resets.contains(in_arena.arena) {
 //!             position.0 = 1.0;
 //!         }
 //!     }
@@ -144,7 +144,11 @@
 //! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; the state of the episode |
 //! | [`Measures`](arena::Measures) | arena | what the game measures in addition to rewards |
 //! | [`Parameters`](parameters::Parameters) | arena | the values of the game's [parameters] in this episode |
+//! | [`NoExploration`](arena::NoExploration) | arena | its agents do not explore, for example to measure how well they play |
+//! | [`RaySensor`](rays::RaySensor), [`RayPose`](rays::RayPose) | agent | what it senses by [rays], and from where |
+//! | [`Detectable`](rays::Detectable) | any entity | rays see it |
 //! | [`Visitors`](self_play::Visitors) | arena | in [self-play](self_play), the rival that plays one of the teams |
+//! | [`PlayedBy`](self_play::PlayedBy) | agent | in [self-play](self_play), the script that plays it |
 //! | [`ArenasToReset`](arena::ArenasToReset) | system parameter | the arenas that the game must set up |
 //! | [`ActingPolicy`](rollout::ActingPolicy) | resource | the policies in use |
 //! | [`Exploration`](rollout::Exploration) | resource | the exploration noise, on or off |

@@ -73,7 +73,7 @@ use bevy::{ecs::schedule::SingleThreadedExecutor, prelude::*};
 use crate::{
     arena::{ArenasToReset, EpisodeEnded},
     random::{Random, stream},
-    rollout::{BeforeReset, RolloutClock},
+    rollout::{BeforeReset, Exploration, RolloutClock},
     score::{Score, mean_return},
     self_play::SelfPlay,
 };
@@ -95,8 +95,8 @@ pub struct ParametersPlugin {
     pub first_lesson: usize,
     /// The last scores of that lesson in the run that is continued, oldest first; see [`Curriculum::scores`]. Default: none.
     pub first_scores: Vec<f32>,
-    /// Seeds the draws. Default: 0.
-    pub seed: u64,
+    /// Seeds the draws. Default: the seed of the [`RolloutPlugin`](crate::rollout::RolloutPlugin).
+    pub seed: Option<u64>,
 }
 
 impl Default for ParametersPlugin {
@@ -107,7 +107,7 @@ impl Default for ParametersPlugin {
             score: mean_return(),
             first_lesson: 0,
             first_scores: Vec::new(),
-            seed: 0,
+            seed: None,
         }
     }
 }
@@ -139,6 +139,11 @@ impl Plugin for ParametersPlugin {
                 schedule.set_executor(SingleThreadedExecutor::new());
             })
             .add_systems(BeforeReset, (advance, draw).chain().in_set(ParameterSystems));
+    }
+
+    fn finish(&self, app: &mut App) {
+        let of_run = app.world().get_resource::<Exploration>().map_or(0, Exploration::seed);
+        app.world_mut().resource_mut::<Curriculum>().seed = self.seed.unwrap_or(of_run);
     }
 }
 

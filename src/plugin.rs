@@ -55,7 +55,7 @@ impl MaddpgPlugins {
         Self { rollout: RolloutPlugin::default(), policy: PolicySource::Trained(PlayPlugin { policy }) }
     }
 
-    /// Seeds the exploration noise and the learner; default 0.
+    /// Seeds all random numbers of a run: exploration, learner, drawn parameters and rivals; default 0.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.rollout.seed = seed;

@@ -7,7 +7,7 @@ pub use crate::{
     },
     arena::{
         Arena, ArenaAgents, ArenasToObserve, ArenasToReset, Episode, EpisodeEnded, EpisodeStatus, InArena,
-        Measures,
+        Measures, NoExploration,
     },
     plugin::MaddpgPlugins,
     policy::PolicySnapshot,

@@ -32,8 +32,8 @@
 //! # build(&mut app);
 //! ```
 //!
-//! Rays lie in the plane of the agent's forward and right axes, which is the ground in a world with y up. In a game in the plane of x and y,
-//! give the agent a [`RayPose`] of `Transform::default().looking_to(heading.extend(0.0), Vec3::Z)`; [`AnalyticRays`] cannot cast such rays.
+//! Rays lie in the plane of the agent's forward and right axes, which is the ground in a world with y up. In a game in two dimensions, give
+//! each agent a [`RayPose::in_2d`], keep it up to date, and use [`RayPlane::Flat`] with [`AnalyticRays`].
 //!
 //! A physics engine casts rays against the positions that bodies had at its last step. If your systems in
 //! [`Reset`](crate::rollout::Reset) move bodies, also update the engine's copy of their positions there; otherwise the
@@ -44,7 +44,7 @@
 
 mod analytic;
 
-pub use analytic::{AnalyticRays, RayTarget};
+pub use analytic::{AnalyticRays, RayPlane, RayTarget};
 
 use bevy::{math::ops, prelude::*};
 
@@ -128,6 +128,21 @@ impl RaySensor {
 #[derive(Component, Reflect, Debug, Clone, Copy, PartialEq, Default)]
 #[reflect(Component)]
 pub struct RayPose(pub Transform);
+
+impl RayPose {
+    /// A pose in the plane of x and y: rays start at `position`, and the agent looks along `heading`, which must not be zero.
+    ///
+    /// ```
+    /// use bevy::prelude::*;
+    /// use bevy_maddpg::rays::RayPose;
+    ///
+    /// let pose = RayPose::in_2d(Vec2::new(3.0, 4.0), Vec2::Y);
+    /// assert!(pose.0.forward().distance(Vec3::Y) < 1e-6 && pose.0.right().distance(Vec3::X) < 1e-6);
+    /// ```
+    pub fn in_2d(position: Vec2, heading: Vec2) -> Self {
+        Self(Transform::from_translation(position.extend(0.0)).looking_to(heading.extend(0.0), Vec3::Z))
+    }
+}
 
 /// The class of a thing that rays can hit. Things without one have class 255.
 #[derive(Component, Reflect, Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,8 +231,8 @@ type Sensing<'a> = (Entity, &'a RaySensor, Option<&'a RayPose>, Option<&'a Trans
 fn collect(observed: ArenasToObserve, mut batch: ResMut<RayBatch>, sensors: Query<Sensing, With<Agent>>) {
     let RayBatch { rays, hits } = &mut *batch;
     rays.clear();
-    for (agent, sensor, pose, transform, place) in &sensors {
-        if !observed.contains(InArena::arena_of(agent, place)) {
+    for (agent, sensor, pose, transform, in_arena) in &sensors {
+        if !observed.contains(InArena::arena_of(agent, in_arena)) {
             continue;
         }
         let pose = pose.map(|pose| pose.0).or(transform.copied()).unwrap_or_default();

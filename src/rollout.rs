@@ -18,6 +18,7 @@
 mod arenas;
 mod clock;
 mod decide;
+mod decide_others;
 mod departed;
 mod episodes;
 mod experience;
@@ -25,7 +26,6 @@ mod explore;
 mod frames;
 mod kind;
 mod n_step;
-mod others;
 mod plan;
 mod policy;
 mod rows;
@@ -43,6 +43,7 @@ pub use kind::Kind;
 #[cfg(feature = "learner")]
 pub(crate) use kind::default_name_of;
 pub use policy::ActingPolicy;
+pub(crate) use policy::why_unfit;
 pub use schedule::{AgentSystems, Observe, Reset, StepEnd, StepStart, StepTiming};
 pub(crate) use schedule::{BeforeReset, DecideSystems};
 
@@ -99,10 +100,11 @@ impl Plugin for RolloutPlugin {
         schedule::add(app, self.timing);
         register_types(app);
         app.add_message::<EpisodeEnded>()
-            .insert_resource(RolloutClock::new(self.decision_period))
+            .insert_resource(RolloutClock::new(self.decision_period, self.timing))
             .insert_resource(Exploration::new(self.exploration.clone(), self.seed))
             .init_resource::<Arenas>()
             .init_resource::<plan::Plan>()
+            .init_resource::<KeptRewards>()
             .init_resource::<Experience>()
             .insert_resource(Problems::new(self.strict))
             .init_resource::<ActingPolicy>()
@@ -130,7 +132,7 @@ impl Plugin for RolloutPlugin {
                         .in_set(DecideSystems::Record)
                         .run_if(clock::decision_is_due),
                     policy::swap.in_set(DecideSystems::Swap).run_if(clock::decision_is_due),
-                    (plan::make, others::decide_others, decide::decide, typed::run_decode)
+                    (plan::make, decide_others::decide_others, decide::decide, typed::run_decode)
                         .chain()
                         .in_set(DecideSystems::Decide)
                         .run_if(clock::decision_is_due),
@@ -159,7 +161,9 @@ impl Plugin for RolloutPlugin {
 fn finish_episodes() -> ScheduleConfigs<ScheduleSystem> {
     (
         clock::observes_ends::<true>,
+        keep_rewards,
         observe(),
+        restore_rewards,
         clock::observes_ends::<false>,
         episodes::finish,
         // Arenas and agents that came or left where ends were told.
@@ -169,6 +173,31 @@ fn finish_episodes() -> ScheduleConfigs<ScheduleSystem> {
         .chain()
         .run_if(episodes::any_has_ended)
         .into_configs()
+}
+
+/// The rewards of the agents whose episodes go on while [`Observe`] runs for those that have ended.
+#[derive(Resource, Debug, Default)]
+struct KeptRewards(Vec<(Entity, Reward)>);
+
+/// Remembers the rewards of agents whose episodes go on.
+fn keep_rewards(
+    mut kept: ResMut<KeptRewards>,
+    ended: ArenasToObserve,
+    agents: Query<(Entity, Option<&InArena>, &Reward)>,
+) {
+    let goes_on = |agent: Entity, in_arena| !ended.contains(InArena::arena_of(agent, in_arena));
+    let agents = agents.iter().filter(|(agent, in_arena, _)| goes_on(*agent, *in_arena));
+    kept.0.clear();
+    kept.0.extend(agents.map(|(agent, _, reward)| (agent, reward.clone())));
+}
+
+/// Undoes what was added to these rewards: their agents are not observed, and `Observe` will run for them at their own decision.
+fn restore_rewards(mut kept: ResMut<KeptRewards>, mut agents: Query<&mut Reward>) {
+    for (agent, before) in kept.0.drain(..) {
+        if let Ok(mut reward) = agents.get_mut(agent) {
+            reward.set_if_neq(before);
+        }
+    }
 }
 
 /// For inspectors, scenes and the remote protocol.
@@ -198,8 +227,8 @@ fn observe() -> ScheduleConfigs<ScheduleSystem> {
 }
 
 fn clear_masks(observed: ArenasToObserve, mut masks: Query<(Entity, Option<&InArena>, &mut ActionMask)>) {
-    for (agent, place, mut mask) in &mut masks {
-        if observed.contains(InArena::arena_of(agent, place)) {
+    for (agent, in_arena, mut mask) in &mut masks {
+        if observed.contains(InArena::arena_of(agent, in_arena)) {
             mask.clear();
         }
     }
@@ -215,9 +244,9 @@ fn mend_masks(
     mut masks: Query<(Entity, &Agent, Option<&InArena>, &mut ActionMask)>,
     mut problems: ResMut<Problems>,
 ) {
-    for (entity, agent, place, mut mask) in &mut masks {
+    for (entity, agent, in_arena, mut mask) in &mut masks {
         // In the other arenas, what the game writes is not used.
-        if observed.contains(InArena::arena_of(entity, place))
+        if observed.contains(InArena::arena_of(entity, in_arena))
             && let Some(reason) = mask.mend()
         {
             problems.tell("mask", &format!("{}: {reason}", agent.behavior), || {

@@ -1,12 +1,14 @@
 //! Self-play: agents of two teams learn by playing against the newest policy, against past ones and against fixed opponents.
 //!
 //! Add [`SelfPlayPlugin`] to a game whose arenas have two teams of one behavior ([`Agent::in_team`](crate::agent::Agent::in_team)), and
-//! write a [`GameEnded`] at the end of each game. When an arena is reset, it draws who plays. Either the newest policy
-//! plays both teams, and both teams learn, or a [`Rival`] plays one of the teams for several games. The rival does not
-//! learn; to the critics it is a part of the environment. In half of these games, the newest policy does not explore,
-//! and their results give its
-//! [rating](Pool::rating). In the shipped game, where nothing learns, the plugin does nothing. Without past opponents, agents may forget how to beat what they have beaten (OpenAI
-//! Five, arXiv 1912.06680, plays 20% of its games against its past).
+//! write a [`GameEnded`] at the end of each game. When an arena is reset, it draws who plays. Either the newest policy plays both teams, and
+//! both teams learn, or a [`Rival`] plays one of the teams for several games. The rival does not learn; to the critics it is a part of the
+//! environment. In half of these games, the newest policy does not explore, and their results give its [rating](Pool::rating). Games in which
+//! a person plays (an agent with an [`ActionOverride`] that is not [`Untrained`]) are not rated.
+//!
+//! Without past opponents, agents may forget how to beat what they have beaten (OpenAI Five, arXiv 1912.06680, plays 20% of its games against
+//! its past). With several kinds of arenas, rivals play only in those of the first kind with two teams. In the shipped game, where nothing
+//! learns, the plugin does nothing.
 //!
 //! ```
 //! use bevy::prelude::*;
@@ -42,16 +44,18 @@ pub use pool::{Pool, Rival, RivalKind};
 
 use std::sync::Arc;
 
-use bevy::prelude::*;
+use bevy::{ecs::message::MessageCursor, prelude::*};
 use rand::{RngExt, seq::IndexedRandom};
 
+use visits::PlayedByRival;
+
 use crate::{
-    agent::Agent,
+    agent::{ActionOverride, Agent, Untrained},
     arena::{ArenasToReset, EpisodeEnded, NoExploration},
-    policy::PolicySnapshot,
+    policy::{ArenaSpec, PolicySnapshot},
     problems::Problems,
     random::{Random, stream},
-    rollout::{ActingPolicy, Arenas, Kind, Reset, RolloutClock},
+    rollout::{ActingPolicy, Arenas, Exploration, Reset, RolloutClock, why_unfit},
 };
 
 /// Draws who plays against whom.
@@ -71,8 +75,8 @@ pub struct SelfPlayPlugin {
     pub games: u32,
     /// Rivals that are there from the start: scripts, or policies from files. Default: none.
     pub anchors: Vec<(String, RivalKind)>,
-    /// Seeds the draws. Default: 0.
-    pub seed: u64,
+    /// Seeds the draws. Default: the seed of the [`RolloutPlugin`](crate::rollout::RolloutPlugin).
+    pub seed: Option<u64>,
 }
 
 impl Default for SelfPlayPlugin {
@@ -84,7 +88,7 @@ impl Default for SelfPlayPlugin {
             priority: 1.0,
             games: 4,
             anchors: Vec::new(),
-            seed: 0,
+            seed: None,
         }
     }
 }
@@ -119,23 +123,32 @@ impl Plugin for SelfPlayPlugin {
         if let Err(error) = self.check() {
             panic!("{error}");
         }
+        let is_training = |arenas: Option<Res<Arenas>>| arenas.is_some_and(|arenas| arenas.has_learner);
         app.insert_resource(SelfPlay {
             plugin: self.clone(),
             pool: Pool::new(self.snapshots, self.priority, &self.anchors),
-            random: stream(self.seed, "self-play", 0),
+            random: stream(self.seed.unwrap_or(0), STREAM, 0),
             next_snapshot: self.snapshot_decisions,
+            waiting: Vec::new(),
+            ended: MessageCursor::default(),
+            episodes: MessageCursor::default(),
+            without_result: 0,
         })
         .add_message::<GameEnded>()
-        .add_systems(
-            Reset,
-            (record, take_snapshot, draw)
-                .chain()
-                .in_set(SelfPlaySystems)
-                .run_if(|arenas: Res<Arenas>| arenas.has_learner),
-        );
+        .add_systems(Reset, (record, take_snapshot, draw).chain().in_set(SelfPlaySystems).run_if(is_training))
+        // Results of arenas that were despawned: the next reset may come long after it.
+        .add_systems(Last, record.run_if(is_training));
         visits::plugin(app);
     }
+
+    fn finish(&self, app: &mut App) {
+        let of_run = app.world().get_resource::<Exploration>().map_or(0, Exploration::seed);
+        app.world_mut().resource_mut::<SelfPlay>().random = stream(self.seed.unwrap_or(of_run), STREAM, 0);
+    }
 }
+
+/// The name of the random stream of the draws.
+const STREAM: &str = "self-play";
 
 /// In [`Reset`], the system set in which arenas draw who plays.
 #[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
@@ -187,6 +200,13 @@ pub struct SelfPlay {
     pool: Pool,
     random: Random,
     next_snapshot: u64,
+    /// The rivals of arenas that were despawned. They play on in the next arenas.
+    waiting: Vec<(Entity, Visitors)>,
+    /// What [`record`] has read.
+    ended: MessageCursor<GameEnded>,
+    episodes: MessageCursor<EpisodeEnded>,
+    /// Rated games that have ended since the last one with a result.
+    without_result: usize,
 }
 
 impl SelfPlay {
@@ -212,24 +232,32 @@ impl SelfPlay {
 
 /// Notes how the games against rivals have ended.
 fn record(
-    mut ended: MessageReader<GameEnded>,
-    mut episodes: MessageReader<EpisodeEnded>,
+    games: Res<Messages<GameEnded>>,
+    episodes: Res<Messages<EpisodeEnded>>,
     visitors: Query<&Visitors>,
+    players: Query<PersonData>,
     arenas: Res<Arenas>,
     mut play: ResMut<SelfPlay>,
     mut problems: ResMut<Problems>,
-    mut without_result: Local<usize>,
 ) {
-    let rated = |arena| visitors.get(arena).ok().filter(|visitors| visitors.is_rated);
-    *without_result += episodes.read().filter(|episode| rated(episode.arena).is_some()).count();
-    for game in ended.read() {
+    let SelfPlay { pool, waiting, ended, episodes: told, without_result, .. } = &mut *play;
+    let rated = |arena: Entity| {
+        let departed = || Some(&waiting.iter().find(|(from, _)| *from == arena)?.1);
+        visitors.get(arena).ok().or_else(departed).filter(|visitors| visitors.is_rated)
+    };
+    *without_result += told.read(&episodes).filter(|episode| rated(episode.arena).is_some()).count();
+    for game in ended.read(&games) {
         let Some(visitors) = rated(game.arena) else { continue };
         *without_result = 0;
+        // The result of a person says nothing about the policies.
+        if arenas.agents_of(game.arena).any(|agent| players.get(agent).is_ok_and(is_person)) {
+            continue;
+        }
         if let Some(winner) = &game.winner
-            && let Some(teams) = arenas.teams(game.arena)
-            && !teams.contains(winner)
+            && let Some(kind) = arenas.kind_of(game.arena)
+            && !kind.spec().teams.contains(winner)
         {
-            tell_of_unknown_winner(winner, teams, &mut problems);
+            tell_of_unknown_winner(winner, &kind.spec().teams, &mut problems);
             continue;
         }
         let score = match &game.winner {
@@ -237,7 +265,7 @@ fn record(
             Some(winner) if *winner == visitors.team => 0.0,
             Some(_) => 1.0,
         };
-        play.pool.record(&visitors.rival, score);
+        pool.record(&visitors.rival, score);
     }
     if *without_result >= GAMES_WITHOUT_RESULT {
         problems.tell("games without result", "", || {
@@ -247,6 +275,16 @@ fn record(
             )
         });
     }
+}
+
+/// What tells who plays an agent.
+type PersonData = (Has<ActionOverride>, Has<PlayedBy>, Has<Untrained>, Option<&'static PlayedByRival>);
+
+/// Whether a person has taken over an agent that would learn otherwise. An agent from which nobody learns may be played by a script of the
+/// game.
+fn is_person(player: (bool, bool, bool, Option<&PlayedByRival>)) -> bool {
+    let (is_taken_over, is_scripted, is_untrained, rival) = player;
+    is_taken_over && !is_scripted && !rival.map_or(is_untrained, |rival| rival.was_untrained)
 }
 
 /// Rated games without a result after which it is reported that there is none.
@@ -264,7 +302,7 @@ fn tell_of_unknown_winner(winner: &str, teams: &[String], problems: &mut Problem
     });
 }
 
-/// Keeps a copy of the newest policy from time to time. With several kinds of arenas, it is that of the first kind with two teams.
+/// Keeps a copy of the newest policy from time to time.
 fn take_snapshot(
     clock: Res<RolloutClock>,
     acting: Res<ActingPolicy>,
@@ -275,26 +313,20 @@ fn take_snapshot(
     if clock.decisions < play.next_snapshot {
         return;
     }
-    let mut kinds = arenas.kinds().iter();
-    let Some(kind) = kinds.find(|kind| has_two(kind.spec().teams.iter().map(String::as_str))) else {
+    let Some(kind) = arenas.kind_with_teams() else {
         if !arenas.kinds().is_empty() {
             tell_of_missing_teams(&mut problems);
         }
         return;
     };
-    if let Some(policy) = acting.snapshot_of(kind.name()).or_else(|| acting.snapshot()) {
+    // Before its learner has started, there is none.
+    if let Some(policy) = acting.snapshot_of(kind.name()) {
         // After a restart, the clock may be behind the last snapshot.
         let newest = play.pool.rivals().last().and_then(|rival| rival.decisions);
         let decisions = clock.decisions.max(newest.map_or(0, |newest| newest + 1));
         play.pool.push(policy.clone(), decisions, None);
         play.next_snapshot = clock.decisions + play.plugin.snapshot_decisions.max(1);
     }
-}
-
-/// Whether there are at least two different teams.
-fn has_two<'a>(mut teams: impl Iterator<Item = &'a str>) -> bool {
-    let first = teams.next();
-    teams.any(|team| Some(team) != first)
 }
 
 /// Draws who plays in the arenas that are reset.
@@ -306,7 +338,8 @@ fn draw(
     mut play: ResMut<SelfPlay>,
     mut problems: ResMut<Problems>,
 ) {
-    let SelfPlay { plugin, pool, random, .. } = &mut *play;
+    let SelfPlay { plugin, pool, random, waiting, .. } = &mut *play;
+    let kind = arenas.kind_with_teams();
     for arena in resets.iter() {
         let Ok((visitors, is_unexplored)) = reset.get_mut(arena) else { continue };
         let had_visitors = visitors.is_some();
@@ -319,20 +352,33 @@ fn draw(
             visitors.games_left -= 1;
             continue;
         }
-        let mut rival = if random.random::<f32>() < plugin.probability() { pool.draw(random) } else { None };
-        if rival.is_none() && !had_visitors {
-            continue;
-        }
-        // Those of its slots: the game may have despawned its agents, and spawn the next ones at this reset.
-        let mut teams: Vec<&str> = arenas.teams(arena).into_iter().flatten().map(String::as_str).collect();
+        // The teams of the slots: the game may have despawned its agents, and spawn the next ones at this reset. A new arena may have had
+        // none yet.
+        let of_arena = arenas.kind_of(arena).or(kind);
+        let of_arena = of_arena.filter(|own| kind.is_some_and(|kind| kind.name() == own.name()));
+        let mut teams: Vec<&str> =
+            of_arena.iter().flat_map(|kind| &kind.spec().teams).map(String::as_str).collect();
         teams.sort_unstable();
         teams.dedup();
-        if rival.is_some() && teams.len() < 2 {
-            rival = None;
-            let has_teams = |kind: &Kind| has_two(kind.spec().teams.iter().map(String::as_str));
-            if !arenas.kinds().iter().any(has_teams) {
-                tell_of_missing_teams(&mut problems);
-            }
+        let is_team = |visitors: &Visitors| teams.contains(&visitors.team.as_str());
+        if let Some(index) = waiting
+            .iter()
+            .position(|(_, visitors)| !had_visitors && visitors.games_left > 1 && is_team(visitors))
+        {
+            let (_, visitors) = waiting.swap_remove(index);
+            let games_left = visitors.games_left - 1;
+            commands.entity(arena).try_insert(Visitors { games_left, was_unexplored, ..visitors });
+            continue;
+        }
+        let draws = random.random::<f32>() < plugin.probability();
+        if draws && kind.is_none() {
+            tell_of_missing_teams(&mut problems);
+        }
+        let rival = kind
+            .filter(|_| draws && !teams.is_empty())
+            .and_then(|kind| pool.draw(random, |rival| fits(rival, kind.spec(), &mut problems)));
+        if rival.is_none() && !had_visitors {
+            continue;
         }
         if let (Some(rival), Some(team)) = (rival, teams.choose(random)) {
             commands.entity(arena).try_insert(Visitors {
@@ -346,12 +392,28 @@ fn draw(
             commands.entity(arena).try_remove::<Visitors>();
         }
     }
+    waiting.retain(|(_, visitors)| visitors.games_left > 1);
+}
+
+/// Whether a rival can play agents of this kind of arenas. Tells if not.
+fn fits(rival: &Rival, agents: &ArenaSpec, problems: &mut Problems) -> bool {
+    let RivalKind::Policy(policy) = &rival.kind else { return true };
+    let misfit = why_unfit(policy, agents);
+    if let Some(reason) = &misfit {
+        problems.tell("rival", &rival.name, || {
+            format!(
+                "the rival `{}` of self-play does not play, because its policy does not fit: {reason}",
+                rival.name
+            )
+        });
+    }
+    misfit.is_none()
 }
 
 /// Without two teams there is nobody to play against.
 fn tell_of_missing_teams(problems: &mut Problems) {
     problems.tell("self-play without teams", "", || {
-        "self-play needs two teams, and there are not two: no rival plays; set the team of each agent with `Agent::in_team`"
+        "self-play needs two teams, but the arenas have fewer, so no rival plays; set the team of each agent with `Agent::in_team`"
             .into()
     });
 }

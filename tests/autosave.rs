@@ -16,6 +16,7 @@ use bevy_maddpg::{
     learner::LearnerConfig,
     parameters::{Curriculum, Lesson, LessonStarted, Parameters, ParametersConfig, ParametersPlugin, Until},
     prelude::*,
+    problems::Problems,
     rollout::Arenas,
     self_play::{GameEnded, SelfPlay, SelfPlayPlugin},
     training::Autosave,
@@ -144,7 +145,7 @@ fn past_policies_stay_if_a_new_behavior_learns_first() {
         app.world_mut().spawn((Arena::default(), Agent::new("crowd", 2, 1)));
         headless::start(&mut app);
         play(&mut app, 20);
-        assert!(past(&app).starts_with(&before), "{:?}", past(&app));
+        assert_eq!(past(&app), [], "nobody can play against them yet");
         if duelists_come {
             spawn_duelists(&mut app);
             play(&mut app, 5);
@@ -152,8 +153,36 @@ fn past_policies_stay_if_a_new_behavior_learns_first() {
         }
         exit(&mut app);
         let files = fs::read_dir(at_exit(parent.path()).past()).unwrap().count();
-        assert_eq!(files, past(&app).len() + 1, "the past policies and their ratings");
+        let kept = if duelists_come { past(&app).len() } else { before.len() };
+        assert_eq!(files, kept + 1, "the past policies and their ratings");
     }
+}
+
+#[test]
+fn past_policies_of_another_behavior_are_neither_used_nor_lost() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut app = duel(parent.path());
+    play(&mut app, 300);
+    exit(&mut app);
+    drop(app);
+    let files = || fs::read_dir(at_exit(parent.path()).past()).unwrap().count();
+    let before = files();
+
+    // The behavior has another name now.
+    let mut app = unstarted_duel(parent.path());
+    let arena = app.world_mut().spawn(Arena::default()).id();
+    for team in ["red", "blue"] {
+        app.world_mut().spawn((Agent::new("boxer", 2, 1).in_team(team), InArena::new(arena)));
+    }
+    headless::start(&mut app);
+    play(&mut app, 1);
+    assert_eq!(past(&app), []);
+    play(&mut app, 300);
+    assert!(past(&app).len() > 3, "new ones are taken: {:?}", past(&app));
+    let told = app.world().resource::<Problems>().told();
+    assert!(!told.iter().any(|text| text.contains("does nothing")), "{told:?}");
+    exit(&mut app);
+    assert_eq!(files(), before);
 }
 
 #[test]

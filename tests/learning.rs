@@ -26,7 +26,7 @@ fn best_score(seed: u64) -> f32 {
         app.update();
         let mut ended = app.world_mut().resource_mut::<Messages<EpisodeEnded>>();
         for episode in ended.drain() {
-            scores.push(Tennis.score(&episode.returns));
+            scores.push(Tennis.score(&episode));
         }
     }
     scores.best().unwrap_or_default()

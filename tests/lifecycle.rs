@@ -206,6 +206,19 @@ fn an_agent_can_be_disabled_and_enabled_and_moved_to_another_arena() {
 }
 
 #[test]
+fn somebody_who_is_no_longer_an_agent_does_nothing() {
+    let mut app = app(MaddpgPlugins::play(guards_that_act(1, 0.5)));
+    let (_, agents) = spawn_arena(&mut app, 1);
+    update(&mut app, 3);
+    assert_eq!(action(&app, agents[0]), 0.5);
+    app.world_mut().entity_mut(agents[0]).remove::<Agent>();
+    assert_eq!(action(&app, agents[0]), 0.0);
+    assert!(!app.world().get::<Action>(agents[0]).unwrap().is_made());
+    update(&mut app, 3);
+    assert_eq!(action(&app, agents[0]), 0.0);
+}
+
+#[test]
 fn without_a_free_slot_an_agent_plays_and_is_not_trained() {
     let mut app = app(training());
     let arena = app.world_mut().spawn(Arena::default().with_slots("guard", 3)).id();

@@ -33,9 +33,14 @@ struct Earned(f32);
 
 /// A game in which agents only wait, in `arenas` arenas.
 fn app(arenas: usize, plugin: Option<ParametersPlugin>) -> App {
+    app_with_seed(0, arenas, plugin)
+}
+
+fn app_with_seed(seed: u64, arenas: usize, plugin: Option<ParametersPlugin>) -> App {
     let groups = ArenaSpec::new(vec![AgentSpec::new("a", 1, 1)]).groups(true).unwrap();
     let mut app = headless::app(1);
-    app.add_plugins(MaddpgPlugins::play(PolicySnapshot::zeros(&groups).unwrap()).with_decision_period(1));
+    let policy = PolicySnapshot::zeros(&groups).unwrap();
+    app.add_plugins(MaddpgPlugins::play(policy).with_seed(seed).with_decision_period(1));
     if let Some(plugin) = plugin {
         app.add_plugins(ParametersPlugin { known: vec![WIND, SIZE], ..plugin });
     }
@@ -144,11 +149,24 @@ fn an_episode_that_has_ended_says_what_it_was_played_with() {
 }
 
 #[test]
+fn without_a_seed_of_their_own_parameters_follow_the_seed_of_the_run() {
+    let draws = |seed: u64| {
+        let config = ParametersConfig::default()
+            .with("wind", Distribution::Gaussian { mean: 0.0, deviation: 2.0, clip: None });
+        let mut app = app_with_seed(seed, 3, Some(ParametersPlugin { config, ..default() }));
+        play(&mut app, 20);
+        winds(&app)
+    };
+    assert_eq!(draws(5), draws(5));
+    assert_ne!(draws(5), draws(6));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_draws() {
     let draws = |seed: u64, arenas: usize| {
         let config = ParametersConfig::default()
             .with("wind", Distribution::Gaussian { mean: 0.0, deviation: 2.0, clip: None });
-        let mut app = app(arenas, Some(ParametersPlugin { config, seed, ..default() }));
+        let mut app = app(arenas, Some(ParametersPlugin { config, seed: Some(seed), ..default() }));
         play(&mut app, 20);
         winds(&app)
     };

@@ -299,3 +299,27 @@ fn an_agent_with_a_policy_of_its_own_plays_that_of_its_slot() {
     let actions = agents.map(|agent| (4.0 * action(&app, agent)).round());
     assert_eq!(actions, [-1.0, 3.0]);
 }
+
+#[test]
+fn a_game_that_decides_less_often_than_the_one_that_trained_its_policy_is_told() {
+    let mut trained = app(training(default()).with_decision_period(1));
+    spawn_arena(&mut trained, 1);
+    headless::start(&mut trained);
+    update(&mut trained, 3);
+    let learner = trained.world_mut().resource_mut::<Training>().stop().unwrap();
+    let policy = learner.snapshot().unwrap();
+    let step = trained.world().resource::<Time<Fixed>>().timestep().as_secs_f64();
+    assert_eq!(policy.decision_seconds(), Some(step));
+    for (period, timing, is_told) in
+        [(1, StepTiming::FixedStep, false), (5, StepTiming::FixedStep, true), (5, StepTiming::Frame, false)]
+    {
+        let mut app = headless::app(1);
+        let plugins = MaddpgPlugins::play(policy.clone()).with_decision_period(period).with_timing(timing);
+        app.add_plugins(plugins);
+        spawn_arena(&mut app, 1);
+        headless::start(&mut app);
+        update(&mut app, 3);
+        let told = told(&app);
+        assert_eq!(told.iter().any(|text| text.contains("every 0.0781 s")), is_told, "{told:?}");
+    }
+}

@@ -9,7 +9,9 @@ use bevy_maddpg::{
     prelude::*,
     problems::Problems,
     random::stream,
-    rays::{AnalyticRays, Detectable, RayBatch, RayPlugin, RayPose, RaySensor, RaySystems, RayTarget},
+    rays::{
+        AnalyticRays, Detectable, RayBatch, RayPlane, RayPlugin, RayPose, RaySensor, RaySystems, RayTarget,
+    },
 };
 use bevy_rapier3d::prelude::*;
 use rand::RngExt;
@@ -29,7 +31,7 @@ fn app() -> (App, Entity) {
         exploration: ExplorationConfig { noise: Noise::None, random_decisions: 0, ..default() },
     };
     let training = MaddpgPlugins::train(config).with_training(|training| training.pace = Pace::Lockstep);
-    app.add_plugins((training.with_decision_period(1), AnalyticRays)).add_systems(Reset, || {});
+    app.add_plugins((training.with_decision_period(1), AnalyticRays::default())).add_systems(Reset, || {});
     let arena = app.world_mut().spawn(Arena::default()).id();
     (app, arena)
 }
@@ -195,7 +197,7 @@ fn among_random_things(is_analytic: bool, seed: u64) -> Vec<f32> {
     app.add_plugins(RapierPhysicsPlugin::<NoUserData>::default().in_schedule(FixedUpdate))
         .add_plugins(MaddpgPlugins::train(TrainingConfig::default()).with_decision_period(1));
     if is_analytic {
-        app.add_plugins(AnalyticRays);
+        app.add_plugins(AnalyticRays::default());
     } else {
         app.add_plugins(RayPlugin).add_systems(Observe, cast.in_set(RaySystems::Cast));
     }
@@ -239,4 +241,33 @@ fn rapier_and_formulas_agree() {
         hits += formulas.iter().filter(|number| **number > 0.0).count();
     }
     assert!(hits > 100, "{hits} rays hit something");
+}
+
+#[test]
+fn agents_of_a_flat_game_see_by_rays_and_rays_out_of_the_plane_are_told() {
+    for plane in [RayPlane::Flat, RayPlane::Ground] {
+        let mut app = headless::app(1);
+        app.add_plugins((RolloutPlugin { decision_period: 1, ..default() }, AnalyticRays { plane }))
+            .add_systems(Observe, |mut agents: Query<&mut Observation>| {
+                agents.iter_mut().for_each(|mut agent| agent.write(&[]))
+            });
+        let arena = app.world_mut().spawn(Arena::default()).id();
+        let eyes = RaySensor::fan(3, 180.0, 10.0, [BALL]);
+        let agent = Agent::new("guard", 0, 1).with_rays(&eyes);
+        let pose = RayPose::in_2d(Vec2::new(1.0, 2.0), Vec2::Y);
+        let agent = app.world_mut().spawn((agent, eyes, pose, InArena::new(arena))).id();
+        for (x, y) in [(1.0, 8.0), (4.0, 2.0)] {
+            let ball = RayTarget::Ball { arena, radius: 1.0 };
+            app.world_mut().spawn((Detectable(BALL), ball, Transform::from_xyz(x, y, 0.5)));
+        }
+        headless::start(&mut app);
+        (0..3).for_each(|_| app.update());
+        let told = app.world().resource::<Problems>().told();
+        let is_told = told.iter().any(|text| text.contains("RayPose::in_2d"));
+        assert_eq!(is_told, plane == RayPlane::Ground, "{told:?}");
+        if plane == RayPlane::Flat {
+            // Nothing to the left, a ball 5 m ahead, one 2 m to the right.
+            close(app.world().get::<Observation>(agent).unwrap().frame(), &[0.0, 0.5, 0.8]);
+        }
+    }
 }

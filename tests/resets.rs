@@ -253,3 +253,124 @@ fn guards(count: usize) -> PolicySnapshot {
     let spec = ArenaSpec::new(vec![AgentSpec::new("guard", 1, 1); count]);
     PolicySnapshot::zeros(&spec.groups(true).unwrap()).unwrap()
 }
+
+#[test]
+fn rewards_that_are_added_in_observe_count_once_whatever_happens_in_other_arenas() {
+    let mut app = headless::app(1);
+    app.add_plugins(training().with_decision_period(1)).add_systems(Reset, || {}).add_systems(
+        Observe,
+        |mut agents: Query<(&mut Observation, &mut Reward)>| {
+            for (mut observation, mut reward) in &mut agents {
+                observation.write(&[1.0]);
+                reward.add(1.0);
+            }
+        },
+    );
+    for limit in [4, 7] {
+        let arena = app.world_mut().spawn(Arena::with_time_limit(limit)).id();
+        app.world_mut().spawn((guard(), InArena::new(arena)));
+    }
+    headless::start(&mut app);
+    let ended = ended(&mut app, 60);
+    for episode in &ended {
+        assert_eq!(episode.returns, [episode.decisions as f32], "{episode:?}");
+    }
+    assert!(ended.len() > 20);
+    let block = transitions(&mut app);
+    assert!(
+        block.rewards.len() > 100 && block.rewards.iter().all(|reward| *reward == 1.0),
+        "{:?}",
+        block.rewards
+    );
+}
+
+#[test]
+fn an_arena_that_is_despawned_with_its_dead_agents_tells_the_end_of_its_episode() {
+    for truncated in [false, true] {
+        let mut app = app(training());
+        // One that plays alone, and an arena whose agent dies before it.
+        let alone = app.world_mut().spawn((Arena::default(), guard())).id();
+        let (arena, agents) = spawn(&mut app, 1);
+        headless::start(&mut app);
+        app.update();
+        (0..4).for_each(|_| app.update());
+        for agent in [alone, agents[0]] {
+            let mut life = app.world_mut().get_mut::<Life>(agent).unwrap();
+            if truncated { life.truncate() } else { life.terminate() }
+        }
+        app.world_mut().despawn(alone);
+        app.world_mut().despawn(arena);
+        let ended = ended(&mut app, 3);
+        assert_eq!(ended.len(), 2);
+        for episode in ended {
+            assert_eq!((episode.truncated, episode.decisions), (truncated, 5));
+            assert_eq!(episode.returns, [5.0]);
+        }
+    }
+}
+
+#[test]
+fn what_a_game_measures_begins_at_zero_in_each_episode() {
+    let mut app = app(training());
+    app.add_systems(FixedUpdate, |mut arenas: Query<&mut Measures>| {
+        arenas.iter_mut().for_each(|mut measures| measures.add("steps", 1.0));
+    });
+    app.world_mut().spawn((Arena::with_time_limit(4), guard(), Measures::default()));
+    headless::start(&mut app);
+    let ended = ended(&mut app, 20);
+    assert!(ended.len() > 3);
+    for episode in ended {
+        assert_eq!(episode.measures.get("steps"), Some(4.0));
+    }
+}
+
+#[test]
+fn an_arena_may_wait_for_its_first_wave_if_it_reserves_slots() {
+    let mut app = app(training());
+    let level = app.world_mut().spawn(Arena::default().with_slots_for(guard(), 3)).id();
+    headless::start(&mut app);
+    (0..10).for_each(|_| app.update());
+    app.world_mut().spawn((guard(), InArena::new(level)));
+    (0..10).for_each(|_| app.update());
+    assert!(told(&app).is_empty(), "{:?}", told(&app));
+}
+
+#[test]
+fn an_episode_that_does_not_end_is_told() {
+    let mut app = headless::app(1);
+    app.add_plugins(training().with_decision_period(1)).add_systems(Reset, || {});
+    app.add_systems(Observe, |mut agents: Query<&mut Observation>, mut turn: Local<f32>| {
+        *turn += 1.0;
+        agents.iter_mut().for_each(|mut observation| observation.write(&[*turn]));
+    })
+    .add_systems(FixedUpdate, |mut rewards: Query<&mut Reward>, mut turn: Local<f32>| {
+        *turn += 1.0;
+        rewards.iter_mut().for_each(|mut reward| reward.add(*turn));
+    });
+    spawn(&mut app, 1);
+    headless::start(&mut app);
+    (0..9_990).for_each(|_| app.update());
+    assert!(told(&app).is_empty(), "{:?}", told(&app));
+    (0..20).for_each(|_| app.update());
+    let told = told(&app);
+    assert!(told.len() == 1 && told[0].contains("with_time_limit"), "{told:?}");
+}
+
+#[test]
+fn a_game_in_frames_that_learns_at_another_speed_is_told() {
+    for (timing, speed, is_told) in
+        [(StepTiming::Frame, 8.0, true), (StepTiming::Frame, 1.0, false), (StepTiming::FixedStep, 8.0, false)]
+    {
+        let mut app = app(training().with_timing(timing));
+        spawn(&mut app, 1);
+        headless::start(&mut app);
+        app.world_mut().resource_mut::<Time<Virtual>>().set_relative_speed(speed);
+        (0..5).for_each(|_| app.update());
+        assert_eq!(
+            told(&app).iter().any(|text| text.contains("8 times as fast")),
+            is_told,
+            "{:?}",
+            told(&app)
+        );
+    }
+}

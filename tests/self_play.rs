@@ -1,6 +1,6 @@
 //! Self-play: who plays against whom, who learns, and what is remembered.
 
-use bevy::prelude::*;
+use bevy::{ecs::entity_disabling::Disabled, prelude::*};
 use bevy_maddpg::{
     agent::{ActionOverride, PolicyOverride, Untrained},
     arena::NoExploration,
@@ -122,6 +122,59 @@ fn rivals_are_drawn_for_fighters_that_are_despawned_after_each_game() {
         let told = app.world().resource::<Problems>().told();
         assert!(!told.iter().any(|text| text.contains("two teams")), "{told:?}");
     }
+}
+
+#[test]
+fn games_are_rated_in_arenas_that_are_despawned_after_each_game() {
+    let self_play = SelfPlayPlugin {
+        share: 0.5,
+        games: 3,
+        anchors: vec![("script".into(), RivalKind::Script)],
+        ..SelfPlayPlugin::default()
+    };
+    let mut app = app(1, self_play);
+    app.add_observer(|ended: On<EpisodeEnded>, mut commands: Commands, agents: Query<(Entity, &InArena)>| {
+        for (agent, _) in agents.iter().filter(|(_, place)| place.arena == ended.arena) {
+            commands.entity(agent).despawn();
+        }
+        commands.entity(ended.arena).despawn();
+    })
+    // The menu is shown for so long that messages are forgotten, then the next level starts.
+    .add_systems(Update, |mut commands: Commands, arenas: Query<(), With<Arena>>, mut in_menu: Local<u32>| {
+        *in_menu = if arenas.is_empty() { *in_menu + 1 } else { 0 };
+        if *in_menu == 5 {
+            commands.spawn(Arena::default());
+        }
+    })
+    .add_systems(Reset, |mut commands: Commands, resets: ArenasToReset, agents: Query<&InArena>| {
+        for arena in resets.iter().filter(|arena| agents.iter().all(|place| place.arena != *arena)) {
+            for (slot, team) in ["red", "blue"].into_iter().enumerate() {
+                commands.spawn((Agent::new("duelist", 1, 1).in_team(team), InArena::slot(arena, slot)));
+            }
+        }
+    });
+    let (mut games, mut visits, mut rated) = (0, 0, 0);
+    let mut before = None;
+    for _ in 0..4_000 {
+        app.update();
+        let arena = app.world_mut().query::<(Entity, &Episode)>().single(app.world()).ok();
+        let arena = arena.filter(|(_, episode)| episode.decisions() > 1).map(|(arena, _)| arena);
+        if arena.is_some() && arena != before {
+            let visitors = visitors(&mut app);
+            games += 1;
+            visits += visitors.len();
+            rated += visitors.iter().filter(|visitors| visitors.is_rated).count();
+            let scripted = app.world_mut().query::<&PlayedBy>().iter(app.world()).count();
+            assert_eq!(scripted, visitors.len());
+        }
+        before = arena.or(before);
+    }
+    let share = visits as f32 / games as f32;
+    assert!(games > 300 && (0.4..0.6).contains(&share), "{visits} of {games} games");
+    let counted = app.world().resource::<SelfPlay>().pool().rivals()[0].games;
+    assert!(rated > 50 && rated - counted as usize <= 1, "{counted} of {rated} rated games");
+    let told = app.world().resource::<Problems>().told();
+    assert!(told.is_empty(), "{told:?}");
 }
 
 #[test]
@@ -449,4 +502,119 @@ fn in_the_shipped_game_no_rival_plays() {
     play(&mut app, 20);
     assert!(visitors(&mut app).is_empty());
     assert_eq!(app.world_mut().query::<&PlayedBy>().iter(app.world()).count(), 0);
+}
+
+/// Whether an agent is excluded from training, and whether it has a policy of its own or a script.
+fn visit(app: &App, agent: Entity) -> [bool; 2] {
+    let agent = app.world().entity(agent);
+    [agent.contains::<Untrained>(), agent.contains::<PolicyOverride>() || agent.contains::<PlayedBy>()]
+}
+
+/// An app with one arena, where a script always plays one team, and the arena with its red and blue agent.
+fn with_a_script() -> (App, Entity, [Entity; 2]) {
+    let anchors = vec![("script".into(), RivalKind::Script)];
+    let mut app = app(1, SelfPlayPlugin { share: 1.0, games: 1_000, anchors, ..default() });
+    app.update();
+    let arena = app.world_mut().query_filtered::<Entity, With<Arena>>().single(app.world()).unwrap();
+    let mut agents = app.world_mut().query::<(Entity, &Agent)>();
+    let of_team = |team: &str| {
+        let mut agents = agents.iter(app.world());
+        agents.find(|(_, agent)| agent.team.as_deref() == Some(team)).unwrap().0
+    };
+    let agents = ["red", "blue"].map(of_team);
+    assert_eq!(visitors(&mut app).len(), 1);
+    (app, arena, agents)
+}
+
+#[test]
+fn an_agent_that_is_disabled_when_a_rival_comes_or_leaves_is_not_missed() {
+    let (mut app, arena, agents) = with_a_script();
+    let visitors = visitors(&mut app).remove(0);
+    let visited = agents[usize::from(visitors.team == "blue")];
+    assert_eq!(visit(&app, visited), [true, true]);
+    app.world_mut().entity_mut(visited).insert(Disabled);
+    app.world_mut().entity_mut(arena).remove::<Visitors>();
+    app.world_mut().flush();
+    app.world_mut().entity_mut(visited).remove::<Disabled>();
+    assert_eq!(visit(&app, visited), [false, false], "the rival has left");
+    app.world_mut().entity_mut(visited).insert(Disabled);
+    app.world_mut().entity_mut(arena).insert(visitors);
+    app.world_mut().flush();
+    app.world_mut().entity_mut(visited).remove::<Disabled>();
+    assert_eq!(visit(&app, visited), [true, true], "it is back");
+}
+
+#[test]
+fn the_rival_plays_its_team_when_agents_change_sides() {
+    let (mut app, _, agents) = with_a_script();
+    let rivals_team = visitors(&mut app).remove(0).team;
+    for swap in [false, true] {
+        let teams = if swap { ["blue", "red"] } else { ["red", "blue"] };
+        for (agent, team) in agents.into_iter().zip(teams) {
+            app.world_mut().entity_mut(agent).insert(Agent::new("duelist", 1, 1).in_team(team));
+        }
+        app.world_mut().flush();
+        for (agent, team) in agents.into_iter().zip(teams) {
+            assert_eq!(visit(&app, agent), [team == rivals_team; 2], "{team}");
+        }
+        app.update();
+    }
+}
+
+#[test]
+fn games_of_a_person_are_not_rated_and_no_script_takes_the_person_s_place() {
+    let anchors = vec![("script".into(), RivalKind::Script)];
+    let mut app = app(8, SelfPlayPlugin { share: 1.0, games: 1, anchors, ..default() });
+    let people: Vec<Entity> = app
+        .world_mut()
+        .query::<(Entity, &Agent)>()
+        .iter(app.world())
+        .filter(|(_, agent)| agent.team.as_deref() == Some("red"))
+        .map(|(entity, _)| entity)
+        .collect();
+    let held = ActionOverride(vec![0.5]);
+    for person in &people {
+        app.world_mut().entity_mut(*person).insert(held.clone());
+    }
+    for _ in 0..40 {
+        play(&mut app, 1);
+        for person in &people {
+            assert_eq!(app.world().get::<ActionOverride>(*person), Some(&held));
+        }
+    }
+    assert!(visitors(&mut app).iter().any(|visitors| visitors.is_rated));
+    assert_eq!(app.world().resource::<SelfPlay>().pool().rivals()[0].games, 0);
+    for person in &people {
+        app.world_mut().entity_mut(*person).remove::<ActionOverride>();
+    }
+    play(&mut app, 20);
+    assert!(app.world().resource::<SelfPlay>().pool().rivals()[0].games > 0);
+}
+
+#[test]
+fn rivals_play_only_where_they_fit() {
+    let stranger = ArenaSpec::new(vec![AgentSpec::new("boxer", 1, 1)]).groups(true).unwrap();
+    let stranger = RivalKind::Policy(PolicySnapshot::zeros(&stranger).unwrap().into());
+    let anchors = vec![("stranger".into(), stranger)];
+    let mut app =
+        app(4, SelfPlayPlugin { share: 1.0, games: 1, snapshot_decisions: 40, anchors, ..default() });
+    // Ships fight as well, but past policies are those of the duelists.
+    for _ in 0..4 {
+        let arena = app.world_mut().spawn(Arena::default()).id();
+        for team in ["red", "blue"] {
+            app.world_mut().spawn((Agent::new("ship", 1, 2).in_team(team), InArena::new(arena)));
+        }
+    }
+    // In the middle of the games.
+    app.update();
+    for _ in 0..40 {
+        play(&mut app, 1);
+        let mut agents = app.world_mut().query::<(&Agent, Has<PolicyOverride>, &Action)>();
+        for (agent, is_played, action) in agents.iter(app.world()) {
+            assert!(action.is_made() && (!is_played || agent.behavior == "duelist"), "{}", agent.behavior);
+        }
+    }
+    assert!(visitors(&mut app).len() > 1 && visitors(&mut app).iter().all(|rival| rival.rival != "stranger"));
+    let told = app.world().resource::<Problems>().told();
+    assert!(told.len() == 1 && told[0].contains("`stranger`") && told[0].contains("boxer"), "{told:?}");
 }

@@ -245,6 +245,12 @@ fn half_of_the_points_of_a_training_begin_in_the_middle_of_a_rally() {
         for side in Side::BOTH {
             let racket = app.world().get::<Transform>(court.rackets[side.slot()]).unwrap().translation;
             assert!(racket.x * side.mirror() < -1.0, "each on its own side");
+            let is_behind = racket.x.abs() > x.abs() + 0.9;
+            assert!(
+                side != hitter || is_behind,
+                "who has hit the ball does not touch it: {} and {x}",
+                racket.x
+            );
         }
     }
     assert!((70..130).contains(&in_play), "{in_play} of 200");

@@ -61,7 +61,7 @@ impl ActionMask {
     /// [`Problems`](crate::problems::Problems).
     pub fn set(&mut self, branch: usize, choice: usize, is_possible: bool) {
         match self.column(branch, choice) {
-            Some(column) => self.possible[column] = f32::from(u8::from(is_possible)),
+            Some(column) => self.possible[column] = f32::from(is_possible),
             None => {
                 self.refused =
                     Some(format!("there is no choice {choice} of the branch {branch} in {}", self.space));

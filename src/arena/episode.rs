@@ -11,10 +11,10 @@ use crate::{parameters::Parameters, rollout::RolloutClock};
 ///
 /// /// An agent that catches the target at the center is rewarded, and the episode ends.
 /// fn catch(mut episodes: Query<&mut Episode>, mut agents: Query<(&InArena, &Transform, &mut Reward)>) {
-///     for (place, transform, mut reward) in &mut agents {
+///     for (in_arena, transform, mut reward) in &mut agents {
 ///         if transform.translation.length() < 1.0 {
 ///             reward.add(1.0);
-///             if let Ok(mut episode) = episodes.get_mut(place.arena) {
+///             if let Ok(mut episode) = episodes.get_mut(in_arena.arena) {
 ///                 episode.terminate();
 ///             }
 ///         }
@@ -121,8 +121,8 @@ impl Episode {
 /// use bevy_maddpg::prelude::*;
 ///
 /// fn place(resets: ArenasToReset, mut agents: Query<(&InArena, &mut Transform)>) {
-///     for (place, mut transform) in &mut agents {
-///         if resets.contains(place.arena) {
+///     for (in_arena, mut transform) in &mut agents {
+///         if resets.contains(in_arena.arena) {
 ///             *transform = Transform::IDENTITY;
 ///         }
 ///     }
@@ -148,15 +148,15 @@ impl ArenasToReset<'_, '_> {
 }
 
 /// The arenas whose agents are observed now: at a decision all of them, and at the end of episodes those that have ended. For systems in
-/// the schedule [`Observe`](crate::rollout::Observe). What is written for other arenas is not used. Skip them if observations take long
-/// to compute.
+/// the schedule [`Observe`](crate::rollout::Observe). What is written for other arenas is not used, and neither are rewards that are added for
+/// them. Skip them if observations take long to compute.
 ///
 /// ```
 /// use bevy::prelude::*;
 /// use bevy_maddpg::prelude::*;
 ///
 /// fn sense(observed: ArenasToObserve, mut agents: Query<(&InArena, &Transform, &mut Observation)>) {
-///     for (_, transform, mut observation) in agents.iter_mut().filter(|(place, ..)| observed.contains(place.arena)) {
+///     for (_, transform, mut observation) in agents.iter_mut().filter(|(in_arena, ..)| observed.contains(in_arena.arena)) {
 ///         observation.write(&transform.translation.to_array());
 ///     }
 /// }
@@ -177,7 +177,17 @@ impl ArenasToObserve<'_, '_> {
 }
 
 /// What a game measures in an episode in addition to returns, such as goals, touches or distances. Insert it on the
-/// entity with the [`Arena`](super::Arena) and update it in the game's own step; each [`EpisodeEnded`] contains a copy.
+/// entity with the [`Arena`](super::Arena) and update it in the game's own step; each [`EpisodeEnded`] contains a copy. At a reset, all
+/// values become 0 before the game sets the arena up.
+///
+/// ```
+/// use bevy_maddpg::prelude::*;
+///
+/// let mut measures = Measures::new(["goals", "seconds"]);
+/// measures.add("goals", 1.0);
+/// measures.set("seconds", 12.5);
+/// assert_eq!((measures.get("goals"), measures.get("touches")), (Some(1.0), None));
+/// ```
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
 #[reflect(Component)]
 pub struct Measures(Vec<(String, f32)>);
@@ -186,6 +196,29 @@ impl Measures {
     /// Measures with these names, all zero.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self(names.into_iter().map(|name| (name.into(), 0.0)).collect())
+    }
+
+    /// The value of a measure; `None` if there is none of this name.
+    pub fn get(&self, name: &str) -> Option<f32> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Sets a measure. One that is new begins here.
+    pub fn set(&mut self, name: &str, value: f32) {
+        *self.value_mut(name) = value;
+    }
+
+    /// Adds to a measure. One that is new begins at 0.
+    pub fn add(&mut self, name: &str, value: f32) {
+        *self.value_mut(name) += value;
+    }
+
+    fn value_mut(&mut self, name: &str) -> &mut f32 {
+        let index = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.0.push((name.into(), 0.0));
+            self.0.len() - 1
+        });
+        &mut self.0[index].1
     }
 
     /// Names and values.
@@ -227,7 +260,7 @@ pub struct EpisodeEnded {
     pub index: usize,
     /// The kind of the arena.
     pub kind: String,
-    /// Undiscounted return of each agent, by slot; 0 for slots in which no agent has played.
+    /// Undiscounted return, by slot: of all agents that have played there, one after another; 0 if none has.
     pub returns: Vec<f32>,
     /// Whether an agent has played, by slot.
     pub played: Vec<bool>,

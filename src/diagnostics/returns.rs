@@ -37,14 +37,8 @@ pub(super) fn measure(
             episode.returns.iter().zip(&episode.played).map(|(value, played)| played.then_some(*value));
         for (slot, value) in kind.spec().slots.iter().zip(played) {
             let Some(value) = value else { continue };
-            match returns.windows.get_mut(&slot.behavior) {
-                Some(window) => _ = window.push(value),
-                None => {
-                    let mut window = ScoreWindow::new(EPISODES);
-                    window.push(value);
-                    returns.windows.insert(slot.behavior.clone(), window);
-                }
-            }
+            let window = returns.windows.entry(slot.behavior.clone());
+            window.or_insert_with(|| ScoreWindow::new(EPISODES)).push(value);
         }
     }
     if !returns.is_new || returns.timer.passed().is_none() {

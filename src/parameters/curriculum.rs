@@ -56,7 +56,7 @@ impl Curriculum {
             lesson: 0,
             distributions: Vec::new(),
             scores: ScoreWindow::new(1),
-            seed,
+            seed: seed.unwrap_or(0),
             arenas: 0,
         };
         curriculum.begin(first_lesson.min(curriculum.config.lessons.len().saturating_sub(1)));

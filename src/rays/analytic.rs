@@ -1,19 +1,42 @@
 use bevy::prelude::*;
 
 use super::{Ray, RayBatch, RayPlugin, RayPose, RaySystems};
-use crate::{arena::InArena, rollout::Observe};
+use crate::{agent::Agent, arena::InArena, problems::Problems, rollout::Observe};
 
-/// Casts rays against [`RayTarget`]s by formulas, without a physics engine. Rays and targets meet in the plane of x and z, whatever their
-/// heights. Adds [`RayPlugin`].
+/// Casts rays against [`RayTarget`]s by formulas, without a physics engine. Adds [`RayPlugin`].
 #[derive(Debug, Clone, Copy, Default)]
-pub struct AnalyticRays;
+pub struct AnalyticRays {
+    /// The plane in which rays and targets meet. Default: the ground.
+    pub plane: RayPlane,
+}
+
+/// The plane in which rays and targets meet. Their coordinates along the third axis do not matter.
+#[derive(Resource, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RayPlane {
+    /// The plane of x and z: the ground of a game in three dimensions.
+    #[default]
+    Ground,
+    /// The plane of x and y, for games in two dimensions. Their agents need a [`RayPose::in_2d`].
+    Flat,
+}
+
+impl RayPlane {
+    fn project(self, position: Vec3) -> Vec2 {
+        match self {
+            Self::Ground => position.xz(),
+            Self::Flat => position.xy(),
+        }
+    }
+}
 
 impl Plugin for AnalyticRays {
     fn build(&self, app: &mut App) {
         if !app.is_plugin_added::<RayPlugin>() {
             app.add_plugins(RayPlugin);
         }
-        app.register_type::<RayTarget>().add_systems(Observe, cast.in_set(RaySystems::Cast));
+        app.insert_resource(self.plane)
+            .register_type::<RayTarget>()
+            .add_systems(Observe, cast.in_set(RaySystems::Cast));
     }
 }
 
@@ -55,9 +78,12 @@ type Target = (Entity, Entity, Shape);
 struct Scenes(Vec<Target>);
 
 fn cast(
+    plane: Res<RayPlane>,
     mut batch: ResMut<RayBatch>,
     targets: Query<(Entity, &RayTarget, Option<&Transform>, Option<&RayPose>)>,
     places: Query<&InArena>,
+    agents: Query<&Agent>,
+    mut problems: ResMut<Problems>,
     mut scenes: Local<Scenes>,
 ) {
     let scenes = &mut scenes.0;
@@ -65,9 +91,11 @@ fn cast(
     scenes.extend(targets.iter().map(|(entity, target, transform, pose)| match *target {
         RayTarget::Ball { arena, radius } => {
             let center = pose.map(|pose| &pose.0).or(transform).map_or(Vec3::ZERO, |place| place.translation);
-            (arena, entity, Shape::Ball { center: center.xz(), radius })
+            (arena, entity, Shape::Ball { center: plane.project(center), radius })
         }
-        RayTarget::Wall { arena, from, to } => (arena, entity, Shape::Wall { from: from.xz(), to: to.xz() }),
+        RayTarget::Wall { arena, from, to } => {
+            (arena, entity, Shape::Wall { from: plane.project(from), to: plane.project(to) })
+        }
     }));
     scenes.sort_unstable_by_key(|(arena, entity, _)| (*arena, *entity));
     let mut known: Option<(Entity, &[Target])> = None;
@@ -79,16 +107,38 @@ fn cast(
             _ => {
                 let arena = InArena::arena_of(ray.agent, places.get(ray.agent).ok());
                 let scene = scene_of(scenes, arena);
+                if plane.project(ray.direction).length_squared() < STEEP * STEEP {
+                    tell_of_steep_rays(ray.agent, &agents, *plane, &mut problems);
+                }
                 known = Some((ray.agent, scene));
                 scene
             }
         };
         for (_, entity, shape) in scene.iter().filter(|(_, entity, _)| *entity != ray.agent) {
-            if let Some(distance) = meet(&ray, shape) {
+            if let Some(distance) = meet(*plane, &ray, shape) {
                 batch.hit(index, distance, *entity);
             }
         }
     }
+}
+
+/// Rays whose direction has a shorter part in the plane probably belong to another plane.
+const STEEP: f32 = 0.1;
+
+fn tell_of_steep_rays(agent: Entity, agents: &Query<&Agent>, plane: RayPlane, problems: &mut Problems) {
+    let behavior = agents.get(agent).map_or("", |agent| agent.behavior.as_str());
+    let (axes, instead) = match plane {
+        RayPlane::Ground => {
+            ("x and z", "for a game in the plane of x and y, use `RayPlane::Flat` and `RayPose::in_2d`")
+        }
+        RayPlane::Flat => ("x and y", "give the agent a `RayPose::in_2d`"),
+    };
+    problems.tell("steep rays", behavior, || {
+        format!(
+            "the rays of agent {agent} of behavior `{behavior}` leave the plane of {axes}, in which `AnalyticRays` casts them, so they see \
+             little or nothing; {instead}"
+        )
+    });
 }
 
 fn scene_of(scenes: &[Target], arena: Entity) -> &[Target] {
@@ -98,8 +148,9 @@ fn scene_of(scenes: &[Target], arena: Entity) -> &[Target] {
 }
 
 /// The distance at which a ray meets a shape, which grows by the ray's radius; `None` if it does not.
-fn meet(ray: &Ray, shape: &Shape) -> Option<f32> {
-    let (origin, direction) = (ray.origin.xz(), ray.direction.xz());
+fn meet(plane: RayPlane, ray: &Ray, shape: &Shape) -> Option<f32> {
+    // A ray of a tilted agent looks along the plane as well.
+    let (origin, direction) = (plane.project(ray.origin), plane.project(ray.direction).normalize_or_zero());
     match *shape {
         Shape::Ball { center, radius } => meet_disc(origin, direction, center, radius + ray.radius),
         Shape::Wall { from, to } => {
@@ -155,16 +206,31 @@ mod tests {
     #[test]
     fn rays_meet_balls_and_walls_where_geometry_says() {
         let ball = Shape::Ball { center: Vec2::new(3.0, 3.0), radius: 1.0 };
-        close(meet(&ray(45.0, 0.0), &ball), 18.0f32.sqrt() - 1.0);
-        close(meet(&ray(45.0, 0.5), &ball), 18.0f32.sqrt() - 1.5);
-        assert_eq!(meet(&ray(0.0, 0.0), &ball), None);
-        assert_eq!(meet(&ray(225.0, 0.0), &ball), None, "behind");
+        close(meet(RayPlane::Ground, &ray(45.0, 0.0), &ball), 18.0f32.sqrt() - 1.0);
+        close(meet(RayPlane::Ground, &ray(45.0, 0.5), &ball), 18.0f32.sqrt() - 1.5);
+        assert_eq!(meet(RayPlane::Ground, &ray(0.0, 0.0), &ball), None);
+        assert_eq!(meet(RayPlane::Ground, &ray(225.0, 0.0), &ball), None, "behind");
         let wall = Shape::Wall { from: Vec2::new(5.0, -1.0), to: Vec2::new(5.0, 1.0) };
-        close(meet(&ray(0.0, 0.0), &wall), 5.0);
-        close(meet(&ray(0.0, 0.5), &wall), 4.5);
-        close(meet(&ray(10.0, 0.0), &wall), 5.0 / bevy::math::ops::cos(10.0f32.to_radians()));
-        assert_eq!(meet(&ray(15.0, 0.0), &wall), None, "past its end");
-        assert!(meet(&ray(15.0, 0.5), &wall).is_some(), "a thick ray meets the end");
-        assert_eq!(meet(&ray(180.0, 0.0), &wall), None);
+        close(meet(RayPlane::Ground, &ray(0.0, 0.0), &wall), 5.0);
+        close(meet(RayPlane::Ground, &ray(0.0, 0.5), &wall), 4.5);
+        close(
+            meet(RayPlane::Ground, &ray(10.0, 0.0), &wall),
+            5.0 / bevy::math::ops::cos(10.0f32.to_radians()),
+        );
+        assert_eq!(meet(RayPlane::Ground, &ray(15.0, 0.0), &wall), None, "past its end");
+        assert!(meet(RayPlane::Ground, &ray(15.0, 0.5), &wall).is_some(), "a thick ray meets the end");
+        assert_eq!(meet(RayPlane::Ground, &ray(180.0, 0.0), &wall), None);
+    }
+
+    #[test]
+    fn a_tilted_agent_sees_as_far_along_the_ground() {
+        let tilt = 10.0f32.to_radians();
+        let direction = Vec3::new(bevy::math::ops::cos(tilt), -bevy::math::ops::sin(tilt), 0.0);
+        let ray = Ray { direction, ..ray(0.0, 0.0) };
+        close(meet(RayPlane::Ground, &ray, &Shape::Ball { center: Vec2::new(8.0, 0.0), radius: 1.0 }), 7.0);
+        let wall = Shape::Wall { from: Vec2::new(5.0, -1.0), to: Vec2::new(5.0, 1.0) };
+        close(meet(RayPlane::Ground, &ray, &wall), 5.0);
+        let down = Ray { direction: Vec3::NEG_Y, ..ray };
+        assert_eq!(meet(RayPlane::Ground, &down, &wall), None);
     }
 }

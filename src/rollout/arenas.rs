@@ -116,10 +116,19 @@ impl Arenas {
         find(&self.entries, arena)
     }
 
-    /// The teams of an arena's slots.
-    pub(crate) fn teams(&self, arena: Entity) -> Option<&[String]> {
-        let place = self.entry(arena)?.place?;
-        Some(&self.kinds[place.kind].spec.teams)
+    /// The kind of an arena that has had agents.
+    pub(crate) fn kind_of(&self, arena: Entity) -> Option<&Kind> {
+        Some(&self.kinds[self.entry(arena)?.place?.kind])
+    }
+
+    /// The first kind whose agents are in at least two teams: the one of self-play.
+    pub(crate) fn kind_with_teams(&self) -> Option<&Kind> {
+        self.kinds.iter().find(|kind| kind.spec.teams.iter().any(|team| *team != kind.spec.teams[0]))
+    }
+
+    /// The agents that are in an arena.
+    pub(crate) fn agents_of(&self, arena: Entity) -> impl Iterator<Item = Entity> {
+        self.entry(arena).into_iter().flat_map(ArenaEntry::present)
     }
 
     fn entry(&self, arena: Entity) -> Option<&ArenaEntry> {

@@ -1,5 +1,6 @@
 use bevy::prelude::*;
 
+use super::StepTiming;
 use crate::agent::{DecisionClock, Life};
 
 /// Counts the steps and the decisions.
@@ -19,17 +20,27 @@ pub struct RolloutClock {
     /// Whether `Observe` runs because episodes have ended.
     #[reflect(ignore)]
     observes_ends: bool,
+    /// Whether steps are Bevy's fixed steps.
+    #[reflect(ignore)]
+    counts_fixed_steps: bool,
 }
 
 impl RolloutClock {
-    pub(super) fn new(decision_period: u32) -> Self {
+    pub(super) fn new(decision_period: u32, timing: StepTiming) -> Self {
         Self {
             step: 0,
             decision_period: decision_period.max(1),
             decisions: 0,
             earlier: 0,
             observes_ends: false,
+            counts_fixed_steps: timing == StepTiming::FixedStep,
         }
+    }
+
+    /// The time from one decision to the next, in seconds of the game. `None` if it is not always the same.
+    pub(crate) fn decision_seconds(&self, fixed: Option<&Time<Fixed>>) -> Option<f64> {
+        let step = fixed.filter(|_| self.counts_fixed_steps)?.timestep();
+        Some(step.as_secs_f64() * f64::from(self.decision_period))
     }
 
     /// Whether this step starts with a decision.

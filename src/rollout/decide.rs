@@ -15,12 +15,12 @@ use crate::{
     problems::Problems,
 };
 
-/// Memory that [`decide`] reuses.
+/// Memory for the inputs and outputs of the policies, which is reused.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    observations: Vec<f32>,
-    masks: Vec<f32>,
-    actions: Vec<f32>,
+    pub(super) observations: Vec<f32>,
+    pub(super) masks: Vec<f32>,
+    pub(super) actions: Vec<f32>,
 }
 
 /// What [`decide`] reads and writes on each agent.

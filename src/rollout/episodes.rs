@@ -2,7 +2,7 @@ use bevy::{ecs::system::SystemParam, prelude::*};
 
 use super::{
     Arenas, BeforeReset, Experience, Exploration, Reset, RolloutClock,
-    departed::{Departed, LastEpisode, departure},
+    departed::{Departed, Departure, LastEpisode, departure},
     frames::{self, Observer},
     rows::{Earner, SlotPart},
 };
@@ -14,16 +14,34 @@ use crate::{
 };
 
 /// Truncates episodes that have reached their time limit.
-pub(super) fn apply_time_limits(clock: Res<RolloutClock>, mut arenas: Query<(&Arena, &mut Episode)>) {
+pub(super) fn apply_time_limits(
+    clock: Res<RolloutClock>,
+    known: Res<Arenas>,
+    mut arenas: Query<(Entity, &Arena, &mut Episode)>,
+    mut problems: ResMut<Problems>,
+) {
     if !clock.is_last_of_decision() {
         return;
     }
-    for (arena, mut episode) in &mut arenas {
-        if arena.time_limit.is_some_and(|limit| episode.elapsed >= limit) {
-            episode.truncate();
+    for (entity, arena, mut episode) in &mut arenas {
+        match arena.time_limit {
+            Some(limit) if episode.elapsed >= limit => episode.truncate(),
+            None if known.has_learner && episode.decisions() == ENDLESS && episode.is_running() => {
+                problems.tell("endless", "", || {
+                    format!(
+                        "the episode of arena {entity} has not ended in {ENDLESS} decisions: without ends there are no returns, lessons do \
+                         not move on, and agents explore with the same strength all the time; use `Arena::with_time_limit`, or set \
+                         `ExplorationConfig::redraw_decisions`"
+                    )
+                });
+            }
+            _ => {}
         }
     }
 }
+
+/// Decisions after which it is reported that an episode does not end.
+const ENDLESS: u32 = 10_000;
 
 /// Ends the episodes in which the parts of all agents are over. If nobody is left, the parts of those that were there last count. If somebody
 /// has left since the last decision without an end, what would have followed is not known, so the episode is truncated.
@@ -96,8 +114,9 @@ pub(super) fn finish(
         if episode.decisions() == 0 {
             problems.tell("no decision", "", || {
                 format!(
-                    "an episode of arena {} ended before its agents made a decision: no `EpisodeEnded` is sent for it; \
-                     check that the episode does not end at once after `Reset`",
+                    "an episode of arena {} ended before its agents made a decision: no `EpisodeEnded` is sent for it; in `Reset`, \
+                     change what had ended the episode before, and heal or despawn dead agents, since all that are still in the arena play \
+                     again",
                     entry.arena
                 )
             });
@@ -153,7 +172,7 @@ pub(super) fn finish_despawned(
     agents: Query<Earner>,
     mut announcer: Announcer,
 ) {
-    for (arena, LastEpisode { episode, measures, parameters }) in departed.take_arenas() {
+    for (arena, LastEpisode { mut episode, measures, parameters }) in departed.take_arenas() {
         if episodes.contains(arena) {
             // The component was replaced.
             continue;
@@ -164,22 +183,28 @@ pub(super) fn finish_despawned(
         }
         let Some((index, entry)) = arenas.find(arena) else { continue };
         let Some(place) = entry.place else { continue };
+        let departures: Vec<(usize, Departure)> = entry
+            .seated()
+            .map(|(agent, slot)| {
+                let known = match agents.get(agent) {
+                    Ok((_, reward, life, ..)) => Some(departure((reward, life))),
+                    Err(_) => departed.get(agent),
+                };
+                (slot, known.unwrap_or_default())
+            })
+            .collect();
+        if episode.is_running() {
+            end_with_its_agents(&mut episode, &departures, experience.parts(place));
+        }
         let is_terminated = episode.status() == EpisodeStatus::Terminated;
-        for (slot, agent) in entry.agents.iter().enumerate() {
-            let Some(agent) = agent else { continue };
-            let known = match agents.get(*agent) {
-                Ok((_, reward, life, ..)) => Some(departure((reward, life))),
-                Err(_) => departed.get(*agent),
-            };
-            let mut departure = known.unwrap_or_default();
+        for (slot, mut departure) in departures {
             if is_terminated {
                 departure.unrecorded.get_or_insert(LifeEnd::Terminated);
             }
             experience.leave(place, slot, Some(departure));
         }
         experience.close(entry, if is_terminated { 0.0 } else { 1.0 }, true, &agents);
-        let is_truncated = episode.status() == EpisodeStatus::Truncated;
-        if (is_terminated || is_truncated) && episode.decisions() > 0 {
+        if !episode.is_running() && episode.decisions() > 0 {
             let kind = arenas.kinds()[place.kind].name().into();
             let parts = experience.parts(place);
             let returns = parts.iter().map(|part| part.return_left).collect();
@@ -194,10 +219,27 @@ pub(super) fn finish_despawned(
     }
 }
 
+/// Ends the last episode of an arena that was despawned if the parts of all its agents were over.
+fn end_with_its_agents(episode: &mut Episode, departures: &[(usize, Departure)], parts: &[SlotPart]) {
+    let mut ends: Vec<Option<LifeEnd>> = departures.iter().map(|(_, left)| left.end).collect();
+    if ends.is_empty() {
+        ends.extend(parts.iter().filter_map(|part| part.last_left).map(|left| left.end));
+    }
+    if ends.is_empty() || ends.contains(&None) {
+        return;
+    }
+    if ends.contains(&Some(LifeEnd::Truncated)) {
+        episode.truncate();
+    } else {
+        episode.terminate();
+    }
+}
+
 /// Lets the game set up the arenas that are new or whose episode has ended, and starts their next episodes.
 pub(super) fn reset(
     world: &mut World,
     episodes: &mut QueryState<&mut Episode>,
+    measured: &mut QueryState<(&Episode, &mut Measures)>,
     agents: &mut QueryState<(&mut Observation, &mut Action, &mut Reward, &mut Life, &mut DecisionClock)>,
 ) {
     let has_systems = world.resource::<Schedules>().get(Reset).is_some_and(|reset| reset.systems_len() > 0);
@@ -207,6 +249,11 @@ pub(super) fn reset(
              ended; add a system that sets up the `ArenasToReset`"
                 .into()
         });
+    }
+    for (episode, mut measures) in measured.iter_mut(world) {
+        if episode.needs_reset() {
+            measures.values_mut().for_each(|value| *value = 0.0);
+        }
     }
     // Without something to draw, there is no such schedule.
     let _ = world.try_run_schedule(BeforeReset);

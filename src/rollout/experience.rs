@@ -70,7 +70,7 @@ impl Experience {
     /// Notes that an agent has left its slot. Without a `departure`, it has played no part in this episode.
     pub(super) fn leave(&mut self, place: Place, slot: usize, departure: Option<Departure>) {
         let rows = &mut self.kinds[place.kind];
-        let slot = place.row * rows.sizes.slots + slot;
+        let slot = rows.slots(place.row).start + slot;
         if let Some(departure) = departure {
             rows.parts[slot].return_left += departure.episode_return;
             rows.parts[slot].last_left = Some(departure);
@@ -81,19 +81,19 @@ impl Experience {
     /// By slot of an arena, the agents that have left since the last decision.
     pub(super) fn left(&self, place: Place) -> &[Option<Departure>] {
         let rows = &self.kinds[place.kind];
-        &rows.left[place.row * rows.sizes.slots..][..rows.sizes.slots]
+        &rows.left[rows.slots(place.row)]
     }
 
     /// What happened in the slots of an arena in its episode.
     pub(super) fn parts(&self, place: Place) -> &[SlotPart] {
         let rows = &self.kinds[place.kind];
-        &rows.parts[place.row * rows.sizes.slots..][..rows.sizes.slots]
+        &rows.parts[rows.slots(place.row)]
     }
 
     /// Starts an episode: nobody has left yet.
     pub(super) fn begin(&mut self, place: Place) {
         let rows = &mut self.kinds[place.kind];
-        let slots = place.row * rows.sizes.slots..(place.row + 1) * rows.sizes.slots;
+        let slots = rows.slots(place.row);
         rows.left[slots.clone()].fill(None);
         rows.parts[slots].fill(SlotPart::default());
         rows.open[place.row] = false;
@@ -105,7 +105,7 @@ impl Experience {
     pub(super) fn go_on(&mut self, entry: &ArenaEntry, agents: &Query<Earner>) {
         let Some(place) = entry.place else { return };
         let rows = &mut self.kinds[place.kind];
-        let slots = place.row * rows.sizes.slots..(place.row + 1) * rows.sizes.slots;
+        let slots = rows.slots(place.row);
         let present = entry.present().filter_map(|agent| agents.get(agent).ok());
         // Those that were dead already when the decision was made take no part in it.
         let mut alive = present
@@ -132,12 +132,13 @@ impl Experience {
         } else {
             rows.n_step.forget(place.row);
         }
-        rows.left[place.row * rows.sizes.slots..][..rows.sizes.slots].fill(None);
+        let slots = rows.slots(place.row);
+        rows.left[slots].fill(None);
     }
 }
 
 /// Decisions after which an observation or a reward that never changes is reported.
-pub(super) const CONSTANT: u32 = 1_000;
+pub(super) const CONSTANT_AFTER: u32 = 1_000;
 
 /// Completes the open decisions of all arenas. Their episodes go on.
 pub(super) fn close_decisions(
@@ -161,7 +162,7 @@ pub(super) fn close_decisions(
             if life.unrecorded().is_some() {
                 life.set_recorded();
             }
-            let is_constant = reward.end_decision() >= CONSTANT && !life.is_over();
+            let is_constant = reward.end_decision() >= CONSTANT_AFTER && !life.is_over();
             if !arenas.has_learner || !(is_late || is_constant) {
                 continue;
             }
@@ -169,7 +170,7 @@ pub(super) fn close_decisions(
             if is_constant {
                 problems.tell("constant reward", behavior, || {
                     format!(
-                        "agent {agent} of behavior `{behavior}` has earned the same reward in {CONSTANT} decisions, so \
+                        "agent {agent} of behavior `{behavior}` has earned the same reward in {CONSTANT_AFTER} decisions, so \
                          there is nothing to learn; check that rewards are added, or reward progress toward the goal"
                     )
                 });

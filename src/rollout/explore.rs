@@ -30,6 +30,11 @@ impl Exploration {
         Self { config, enabled: true, samples: false, seed, others, arenas: Vec::new(), streams: 0 }
     }
 
+    /// The seed of the run.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Makes room for the arenas, each with its own random stream. `kept` says, for each arena, which old arena's
     /// stream it continues; `None` starts a new stream.
     pub(super) fn fit(&mut self, kept: &[Option<usize>]) {

@@ -1,6 +1,6 @@
 use bevy::prelude::*;
 
-use super::{Arenas, experience::CONSTANT};
+use super::{Arenas, experience::CONSTANT_AFTER};
 use crate::{
     agent::{Agent, Life, Observation, Reward},
     problems::Problems,
@@ -40,10 +40,22 @@ pub(super) fn push_frame(
             )
         });
     }
-    if life.is_over() {
-        observation.push_frame();
-        return;
+    if !life.is_over() {
+        tell_problems(entity, agent, &observation, &mut reward, arenas, problems);
     }
+    observation.push_frame();
+}
+
+/// Reports what is wrong with the observation and the reward of an agent that takes part.
+fn tell_problems(
+    entity: Entity,
+    agent: &Agent,
+    observation: &Observation,
+    reward: &mut Reward,
+    arenas: &Arenas,
+    problems: &mut Problems,
+) {
+    let behavior = &agent.behavior;
     if !observation.is_written() {
         problems.tell("unwritten", behavior, || {
             format!(
@@ -51,18 +63,18 @@ pub(super) fn push_frame(
                  it in the schedule `Observe`"
             )
         });
-    } else if arenas.has_learner && observation.unchanged() >= CONSTANT {
+    } else if arenas.has_learner && observation.unchanged() >= CONSTANT_AFTER {
         problems.tell("constant observation", behavior, || {
             format!(
-                "the observation of agent {entity} of behavior `{behavior}` has been the same for {CONSTANT} \
+                "the observation of agent {entity} of behavior `{behavior}` has been the same for {CONSTANT_AFTER} \
                  decisions, so its policy cannot react to anything; check the system that writes it"
             )
         });
     }
-    if arenas.has_learner && observation.blind() >= CONSTANT {
+    if arenas.has_learner && observation.blind() >= CONSTANT_AFTER {
         problems.tell("blind", behavior, || {
             format!(
-                "the rays of agent {entity} of behavior `{behavior}` have found nothing in {CONSTANT} decisions; check that the app has \
+                "the rays of agent {entity} of behavior `{behavior}` have found nothing in {CONSTANT_AFTER} decisions; check that the app has \
                  `RayPlugin`, that `AnalyticRays` or a system in `RaySystems::Cast` casts them, and that what they should find is \
                  `Detectable`, with one of the sensor's classes"
             )
@@ -94,5 +106,4 @@ pub(super) fn push_frame(
             )
         });
     }
-    observation.push_frame();
 }

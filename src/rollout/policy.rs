@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use bevy::prelude::*;
 
+use super::RolloutClock;
 use crate::{
     agent::Agent,
-    policy::{AgentSpec, LatestPolicy, Policy, PolicySnapshot, Scratch},
+    policy::{AgentSpec, ArenaSpec, LatestPolicy, Policy, PolicySnapshot, Scratch},
     problems::Problems,
 };
 
@@ -167,7 +168,7 @@ impl ActingPolicy {
         is_loading && self.is_empty()
     }
 
-    /// The policy of this source at this index, and memory for its forward pass.
+    /// The policies of this source, and memory for their forward passes.
     pub(super) fn parts(&mut self, source: usize) -> (&PolicySnapshot, &mut Scratch) {
         (&self.sources[source].current, &mut self.scratch)
     }
@@ -248,11 +249,29 @@ pub(super) fn find(
     })
 }
 
+/// Why a snapshot cannot play all of these agents.
+pub(crate) fn why_unfit(snapshot: &PolicySnapshot, agents: &ArenaSpec) -> Option<String> {
+    agents.slots.iter().enumerate().find_map(|(slot, agent)| match find(snapshot, slot, agent) {
+        Some(found) => found.err(),
+        None => Some(no_policy(snapshot.policies().iter())),
+    })
+}
+
 /// Takes the newest snapshots for the decision that follows. Refuses policies that were just set or added if they do not fit.
-pub(super) fn swap(mut acting: ResMut<ActingPolicy>, agents: Query<&Agent>, mut problems: ResMut<Problems>) {
+pub(super) fn swap(
+    mut acting: ResMut<ActingPolicy>,
+    agents: Query<&Agent>,
+    clock: Res<RolloutClock>,
+    fixed: Option<Res<Time<Fixed>>>,
+    mut problems: ResMut<Problems>,
+) {
     acting.refresh();
     if !acting.sources.iter().any(|source| source.is_new) {
         return;
+    }
+    let here = clock.decision_seconds(fixed.as_deref());
+    for source in acting.sources.iter().filter(|source| source.is_new) {
+        tell_of_other_pace(&source.current, here, &mut problems);
     }
     let replaced = std::mem::take(&mut acting.replaced);
     let is_alone = acting.sources.len() == 1;
@@ -281,6 +300,19 @@ pub(super) fn swap(mut acting: ResMut<ActingPolicy>, agents: Query<&Agent>, mut 
         acting.swaps += 1;
     }
     acting.sources = sources;
+}
+
+/// Tells if a policy was trained with more or less time between decisions than there is here.
+fn tell_of_other_pace(policy: &PolicySnapshot, here: Option<f64>, problems: &mut Problems) {
+    let (Some(trained), Some(here)) = (policy.decision_seconds(), here) else { return };
+    if (trained / here - 1.0).abs() > 0.01 {
+        problems.tell("pace", "", || {
+            format!(
+                "a policy was trained with a decision every {trained:.4} s, but agents decide every {here:.4} s, so they may play badly; use the \
+                 same `with_decision_period` and the same timestep of `Time<Fixed>` as in training"
+            )
+        });
+    }
 }
 
 /// The behavior of an agent that one of the policies is for but does not fit, and why it does not, if no agent of that behavior fits.

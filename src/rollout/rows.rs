@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use bevy::{ecs::query::ROQueryItem, prelude::*};
 
 use super::{ArenaEntry, Kind, decide::Member, departed::Departure, n_step::NStep};
@@ -92,6 +94,11 @@ pub(super) struct JointDecision<'a> {
 }
 
 impl Rows {
+    /// Where the slots of an arena are in `[rows, slots]`.
+    pub(super) fn slots(&self, row: usize) -> Range<usize> {
+        row * self.sizes.slots..(row + 1) * self.sizes.slots
+    }
+
     pub(super) fn new(kind: &Kind) -> Self {
         let spec = &kind.spec;
         let (count, slots) = (kind.rows.len(), spec.agents());

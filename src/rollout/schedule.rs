@@ -4,6 +4,9 @@ use bevy::{
     prelude::*,
 };
 
+use super::Arenas;
+use crate::problems::Problems;
+
 /// Runs before a step of the game: at a decision, the agents observe and decide.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StepStart;
@@ -73,6 +76,19 @@ fn time_passes(time: Option<Res<Time<Virtual>>>) -> bool {
     time.is_none_or(|time| !time.was_paused())
 }
 
+/// A game in frames that runs faster has longer frames, so agents that learn decide less often per second of the game.
+fn tell_of_long_frames(time: Res<Time<Virtual>>, arenas: Res<Arenas>, mut problems: ResMut<Problems>) {
+    if arenas.has_learner && time.relative_speed() > 1.0 {
+        problems.tell("long frames", "", || {
+            format!(
+                "agents learn in frames (`StepTiming::Frame`) while time runs {} times as fast, so each frame is {0} times as long and they \
+                 learn a coarser game than the one at speed 1; train faster with `headless::app(1)`, or put the game into fixed steps",
+                time.relative_speed()
+            )
+        });
+    }
+}
+
 /// Adds the four schedules, and runs two of them as `timing` says. Nothing else in the crate depends on `timing`.
 pub(super) fn add(app: &mut App, timing: StepTiming) {
     let labels: [InternedScheduleLabel; 4] =
@@ -106,7 +122,8 @@ pub(super) fn add(app: &mut App, timing: StepTiming) {
             let mut order = world.resource_mut::<MainScheduleOrder>();
             order.insert_before(Update, StepStart);
             order.insert_after(PostUpdate, StepEnd);
-            app.configure_sets(StepStart, AgentSystems::Decide.run_if(time_passes))
+            app.add_systems(StepStart, tell_of_long_frames.run_if(resource_exists::<Time<Virtual>>))
+                .configure_sets(StepStart, AgentSystems::Decide.run_if(time_passes))
                 .configure_sets(StepEnd, AgentSystems::End.run_if(time_passes));
         }
         StepTiming::Manual => {}

@@ -84,6 +84,12 @@ impl PastPolicies {
         Ok(())
     }
 
+    /// Whether there are files of past policies.
+    #[cfg(feature = "learner")]
+    pub(crate) fn are_there(&self) -> bool {
+        !files(&self.folder).is_empty()
+    }
+
     /// Whether the folder and the pool hold different past policies.
     pub fn is_stale(&self, pool: &Pool) -> bool {
         !pool.rivals().iter().filter_map(|rival| rival.decisions).eq(self.kept.iter().copied())

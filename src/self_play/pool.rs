@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
 use bevy::math::ops;
-use rand::{Rng, seq::IndexedRandom};
+use rand::{
+    Rng,
+    distr::{Distribution, weighted::WeightedIndex},
+};
 
 use super::PastPolicy;
 use crate::policy::PolicySnapshot;
@@ -165,10 +168,13 @@ impl Pool {
         }
     }
 
-    /// Draws a rival; those that are hard to beat more often (prioritized fictitious self-play; AlphaStar, Vinyals et al. 2019).
-    pub(super) fn draw(&self, random: &mut impl Rng) -> Option<&Rival> {
+    /// Draws one of the rivals that fit; those that are hard to beat more often (prioritized fictitious self-play; AlphaStar, Vinyals et al.
+    /// 2019).
+    pub(super) fn draw(&self, random: &mut impl Rng, mut fits: impl FnMut(&Rival) -> bool) -> Option<&Rival> {
         let weight = |rival: &Rival| ops::powf((1.0 - rival.score).max(0.0), self.priority).max(LEAST_WEIGHT);
-        self.rivals.choose_weighted(random, weight).ok()
+        let weights = self.rivals.iter().map(|rival| if fits(rival) { weight(rival) } else { 0.0 });
+        let index = WeightedIndex::new(weights).ok()?.sample(random);
+        Some(&self.rivals[index])
     }
 
     /// Notes the learner's score in a game.
@@ -216,8 +222,7 @@ mod tests {
         let rating = after_a_win.rating().unwrap();
         assert!((1_190.0..1_192.0).contains(&rating), "one win and one draw are 1.5 of 2 points: {rating}");
         // It wins three of four games, which is 191 points.
-        let mut play =
-            |name: &str| (0..400).for_each(|game| pool.record(name, f32::from(u8::from(game % 4 > 0))));
+        let mut play = |name: &str| (0..400).for_each(|game| pool.record(name, f32::from(game % 4 > 0)));
         play("10");
         let rating = pool.rating().unwrap();
         assert!((1_150.0..1_230.0).contains(&rating), "{rating}");
@@ -244,8 +249,9 @@ mod tests {
         }
         assert!(pool.rivals()[0].score > 0.95 && pool.rivals()[1].score < 0.05);
         let mut random = stream(1, "draw", 0);
-        let hard =
-            (0..1_000).filter(|_| pool.draw(&mut random).is_some_and(|rival| rival.name == "hard")).count();
+        let hard = (0..1_000)
+            .filter(|_| pool.draw(&mut random, |_| true).is_some_and(|rival| rival.name == "hard"))
+            .count();
         assert!((900..1_000).contains(&hard), "{hard}");
     }
 }

@@ -1,6 +1,13 @@
 //! What happens when a rival comes to an arena or leaves it.
 
-use bevy::{ecs::lifecycle::Discard, prelude::*};
+use bevy::{
+    ecs::{
+        entity_disabling::Disabled,
+        lifecycle::{Despawn, Discard},
+        query::Allow,
+    },
+    prelude::*,
+};
 
 use super::{PlayedBy, Pool, RivalKind, SelfPlay, Visitors};
 use crate::{
@@ -9,14 +16,18 @@ use crate::{
 };
 
 pub(super) fn plugin(app: &mut App) {
-    app.add_observer(arrive).add_observer(depart).add_observer(join);
+    app.add_observer(arrive)
+        .add_observer(depart)
+        .add_observer(wait)
+        .add_observer(join::<InArena>)
+        .add_observer(join::<Agent>);
 }
 
 /// Marks the agents that a rival plays, so that self-play takes from agents only what it gave them.
 #[derive(Component, Debug, Clone)]
-struct PlayedByRival {
+pub(super) struct PlayedByRival {
     /// Whether the game had excluded the agent from training before.
-    was_untrained: bool,
+    pub(super) was_untrained: bool,
     /// The policy that the game had given the agent before.
     own_policy: Option<PolicyOverride>,
     /// Whether the rival is a script, which gives the agent an [`ActionOverride`] at each decision.
@@ -28,7 +39,7 @@ fn arrive(
     arrived: On<Insert, Visitors>,
     mut commands: Commands,
     arenas: Query<(&Visitors, Option<&ArenaAgents>)>,
-    agents: Query<Player>,
+    agents: Query<Player, Allow<Disabled>>,
     play: Res<SelfPlay>,
 ) {
     // The agents may have been despawned; the next ones join.
@@ -50,7 +61,7 @@ fn depart(
     departed: On<Discard, Visitors>,
     mut commands: Commands,
     arenas: Query<(&Visitors, Option<&ArenaAgents>)>,
-    agents: Query<&PlayedByRival>,
+    agents: Query<&PlayedByRival, Allow<Disabled>>,
 ) {
     let Ok((visitors, members)) = arenas.get(departed.entity) else { return };
     for agent in members.into_iter().flat_map(|members| members.iter()) {
@@ -63,21 +74,28 @@ fn depart(
     }
 }
 
+/// The rival of an arena that is despawned plays its remaining games in the next arena, and the game that ends there counts.
+fn wait(despawned: On<Despawn, Visitors>, arenas: Query<&Visitors>, mut play: ResMut<SelfPlay>) {
+    if let Ok(visitors) = arenas.get(despawned.entity) {
+        play.waiting.push((despawned.entity, visitors.clone()));
+    }
+}
+
 /// If an agent joins the team that a rival plays, the rival plays it too. If an agent of the rival joins another team,
-/// the rival stops playing it.
-fn join(
-    joined: On<Insert, InArena>,
+/// the rival stops playing it. An agent joins by its place in an arena, or by a new [`Agent`] with another team.
+fn join<C: Component>(
+    joined: On<Insert, C>,
     mut commands: Commands,
-    places: Query<&InArena>,
+    places: Query<&InArena, Allow<Disabled>>,
     arenas: Query<&Visitors>,
-    agents: Query<Player>,
+    agents: Query<Player, Allow<Disabled>>,
     play: Res<SelfPlay>,
 ) {
-    let Ok(player @ (agent, _, _, played)) = agents.get(joined.entity) else { return };
+    let Ok(player @ (agent, _, _, played, _)) = agents.get(joined.entity) else { return };
     if let Some(played) = played {
         leave(&mut commands, joined.entity, played);
     }
-    let visitors = places.get(joined.entity).and_then(|place| arenas.get(place.arena)).ok();
+    let visitors = places.get(joined.entity).and_then(|in_arena| arenas.get(in_arena.arena)).ok();
     if let Some(visitors) = visitors.filter(|visitors| visitors.are(agent)) {
         enter(&mut commands, joined.entity, player, visitors, &play.pool);
     }
@@ -98,13 +116,16 @@ fn leave(commands: &mut Commands, agent: Entity, played: &PlayedByRival) {
 }
 
 /// What self-play reads of an agent.
-type Player<'a> = (&'a Agent, Has<Untrained>, Option<&'a PolicyOverride>, Option<&'a PlayedByRival>);
+type Player<'a> =
+    (&'a Agent, Has<Untrained>, Option<&'a PolicyOverride>, Option<&'a PlayedByRival>, Has<ActionOverride>);
+
+type PlayerItem<'a> = (&'a Agent, bool, Option<&'a PolicyOverride>, Option<&'a PlayedByRival>, bool);
 
 /// Lets the rival play an agent of its team.
 fn enter(
     commands: &mut Commands,
     agent: Entity,
-    (_, is_untrained, policy, played): (&Agent, bool, Option<&PolicyOverride>, Option<&PlayedByRival>),
+    (_, is_untrained, policy, played, is_taken_over): PlayerItem,
     visitors: &Visitors,
     pool: &Pool,
 ) {
@@ -116,6 +137,10 @@ fn enter(
         is_script: false,
     });
     let is_script = rival.kind == RivalKind::Script;
+    // A person who plays goes on.
+    if is_script && is_taken_over && played.is_none() {
+        return;
+    }
     let mut agent = commands.entity(agent);
     agent.try_insert((Untrained, PlayedByRival { is_script, ..before }));
     match &rival.kind {

@@ -8,6 +8,7 @@ use super::{Autosave, LearnerReport, Training, exchange, saved_past::SavedPast, 
 use crate::{
     learner::{Cores, DeviceChoice, LearnerConfig, Pace, StopSignal, TrainingConfig},
     plugin::{MaddpgPlugins, PolicySource},
+    problems::warn,
     rollout::{Arenas, DecideSystems, EarlierTrainings, RolloutPlugin, StepStart, decision_is_due},
 };
 
@@ -26,8 +27,11 @@ impl MaddpgPlugins {
     /// Changes the training: pace, device, a checkpoint to continue from. Has no effect after [`play`](Self::play).
     #[must_use]
     pub fn with_training(mut self, change: impl FnOnce(&mut TrainingPlugin)) -> Self {
-        if let PolicySource::Learner(training) = &mut self.policy {
-            change(training);
+        match &mut self.policy {
+            PolicySource::Learner(training) => change(training),
+            _ => warn(
+                "`MaddpgPlugins::with_training` and `with_autosave` have no effect after `play`: these agents do not learn",
+            ),
         }
         self
     }

@@ -8,6 +8,7 @@ use bevy::prelude::*;
 use super::{Autosave, Training};
 use crate::{
     problems::warn,
+    rollout::Arenas,
     self_play::{PastPolicies, SelfPlay},
 };
 
@@ -27,7 +28,7 @@ enum State {
     /// The folder is as it was at the last save.
     Saved(PastPolicies),
     Saving(JoinHandle<(PastPolicies, Result<(), String>)>),
-    /// They cannot be loaded, so those on the disk stay as they are.
+    /// They cannot be loaded or belong to another training, so those on the disk stay as they are.
     Unreadable,
 }
 
@@ -91,21 +92,30 @@ impl Drop for SavedPast {
     }
 }
 
-/// Goes on with the past policies in the folder if it has a checkpoint, as soon as a learner has started. Without one, the training begins
-/// from nothing, and does not play against policies of another one.
-pub(super) fn load(mut training: ResMut<Training>, play: Option<ResMut<SelfPlay>>) {
+/// Goes on with the past policies in the folder if it has a checkpoint of the kind of arenas that plays against them, as soon as a learner has
+/// started. Without one, the training begins from nothing, and does not play against policies of another one.
+pub(super) fn load(mut training: ResMut<Training>, arenas: Res<Arenas>, play: Option<ResMut<SelfPlay>>) {
     let Some(SavedPast { state: State::New(past), .. }) = &training.past else { return };
+    let (Some(mut play), Some(kind)) = (play, arenas.kind_with_teams()) else { return };
     if training.threads().next().is_none() {
         return;
     }
     let mut past = past.clone();
-    let continues = training.plugin.autosave.as_ref().is_some_and(Autosave::has_checkpoint);
+    let Some(autosave) = &training.plugin.autosave else { return };
+    let continues = autosave.checkpoint(kind.name()).exists();
+    let are_of_another = !continues && autosave.has_checkpoint() && past.are_there();
+    let folder = autosave.past();
     let Some(saved) = &mut training.past else { return };
-    let loaded = match play.filter(|_| continues) {
-        Some(mut play) => past.load(&mut play, u64::MAX),
-        None => Ok(()),
-    };
-    saved.state = match loaded {
+    saved.state = match if continues { past.load(&mut play, u64::MAX) } else { Ok(()) } {
+        Ok(()) if are_of_another => {
+            warn(&format!(
+                "`{}` has past policies of self-play, but there is no checkpoint of `{}` beside it, so they belong to another training. They are \
+                 neither used nor replaced, and this training saves none; move them to another folder to save those of this training",
+                folder.display(),
+                kind.name()
+            ));
+            State::Unreadable
+        }
         Ok(()) => State::Saved(past),
         Err(error) => {
             warn(&format!(

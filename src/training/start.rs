@@ -20,7 +20,9 @@ pub(super) fn start(
     exploration: Res<Exploration>,
     mut clock: ResMut<RolloutClock>,
     mut arenas: ResMut<Arenas>,
+    fixed: Option<Res<Time<Fixed>>>,
 ) {
+    let decision_seconds = clock.decision_seconds(fixed.as_deref());
     // The kinds with a learner come first, in the order in which the learners started.
     for index in training.learners.len()..arenas.kinds().len() {
         if arenas.kinds[index].arenas() == 0 {
@@ -29,7 +31,7 @@ pub(super) fn start(
         if index == 0 {
             training.plugin.warn_of_likely_mistakes(arenas.kinds(), &exploration.config);
         }
-        let started = training.start(index, arenas.kinds(), &exploration.config);
+        let started = training.start(index, arenas.kinds(), &exploration.config, decision_seconds);
         let kind = &mut arenas.kinds[index];
         let mut learner = KindLearner {
             kind: kind.name().into(),
@@ -99,7 +101,8 @@ impl Training {
         index: usize,
         kinds: &[Kind],
         exploration: &ExplorationConfig,
-    ) -> std::result::Result<Started, StartError> {
+        decision_seconds: Option<f64>,
+    ) -> Result<Started, StartError> {
         let kind = &kinds[index];
         if let Some(autosave) = self.plugin.autosave.as_ref().filter(|_| self.lock.is_none()) {
             self.lock = Some(autosave.lock()?);
@@ -124,7 +127,8 @@ impl Training {
         }
         let from =
             earlier.as_ref().map_or("nothing".into(), |earlier| format!("`{}`", earlier.path.display()));
-        let learner = self.plugin.open(kind, config, earlier)?;
+        let mut learner = self.plugin.open(kind, config, earlier)?;
+        learner.set_decision_seconds(decision_seconds);
         log::info!("a learner for arenas of the kind `{}` starts from {from}", kind.name());
         let (transitions, config) = (learner.transitions(), learner.config().clone());
         let note = is_autosaved.then(|| Note::parse(learner.note()));
@@ -201,7 +205,7 @@ impl TrainingPlugin {
     }
 
     /// The settings for one of the kinds of arenas.
-    fn settings(&self, kind: &Kind, kinds: &[Kind]) -> std::result::Result<LearnerConfig, StartError> {
+    fn settings(&self, kind: &Kind, kinds: &[Kind]) -> Result<LearnerConfig, StartError> {
         if let Some(own) = self.kinds.get(kind.name()) {
             return Ok(own.clone());
         }
@@ -247,7 +251,7 @@ impl TrainingPlugin {
         if self.keep_defaults || !few_arenas::adapt(config, arenas) {
             return None;
         }
-        let is_default = *exploration == ExplorationConfig::default();
+        let is_default = exploration.random_decisions == ExplorationConfig::default().random_decisions;
         let random_decisions = is_default.then_some(few_arenas::RANDOM_DECISIONS);
         log::info!(
             "{arenas} arenas of the kind `{}` are few, so the default settings were replaced: learning_starts {}, \
@@ -266,13 +270,24 @@ impl TrainingPlugin {
         kind: &Kind,
         config: LearnerConfig,
         earlier: Option<Earlier>,
-    ) -> std::result::Result<Learner, StartError> {
+    ) -> Result<Learner, StartError> {
         let device = self.device.open(&config, kind.spec())?;
         let Some(Earlier { path, keeps_settings, is_autosaved, .. }) = earlier else {
             return Ok(Learner::new(config, kind.spec().clone(), device, self.seed)?);
         };
         let settings = (!keeps_settings).then_some(&config);
-        Learner::load_with(&path, kind.spec(), device, settings).map_err(|error| {
+        let loaded = Learner::load_with(&path, kind.spec(), device, settings).inspect(|learner| {
+            if is_autosaved && learner.seed() != self.seed {
+                warn(&format!(
+                    "`{}` is of a training with the seed {}, which goes on, although this one has the seed {}; to begin one with this seed, \
+                     give it another folder",
+                    path.display(),
+                    learner.seed(),
+                    self.seed
+                ));
+            }
+        });
+        loaded.map_err(|error| {
             let is_of_file = match &error {
                 CheckpointError::File(_) | CheckpointError::Mismatch { .. } => true,
                 CheckpointError::Learner(error) => matches!(error, LearnerError::Config(_)),

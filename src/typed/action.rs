@@ -161,7 +161,7 @@ impl ActionWriter {
 
     /// Writes the choice made in a branch with `count` choices.
     pub fn choice(&mut self, choice: usize, count: usize) {
-        self.choices.extend((0..count).map(|other| f32::from(u8::from(other == choice))));
+        self.choices.extend((0..count).map(|other| f32::from(other == choice)));
     }
 }
 

@@ -157,13 +157,11 @@ fn expire<A: AgentAction>(mut agents: Query<(Ref<Action>, &mut Chosen<A>)>) {
     }
 }
 
-/// An [`Agent`] that senses `V` and does `A`, with its [`Chosen`] action. Made by [`Agent::of`].
-#[derive(Bundle)]
-pub struct TypedAgent<V: AgentObservation, A: AgentAction> {
+/// An [`Agent`] with its [`Chosen`] action, an `A`. Made by [`Agent::of`].
+#[derive(Bundle, Debug, Clone)]
+pub struct TypedAgent<A: AgentAction> {
     agent: Agent,
     chosen: Chosen<A>,
-    #[bundle(ignore)]
-    view: PhantomData<fn() -> V>,
 }
 
 impl Agent {
@@ -189,20 +187,20 @@ impl Agent {
     /// # let mut app = App::new();
     /// # app.add_systems(Startup, spawn).update();
     /// ```
-    pub fn of<V: AgentObservation, A: AgentAction>(behavior: impl Into<String>) -> TypedAgent<V, A> {
+    pub fn of<V: AgentObservation, A: AgentAction>(behavior: impl Into<String>) -> TypedAgent<A> {
         let mut agent = Self::new(behavior, V::SIZE, 0).with_action(A::space());
         V::names("", &mut agent.observation_names);
-        TypedAgent { agent, chosen: Chosen::default(), view: PhantomData }
+        TypedAgent { agent, chosen: Chosen::default() }
     }
 }
 
-impl<V: AgentObservation, A: AgentAction> From<TypedAgent<V, A>> for Agent {
-    fn from(typed: TypedAgent<V, A>) -> Self {
+impl<A: AgentAction> From<TypedAgent<A>> for Agent {
+    fn from(typed: TypedAgent<A>) -> Self {
         typed.agent
     }
 }
 
-impl<V: AgentObservation, A: AgentAction> TypedAgent<V, A> {
+impl<A: AgentAction> TypedAgent<A> {
     /// As [`Agent::with_frames`].
     #[must_use]
     pub fn with_frames(self, frames: usize) -> Self {

@@ -74,7 +74,7 @@ impl AgentObservation for bool {
     }
 
     fn write(&self, out: &mut Vec<f32>) {
-        out.push(f32::from(u8::from(*self)));
+        out.push(f32::from(*self));
     }
 }
 

@@ -264,10 +264,7 @@ impl Run {
     /// The plugin that keeps the run's statistics, with episodes scored by the game.
     fn statistics(&self) -> StatisticsPlugin {
         let game = self.game.clone();
-        StatisticsPlugin {
-            score: Arc::new(move |episode| game.score(&episode.returns)),
-            solved: self.game.solved(),
-        }
+        StatisticsPlugin { score: Arc::new(move |episode| game.score(episode)), solved: self.game.solved() }
     }
 }
 

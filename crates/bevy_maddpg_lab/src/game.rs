@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bevy::{app::App, ecs::component::Component};
 use bevy_maddpg::{
-    headless, learner::TrainingConfig, parameters::Parameter, plugin::MaddpgPlugins, policy::ArenaSpec,
-    self_play::RivalKind,
+    arena::EpisodeEnded, headless, learner::TrainingConfig, parameters::Parameter, plugin::MaddpgPlugins,
+    policy::ArenaSpec, self_play::RivalKind,
 };
 
 /// A game that can be trained, evaluated and watched.
@@ -42,7 +42,7 @@ use bevy_maddpg::{
 ///             }
 ///         })
 ///         .add_systems(Reset, |resets: ArenasToReset, mut agents: Query<(&InArena, &mut Position)>| {
-///             for (_, mut position) in agents.iter_mut().filter(|(place, _)| resets.contains(place.arena)) {
+///             for (_, mut position) in agents.iter_mut().filter(|(in_arena, _)| resets.contains(in_arena.arena)) {
 ///                 position.0 = 1.0;
 ///             }
 ///         })
@@ -93,9 +93,9 @@ pub trait Game: Send + Sync {
         self.name().into()
     }
 
-    /// The score of an episode, from the agents' undiscounted returns by slot. Default: their mean.
-    fn score(&self, returns: &[f32]) -> f32 {
-        returns.iter().sum::<f32>() / returns.len() as f32
+    /// The score of an episode, for example by its returns or its measures. Default: the mean return of the agents that have played.
+    fn score(&self, episode: &EpisodeEnded) -> f32 {
+        episode.mean_return()
     }
 
     /// The mean score over 100 episodes at which the game counts as solved. Default: none.
@@ -145,15 +145,16 @@ pub trait Game: Send + Sync {
         None
     }
 
-    /// Fixed opponents by which policies are rated, weakest first. The rating of the first one is 1000. Default: none, then the result
-    /// of a run is the policy that scored best without exploration, or its last one if the game is not [ranked by
-    /// score](Self::is_ranked_by_score).
+    /// Fixed opponents by which the policies of self-play are rated, weakest first; the best one becomes the result of the run. The rating of
+    /// the first opponent is 1000. With opponents but without [`SelfPlayPlugin`](bevy_maddpg::self_play::SelfPlayPlugin), the result is the
+    /// last policy. Default: none, then the result is the policy that scored best without exploration, or the last one if the game is not
+    /// [ranked by score](Self::is_ranked_by_score).
     fn rivals(&self) -> Vec<(String, RivalKind)> {
         Vec::new()
     }
 
     /// The game as it is played against a rival: one of [`rivals`](Self::rivals) or a policy. The sides alternate. Its episodes must have the
-    /// measures that [`GameResults`](crate::experiment::GameResults) needs. Default: none.
+    /// measures `wins`, `draws` and `losses` (1 for what the game ended with), `goals_for`, `goals_against` and `seconds`. Default: none.
     fn against(&self, name: &str, rival: &RivalKind) -> Option<Box<dyn Game>> {
         let _ = (name, rival);
         None

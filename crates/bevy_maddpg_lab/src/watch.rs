@@ -24,14 +24,14 @@ mod board;
 mod canvas;
 pub mod cartpole;
 mod catch_up;
-mod control;
-pub mod control_tasks;
+pub mod control;
 mod dashboard;
 mod fans;
 mod follow;
 mod help;
 pub mod hunt;
 mod inspect;
+mod keyboard;
 mod keys;
 mod layout;
 mod mesh_builder;
@@ -48,9 +48,9 @@ pub mod tennis;
 mod tiles;
 mod toast;
 
-pub use control::KeyboardControl;
 pub use follow::Follow;
 pub use inspect::Inspected;
+pub use keyboard::KeyboardControl;
 pub use keys::{CameraViews, SPEEDS, SaveRequested};
 pub use layout::{SceneHud, SceneInset};
 pub use recording::Recording;
@@ -110,7 +110,7 @@ impl Plugin for WatchPlugin {
             catch_up::plugin,
             follow::plugin,
             keys::plugin,
-            control::plugin,
+            keyboard::plugin,
             layout::plugin,
             dashboard::plugin,
             plot::plugin,

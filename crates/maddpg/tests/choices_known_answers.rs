@@ -32,7 +32,7 @@ fn update(learner: &mut Learner, times: u32) {
 }
 
 fn one_hot(choice: usize, choices: usize) -> Vec<f32> {
-    (0..choices).map(|other| f32::from(u8::from(other == choice))).collect()
+    (0..choices).map(|other| f32::from(other == choice)).collect()
 }
 
 /// What the learned policy does: numbers, and probabilities of choices.

@@ -172,7 +172,7 @@ fn cast_of<'a>(
             .into_iter()
             .flat_map(|members| members.iter())
             .filter_map(|entity| agents.get(entity).ok())
-            .filter_map(|(entity, agent, place, ..)| Some(Candidate::new(entity, place?.slot, agent)))
+            .filter_map(|(entity, agent, in_arena, ..)| Some(Candidate::new(entity, in_arena?.slot, agent)))
             .collect(),
     };
     agents.sort_unstable_by_key(|agent| (agent.slot.unwrap_or(usize::MAX), agent.entity.index_u32()));
@@ -188,7 +188,7 @@ fn cast_of<'a>(
 /// Tells which arenas have never had agents, once the game has set them up and so had the time to spawn some.
 pub(in crate::rollout) fn tell_empty(
     arenas: Res<Arenas>,
-    members: Query<(Option<&ArenaAgents>, Has<Agent>)>,
+    members: Query<(&Arena, Option<&ArenaAgents>, Has<Agent>)>,
     mut problems: ResMut<Problems>,
     mut seen: Local<u64>,
 ) {
@@ -196,10 +196,11 @@ pub(in crate::rollout) fn tell_empty(
         return;
     }
     *seen = arenas.generation;
-    // Where all agents of an arena have left, others may come.
+    // Where all agents of an arena have left, others may come, as where slots are reserved for them.
     for ArenaEntry { arena, .. } in arenas.entries().iter().filter(|entry| entry.place.is_none()) {
-        let has_none = |(members, is_agent): (Option<&ArenaAgents>, bool)| {
-            !is_agent && members.is_none_or(|members| members.is_empty())
+        let has_none = |(arena, members, is_agent): (&Arena, Option<&ArenaAgents>, bool)| {
+            let reserves = !(arena.slots.is_empty() && arena.slots_for.is_empty());
+            !is_agent && !reserves && members.is_none_or(|members| members.is_empty())
         };
         if members.get(*arena).is_ok_and(has_none) {
             problems.tell("empty arena", "", || {

@@ -23,11 +23,12 @@ pub(super) fn others(
 ) -> Vec<OtherAgent> {
     let seats: EntityHashMap<usize> = entries.iter().flat_map(ArenaEntry::seated).collect();
     let mut others = Vec::new();
-    for (entity, agent, place, has_own_arena, has_own_policy, is_untrained) in agents {
+    for (entity, agent, in_arena, has_own_arena, has_own_policy, is_untrained) in agents {
         let seat = seats.get(&entity).copied();
         let is_seated = seat.is_some();
-        let index = place.and_then(|place| casts.binary_search_by_key(&place.arena, |cast| cast.arena).ok());
-        if has_own_arena && place.is_some() {
+        let index =
+            in_arena.and_then(|in_arena| casts.binary_search_by_key(&in_arena.arena, |cast| cast.arena).ok());
+        if has_own_arena && in_arena.is_some() {
             // It has joined another arena.
             commands.entity(entity).remove::<(Arena, Episode)>();
         }
@@ -38,11 +39,12 @@ pub(super) fn others(
                     && !has_own_arena
                     && !is_untrained
                     && !has_own_policy
-                    && !place.is_some_and(|place| is_disabled(place.arena)) =>
+                    && !in_arena.is_some_and(|in_arena| is_disabled(in_arena.arena)) =>
                 {
                     // Its arena may still be built.
-                    let is_built = place.is_some_and(|place| commands.get_entity(place.arena).is_ok());
-                    tell_no_arena(entity, agent, place, problems);
+                    let is_built =
+                        in_arena.is_some_and(|in_arena| commands.get_entity(in_arena.arena).is_ok());
+                    tell_no_arena(entity, agent, in_arena, problems);
                     if !is_built {
                         commands.entity(entity).remove::<InArena>().insert(Arena::default());
                     }
@@ -51,8 +53,8 @@ pub(super) fn others(
             }
         }
         if has_own_policy || !is_seated {
-            let slot = seat.or(place.and_then(|place| place.slot)).unwrap_or(0);
-            let arena = place.map(|place| place.arena).filter(|_| !is_seated);
+            let slot = seat.or(in_arena.and_then(|in_arena| in_arena.slot)).unwrap_or(0);
+            let arena = in_arena.map(|in_arena| in_arena.arena).filter(|_| !is_seated);
             others.push(OtherAgent { entity, slot, arena });
         }
     }
@@ -72,17 +74,17 @@ fn tell_no_slot(entity: Entity, agent: &Agent, kind: &Kind, problems: &mut Probl
     });
 }
 
-fn tell_no_arena(entity: Entity, agent: &Agent, place: Option<&InArena>, problems: &mut Problems) {
+fn tell_no_arena(entity: Entity, agent: &Agent, in_arena: Option<&InArena>, problems: &mut Problems) {
     let behavior = &agent.behavior;
     problems.tell("no arena", behavior, || {
-        match place {
+        match in_arena {
             None => format!(
                 "agent {entity} of behavior `{behavior}` is in no arena: it learns alone, in an arena of its own without a time limit; \
                  insert `InArena`, or an `Arena` on the agent itself, or `Untrained` if it should only use its policy"
             ),
-            Some(place) => format!(
+            Some(in_arena) => format!(
                 "agent {entity} of behavior `{behavior}` is in no arena, because {0} has no `Arena`: it is not trained until {0} has one",
-                place.arena
+                in_arena.arena
             ),
         }
     });

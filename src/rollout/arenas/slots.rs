@@ -44,7 +44,7 @@ pub(super) fn spec_of<'a>(casts: &[&Cast<'a>], problems: &mut Problems) -> Arena
                 problems.tell("reserved", behavior, || {
                     format!(
                         "an arena reserves {wanted} slots for the behavior `{behavior}`, but no agent of this behavior is in an \
-                         arena of its kind, so its sizes are not known; use `Arena::with_slots_for`, or spawn one before the first \
+                         arena of its kind, so the lengths of its observation and action are not known; use `Arena::with_slots_for`, or spawn one before the first \
                          decision"
                     )
                 });

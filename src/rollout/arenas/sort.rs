@@ -112,7 +112,7 @@ fn kind_name(
 fn tell_new_kind(cast: &Cast, before: &Kind, name: &str, problems: &mut Problems) {
     problems.tell("new kind", name, || {
         format!(
-            "arena {} had the kind `{}`, whose learner has no slots for all of its present agents, so its kind is now `{name}`, which \
+            "arena {} has agents for which the learner of its kind `{}` has no slots, so it now belongs to the kind `{name}`, which \
              learns separately; to train them together, reserve slots with `Arena::with_slots_for` before the first decision",
             cast.arena, before.name
         )

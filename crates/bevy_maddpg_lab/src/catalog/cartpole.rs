@@ -1,5 +1,5 @@
 use bevy::app::App;
-use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
+use bevy_maddpg::{arena::EpisodeEnded, learner::TrainingConfig, policy::ArenaSpec};
 
 use crate::{
     game::{Game, Setup},
@@ -32,8 +32,8 @@ impl Game for CartPole {
         app.add_plugins(CartPoleScenePlugin { human: setup.human.is_some(), ..Default::default() });
     }
 
-    fn score(&self, returns: &[f32]) -> f32 {
-        cartpole::score(returns)
+    fn score(&self, episode: &EpisodeEnded) -> f32 {
+        cartpole::score(&episode.returns)
     }
 
     fn solved(&self) -> Option<f32> {

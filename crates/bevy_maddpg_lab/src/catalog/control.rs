@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
 use bevy::app::App;
-use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
+use bevy_maddpg::{arena::EpisodeEnded, learner::TrainingConfig, policy::ArenaSpec};
 
 use crate::{
     game::{Game, Setup},
     games::control::{self, ControlPlugin, Sight, Task, Yardstick},
-    watch::control_tasks::ControlScenePlugin,
+    watch::control::ControlScenePlugin,
 };
 
 /// One of the [control tasks](control).
@@ -57,8 +57,8 @@ impl Game for Control {
         app.add_plugins(ControlScenePlugin::new(self.task));
     }
 
-    fn score(&self, returns: &[f32]) -> f32 {
-        control::score(self.task, returns)
+    fn score(&self, episode: &EpisodeEnded) -> f32 {
+        control::score(self.task, &episode.returns)
     }
 
     fn yardstick(&self) -> Option<[f32; 2]> {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use bevy::app::App;
-use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
+use bevy_maddpg::{arena::EpisodeEnded, learner::TrainingConfig, policy::ArenaSpec};
 
 use crate::{
     game::{Game, Setup},
@@ -59,8 +59,8 @@ impl Game for Hunt {
         hunt::adapt(config);
     }
 
-    fn score(&self, returns: &[f32]) -> f32 {
-        hunt::score(returns)
+    fn score(&self, episode: &EpisodeEnded) -> f32 {
+        hunt::score(&episode.returns)
     }
 
     fn is_ranked_by_score(&self) -> bool {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use bevy::app::App;
-use bevy_maddpg::{learner::TrainingConfig, policy::ArenaSpec};
+use bevy_maddpg::{arena::EpisodeEnded, learner::TrainingConfig, policy::ArenaSpec};
 
 use crate::{
     game::{Game, Setup},
@@ -64,8 +64,8 @@ impl Game for Particle {
         app.add_plugins(ParticleScenePlugin { human: setup.human, ..Default::default() });
     }
 
-    fn score(&self, returns: &[f32]) -> f32 {
-        self.scenario.score(returns)
+    fn score(&self, episode: &EpisodeEnded) -> f32 {
+        self.scenario.score(&episode.returns)
     }
 
     fn is_ranked_by_score(&self) -> bool {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use bevy::app::App;
 use bevy_maddpg::{
+    arena::EpisodeEnded,
     learner::TrainingConfig,
     policy::ArenaSpec,
     self_play::{RivalKind, SelfPlayPlugin},
@@ -101,7 +102,10 @@ impl Game for Soccer {
             shaping: self.shaping,
             scatter: self.scatter,
             time_limit: self.time_limit,
-            self_play: self.self_play.clone().map(|plugin| SelfPlayPlugin { seed: setup.seed, ..plugin }),
+            self_play: self
+                .self_play
+                .clone()
+                .map(|plugin| SelfPlayPlugin { seed: Some(setup.seed), ..plugin }),
         });
     }
 
@@ -109,8 +113,8 @@ impl Game for Soccer {
         app.add_plugins(SoccerScenePlugin { human: setup.human, ..Default::default() });
     }
 
-    fn score(&self, returns: &[f32]) -> f32 {
-        soccer::score(returns)
+    fn score(&self, episode: &EpisodeEnded) -> f32 {
+        soccer::score(&episode.returns)
     }
 
     fn decision_period(&self) -> u32 {

@@ -1,5 +1,6 @@
 use bevy::app::App;
 use bevy_maddpg::{
+    arena::EpisodeEnded,
     learner::TrainingConfig,
     parameters::Parameter,
     policy::ArenaSpec,
@@ -41,8 +42,8 @@ impl Game for Tennis {
         app.add_plugins(TennisScenePlugin { human: setup.human, ..Default::default() });
     }
 
-    fn score(&self, returns: &[f32]) -> f32 {
-        tennis::score(returns)
+    fn score(&self, episode: &EpisodeEnded) -> f32 {
+        tennis::score(&episode.returns)
     }
 
     fn solved(&self) -> Option<f32> {
@@ -112,7 +113,10 @@ impl Game for TennisMatch {
             rules: Rules::Match,
             in_play: self.in_play,
             opponent: self.against.clone().filter(|_| self.always),
-            self_play: self.self_play.clone().map(|plugin| SelfPlayPlugin { seed: setup.seed, ..plugin }),
+            self_play: self
+                .self_play
+                .clone()
+                .map(|plugin| SelfPlayPlugin { seed: Some(setup.seed), ..plugin }),
         });
     }
 
@@ -120,8 +124,8 @@ impl Game for TennisMatch {
         app.add_plugins(TennisScenePlugin { human: setup.human, ..Default::default() });
     }
 
-    fn score(&self, returns: &[f32]) -> f32 {
-        tennis::score(returns)
+    fn score(&self, episode: &EpisodeEnded) -> f32 {
+        tennis::score(&episode.returns)
     }
 
     fn decision_period(&self) -> u32 {

@@ -37,19 +37,19 @@ pub fn draw_comparison(
         .iter()
         .map(|method| method.runs.iter().map(|points| means(&thinned(points))).collect())
         .collect();
-    let colours = COLOURS.iter().copied().cycle();
+    let colors = COLOURS.iter().copied().cycle();
     let labels = compared.iter().map(|method| method.label.clone());
-    let keys: Vec<_> = labels.zip(colours.clone()).collect();
+    let keys: Vec<_> = labels.zip(colors.clone()).collect();
     let points = || lines.iter().flatten().flatten();
     let last = points().map(|at| at.0).fold(0.0, f64::max);
     let (across, up) = ranges(last, points().map(|at| at.1));
     let pixels = paint(title, &keys, |canvas| {
         let mut chart = axes(canvas, across, up, "score")?;
-        for (runs, colour) in lines.iter().zip(colours.clone()) {
-            runs.iter().try_for_each(|run| draw_line(&mut chart, run, colour.mix(0.3), 1))?;
+        for (runs, color) in lines.iter().zip(colors.clone()) {
+            runs.iter().try_for_each(|run| draw_line(&mut chart, run, color.mix(0.3), 1))?;
         }
-        for (runs, colour) in lines.iter().zip(colours) {
-            draw_line(&mut chart, &median(runs), colour, 4)?;
+        for (runs, color) in lines.iter().zip(colors) {
+            draw_line(&mut chart, &median(runs), color, 4)?;
         }
         Ok(())
     });

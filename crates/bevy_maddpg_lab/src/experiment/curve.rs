@@ -97,14 +97,14 @@ fn draw_legend(canvas: &Canvas, title: &str, keys: &[(String, RGBColor)]) -> Res
 
     let text = style(20, TEXT).pos(left_middle());
     let mut right = px(CURVE_SIZE.0 as i32 - 36);
-    for (label, colour) in keys.iter().rev() {
+    for (label, color) in keys.iter().rev() {
         let (width, _) = canvas.estimate_text_size(label, &text)?;
         let left = right - width as i32;
         canvas.draw_text(label, &text, (left, middle + px(1)))?;
         let key = (left - px(44), left - px(10));
-        let stroke = |width| colour.stroke_width(width * SCALE);
-        match *colour {
-            SCORE => canvas.draw(&Circle::new((left - px(18), middle), px(4), colour.filled()))?,
+        let stroke = |width| color.stroke_width(width * SCALE);
+        match *color {
+            SCORE => canvas.draw(&Circle::new((left - px(18), middle), px(4), color.filled()))?,
             SOLVED => {
                 for dash in [key.0, key.0 + px(13), key.0 + px(26)] {
                     canvas.draw(&PathElement::new([(dash, middle), (dash + px(8), middle)], stroke(2)))?;
@@ -155,10 +155,10 @@ pub(super) fn axes<'a>(
 pub(super) fn draw_line(
     chart: &mut Chart,
     points: &[(f64, f64)],
-    colour: impl Color,
+    color: impl Color,
     width: u32,
 ) -> Result<(), Box<dyn Error>> {
-    let stroke = ShapeStyle { color: colour.to_rgba(), filled: true, stroke_width: width * SCALE };
+    let stroke = ShapeStyle { color: color.to_rgba(), filled: true, stroke_width: width * SCALE };
     chart.draw_series(points.windows(2).map(|ends| PathElement::new(ends.to_vec(), stroke)))?;
     if width > 2 {
         let radius = px(width as i32 / 2);
@@ -187,7 +187,7 @@ fn draw_chart(canvas: &Canvas, points: &[CurvePoint], solved: Option<f32>) -> Re
     draw_line(&mut chart, &means(points), MEAN, 4)?;
     if points.is_empty() {
         let (width, height) = canvas.dim_in_pixel();
-        let text = style(24, FAINT_TEXT).pos(centre());
+        let text = style(24, FAINT_TEXT).pos(center());
         canvas.draw_text("no episode has ended yet", &text, (width as i32 / 2, height as i32 / 2))?;
     }
     Ok(())
@@ -236,8 +236,8 @@ fn px(pixels: i32) -> i32 {
     pixels * SCALE as i32
 }
 
-fn style(size: i32, colour: RGBColor) -> TextStyle<'static> {
-    (FONT, px(size)).into_font().color(&colour)
+fn style(size: i32, color: RGBColor) -> TextStyle<'static> {
+    (FONT, px(size)).into_font().color(&color)
 }
 
 fn left_middle() -> plotters::style::text_anchor::Pos {
@@ -245,7 +245,7 @@ fn left_middle() -> plotters::style::text_anchor::Pos {
     Pos::new(HPos::Left, VPos::Center)
 }
 
-fn centre() -> plotters::style::text_anchor::Pos {
+fn center() -> plotters::style::text_anchor::Pos {
     use plotters::style::text_anchor::{HPos, Pos, VPos};
     Pos::new(HPos::Center, VPos::Center)
 }
@@ -297,8 +297,8 @@ mod tests {
         (number(16), number(20))
     }
 
-    fn has(pixels: &[u8], colour: RGBColor) -> bool {
-        pixels.chunks_exact(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
+    fn has(pixels: &[u8], color: RGBColor) -> bool {
+        pixels.chunks_exact(3).any(|pixel| pixel == [color.0, color.1, color.2])
     }
 
     #[test]
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_and_the_bar_are_drawn_in_their_colours() {
+    fn the_mean_and_the_bar_are_drawn_in_their_colors() {
         // Only the chart itself: the legend above it has the same colors.
         let chart = |pixels: Vec<u8>| pixels[CURVE_SIZE.0 as usize * 3 * 75..].to_vec();
         let points: Vec<_> = (0..100).map(|n| point(n, 0.0, Some(0.0))).collect();

@@ -27,8 +27,8 @@ pub enum ExperimentError {
     Output(#[from] OutputError),
     /// The policy is for another game.
     #[error(
-        "the policy `{}` is for another game: it was trained for the agents {policy}; but this game has {game}; \
-         behaviors and sizes must be the same", .path.display()
+        "the policy `{}` is for another game: it was trained for the agents {policy}, but this game has {game}; \
+         the names of behaviors and the lengths of observations and actions must be the same", .path.display()
     )]
     OtherGame {
         /// The policy file.

@@ -83,7 +83,7 @@ fn score(
         app.update();
         let ended = app.world().resource::<Messages<EpisodeEnded>>();
         for episode in cursor.read(ended) {
-            scores.push(episode, game.score(&episode.returns));
+            scores.push(episode, game.score(episode));
         }
     }
     scores.evaluation(yardstick)

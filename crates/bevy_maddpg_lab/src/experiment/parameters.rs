@@ -25,7 +25,7 @@ pub(super) fn training_config(settings: &TrainingConfig, path: &Path) -> Result<
         // The learner's settings report what is wrong with the text.
         Err(_) => text,
     };
-    settings.changed_by(&rest).map_err(|error| in_file(error, path))
+    settings.changed_by(&rest).map_err(|error| error.in_file(path))
 }
 
 /// What a configuration file says about the parameters of a game, of which it has those that are `known`.
@@ -42,13 +42,6 @@ pub(super) fn parameters_config(path: &Path, known: &[Parameter]) -> Result<Para
 
 fn read(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.into(), source })
-}
-
-fn in_file(error: ConfigError, path: &Path) -> ConfigError {
-    match error {
-        ConfigError::Invalid { reason, .. } => ConfigError::Invalid { path: Some(path.into()), reason },
-        other => other,
-    }
 }
 
 /// All settings of a run as TOML.
@@ -75,8 +68,8 @@ pub(super) fn train(app: &mut App, run: &Run, folder: &RunFolder) -> Result<(), 
         config: run.parameters.clone(),
         first_lesson: found.map_or(Ok(0), |found| lesson(&run.parameters, found, folder))?,
         first_scores: state.map(|state| state.lesson_scores.clone()).unwrap_or_default(),
-        seed: run.setup.seed,
-        score: Arc::new(move |episode| game.score(&episode.returns)),
+        seed: Some(run.setup.seed),
+        score: Arc::new(move |episode| game.score(episode)),
     });
     app.add_observer(|started: On<LessonStarted>, toasts: Option<ResMut<Messages<Toast>>>| {
         if let Some(mut toasts) = toasts {
@@ -100,7 +93,7 @@ fn lesson(config: &ParametersConfig, found: &str, folder: &RunFolder) -> Result<
 pub(super) fn play(app: &mut App, game: &dyn Game, parameters: &ParametersConfig, seed: u64) {
     if !parameters.is_empty() {
         let config = parameters.of_last_lesson();
-        app.add_plugins(ParametersPlugin { known: game.parameters(), config, seed, ..default() });
+        app.add_plugins(ParametersPlugin { known: game.parameters(), config, seed: Some(seed), ..default() });
     }
 }
 

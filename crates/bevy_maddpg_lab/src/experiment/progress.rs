@@ -1,10 +1,10 @@
 //! Progress of a headless run on standard error: a bar in a terminal, plain lines otherwise.
 
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::eprintln_line;
 use crate::{
     format::{clock, count},
     statistics::RunStatus,
@@ -43,7 +43,7 @@ pub struct ProgressLine {
 impl ProgressLine {
     /// A progress line that starts with `name`, such as the game's, and is full when `goal` is reached.
     pub fn new(name: &str, goal: ProgressGoal) -> Self {
-        Self::on(ProgressDrawTarget::stderr(), print_line, name, goal)
+        Self::on(ProgressDrawTarget::stderr(), eprintln_line, name, goal)
     }
 
     fn on(target: ProgressDrawTarget, print: fn(&str), name: &str, goal: ProgressGoal) -> Self {
@@ -98,11 +98,6 @@ impl ProgressLine {
             ProgressGoal::Solved(_) | ProgressGoal::Endless => self.bar.tick(),
         }
     }
-}
-
-/// Prints a line to standard error. If that is closed, training continues without it.
-fn print_line(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// The time and the score of the run.

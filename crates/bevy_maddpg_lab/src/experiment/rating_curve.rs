@@ -32,9 +32,9 @@ pub(super) fn draw_ratings(
     keys.extend(anchors.iter().map(|anchor| anchor.name.clone()).zip(ANCHORS));
     let pixels = paint(title, &keys, |canvas| {
         let mut chart = axes(canvas, across.clone(), up, "rating")?;
-        for (anchor, colour) in anchors.iter().zip(ANCHORS) {
+        for (anchor, color) in anchors.iter().zip(ANCHORS) {
             let level = [(across.start, anchor.rating), (across.end, anchor.rating)];
-            draw_line(&mut chart, &level, colour, 2)?;
+            draw_line(&mut chart, &level, color, 2)?;
         }
         for (decisions, rating) in policies {
             let at = |side: f64| (*decisions as f64, rating.rating + side * rating.margin);

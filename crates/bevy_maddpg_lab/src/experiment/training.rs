@@ -202,9 +202,16 @@ impl Run {
             eprintln_line("rating the policies of the run by games against each other and against scripts");
         }
         let stop = || self.is_interrupted();
-        let selection = select(&*self.game, pool, last, &self.parameters, self.options.seed, stop)?;
-        tell_ratings(&selection);
-        Some(selection)
+        let selection = select(&*self.game, pool, last, &self.parameters, self.options.seed, stop);
+        match &selection {
+            Some(selection) => tell_ratings(selection),
+            None if !self.game.rivals().is_empty() && !self.is_interrupted() => eprintln_line(
+                "the policies cannot be rated, so the result is the last one: `Game::against` must give the game against each rival, with \
+                 the measures of a match in its episodes",
+            ),
+            None => {}
+        }
+        selection
     }
 
     /// Chooses the policy of the run that plays best without exploration. Adds the scores that this needed to `evaluations.csv`.

@@ -149,7 +149,7 @@ fn add_play(run: &Run, app: &mut App, policy: PolicySnapshot, outcome: Outcome) 
             }
             let Some(counted) = &mut scores else { return };
             for episode in ended.read().filter(|episode| !plays.include(episode.arena)) {
-                counted.push(episode, run.game.score(&episode.returns));
+                counted.push(episode, run.game.score(episode));
             }
             if !counted.is_complete() {
                 if is_closing {

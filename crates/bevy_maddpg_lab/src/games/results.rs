@@ -36,7 +36,7 @@ pub(super) fn measures() -> Measures {
 
 /// Notes how a game stands after this many seconds. A game ends with its first goal; one that ends without is a draw.
 pub(super) fn record(measures: &mut Measures, standing: Standing, seconds: f32) {
-    let is = |other: Standing| f32::from(u8::from(standing == other));
+    let is = |other: Standing| f32::from(standing == other);
     let [won, open, lost] = [Standing::Won, Standing::Open, Standing::Lost].map(is);
     let values = [won, open, lost, won, lost, seconds];
     measures.values_mut().zip(values).for_each(|(measure, value)| *measure = value);

@@ -119,7 +119,8 @@ impl Plugin for SoccerPlugin {
         match self.sight {
             Sight::Vector => _ = app.add_systems(Observe, play::sense),
             Sight::Rays => {
-                app.add_plugins(AnalyticRays).add_systems(Observe, play::look.before(RaySystems::Collect));
+                app.add_plugins(AnalyticRays::default())
+                    .add_systems(Observe, play::look.before(RaySystems::Collect));
             }
         }
         app.insert_resource(self.shaping)

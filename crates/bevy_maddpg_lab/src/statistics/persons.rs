@@ -29,13 +29,8 @@ impl PlaysOfPersons<'_, '_> {
     }
 }
 
-fn arena_of(agent: Entity, place: Option<&InArena>) -> Entity {
-    // An agent that plays alone may have the arena on its own entity.
-    place.map_or(agent, |place| place.arena)
-}
-
 fn mark(played: On<Insert, PlayedByPerson>, mut commands: Commands, places: Query<&InArena>) {
-    let arena = arena_of(played.entity, places.get(played.entity).ok());
+    let arena = InArena::arena_of(played.entity, places.get(played.entity).ok());
     commands.entity(arena).try_insert(PersonInEpisode { has_ended: false });
 }
 
@@ -53,7 +48,7 @@ fn unmark(
 ) {
     for (arena, mut mark) in marks.iter_mut().filter(|(_, mark)| mark.has_ended) {
         mark.has_ended = false;
-        if !played.iter().any(|(agent, place)| arena_of(agent, place) == arena) {
+        if !played.iter().any(|(agent, place)| InArena::arena_of(agent, place) == arena) {
             commands.entity(arena).try_remove::<PersonInEpisode>();
         }
     }

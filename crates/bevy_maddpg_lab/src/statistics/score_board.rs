@@ -141,15 +141,8 @@ impl ScoreBoard {
         let score = finite(record.score);
         let score_100 = self.window.push(score);
         for (name, value) in &record.measures {
-            let value = &finite(*value);
-            match self.measures.get_mut(name) {
-                Some(window) => _ = window.push(*value),
-                None => {
-                    let mut window = ScoreWindow::new(SCORE_WINDOW);
-                    window.push(*value);
-                    self.measures.insert(name.clone(), window);
-                }
-            }
+            let window = self.measures.entry(name.clone());
+            window.or_insert_with(|| ScoreWindow::new(SCORE_WINDOW)).push(finite(*value));
         }
         self.episodes = record.episode;
         self.final_episodes = if record.earlier_lesson { 0 } else { self.final_episodes + 1 };

@@ -1,118 +1,136 @@
-use bevy::{input::InputSystems, prelude::*};
+//! The scene of the control tasks: bodies in lanes, and a camera that goes with the first one.
 
-use crate::game::PlayedByPerson;
-use bevy_maddpg::agent::ActionOverride;
+mod board;
+mod camera;
+mod floor;
+mod paint;
+mod pieces;
 
-/// An agent that a person can take over with the key T, and its controls.
+use bevy::prelude::*;
+
+use super::{
+    CameraViews,
+    stage::{Place, SceneSystems, StagePlugin, in_rows, lay_out},
+};
+use crate::games::control::{ControlArena, Shape, Simulation, Task};
+use bevy_maddpg::random::stream;
+
+/// Draws the arenas of [`ControlPlugin`](crate::games::control::ControlPlugin). Add it after [`WatchPlugin`](super::WatchPlugin).
 ///
-/// The game inserts this resource. The agent decides no more often than the others, so the person plays on equal
-/// terms. Episodes of its arena that end while a person plays are left out of the learning curve. An agent that a script plays is
-/// handed back to its script.
-#[derive(Resource, Debug, Clone)]
-pub struct KeyboardControl {
-    /// The entity with the [`Agent`](bevy_maddpg::agent::Agent).
-    pub agent: Entity,
-    /// Whether the person is playing it now.
-    pub active: bool,
-    /// Turns the held keys into an action of the agent's action size, each number in -1 to 1.
-    pub map: fn(&ButtonInput<KeyCode>) -> Vec<f32>,
-    /// The agent's name in the window, for example "left racket".
-    pub name: String,
-    /// The keys as the window shows them, for example "arrow keys".
-    pub keys: String,
+/// A link is blue while its joint is idle, and the more orange the closer the joint's torque comes to its limit. Targets are
+/// green. The first arena is in front. Bodies that run are in lanes, others side by side.
+#[derive(Debug, Clone)]
+pub struct ControlScenePlugin {
+    /// The task.
+    pub task: Task,
+    /// The view at the start: 0 is the first body, 1 is all bodies. Default: 0.
+    pub view: usize,
 }
 
-pub(super) fn plugin(app: &mut App) {
-    app.add_systems(PreUpdate, take_over.run_if(resource_exists::<KeyboardControl>).after(InputSystems));
-}
-
-/// The action of an agent that moves in the plane, for the arrow keys: it moves where they point.
-pub(super) fn arrows(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
-    let held = |key| f32::from(u8::from(keys.pressed(key)));
-    vec![
-        held(KeyCode::ArrowRight) - held(KeyCode::ArrowLeft),
-        held(KeyCode::ArrowUp) - held(KeyCode::ArrowDown),
-    ]
-}
-
-fn take_over(
-    mut commands: Commands,
-    keys: Res<ButtonInput<KeyCode>>,
-    mut control: ResMut<KeyboardControl>,
-    mut overrides: Query<&mut ActionOverride>,
-    played: Query<(), With<PlayedByPerson>>,
-) {
-    let was_active = control.active;
-    if keys.just_pressed(KeyCode::KeyT) {
-        control.active = !was_active;
+impl ControlScenePlugin {
+    /// The scene of a task.
+    pub fn new(task: Task) -> Self {
+        Self { task, view: 0 }
     }
-    let agent = control.agent;
-    if control.active {
-        if !played.contains(agent) {
-            commands.entity(agent).try_insert(PlayedByPerson);
+}
+
+impl Plugin for ControlScenePlugin {
+    fn build(&self, app: &mut App) {
+        let layout = Layout::of(self.task);
+        app.insert_resource(CameraViews::new(&camera::VIEWS, self.view))
+            .add_plugins((
+                StagePlugin {
+                    light: Vec3::new(-2.0, 6.0, 4.0),
+                    air: [10.0 * layout.size, 40.0 * layout.size],
+                    shadows: 12.0 * layout.size,
+                },
+                paint::plugin,
+                floor::plugin,
+                pieces::plugin,
+                camera::plugin,
+                board::plugin,
+            ))
+            .insert_resource(layout)
+            .add_systems(Update, (lay_out::<Lane>, spread).chain().in_set(SceneSystems::LayOut));
+    }
+}
+
+/// The sizes of a scene, m.
+#[derive(Resource, Debug, Clone, Copy)]
+struct Layout {
+    /// Half the height of what the near view shows.
+    size: f32,
+    /// The height of the floor.
+    floor: f32,
+    arrangement: Arrangement,
+}
+
+/// How the bodies of a scene are arranged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Arrangement {
+    /// One behind the other, with this distance, m.
+    Lanes(f32),
+    /// In rows, with this distance from one to the next, m.
+    Rows(f32),
+    /// In rows, seen from above.
+    Tracks(f32),
+}
+
+impl Layout {
+    /// The layout for bodies of this size, from where they can be at the start.
+    fn of(task: Task) -> Self {
+        let mut simulation = Simulation::new(task);
+        simulation.reset(&mut stream(0, "scene", 0));
+        let focus = simulation.focus();
+        let [mut size, mut floor] = [0.0f32; 2];
+        for part in simulation.parts() {
+            let reach = reach(part.shape);
+            size = size.max(part.position.distance(focus) + reach);
+            floor = floor.min(part.position.y - reach);
         }
-        let wanted = ActionOverride((control.map)(&keys));
-        match overrides.get_mut(agent) {
-            Ok(mut present) => {
-                present.set_if_neq(wanted);
+        let arrangement = match task {
+            Task::Cheetah | Task::HardCheetah | Task::Walker => Arrangement::Lanes(1.5 * size),
+            Task::Car => {
+                return Self { size: 14.0, floor: 0.0, arrangement: Arrangement::Tracks(4.0 * size) };
             }
-            Err(_) => {
-                commands.entity(agent).try_insert(wanted);
-            }
-        }
-    } else if was_active {
-        commands.entity(agent).try_remove::<(ActionOverride, PlayedByPerson)>();
+            _ => Arrangement::Rows(3.0 * size),
+        };
+        Self { size: 1.2 * size, floor, arrangement }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An app in which a person can take over the returned agent, and move it up.
-    fn app() -> (App, Entity) {
-        let mut app = App::new();
-        app.init_resource::<ButtonInput<KeyCode>>().add_systems(Update, take_over);
-        let agent = app.world_mut().spawn_empty().id();
-        app.insert_resource(KeyboardControl {
-            agent,
-            active: false,
-            map: |keys| vec![if keys.pressed(KeyCode::ArrowUp) { 1.0 } else { 0.0 }],
-            name: "it".into(),
-            keys: "up".into(),
-        });
-        (app, agent)
+/// The radius of the ball around a shape.
+fn reach(shape: Shape) -> f32 {
+    match shape {
+        Shape::Capsule { half_length, radius } => half_length + radius,
+        Shape::Ball { radius } => radius,
+        Shape::Box { half } => Vec3::from_array(half).length(),
     }
+}
 
-    fn press(app: &mut App, keys: &[KeyCode]) {
-        let mut input = app.world_mut().resource_mut::<ButtonInput<KeyCode>>();
-        input.reset_all();
-        keys.iter().for_each(|key| input.press(*key));
-        app.update();
+/// The number of an arena's lane. On the entity with the [`ControlArena`].
+#[derive(Component, Debug, Clone, Copy)]
+struct Lane(usize);
+
+impl Place for Lane {
+    type Arena = ControlArena;
+
+    fn of(index: usize) -> Self {
+        Self(index)
     }
+}
 
-    #[test]
-    fn t_takes_the_agent_over_and_hands_it_back() {
-        let (mut app, agent) = app();
-        let mut press = |keys: &[KeyCode]| {
-            press(&mut app, keys);
-            app.world().get::<ActionOverride>(agent).cloned()
+/// The origin of an arena in the scene.
+#[derive(Component, Debug, Clone, Copy)]
+struct Origin(Vec3);
+
+/// Gives new arenas their origins.
+fn spread(mut commands: Commands, arenas: Query<(Entity, &Lane), Added<Lane>>, layout: Res<Layout>) {
+    for (arena, lane) in &arenas {
+        let origin = match layout.arrangement {
+            Arrangement::Lanes(spacing) => Vec3::NEG_Z * (lane.0 as f32 * spacing),
+            Arrangement::Rows(spacing) | Arrangement::Tracks(spacing) => in_rows(lane.0, spacing),
         };
-        assert_eq!(press(&[]), None);
-        assert_eq!(press(&[KeyCode::KeyT]), Some(ActionOverride(vec![0.0])));
-        assert_eq!(press(&[KeyCode::ArrowUp]), Some(ActionOverride(vec![1.0])));
-        assert_eq!(press(&[KeyCode::KeyT]), None);
-    }
-
-    #[test]
-    fn a_script_can_see_that_a_person_plays() {
-        let (mut app, agent) = app();
-        let mut is_played = |keys: &[KeyCode]| {
-            press(&mut app, keys);
-            app.world().entity(agent).contains::<PlayedByPerson>()
-        };
-        assert!(is_played(&[KeyCode::KeyT]));
-        assert!(is_played(&[KeyCode::ArrowUp]));
-        assert!(!is_played(&[KeyCode::KeyT]));
+        commands.entity(arena).insert(Origin(origin));
     }
 }

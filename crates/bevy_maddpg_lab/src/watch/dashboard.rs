@@ -149,10 +149,10 @@ fn rating_words(head: Head, pool: &Pool) -> String {
     let percent = |share: f32| format!("{:.0}%", 100.0 * share);
     match (head, pool.rating(), pool.past_score(), pool.worst_score()) {
         (Head::Score, rating, ..) => rating.map_or_else(|| "-".into(), |rating| format!("{rating:.0}")),
-        (Head::Mean, None, ..) => "no rating before games against its past".into(),
+        (Head::Mean, None, ..) => "no rating yet: no games against past policies".into(),
         (Head::Mean, ..) => "rating; the first past policy has 1000".into(),
         (_, _, Some(mean), Some(worst)) => {
-            format!("scores {} against its past, at worst {}", percent(mean), percent(worst))
+            format!("scores {} against past policies, {} against the hardest", percent(mean), percent(worst))
         }
         _ => String::new(),
     }

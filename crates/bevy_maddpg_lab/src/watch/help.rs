@@ -121,7 +121,7 @@ fn refresh(
 
 fn control_words(control: &KeyboardControl) -> String {
     if control.active {
-        format!("hand back {} ({})", control.name, control.keys)
+        format!("stop playing {} ({})", control.name, control.keys)
     } else {
         format!("play {}", control.name)
     }

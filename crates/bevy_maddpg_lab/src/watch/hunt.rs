@@ -11,7 +11,7 @@ use bevy::prelude::*;
 
 use super::{
     CameraViews, KeyboardControl,
-    control::arrows,
+    keyboard::arrows,
     stage::{FrontArena, Place, SceneSystems, StagePlugin, in_rows, lay_out},
 };
 use crate::games::hunt::{Deed, Gear, HUNTERS, HuntArena};

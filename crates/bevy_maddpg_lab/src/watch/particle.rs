@@ -12,7 +12,7 @@ use bevy::prelude::*;
 
 use super::{
     CameraViews, KeyboardControl,
-    control::arrows,
+    keyboard::arrows,
     stage::{FrontArena, Place, SceneSystems, StagePlugin, in_rows, lay_out},
 };
 use crate::games::particle::{ParticleArena, Scenario};
@@ -103,7 +103,7 @@ fn offer_agent(mut commands: Commands, arena: &ParticleArena, human: Option<usiz
 fn moves_by_arrows(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
     let arrows = [KeyCode::ArrowLeft, KeyCode::ArrowRight, KeyCode::ArrowDown, KeyCode::ArrowUp];
     let pressed = arrows.iter().position(|key| keys.pressed(*key)).map_or(0, |index| index + 1);
-    (0..5).map(|choice| f32::from(u8::from(choice == pressed))).collect()
+    (0..5).map(|choice| f32::from(choice == pressed)).collect()
 }
 
 /// An agent's name: its behavior, numbered if several agents share it.

@@ -102,7 +102,7 @@ fn offer_agent(mut commands: Commands, arena: &PendulumArena, active: bool) {
 
 /// The torque for the arrow keys: the left one turns counterclockwise.
 fn arrows(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
-    let held = |key| f32::from(u8::from(keys.pressed(key)));
+    let held = |key| f32::from(keys.pressed(key));
     vec![held(KeyCode::ArrowLeft) - held(KeyCode::ArrowRight)]
 }
 

@@ -80,7 +80,7 @@ fn offer_player(mut commands: Commands, field: &Field, human: Option<usize>) {
 
 /// The action for the held keys: arrows run and turn, comma and period step to the side.
 fn steer(keys: &ButtonInput<KeyCode>) -> Vec<f32> {
-    let held = |key| f32::from(u8::from(keys.pressed(key)));
+    let held = |key| f32::from(keys.pressed(key));
     vec![
         held(KeyCode::ArrowUp) - held(KeyCode::ArrowDown),
         held(KeyCode::Period) - held(KeyCode::Comma),

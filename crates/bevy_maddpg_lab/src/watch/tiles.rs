@@ -57,11 +57,11 @@ impl Tile {
         (Self::Noise, "exploration"),
         (Self::Replay, "replay buffer"),
         (Self::CriticLoss, "critic loss"),
-        (Self::WithoutNoise, "score w/o noise"),
+        (Self::WithoutNoise, "score without noise"),
         (Self::Value, "Q value"),
         (Self::Saturation, "saturation"),
         (Self::Wait, "game wait (p99)"),
-        (Self::Dropped, "dropped"),
+        (Self::Dropped, "dropped transitions"),
     ];
 
     /// Whether the tile has no meaning without a learner.

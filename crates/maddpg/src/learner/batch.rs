@@ -195,8 +195,8 @@ impl Batch {
                 let discount = if outcome.continues { gamma * transition.discount } else { 0.0 };
                 self.rewards.push(scale.reward(outcome.reward, discount));
                 self.discounts.push(discount);
-                self.critic_weights.push(flag(outcome.is_known));
-                self.actor_weights.push(flag(outcome.is_known_to_actor));
+                self.critic_weights.push(f32::from(outcome.is_known));
+                self.actor_weights.push(f32::from(outcome.is_known_to_actor));
             }
             if let Some((reflection, _)) = reflection.filter(|(_, reflected)| reflected[row]) {
                 self.reflect(reflection, &transition, width);
@@ -278,10 +278,6 @@ pub(super) enum NextAction {
 /// How critics are told whether an agent is there, and how long ago it decided.
 fn presence(is_present: bool, age: u8) -> f32 {
     if is_present { 1.0 / (1.0 + f32::from(age)) } else { 0.0 }
-}
-
-fn flag(is: bool) -> f32 {
-    f32::from(u8::from(is))
 }
 
 /// Draws the noise on the target actions of `rows` joint actions: clipped normal noise on the numbers, Gumbel noise on the

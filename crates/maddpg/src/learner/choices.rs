@@ -207,7 +207,7 @@ mod tests {
         ) {
             let logits: Vec<f32> = numbers.iter().map(|(logit, ..)| *logit).collect();
             let values: Vec<f32> = numbers.iter().map(|(_, value, _)| *value).collect();
-            let mut mask: Vec<f32> = numbers.iter().map(|(.., is)| f32::from(u8::from(*is))).collect();
+            let mut mask: Vec<f32> = numbers.iter().map(|(.., is)| f32::from(*is)).collect();
             mask[1] = 1.0;
             let branch = Branched { logits: &logits, mask: &mask, entropy: alpha };
             let mut gradient = vec![f32::NAN; logits.len()];

@@ -2,7 +2,10 @@ mod check;
 pub(super) mod range;
 mod text;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +37,7 @@ pub struct TrainingConfig {
 /// Every number must be finite. [`check`](Self::check) also refuses numbers that are far beyond any use, such as a learning
 /// rate of more than 10, and its error names the range.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct LearnerConfig {
     /// Whether agents of one behavior share one actor and one critic, trained on the experience of all of them. If
     /// not, each slot has its own.
@@ -48,7 +51,6 @@ pub struct LearnerConfig {
     /// Behaviors whose critics see the actions of all agents, but only the observation of their own agent. For games in which
     /// each agent already observes the others: what the others observe would add inputs but no information. Not used without
     /// central critics.
-    #[serde(default)]
     pub own_observation: Vec<String>,
     /// Behaviors whose agents share the fate of their team: each earns the sum of the team's rewards, also those that
     /// follow its own end, as long as some member plays. An agent can then learn to sacrifice itself for its team (the
@@ -86,7 +88,6 @@ pub struct LearnerConfig {
     /// Decisions whose rewards a transition sums up before the critics estimate the rest (n-step returns; arXiv 1804.08617).
     /// More than 1 spreads rare rewards faster, but the rewards are those of the actions with exploration. 1 or more.
     /// `bevy_maddpg` sums the rewards before it sends transitions; a learner that gets its transitions from elsewhere does not use this.
-    #[serde(default = "n_step")]
     pub n_step: u32,
     /// Fraction of the distance that the target networks move towards the trained networks at each update of the
     /// targets; more than 0, at most 1.
@@ -101,19 +102,15 @@ pub struct LearnerConfig {
     pub critic_learning_rate: f64,
     /// Factor on both learning rates at the end of their schedule; more than 0. 1 keeps them constant. Falling rates let
     /// policies settle.
-    #[serde(default = "learning_rate_final")]
     pub learning_rate_final: f64,
     /// Updates over which the factor falls linearly from 1 to `learning_rate_final`; 1 or more.
-    #[serde(default = "learning_rate_updates")]
     pub learning_rate_updates: u64,
     /// Weight of an L2 penalty on the critics' parameters: this share of each is added to its gradient after clipping (1e-2 in the
     /// DDPG paper, section 7). 0 or more.
-    #[serde(default)]
     pub critic_weight_decay: f64,
     /// Maximum norm of a gradient; larger ones are scaled down to it. More than 0.
     pub gradient_clip: f64,
     /// Over which parameters the norm of `gradient_clip` is taken.
-    #[serde(default)]
     pub gradient_clip_by: GradientClip,
     /// Whether critics learn values scaled to mean 0 and standard deviation 1, whatever the scale of the game's rewards
     /// (Pop-Art, arXiv 1602.07714).
@@ -125,15 +122,12 @@ pub struct LearnerConfig {
     pub action_penalty: f32,
     /// Weight of the entropy of the choices in the actors' loss, in the critics' scale. Keeps choices from becoming certain
     /// too early. 0 or more.
-    #[serde(default = "choice_entropy")]
     pub choice_entropy: f32,
     /// Weight of a penalty in the actors' loss: the sum of the squares of the logits. Keeps choices from becoming so
     /// unlikely that they are not learned again. 0 or more.
-    #[serde(default = "logit_penalty")]
     pub logit_penalty: f32,
     /// Branches with at most this many choices are learned by the exact expectation over the choices, which evaluates the
     /// critic once per choice; branches with more by the gapped straight-through estimator, which evaluates it once.
-    #[serde(default = "exact_choices")]
     pub exact_choices: usize,
     /// Whether observations are scaled to mean 0 and standard deviation 1 by their running statistics.
     pub normalize_observations: bool,
@@ -144,16 +138,13 @@ pub struct LearnerConfig {
     pub max_updates_per_decision: f64,
     /// For games that keep their rules in a mirror: how the observations and actions of each behavior change in it. Half of each
     /// minibatch is then replaced by its mirror image. Without mirrors, transitions are used as they are.
-    #[serde(default)]
     pub mirror: BTreeMap<String, Mirror>,
     /// The layers through which actors and critics see an [`ImageSpec`](crate::policy::ImageSpec): each has its own. Only for agents that
     /// observe one; 1 or more layers. In TOML, each is a list of its filters, their width and height, and their stride.
-    #[serde(default = "convolutions")]
     pub convolutions: Vec<Convolution>,
     /// Images in a minibatch are moved by up to this many pixels, up or down and left or right; the pixels that become free repeat the
     /// edge of the image. Critics then learn what does not depend on single pixels (DrQ, arXiv 2004.13649, which moves images of 84
     /// pixels by 4). 0 leaves them as they are.
-    #[serde(default)]
     pub image_shift: usize,
 }
 
@@ -195,41 +186,6 @@ pub enum ConfigError {
     UnknownPreset(String),
 }
 
-/// The default; also for checkpoints from before there were choices.
-fn choice_entropy() -> f32 {
-    1e-3
-}
-
-/// As [`choice_entropy`].
-fn logit_penalty() -> f32 {
-    1e-4
-}
-
-/// As [`choice_entropy`].
-fn learning_rate_final() -> f64 {
-    1.0
-}
-
-/// As [`choice_entropy`].
-fn learning_rate_updates() -> u64 {
-    100_000
-}
-
-/// As [`choice_entropy`].
-fn n_step() -> u32 {
-    1
-}
-
-/// As [`choice_entropy`].
-fn convolutions() -> Vec<Convolution> {
-    [[16, 4, 2], [32, 3, 2], [32, 3, 2]].map(Convolution::from).to_vec()
-}
-
-/// As [`choice_entropy`].
-fn exact_choices() -> usize {
-    32
-}
-
 impl Default for LearnerConfig {
     fn default() -> Self {
         Self {
@@ -250,27 +206,27 @@ impl Default for LearnerConfig {
             replay_capacity: 1_000_000,
             learning_starts: 2_000,
             gamma: 0.95,
-            n_step: n_step(),
+            n_step: 1,
             tau: 0.1,
             policy_average: 0.01,
             actor_learning_rate: 1e-3,
             critic_learning_rate: 3e-3,
-            learning_rate_final: learning_rate_final(),
-            learning_rate_updates: learning_rate_updates(),
+            learning_rate_final: 1.0,
+            learning_rate_updates: 100_000,
             critic_weight_decay: 0.0,
             gradient_clip: 10.0,
             gradient_clip_by: GradientClip::Network,
             normalize_values: true,
             reward_scale: 1.0,
             action_penalty: 3e-3,
-            choice_entropy: choice_entropy(),
-            logit_penalty: logit_penalty(),
-            exact_choices: exact_choices(),
+            choice_entropy: 1e-3,
+            logit_penalty: 1e-4,
+            exact_choices: 32,
             normalize_observations: true,
             updates_per_decision: 0.0625,
             max_updates_per_decision: 1.0,
             mirror: BTreeMap::new(),
-            convolutions: convolutions(),
+            convolutions: [[16, 4, 2], [32, 3, 2], [32, 3, 2]].map(Convolution::from).to_vec(),
             image_shift: 0,
         }
     }
@@ -290,6 +246,17 @@ impl LearnerConfig {
     fn rate_factor(&self, updates: u64) -> f64 {
         let progress = (updates as f64 / self.learning_rate_updates.max(1) as f64).min(1.0);
         1.0 + (self.learning_rate_final - 1.0) * progress
+    }
+}
+
+impl ConfigError {
+    /// The error, naming the file that the configuration came from.
+    #[must_use]
+    pub fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Invalid { reason, .. } => Self::Invalid { path: Some(path.into()), reason },
+            other => other,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 mod frames;
 
+use std::ops::Range;
+
 use rand::{Rng, RngExt};
 
 pub(super) use self::frames::{MOST_FRAMES, StoredImages};
@@ -92,6 +94,17 @@ impl RowSizes {
     /// How many numbers a whole transition has.
     pub(super) fn row(&self) -> usize {
         2 * self.observation + self.action + 2 * self.agents + 1 + 2 * self.choices
+    }
+
+    /// Where the next observation is in a row.
+    fn next_observation(&self) -> Range<usize> {
+        let start = self.observation + self.action + self.agents;
+        start..start + self.observation
+    }
+
+    /// Where the discount is in a row.
+    fn discount(&self) -> usize {
+        self.next_observation().end + self.agents
     }
 }
 
@@ -212,10 +225,9 @@ impl ReplayBuffer {
             ));
         }
         if let Some(images) = &mut self.images {
-            let RowSizes { observation, action, agents, .. } = self.stored;
-            let second = observation + action + agents;
+            let (observation, next) = (self.stored.observation, self.stored.next_observation());
             let stored = numbers.chunks_exact(size);
-            let stored = stored.flat_map(|row| [&row[..observation], &row[second..second + observation]]);
+            let stored = stored.flat_map(|row| [&row[..observation], &row[next.clone()]]);
             images.restore(pixels, stored)?;
         }
         (self.next, self.numbers) = (next, numbers);
@@ -228,8 +240,7 @@ impl ReplayBuffer {
     /// Whether some of these rows, as [`numbers`](Self::numbers) gives them, cover several decisions, so that their rewards are discounted
     /// sums.
     pub(crate) fn has_sums(&self, numbers: &[f32]) -> bool {
-        let RowSizes { observation, action, agents, .. } = self.stored;
-        let discount = 2 * observation + action + 2 * agents;
+        let discount = self.stored.discount();
         numbers.chunks_exact(self.stored.row()).any(|row| row[discount] != 0.0 && row[discount] != 1.0)
     }
 
@@ -255,7 +266,7 @@ impl ReplayBuffer {
             if let Some(images) = self.images.as_mut().filter(|_| start < self.numbers.len()) {
                 let old = &self.numbers[start..start + size];
                 images.release(&old[..stored]);
-                images.release(&old[stored + action + agents..][..stored]);
+                images.release(&old[self.stored.next_observation()]);
             }
             if start == self.numbers.len() {
                 if start + size > self.numbers.capacity() {

@@ -64,6 +64,7 @@ pub struct Learner {
     noise: Vec<f32>,
     totals: Vec<Total>,
     pub(super) note: String,
+    decision_seconds: Option<f64>,
     measures: Vec<UpdateStatistics>,
     /// `values` by slot.
     slot_values: Vec<ValueScale>,
@@ -130,7 +131,7 @@ impl Learner {
         spec: ArenaSpec,
         device: Device,
         seed: u64,
-    ) -> std::result::Result<Self, LearnerError> {
+    ) -> Result<Self, LearnerError> {
         Self::with_memory_held(config, spec, device, seed, 0)
     }
 
@@ -141,7 +142,7 @@ impl Learner {
         device: Device,
         seed: u64,
         held: u64,
-    ) -> std::result::Result<Self, LearnerError> {
+    ) -> Result<Self, LearnerError> {
         config.check()?;
         config.check_memory(&spec, held)?;
         let mut initial = stream(seed, "weights", 0);
@@ -178,6 +179,7 @@ impl Learner {
             noise: Vec::new(),
             totals: Vec::new(),
             note: String::new(),
+            decision_seconds: None,
         })
     }
 
@@ -191,6 +193,12 @@ impl Learner {
         self.note = note;
     }
 
+    /// Notes the time from one decision to the next, in seconds of the game, in all snapshots from now on; see
+    /// [`PolicySnapshot::decision_seconds`].
+    pub fn set_decision_seconds(&mut self, seconds: Option<f64>) {
+        self.decision_seconds = seconds;
+    }
+
     /// The learner's settings.
     pub fn config(&self) -> &LearnerConfig {
         &self.setup.config
@@ -199,6 +207,11 @@ impl Learner {
     /// The agents of the arenas that it learns from.
     pub fn spec(&self) -> &ArenaSpec {
         &self.setup.spec
+    }
+
+    /// The seed that it was made with.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// Updates done so far.
@@ -280,7 +293,7 @@ impl Learner {
     ///
     /// # Errors
     /// If the device fails, or if the critic loss is not finite (checked only if `measure` is true).
-    pub fn update(&mut self, measure: bool) -> std::result::Result<UpdateStatistics, LearnerError> {
+    pub fn update(&mut self, measure: bool) -> Result<UpdateStatistics, LearnerError> {
         if self.replay.is_empty() {
             return Ok(UpdateStatistics::default());
         }
@@ -337,7 +350,7 @@ impl Learner {
     }
 
     /// From now on, the critics are told which slots are empty. Their values stay the same at first.
-    pub(super) fn show_absences(&mut self) -> std::result::Result<(), LearnerError> {
+    pub(super) fn show_absences(&mut self) -> Result<(), LearnerError> {
         let Setup { config, spec, groups, .. } = &*self.setup;
         let setup = Setup::new(config.clone(), spec.clone(), true)?;
         let mut weights = self.engine.weights()?;
@@ -353,7 +366,7 @@ impl Learner {
     }
 
     /// The statistics of the last update, averaged over the policies.
-    fn mean_measures(&self) -> std::result::Result<UpdateStatistics, LearnerError> {
+    fn mean_measures(&self) -> Result<UpdateStatistics, LearnerError> {
         let mut mean = UpdateStatistics::default();
         let share = 1.0 / self.measures.len() as f32;
         for ((measures, setup), values) in self.measures.iter().zip(&self.setup.groups).zip(&self.values) {
@@ -374,16 +387,17 @@ impl Learner {
     ///
     /// # Errors
     /// [`LearnerError::Diverged`] if a weight is not finite, [`LearnerError::Device`] if the device fails.
-    pub fn snapshot(&self) -> std::result::Result<PolicySnapshot, LearnerError> {
+    pub fn snapshot(&self) -> Result<PolicySnapshot, LearnerError> {
         let policies = self.setup.groups.iter().zip(&self.scaling).enumerate();
         let policies = policies.map(|(index, (setup, scaling))| {
             let network = Network { shape: setup.actor.clone(), parameters: self.engine.acting(index)? };
             Policy::new(setup.group.clone(), scaling.normalizer.clone(), network)
                 .map_err(|_| self.diverged(&setup.group.name))
         });
-        let policies = policies.collect::<std::result::Result<_, LearnerError>>()?;
-        Ok(PolicySnapshot::new(self.updates, self.updates, self.seed, policies)
-            .expect("the groups of an arena contain each slot exactly once"))
+        let policies = policies.collect::<Result<_, LearnerError>>()?;
+        let snapshot = PolicySnapshot::new(self.updates, self.updates, self.seed, policies)
+            .expect("the groups of an arena contain each slot exactly once");
+        Ok(snapshot.with_decision_seconds(self.decision_seconds))
     }
 
     /// How many threads can share the work of an update.
@@ -417,8 +431,8 @@ pub(super) fn count_decisions(
             for transition in indices.iter().map(|index| replay.transition(*index)) {
                 for &slot in &group.slots {
                     let outcome = setup.fates[slot].outcome(&transition, slot);
-                    total.critic += if outcome.is_known { 1.0 } else { 0.0 };
-                    total.actor += if outcome.is_known_to_actor { 1.0 } else { 0.0 };
+                    total.critic += f32::from(outcome.is_known);
+                    total.actor += f32::from(outcome.is_known_to_actor);
                 }
             }
         } else {

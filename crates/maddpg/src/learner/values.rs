@@ -236,7 +236,7 @@ mod tests {
         let mut random = stream(1, "rewards", 0);
         let share = 1.0 / 2_000.0;
         let mut draw = |count: usize| {
-            (0..count).map(|_| f64::from(u8::from(random.random::<f64>() < share))).collect::<Vec<f64>>()
+            (0..count).map(|_| f64::from(random.random::<f64>() < share)).collect::<Vec<f64>>()
         };
         let stored = draw(200_000).iter().map(|reward| *reward as f32).collect::<Vec<_>>();
         let mut scale = guessed(&stored, 0.0);

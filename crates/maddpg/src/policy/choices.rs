@@ -107,7 +107,7 @@ mod tests {
             logits in prop::collection::vec(-50.0f32..50.0, 2..9), seed: u64, epsilon in 0.0f32..1.0,
         ) {
             let mut random = stream(seed, "mask", 0);
-            let mut mask: Vec<f32> = logits.iter().map(|_| f32::from(u8::from(random.random::<bool>()))).collect();
+            let mut mask: Vec<f32> = logits.iter().map(|_| f32::from(random.random::<bool>())).collect();
             mask[0] = 1.0;
             let mut probabilities = logits.clone();
             softmax(&mut probabilities, &mask);

@@ -58,13 +58,16 @@ struct Header {
     version: u64,
     updates: u64,
     seed: u64,
+    /// Absent if it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decision_seconds: Option<f64>,
     policies: Vec<PolicyHeader>,
 }
 
 impl PolicySnapshot {
     /// Writes a policy file: one `.safetensors` file with the weights `NAME.LAYER.weights` `[inputs, outputs]`,
     /// `NAME.LAYER.bias` and the normalizers; those of convolutions are `NAME.convolution.LAYER.weights` `[patch, filters]` and
-    /// `NAME.convolution.LAYER.bias`. Its metadata holds names, slots, sizes, version, updates and seed. An
+    /// `NAME.convolution.LAYER.bias`. Its metadata holds names, slots, sizes, version, updates, seed and the time between decisions. An
     /// existing file is replaced atomically.
     ///
     /// # Errors
@@ -78,7 +81,13 @@ impl PolicySnapshot {
         });
         let policies = policies.collect();
         let format = self.policies().iter().map(|policy| format(&policy.group().agent)).max();
-        let header = Header { version: self.version(), updates: self.updates(), seed: self.seed(), policies };
+        let header = Header {
+            version: self.version(),
+            updates: self.updates(),
+            seed: self.seed(),
+            decision_seconds: self.decision_seconds(),
+            policies,
+        };
         Ok(tensor_file::write(path.as_ref(), format.unwrap_or(NUMBERS), &header, &views(&tensors))?)
     }
 
@@ -141,7 +150,7 @@ fn read_snapshot(content: Content) -> Result<PolicySnapshot, String> {
     if let Some(name) = tensors.keys().next() {
         return Err(format!("it contains a tensor `{name}` that belongs to none of its policies"));
     }
-    Ok(snapshot)
+    Ok(snapshot.with_decision_seconds(header.decision_seconds))
 }
 
 #[cfg(test)]
@@ -159,7 +168,7 @@ mod tests {
             let parameters = (0..shape.parameters()).map(|k| k as f32 * 0.5).collect();
             Policy::new(group, Normalizer::identity(3), Network { shape, parameters }).unwrap()
         });
-        PolicySnapshot::new(7, 7, 0, policies.collect()).unwrap()
+        PolicySnapshot::new(7, 7, 0, policies.collect()).unwrap().with_decision_seconds(Some(0.1))
     }
 
     #[test]

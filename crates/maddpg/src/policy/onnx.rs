@@ -218,7 +218,7 @@ mod tests {
             for branch in space.branches() {
                 let sure = random.random_range(0..branch.choices.len());
                 let mask = (0..branch.choices.len())
-                    .map(|index| f32::from(u8::from(index == sure || random.random::<bool>())));
+                    .map(|index| f32::from(index == sure || random.random::<bool>()));
                 masks.extend(mask);
             }
         }

@@ -142,6 +142,7 @@ pub struct PolicySnapshot {
     version: u64,
     updates: u64,
     seed: u64,
+    decision_seconds: Option<f64>,
     policies: Vec<Policy>,
     spec: ArenaSpec,
 }
@@ -161,7 +162,7 @@ impl PolicySnapshot {
             return Err(PolicyError::Slots { slots: slots.into_iter().map(|(slot, _)| slot).collect() });
         }
         let spec = ArenaSpec::new(slots.into_iter().map(|(_, agent)| agent.clone()).collect());
-        Ok(Self { version, updates, seed, policies, spec })
+        Ok(Self { version, updates, seed, decision_seconds: None, policies, spec })
     }
 
     /// Increases with each snapshot that a training run publishes; 0 means untrained.
@@ -177,6 +178,18 @@ impl PolicySnapshot {
     /// The seed of the training run.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// The time from one decision to the next in the game that trained these policies, in seconds of that game. `None` if it was not noted,
+    /// or not always the same.
+    pub fn decision_seconds(&self) -> Option<f64> {
+        self.decision_seconds
+    }
+
+    /// Notes the time from one decision to the next, in seconds of the game, so that a game that decides more or less often can tell.
+    #[must_use]
+    pub fn with_decision_seconds(self, decision_seconds: Option<f64>) -> Self {
+        Self { decision_seconds, ..self }
     }
 
     /// The policies. Each slot of the arena is played by exactly one of them.
@@ -223,7 +236,8 @@ impl PolicySnapshot {
             }
             policies.push(policy);
         }
-        Self::new(self.version, self.updates, self.seed, policies)
+        let snapshot = Self::new(self.version, self.updates, self.seed, policies)?;
+        Ok(snapshot.with_decision_seconds(self.decision_seconds))
     }
 
     /// The agents that these policies are for, by slot.

@@ -41,7 +41,9 @@ pub(super) trait Body: Send + Sync {
     /// Appends everything to draw.
     fn parts(&self, out: &mut Vec<Part>);
     /// Where a camera should look.
-    fn focus(&self) -> Vector;
+    fn focus(&self) -> Vector {
+        Vector::ZERO
+    }
 }
 
 /// A number from a bell curve with a mean of 0.

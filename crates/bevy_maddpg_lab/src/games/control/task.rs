@@ -50,7 +50,6 @@ pub enum Task {
 /// The numbers of a task.
 struct Numbers {
     name: &'static str,
-    summary: &'static str,
     observation: usize,
     action: usize,
     /// Milliseconds of a control step.
@@ -92,108 +91,30 @@ impl Task {
     ];
 
     fn numbers(self) -> Numbers {
-        let of =
-            |name, summary, [observation, action]: [usize; 2], [control, repeat, horizon, hold]: [u32; 4]| {
-                Numbers { name, summary, observation, action, control, repeat, horizon, hold }
-            };
+        let of = |name, [observation, action]: [usize; 2], [control, repeat, horizon, hold]: [u32; 4]| {
+            Numbers { name, observation, action, control, repeat, horizon, hold }
+        };
         match self {
-            Self::Cart => {
-                of("cart", "A cart should come to the middle of its rail.", [2, 1], [10, 2, 1000, 100])
-            }
-            Self::Pendulum => of(
-                "pendulum",
-                "A pendulum with a weak motor should swing up and stay up.",
-                [3, 1],
-                [20, 2, 1600, 100],
-            ),
-            Self::CartpoleBalance => {
-                of("cartpole_balance", "A pole on a cart should stay upright.", [5, 1], [10, 2, 1000, 100])
-            }
-            Self::FixedReacherSingle => of(
-                "fixed_reacher_single",
-                "An arm with one joint should point at a fixed target.",
-                [5, 1],
-                [20, 2, 600, 100],
-            ),
-            Self::ReacherSingle => of(
-                "reacher_single",
-                "An arm with one joint should point at a random target.",
-                [5, 1],
-                [20, 2, 600, 100],
-            ),
-            Self::FixedReacherDouble => of(
-                "fixed_reacher_double",
-                "An arm with two joints should come to a fixed target.",
-                [8, 2],
-                [20, 2, 600, 100],
-            ),
-            Self::FixedReacher => of(
-                "fixed_reacher",
-                "An arm with three joints should come to a fixed target.",
-                [11, 3],
-                [20, 2, 600, 100],
-            ),
-            Self::Reacher => of(
-                "reacher",
-                "An arm with three joints should come to a random target.",
-                [11, 3],
-                [20, 2, 600, 100],
-            ),
-            Self::Cartpole => of(
-                "cartpole",
-                "A hanging pole on a cart should swing up and stay up.",
-                [5, 1],
-                [10, 2, 1000, 100],
-            ),
-            Self::CartpoleParallelDouble => of(
-                "cartpole_parallel_double",
-                "Two poles side by side on a cart should stay upright.",
-                [8, 1],
-                [10, 2, 1000, 50],
-            ),
-            Self::CartpoleSerialDouble => of(
-                "cartpole_serial_double",
-                "Two poles on top of each other on a cart should stay upright.",
-                [8, 1],
-                [10, 2, 1000, 50],
-            ),
-            Self::Car => {
-                of("car", "A car should drive fast along a random closed track.", [17, 2], [50, 2, 2000, 200])
-            }
-            Self::Cheetah => of("cheetah", "A planar cheetah should run.", [18, 6], [10, 2, 500, 50]),
-            Self::HardCheetah => {
-                of("hard_cheetah", "A planar cheetah without springs should run.", [18, 6], [10, 2, 500, 50])
-            }
-            Self::Walker => {
-                of("walker", "A planar walker on two legs should walk.", [18, 6], [25, 2, 800, 100])
-            }
-            Self::Hopper => {
-                of("hopper", "A planar hopper on one leg should stand.", [16, 4], [20, 2, 800, 100])
-            }
-            Self::CartpoleSerialTriple => of(
-                "cartpole_serial_triple",
-                "Three poles on top of each other on a cart should stay upright.",
-                [11, 1],
-                [10, 2, 800, 50],
-            ),
-            Self::Reacher3dFixedTarget => of(
-                "reacher3d_fixed_target",
-                "An arm with seven joints in space should come to a fixed target.",
-                [17, 7],
-                [20, 2, 600, 100],
-            ),
-            Self::Canada2d => of(
-                "canada2d",
-                "An arm with three joints should hit a ball to a random target.",
-                [17, 3],
-                [20, 2, 800, 100],
-            ),
-            Self::Gripper => of(
-                "gripper",
-                "An arm with two fingers should lift a ball to a target.",
-                [20, 5],
-                [20, 2, 800, 100],
-            ),
+            Self::Cart => of("cart", [2, 1], [10, 2, 1000, 100]),
+            Self::Pendulum => of("pendulum", [3, 1], [20, 2, 1600, 100]),
+            Self::CartpoleBalance => of("cartpole_balance", [5, 1], [10, 2, 1000, 100]),
+            Self::FixedReacherSingle => of("fixed_reacher_single", [5, 1], [20, 2, 600, 100]),
+            Self::ReacherSingle => of("reacher_single", [5, 1], [20, 2, 600, 100]),
+            Self::FixedReacherDouble => of("fixed_reacher_double", [8, 2], [20, 2, 600, 100]),
+            Self::FixedReacher => of("fixed_reacher", [11, 3], [20, 2, 600, 100]),
+            Self::Reacher => of("reacher", [11, 3], [20, 2, 600, 100]),
+            Self::Cartpole => of("cartpole", [5, 1], [10, 2, 1000, 100]),
+            Self::CartpoleParallelDouble => of("cartpole_parallel_double", [8, 1], [10, 2, 1000, 50]),
+            Self::CartpoleSerialDouble => of("cartpole_serial_double", [8, 1], [10, 2, 1000, 50]),
+            Self::Car => of("car", [17, 2], [50, 2, 2000, 200]),
+            Self::Cheetah => of("cheetah", [18, 6], [10, 2, 500, 50]),
+            Self::HardCheetah => of("hard_cheetah", [18, 6], [10, 2, 500, 50]),
+            Self::Walker => of("walker", [18, 6], [25, 2, 800, 100]),
+            Self::Hopper => of("hopper", [16, 4], [20, 2, 800, 100]),
+            Self::CartpoleSerialTriple => of("cartpole_serial_triple", [11, 1], [10, 2, 800, 50]),
+            Self::Reacher3dFixedTarget => of("reacher3d_fixed_target", [17, 7], [20, 2, 600, 100]),
+            Self::Canada2d => of("canada2d", [17, 3], [20, 2, 800, 100]),
+            Self::Gripper => of("gripper", [20, 5], [20, 2, 800, 100]),
         }
     }
 
@@ -204,7 +125,28 @@ impl Task {
 
     /// The task in one sentence.
     pub fn summary(self) -> &'static str {
-        self.numbers().summary
+        match self {
+            Self::Cart => "A cart should come to the middle of its rail.",
+            Self::Pendulum => "A pendulum with a weak motor should swing up and stay up.",
+            Self::CartpoleBalance => "A pole on a cart should stay upright.",
+            Self::FixedReacherSingle => "An arm with one joint should point at a fixed target.",
+            Self::ReacherSingle => "An arm with one joint should point at a random target.",
+            Self::FixedReacherDouble => "An arm with two joints should come to a fixed target.",
+            Self::FixedReacher => "An arm with three joints should come to a fixed target.",
+            Self::Reacher => "An arm with three joints should come to a random target.",
+            Self::Cartpole => "A hanging pole on a cart should swing up and stay up.",
+            Self::CartpoleParallelDouble => "Two poles side by side on a cart should stay upright.",
+            Self::CartpoleSerialDouble => "Two poles on top of each other on a cart should stay upright.",
+            Self::Car => "A car should drive fast along a random closed track.",
+            Self::Cheetah => "A planar cheetah should run.",
+            Self::HardCheetah => "A planar cheetah without springs should run.",
+            Self::Walker => "A planar walker on two legs should walk.",
+            Self::Hopper => "A planar hopper on one leg should stand.",
+            Self::CartpoleSerialTriple => "Three poles on top of each other on a cart should stay upright.",
+            Self::Reacher3dFixedTarget => "An arm with seven joints in space should come to a fixed target.",
+            Self::Canada2d => "An arm with three joints should hit a ball to a random target.",
+            Self::Gripper => "An arm with two fingers should lift a ball to a target.",
+        }
     }
 
     /// How many numbers an observation has.

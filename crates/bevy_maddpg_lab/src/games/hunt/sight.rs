@@ -67,7 +67,7 @@ fn see_mate(own: &Body, mate: Option<&Body>, observation: &mut Vec<f32>) {
 }
 
 fn presence(is_present: bool) -> f32 {
-    f32::from(u8::from(is_present))
+    f32::from(is_present)
 }
 
 /// The `N` items nearest to a point, nearest first; `None` where there are fewer. An item is its position and what

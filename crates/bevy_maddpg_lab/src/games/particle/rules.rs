@@ -98,5 +98,5 @@ pub(super) fn others(world: &ParticleWorld, slot: usize) -> impl Iterator<Item =
 
 /// 1 if true, 0 if false, so that the mean over steps or episodes is a share.
 pub(super) fn share(holds: bool) -> f64 {
-    f64::from(u8::from(holds))
+    f64::from(holds)
 }

@@ -13,8 +13,8 @@ use bevy_maddpg::{
     rollout::{Exploration, RolloutClock},
 };
 
-/// Which episodes start with players and ball anywhere on the field, so that the agents get to know more of the game early. Only
-/// while agents explore.
+/// Which episodes start with players and ball anywhere on the field, so that the agents get to know more of the game early. Not in
+/// evaluations.
 #[derive(Resource, Debug, Clone, Copy, PartialEq)]
 pub struct Scatter {
     /// The share of the episodes, 0 to 1.

@@ -29,9 +29,12 @@ pub(super) fn measures() -> (Point, Measures) {
     (Point::default(), results::measures())
 }
 
-/// The share of the points that begin in the middle of a rally while agents explore.
+/// The share of the points that begin in the middle of a rally in training.
 #[derive(Resource, Debug, Clone, Copy)]
 pub(super) struct InPlay(pub(super) f32);
+
+/// How far the racket of the side that has just hit the ball is behind the ball, at least, in meters. They do not touch.
+const BEHIND: f32 = 1.0;
 
 /// Begins the next point: after the serve has been placed, sometimes places players and ball as in the middle of a rally.
 pub(super) fn begin(
@@ -56,14 +59,17 @@ pub(super) fn begin(
             }
         };
         let hitter = Side::BOTH[usize::from(random.random::<bool>())];
+        let toward = hitter.mirror();
+        let distance = random.random_range(1.0..9.0);
+        let velocity = [toward * random.random_range(3.0..9.0), random.random_range(0.0..9.0)];
+        put(*ball, [-toward * distance, random.random_range(-4.0..2.0)], velocity);
         for side in Side::BOTH {
-            let position = [-side.mirror() * random.random_range(2.0..11.0), random.random_range(-6.0..0.0)];
+            // The hitter is behind the ball.
+            let nearest = if side == hitter { (distance + BEHIND).max(2.0) } else { 2.0 };
+            let position =
+                [-side.mirror() * random.random_range(nearest..11.0), random.random_range(-6.0..0.0)];
             put(rackets[side.slot()], position, [0.0; 2]);
         }
-        let toward = hitter.mirror();
-        let position = [-toward * random.random_range(1.0..9.0), random.random_range(-4.0..2.0)];
-        let velocity = [toward * random.random_range(3.0..9.0), random.random_range(0.0..9.0)];
-        put(*ball, position, velocity);
         rally.last_hitter = Some(hitter);
     }
 }

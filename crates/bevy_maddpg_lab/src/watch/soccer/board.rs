@@ -111,18 +111,14 @@ fn refresh(
                 let [first, _] = team.slots().map(|slot| players.get(field.players[slot]).ok());
                 let is_person = first.is_some_and(|(.., is_person)| is_person);
                 let rival = visitors.get(front.0).ok().filter(|visitors| visitors.team == team.name());
-                if let Some(Visitors { rival, .. }) = rival.filter(|_| !is_person) {
-                    style::write(&mut text, format!("{}: {}", team.name(), format::rival(rival)));
-                    continue;
-                }
-                let who = match first {
-                    Some((Some(_), true, _, true)) => "you and a script",
-                    Some((.., true)) => "you and a learner",
-                    Some((Some(script), true, ..)) => script.name(),
-                    Some((_, _, true, _)) => "another policy",
-                    _ => "newest policy",
+                let who = match (rival, first) {
+                    (Some(Visitors { rival, .. }), _) => format::rival(rival),
+                    (_, Some((Some(script), true, ..))) => script.name().into(),
+                    (_, Some((_, _, true, _))) => "another policy".into(),
+                    _ => "newest policy".into(),
                 };
-                format!("{}: {who}", team.name())
+                let you = if is_person { "you and " } else { "" };
+                format!("{}: {you}{who}", team.name())
             }
         };
         style::write(&mut text, words);

@@ -43,10 +43,7 @@ impl TrainingConfig {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.into(), source })?;
-        self.changed_by(&text).map_err(|error| match error {
-            ConfigError::Invalid { reason, .. } => ConfigError::Invalid { path: Some(path.into()), reason },
-            other => other,
-        })
+        self.changed_by(&text).map_err(|error| error.in_file(path))
     }
 
     /// The whole configuration as TOML.
@@ -54,8 +51,7 @@ impl TrainingConfig {
     /// # Errors
     /// Never for a configuration that passed [`check`](Self::check).
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string_pretty(self)
-            .map_err(|error| ConfigError::Invalid { path: None, reason: error.to_string() })
+        toml::to_string_pretty(self).map_err(|error| invalid(error.to_string()))
     }
 }
 

@@ -97,7 +97,7 @@ impl GpuEngine {
                     let before =
                         batch.actions(0..batch.rows).chunks_exact(self.setup.spec.joint_action_size());
                     for (next, before) in of_slot.zip(before) {
-                        let is = |other| f32::from(u8::from(*next == other));
+                        let is = |other| f32::from(*next == other);
                         chosen.extend(std::iter::repeat_n(is(NextAction::Chosen), size));
                         let factor = is(NextAction::Kept);
                         kept.extend(before[view.own_action.clone()].iter().map(|before| factor * before));

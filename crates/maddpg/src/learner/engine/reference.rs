@@ -142,7 +142,7 @@ impl Reference<'_> {
         if self.setup.has_absences {
             let acts = self.batch.acts_next(0..self.batch.rows);
             let is = |wanted| {
-                let flags: Vec<f32> = acts.iter().map(|next| f32::from(u8::from(*next == wanted))).collect();
+                let flags: Vec<f32> = acts.iter().map(|next| f32::from(*next == wanted)).collect();
                 self.of_slot(slot, &flags)
             };
             let kept = self.action(slot, self.batch.actions(0..self.batch.rows));
@@ -174,7 +174,7 @@ impl Reference<'_> {
                     .map(|((l, n), m)| if m == 0.0 { f32::NEG_INFINITY } else { l + n })
                     .collect();
                 let largest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                numbers.into_iter().map(move |number| f32::from(u8::from(number == largest)))
+                numbers.into_iter().map(move |number| f32::from(number == largest))
             });
             tensor(&rows.collect::<Vec<_>>(), branch.columns.len())
         });
@@ -303,7 +303,7 @@ impl Reference<'_> {
                 if branch.is_exact {
                     let count = branch.columns.len();
                     let values = (0..count).map(|choice| {
-                        let row = (0..count).map(|other| f32::from(u8::from(other == choice)));
+                        let row = (0..count).map(|other| f32::from(other == choice));
                         let one_hot = row.cycle().take(batch.rows * count).collect::<Vec<_>>();
                         let mut drawn = drawn.clone();
                         drawn[number] = tensor(&one_hot, count);
@@ -387,7 +387,7 @@ impl Whole {
             .collect();
         let mut masks = || {
             let possible = firsts.iter().cycle().take(rows * firsts.len());
-            possible.map(|first| f32::from(u8::from(*first || random.random::<bool>()))).collect::<Vec<_>>()
+            possible.map(|first| f32::from(*first || random.random::<bool>())).collect::<Vec<_>>()
         };
         let (masks, next_masks) = (masks(), masks());
         let mut draw =

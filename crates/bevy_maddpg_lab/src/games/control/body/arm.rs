@@ -106,10 +106,6 @@ impl Body for Arm {
     fn parts(&self, out: &mut Vec<Part>) {
         out.extend(self.world.parts());
     }
-
-    fn focus(&self) -> Vector {
-        Vector::ZERO
-    }
 }
 
 #[cfg(test)]

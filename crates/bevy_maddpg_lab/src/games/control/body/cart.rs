@@ -79,8 +79,4 @@ impl Body for Cart {
     fn parts(&self, out: &mut Vec<Part>) {
         out.extend(self.world.parts());
     }
-
-    fn focus(&self) -> Vector {
-        Vector::ZERO
-    }
 }

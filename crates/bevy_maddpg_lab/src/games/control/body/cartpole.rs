@@ -135,10 +135,6 @@ impl Body for Cartpole {
     fn parts(&self, out: &mut Vec<Part>) {
         out.extend(self.world.parts());
     }
-
-    fn focus(&self) -> Vector {
-        Vector::ZERO
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::{f32::consts::PI, sync::Arc};
 
-use bevy_rapier3d::rapier::math::Vector;
 use rand::Rng;
 
 use super::{Body, around};
@@ -86,9 +85,5 @@ impl Body for Pendulum {
 
     fn parts(&self, out: &mut Vec<Part>) {
         out.extend(self.world.parts());
-    }
-
-    fn focus(&self) -> Vector {
-        Vector::ZERO
     }
 }

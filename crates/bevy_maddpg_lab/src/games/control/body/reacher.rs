@@ -119,10 +119,6 @@ impl Body for Reacher {
         out.extend(self.world.parts());
         out.push(Part::ball(self.target, TARGET, Role::Target));
     }
-
-    fn focus(&self) -> Vector {
-        Vector::ZERO
-    }
 }
 
 #[cfg(test)]

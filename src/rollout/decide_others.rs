@@ -4,7 +4,7 @@ use bevy::prelude::*;
 
 use super::{
     ActingPolicy, Exploration,
-    decide::{replace_not_finite, take_over},
+    decide::{Gathered, replace_not_finite, take_over},
     plan::{AgentBatch, Origin, Plan},
     rows::Lengths,
 };
@@ -12,16 +12,6 @@ use crate::{
     agent::{Action, ActionMask, ActionOverride, Agent, DecisionClock, Life, Observation},
     problems::Problems,
 };
-
-/// Memory that [`decide_others`] reuses.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    observations: Vec<f32>,
-    masks: Vec<f32>,
-    actions: Vec<f32>,
-    /// Those that decide.
-    due: Vec<Entity>,
-}
 
 /// What [`decide_others`] reads and writes on each agent.
 type Other<'a> = (
@@ -41,9 +31,10 @@ pub(super) fn decide_others(
     mut exploration: ResMut<Exploration>,
     mut problems: ResMut<Problems>,
     mut agents: Query<Other>,
-    mut rows: Local<Rows>,
+    mut gathered: Local<Gathered>,
+    mut due: Local<Vec<Entity>>,
 ) {
-    let Rows { observations, masks, actions, due } = &mut *rows;
+    let Gathered { observations, masks, actions } = &mut *gathered;
     for AgentBatch { source, policy, agents: members } in &plan.others {
         let (snapshot, scratch) = match source {
             Origin::Acting(source) => acting.parts(*source),
