@@ -32,8 +32,8 @@ struct Arguments {
     /// How players see the game: vector (numbers for everything on the field) or rays.
     #[arg(long, value_name = "SIGHT", default_value = "vector", value_parser = sight)]
     sight: Sight,
-    /// Scripts that also play in some games of the training, separated by commas: random, simple, chaser [default: none, only
-    /// the policy itself and its past].
+    /// Scripts that also play in some games of the training, separated by commas: random, simple, chaser [default: none; the
+    /// policy then plays only against itself and its past policies].
     #[arg(long, value_name = "SCRIPTS", value_delimiter = ',', value_parser = script)]
     anchors: Vec<Script>,
     /// The share of the games of the training in which a past policy or a script plays one of the teams, once there are

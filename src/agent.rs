@@ -20,7 +20,7 @@ use bevy::{
 
 use crate::policy::{ActionSpace, AgentSpec, ImageSpec, PolicySnapshot};
 
-/// An entity that observes, acts and is rewarded.
+/// An entity with this component observes, acts and is rewarded.
 ///
 /// Agents of the same `behavior` share one policy. Put the agent into an arena with
 /// [`InArena`](crate::arena::InArena).
@@ -47,31 +47,31 @@ use crate::policy::{ActionSpace, AgentSpec, ImageSpec, PolicySnapshot};
 pub struct Agent {
     /// Name of its behavior, which determines its policy.
     pub behavior: String,
-    /// Numbers in one observation, including those that sensors write. [`Observation::write`] expects the others.
+    /// How many numbers one observation has, including the `sensed` ones. The game writes the others with [`Observation::write`].
     pub observation_size: usize,
-    /// How many of these numbers [sensors](crate::rays) write instead of the game. They are the last ones and are not normalized.
+    /// How many of these numbers [ray sensors](crate::rays) write instead of the game. They are the last ones and are not normalized.
     pub sensed: usize,
-    /// The image that an observation starts with, if there is one. Its `frames` are those of the agent.
+    /// The image that an observation starts with, if there is one. Its own `frames` are ignored; those of the agent count.
     #[reflect(ignore)]
     pub image: Option<ImageSpec>,
     /// The names of the observed numbers; empty if they have none.
     pub observation_names: Vec<String>,
-    /// What it can do: numbers, and branches in each of which it chooses. Reflection leaves it out, so a scene or a saved game cannot restore
-    /// an agent: after loading, insert it anew.
+    /// What it can do: numbers, and branches in each of which it makes one choice. Reflection leaves this field out, so a scene or a
+    /// saved game cannot restore an agent. After loading, insert the component again.
     #[reflect(ignore)]
     pub action: ActionSpace,
-    /// How many of the last observations its policy sees at once, oldest first. Those from before the start of the
+    /// How many of the last observations its policy sees at once, oldest first. Observations from before the start of the
     /// episode are zeros.
     pub frames: usize,
-    /// Its team. If `None`, all agents of its behavior in the arena are its team. Central critics see the team-mates of an
-    /// agent first; [`LearnerConfig::team_fate`](crate::learner::LearnerConfig::team_fate) lets it share their rewards.
+    /// Its team. If `None`, all agents of its behavior in the arena are its team. In the input of a central critic, the agent's
+    /// team-mates come first. [`LearnerConfig::team_fate`](crate::learner::LearnerConfig::team_fate) lets it share their rewards.
     pub team: Option<String>,
-    /// When it decides. Default: at each decision of the world.
+    /// When it decides. Default: at each decision of the world, which is every `decision_period` steps.
     pub clock: Clock,
 }
 
 impl Agent {
-    /// An agent that observes `observation_size` numbers and acts with `numbers` numbers.
+    /// An agent that observes `observation_size` numbers and acts with `numbers` numbers from -1 to 1.
     pub fn new(behavior: impl Into<String>, observation_size: usize, numbers: usize) -> Self {
         Self {
             behavior: behavior.into(),
@@ -86,7 +86,7 @@ impl Agent {
         }
     }
 
-    /// Replaces what the agent can do.
+    /// Replaces the agent's action space, for example to let it make choices.
     ///
     /// ```
     /// use bevy_maddpg::{policy::ActionSpace, prelude::*};
@@ -102,23 +102,23 @@ impl Agent {
         self
     }
 
-    /// Lets the agent decide only at every `decisions`-th decision of the world; between them it keeps its action. A boss
-    /// can think once a second in a world where others decide ten times a second.
+    /// Lets the agent decide only at every `decisions`-th decision of the world. In between, it keeps its action. For example, a
+    /// boss can decide once a second in a world where others decide ten times a second.
     #[must_use]
     pub fn every(mut self, decisions: u32) -> Self {
         self.clock = Clock::Every { decisions: decisions.max(1), phase: Some(0) };
         self
     }
 
-    /// As [`every`](Self::every), but agents take turns, so that the decisions of a swarm are spread over time.
+    /// As [`every`](Self::every), but the agents take turns. For example, this spreads the decisions of a swarm over time.
     #[must_use]
     pub fn staggered(mut self, decisions: u32) -> Self {
         self.clock = Clock::Every { decisions: decisions.max(1), phase: None };
         self
     }
 
-    /// Lets the agent decide only when the game asks for it with [`DecisionClock::request`], and once at the start of each
-    /// episode. For turn-based games, or for decisions that an event triggers.
+    /// Lets the agent decide only when the game asks for a decision with [`DecisionClock::request`], and once at the start of each
+    /// episode. Use it for turn-based games, or for decisions that an event triggers.
     #[must_use]
     pub fn on_demand(mut self) -> Self {
         self.clock = Clock::OnDemand;
@@ -132,9 +132,9 @@ impl Agent {
         self
     }
 
-    /// Makes the first numbers of the observation the pixels of an image, which the policy sees through convolutions
-    /// ([`LearnerConfig::convolutions`](crate::learner::LearnerConfig::convolutions)). The game writes them as brightness from 0 to 1,
-    /// channel by channel, each row by row from the top; other numbers may follow.
+    /// Lets the observation start with the pixels of an image, which the policy processes with convolutional layers
+    /// ([`LearnerConfig::convolutions`](crate::learner::LearnerConfig::convolutions)). The game writes them as brightness from 0 to 1:
+    /// one channel after the other, and each channel row by row from the top. Other numbers may follow.
     ///
     /// ```
     /// use bevy_maddpg::{policy::ImageSpec, prelude::*};
@@ -146,7 +146,7 @@ impl Agent {
     /// ```
     ///
     /// # Panics
-    /// If the image has more numbers than an observation, or none.
+    /// If the image has more numbers than an observation, or no numbers at all.
     #[must_use]
     pub fn with_image(mut self, image: ImageSpec) -> Self {
         let (pixels, size) = (image.frame_size(), self.observation_size);
@@ -212,7 +212,7 @@ fn fit_to_agent(mut world: DeferredWorld, context: HookContext) {
     }
 }
 
-/// Somebody who is no longer an agent does nothing.
+/// Clears the action of an entity that is no longer an agent.
 fn clear_action(mut world: DeferredWorld, context: HookContext) {
     if let Some(mut action) = world.get_mut::<Action>(context.entity) {
         action.clear();
@@ -221,9 +221,10 @@ fn clear_action(mut world: DeferredWorld, context: HookContext) {
 
 /// What the agent does until the next decision. The game reads and applies it in its own step.
 ///
-/// It is a vector, laid out as its [`ActionSpace`] says: numbers from -1 to 1, then, for each branch, one number per choice,
-/// which is 1 for the one that was made. [`Chosen`](crate::typed::Chosen) gives it as the game's own type. The action of an
-/// agent that does nothing, for example because its part is over, is all zeros: no choice is made.
+/// An action is a vector, laid out as its [`ActionSpace`] says. First come the numbers from -1 to 1. Then, for each branch, comes
+/// one number per choice: 1 for the choice that the agent made, and 0 for the others. [`Chosen`](crate::typed::Chosen) gives the
+/// action as the game's own type. If an agent does nothing, for example because it is dead, its action is all zeros and it has
+/// made no choice.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
 #[reflect(Component)]
 pub struct Action {
@@ -232,8 +233,8 @@ pub struct Action {
 }
 
 impl Action {
-    /// Whether this is what the agent decided, or what replaces it. If not, because the agent has yet to decide in this
-    /// episode, because its part is over or because it has no policy, the action is all zeros.
+    /// Whether this action was decided, by the agent's policy or by an [`ActionOverride`]. If not, it is all zeros: the agent has
+    /// not decided yet in this episode, its part in the episode is over, or it has no policy.
     pub fn is_made(&self) -> bool {
         self.is_made
     }
@@ -244,7 +245,7 @@ impl Action {
         self.is_made = true;
     }
 
-    /// Undoes what was decided.
+    /// Sets the action to that of an agent that does nothing.
     pub(crate) fn clear(&mut self) {
         self.numbers.fill(0.0);
         self.is_made = false;
@@ -272,15 +273,15 @@ pub struct Reward {
     episode: f32,
     /// A number that was refused because it is not finite.
     pub(crate) refused: Option<f32>,
-    /// The reward of the last decision, and for how many decisions it has been the same.
+    /// The reward of the last decision.
     last: f32,
     unchanged: u32,
 }
 
 impl Reward {
-    /// Adds to the reward of the current decision: a finite number in any unit.
+    /// Adds a finite number, in any unit, to the reward of the current decision.
     ///
-    /// A number that is not finite is refused and reported in [`Problems`](crate::problems::Problems).
+    /// If the number is not finite, it is ignored and reported in [`Problems`](crate::problems::Problems).
     pub fn add(&mut self, reward: f32) {
         if reward.is_finite() {
             self.decision += reward;
@@ -290,7 +291,7 @@ impl Reward {
         }
     }
 
-    /// What was earned since the last decision.
+    /// The sum of the rewards since the last decision.
     pub(crate) fn of_decision(&self) -> f32 {
         self.decision
     }
@@ -317,33 +318,33 @@ impl Reward {
     }
 }
 
-/// Marks an agent from whose experience its policy does not learn, for example because a script or an old policy always
-/// decides for it. The other agents of its arena still learn, and take what it does as a part of the world.
+/// Keeps the policy from learning from this agent's experience, for example because a script or an old policy always decides
+/// for the agent. The other agents of its arena still learn; for them, the agent is a part of the world.
 #[derive(Component, Reflect, Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[reflect(Component)]
 pub struct Untrained;
 
-/// Replaces the policy's actions with this vector, for example while a person or a script plays: finite numbers, which are
-/// clamped to -1 to 1, and for each branch 1 for the choice that is made and 0 for the others. Remove the component to
-/// return the agent to its policy.
+/// Replaces the policy's actions with this vector, for example while a person or a script plays. The vector has the layout of an
+/// [`Action`]: finite numbers, which are clamped to -1 to 1, and for each branch 1 for the choice that is made and 0 for the
+/// others. Remove the component to return the agent to its policy.
 ///
-/// A script that decides in the schedule [`Observe`](crate::rollout::Observe) has the run condition
-/// [`agents_decide`](crate::rollout::agents_decide), so that it does not decide again whenever an episode ends.
+/// If a script decides in the schedule [`Observe`](crate::rollout::Observe), give its system the run condition
+/// [`agents_decide`](crate::rollout::agents_decide). Otherwise, it would decide again whenever an episode ends.
 ///
-/// It is read when the agent decides and holds until its next decision, as an action of its policy does. A key that is pressed for less than
-/// that time may be missed, so keep the vector until it was read. An agent with a [`Clock`] of its own reads it at the next decision of the
-/// world if you call [`DecisionClock::request`].
+/// The agent reads the vector when it decides, and acts by it until its next decision. If a key is pressed only between two
+/// decisions, the agent misses it, so keep the vector until the next decision. For an agent with a [`Clock`] of its own, call
+/// [`DecisionClock::request`]; it then reads the vector at the next decision of the world.
 ///
-/// The learner still learns from what happens, because it is off-policy.
+/// The learner learns from these actions, too, because it is off-policy.
 #[derive(Component, Reflect, Debug, Clone, PartialEq)]
 #[reflect(Component)]
 pub struct ActionOverride(pub Vec<f32>);
 
-/// Makes one agent use the policy of its behavior from this snapshot instead of the newest one: for example one from
-/// earlier in the training, or one for another level of difficulty. Remove the component to return the agent to the
-/// newest policy.
+/// Makes one agent use a policy from this snapshot instead of the newest policy of its behavior, for example a policy from
+/// earlier in the training, or one for another level of difficulty. Remove the component to return the agent to the newest
+/// policy.
 ///
-/// The agent acts without exploration noise. In an arena that is trained, the learner still learns from what happens.
+/// The agent acts without exploration noise. During training, the learner still learns from its experience.
 ///
 /// ```no_run
 /// use std::sync::Arc;

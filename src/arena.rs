@@ -8,26 +8,26 @@ mod episode;
 
 pub use episode::{ArenasToObserve, ArenasToReset, Episode, EpisodeEnded, EpisodeStatus, Measures};
 
-/// A place where agents play episodes together. Its agents point to it with [`InArena`]. An agent that plays alone may have
+/// In an arena, agents play episodes together. Its agents point to it with [`InArena`]. An agent that plays alone may have
 /// the `Arena` on its own entity.
 ///
-/// A world can contain any number of arenas, of any number of kinds. Each kind has a learner of its own. Arenas in which
-/// agents of the same behaviors play are of the same kind, however many agents there are; to tell such arenas apart, give
-/// the kinds names with [`of_kind`](Self::of_kind).
+/// A world can contain any number of arenas, of any number of kinds. Each kind has its own learner. Arenas in which agents of
+/// the same behaviors play are of the same kind, however many agents there are. If such arenas should have different learners,
+/// give their kinds different names with [`of_kind`](Self::of_kind).
 ///
-/// The time limit may be changed at any time. To change the kind or the slots, insert the component anew.
+/// You can change the time limit at any time. To change the kind or the slots, insert the component again.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq, Eq)]
 #[require(Episode)]
 #[reflect(Component)]
 pub struct Arena {
-    /// Decisions of the world after which an episode is truncated; `None` means never.
+    /// Decisions of the world after which an episode is truncated. `None` means that there is no time limit.
     pub time_limit: Option<u32>,
-    /// The name of its kind. If `None`, the sorted names of the behaviors of its agents and of those that have
-    /// [slots](Self::with_slots_for), joined by `+`.
+    /// The name of its kind. If `None`, the name consists of the sorted behaviors of its agents and of those that have
+    /// [reserved slots](Self::with_slots_for), joined by `+`.
     pub kind: Option<String>,
-    /// The least number of slots for the agents of these behaviors.
+    /// The smallest number of slots for agents of these behaviors; see [`with_slots`](Self::with_slots).
     pub slots: Vec<(String, usize)>,
-    /// The least number of slots for agents like these.
+    /// The smallest number of slots for agents like these; see [`with_slots_for`](Self::with_slots_for).
     pub slots_for: Vec<(Agent, usize)>,
 }
 
@@ -44,18 +44,18 @@ impl Arena {
         self
     }
 
-    /// Reserves slots for `count` agents of this behavior. Needed only if some of them join after the learner has started,
-    /// and no arena of this kind has as many before. At least one of them must be there before. If agents of this behavior are in several
-    /// teams, the teams get equally many slots as far as possible.
+    /// Reserves slots for `count` agents of this behavior. This is needed only if some of them join after the learner has started,
+    /// and no arena of this kind had as many of them at the start. At least one of them must be there at the start. If agents of
+    /// this behavior are in several teams, the slots are divided among the teams as equally as possible.
     #[must_use]
     pub fn with_slots(mut self, behavior: impl Into<String>, count: usize) -> Self {
         self.slots.push((behavior.into(), count));
         self
     }
 
-    /// Reserves slots for `count` agents like this one: of its behavior, team and sizes. Needed if such agents join after the learner has
-    /// started, and none is there before, for example because they come with a later wave. An arena with agents of a behavior for which it
-    /// has no slot becomes one of another kind, whose learner starts from nothing.
+    /// Reserves slots for `count` agents with the behavior, team and sizes of this one. This is needed if such agents join after the
+    /// learner has started and none of them was there at the start, for example because they come in a later wave. If an agent joins
+    /// an arena that has no slot for its behavior, the arena becomes one of another kind, whose learner starts from nothing.
     ///
     /// ```
     /// use bevy::prelude::*;
@@ -80,10 +80,10 @@ impl Arena {
     }
 }
 
-/// Puts an agent into an arena. It takes a slot, which is its index in joint observations, actions and rewards.
+/// Puts an agent into an arena. The agent takes a slot, which is its index in joint observations, actions and rewards.
 ///
 /// Usually [`new`](Self::new) is enough: the agent takes the first free slot for its behavior. With
-/// [`slot`](Self::slot), the game chooses the slots. They are then numbered from 0 without gaps.
+/// [`slot`](Self::slot), the game chooses the slots. The slots of all agents of the arena must then be numbered from 0 without gaps.
 #[derive(Component, Reflect, Debug, Clone, PartialEq, Eq)]
 #[reflect(Component)]
 #[relationship(relationship_target = ArenaAgents)]
@@ -96,17 +96,17 @@ pub struct InArena {
 }
 
 impl InArena {
-    /// In this arena, at the first free slot for its behavior.
+    /// Puts the agent into this arena, at the first free slot for its behavior.
     pub fn new(arena: Entity) -> Self {
         Self { arena, slot: None }
     }
 
-    /// In this arena, at this slot.
+    /// Puts the agent into this arena, at this slot.
     pub fn slot(arena: Entity, slot: usize) -> Self {
         Self { arena, slot: Some(slot) }
     }
 
-    /// The arena of an agent: without an `InArena`, it is the agent's own entity.
+    /// The arena of an agent. An agent without an `InArena` is its own arena.
     pub fn arena_of(agent: Entity, in_arena: Option<&Self>) -> Entity {
         in_arena.map_or(agent, |in_arena| in_arena.arena)
     }
@@ -118,9 +118,9 @@ impl InArena {
 #[relationship_target(relationship = InArena, linked_spawn)]
 pub struct ArenaAgents(Vec<Entity>);
 
-/// In episodes that begin while an arena has this component, its agents do not explore, for example to measure how well they play. The
-/// learner still learns from these episodes. At the start of a training, agents act randomly nevertheless
-/// ([`random_decisions`](crate::exploration::ExplorationConfig::random_decisions)).
+/// Agents do not explore in episodes that begin while their arena has this component. Use it, for example, to measure how well they
+/// play. The learner still learns from these episodes. The random actions at the start of a training
+/// ([`random_decisions`](crate::exploration::ExplorationConfig::random_decisions)) stay random.
 #[derive(Component, Reflect, Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[reflect(Component)]
 pub struct NoExploration;

@@ -14,15 +14,14 @@
 //! }
 //! ```
 //!
-//! Policies that were [added](ActingPolicy::add) stay in use beside those of the asset. Until the policy is loaded, agents do nothing. A policy that is missing or damaged, or that does not fit the agents, is
-//! reported in [`Problems`], and the policy before it stays in use. The same holds when the file changes while the game runs, if
-//! Bevy's feature `file_watcher` is on.
+//! Until the policy is loaded, agents do nothing. If the file is missing or damaged, or if the policy does not fit the agents, this is
+//! reported in [`Problems`], and the previous policy stays in use. With Bevy's feature `file_watcher`, the game also loads the policy
+//! again when its file changes. Policies that were [added](ActingPolicy::add) stay in use beside those of the asset.
 //!
 //! # Levels of difficulty
 //!
-//! [`PolicyAsset::snapshot`] gives the policies of any loaded asset: insert it as a
-//! [`PolicyOverride`](crate::agent::PolicyOverride) on single agents, or let all agents use it by changing
-//! [`ActingPolicyHandle`]:
+//! Load one asset per level. To use it for single agents, insert its [`PolicyAsset::snapshot`] as a
+//! [`PolicyOverride`](crate::agent::PolicyOverride) on them. To use it for all agents, change [`ActingPolicyHandle`]:
 //!
 //! ```
 //! use bevy::prelude::*;
@@ -45,8 +44,8 @@
 //!
 //! # In the executable
 //!
-//! `embedded_asset!(app, "guard.safetensors")` puts a file beside the source file into the executable, and
-//! `MaddpgPlugins::play_asset("embedded://my_game/guard.safetensors")` uses it. Without the asset system,
+//! `embedded_asset!(app, "guard.safetensors")` puts a file into the executable that lies in the folder of the source file.
+//! `MaddpgPlugins::play_asset("embedded://my_game/guard.safetensors")` then uses it. Without the asset system,
 //! [`PolicySnapshot::from_bytes`](crate::policy::PolicySnapshot::from_bytes) with [`include_bytes!`] does the same.
 
 mod loader;
@@ -78,7 +77,7 @@ pub struct PolicyAssetPlugin {
     pub acting: Option<String>,
 }
 
-/// The asset whose policies all agents use. Replace the handle to use another one.
+/// The asset whose policies all agents use. Replace the handle to use another asset.
 #[derive(Resource, Debug, Clone)]
 pub struct ActingPolicyHandle(pub Handle<PolicyAsset>);
 

@@ -1,4 +1,4 @@
-//! Bevy diagnostics of the agents and the learner, measured once a second. Bevy's diagnostics overlay and its
+//! Bevy diagnostics of the agents and the learner. They are measured once a second. Bevy's diagnostics overlay and its
 //! [`LogDiagnosticsPlugin`](bevy::diagnostic::LogDiagnosticsPlugin) show them.
 //!
 //! | path | what it is |
@@ -6,14 +6,14 @@
 //! | `maddpg/decisions_per_second` | joint decisions per second of wall-clock time |
 //! | `maddpg/return/BEHAVIOR` | mean return of the agents of a behavior in their last 100 episodes, with exploration |
 //! | `maddpg/updates_per_second` | updates of the learners per second of wall-clock time |
-//! | `maddpg/wait_p99` | 99th percentile of the milliseconds that a decision spends on the learner |
+//! | `maddpg/wait_p99` | 99th percentile of the time that the game spends on the learner at a decision, in milliseconds |
 //! | `maddpg/dropped_transitions` | joint transitions dropped because the learner was busy |
-//! | `maddpg/q_mean/KIND` | mean value that the critics give to what was played, in units of rewards |
+//! | `maddpg/q_mean/KIND` | mean Q value that the critics give to the actions that were played, in units of rewards |
 //! | `maddpg/critic_loss/KIND` | mean squared error of the critics |
-//! | `maddpg/saturation/KIND` | share of the actions that are near their limits, 0 to 1 |
+//! | `maddpg/saturation/KIND` | saturation: share of the actors' outputs with an absolute value above 0.95, 0 to 1 |
 //!
-//! KIND is the name of a [kind of arenas](crate::rollout::Arenas::kinds), which is that of the behavior if there is only one. If all goes
-//! well, the return rises, and so does the mean value; a share of saturated actions near 1 means that nothing more is learned.
+//! KIND is the name of a [kind of arenas](crate::rollout::Arenas::kinds). If there is only one behavior, it is the name of the behavior.
+//! If all goes well, the return and the mean Q value rise. If the saturation is near 1, the agents learn nothing more.
 
 #[cfg(feature = "learner")]
 mod learner;
@@ -66,8 +66,8 @@ fn add(store: &mut DiagnosticsStore, path: DiagnosticPath, value: f64) {
     }
 }
 
-/// Says when to measure: at first, and again once a second of wall-clock time has passed. Apps without a window may let Bevy's own real time
-/// advance by fixed steps, so it would not do.
+/// Says when to measure: at the first call, and whenever a second of wall-clock time has passed. It does not use Bevy's `Time<Real>`,
+/// because that may advance by fixed steps in apps without a window.
 #[derive(Debug, Default)]
 struct EverySecond(Option<Instant>);
 

@@ -34,10 +34,10 @@ use bevy::{
     transform::systems::StaticTransformOptimizations,
 };
 
-/// An app that runs `steps` fixed steps per update, on one thread. More steps per update run faster. A game whose logic is in [`Update`]
-/// needs 1, since each update is one of its frames, and that frame is as long as a fixed step.
+/// An app that runs `steps` fixed steps per update, on one thread. With more steps per update, the app runs faster. For a game whose
+/// logic is in [`Update`], `steps` must be 1, since each update is one frame of the game. Such a frame is as long as a fixed step.
 ///
-/// Add plugins and systems, call [`start`], then call [`App::update`] as often as needed.
+/// Add plugins and systems, call [`start`], and then call [`App::update`] as often as you need.
 pub fn app(steps: u32) -> App {
     let mut app = App::new();
     let one_thread = TaskPoolThreadAssignmentPolicy { max_threads: 1, ..TaskPoolOptions::default().compute };
@@ -48,16 +48,16 @@ pub fn app(steps: u32) -> App {
         MinimalPlugins.build().disable::<ScheduleRunnerPlugin>().set(task_pools),
         TransformPlugin,
     ))
-    // Finding the trees that have not changed wakes other threads at each update, which costs more than a step of a few
-    // arenas, and rapier's own propagation would miss bodies with children.
+    // To find the trees that have not changed, Bevy wakes other threads at each update. This takes longer than a step of a few arenas.
+    // Also, rapier's own propagation would miss bodies with children.
     .insert_resource(StaticTransformOptimizations::Disabled)
     .insert_resource(TimeUpdateStrategy::FixedTimesteps(steps));
     run_on_one_thread(&mut app);
     app
 }
 
-/// Makes Bevy's own schedules run their systems one after another. Many small arenas are stepped faster so, because a
-/// multi-threaded executor spends more time waking threads than their systems take. Only for an app that is yours.
+/// Makes Bevy's own schedules run their systems one after another. Use it for games with many small arenas in an app of your own. They
+/// run faster this way, because a multi-threaded executor takes longer to wake threads than the systems take.
 pub fn run_on_one_thread(app: &mut App) {
     let labels: [InternedScheduleLabel; 14] = [
         PreStartup.intern(),
@@ -82,9 +82,10 @@ pub fn run_on_one_thread(app: &mut App) {
     }
 }
 
-/// Prepares an app for calls of [`App::update`], and runs its startup systems.
+/// Prepares an app of [`app`](fn@app) for calls of [`App::update`], and runs its startup systems. Call it once, after you have added
+/// plugins and systems.
 pub fn start(app: &mut App) {
-    // Bevy's limit on the length of a frame must not drop fixed steps.
+    // Bevy limits the length of a frame. Without a higher limit, it would drop fixed steps.
     app.world_mut().resource_mut::<Time<Virtual>>().set_max_delta(Duration::from_secs(3600));
     app.finish();
     app.cleanup();

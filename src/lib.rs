@@ -63,54 +63,55 @@
 //!
 //! To ship the trained policies, add [`MaddpgPlugins::play`](plugin::MaddpgPlugins::play) with a
 //! [`PolicySnapshot`](policy::PolicySnapshot) instead of `train`, and build without the feature `learner`. The rest of
-//! the game stays as it is; [the guide](guide#the-shipped-game) says what to look at.
+//! the game stays as it is. [The guide](guide#the-shipped-game) says what to check.
 //!
 //! # Concepts
 //!
 //! In the order in which data flows:
 //!
 //! **Arena and agents.** An [`Arena`](arena::Arena) is an entity. Its agents point to it with
-//! [`InArena`](arena::InArena), and each takes a slot, which is its index in joint vectors. All an agent needs in order to
-//! act is a policy for its behavior; agents with the same behavior name share a policy. One query of a policy serves all
-//! arenas, so many arenas cost little more than one. Arenas in which the same behaviors play are of one
-//! [`Kind`](rollout::Kind), and each kind has a learner of its own.
+//! [`InArena`](arena::InArena). Each agent takes a *slot*, which is its index in the arena's joint vectors. An agent acts if
+//! there is a policy for its behavior; agents with the same behavior name share a policy. One query of a policy computes the
+//! actions for all arenas, so the query costs little more for many arenas than for one. Arenas in which the same behaviors
+//! play are of the same [`Kind`](rollout::Kind), and each kind has its own learner.
 //!
-//! **Coming and going.** Agents can join, leave, die, be despawned, disabled or moved at any time; slots may be empty.
-//! [`Life::terminate`](agent::Life::terminate) ends an agent's own part in an episode.
+//! **Coming and going.** Agents can join, leave, die, be despawned, disabled or moved at any time, and slots may be empty.
+//! [`Life::terminate`](agent::Life::terminate) ends the episode for one agent, while the others in its arena play on.
 //!
-//! **Step and decision.** The agents' step surrounds a step of the game: agents decide before it, and episodes end
-//! after it. By default this is Bevy's fixed step, so the game's systems and its physics can be in any of Bevy's fixed
-//! schedules. A game whose logic is in [`Update`](bevy::app::Update) sets [`StepTiming::Frame`](rollout::StepTiming).
-//! The policies are queried every `decision_period` steps, 5 by default. Between decisions the action is held and the
-//! rewards are summed. A *joint decision* is one decision of all agents of one arena.
+//! **Step and decision.** At every step of the game, this crate first lets the agents decide, then the game takes its step,
+//! and then this crate ends episodes. By default, a step of the game is one of Bevy's fixed steps, so the game's systems and
+//! its physics can be in any of Bevy's fixed schedules. A game whose logic is in [`Update`](bevy::app::Update) sets
+//! [`StepTiming::Frame`](rollout::StepTiming). The agents decide every `decision_period` steps, 5 by default. Between
+//! decisions, each agent keeps its action, and its rewards are added up. A *joint decision* is one decision of all agents of
+//! one arena.
 //!
-//! **Observation.** The game writes it in the schedule [`Observe`](rollout::Observe): finite numbers in any unit, since
-//! the learner normalizes them. With [`Agent::with_frames`](agent::Agent::with_frames) the policy sees the last few
-//! observations at once.
+//! **Observation.** The game writes each agent's observation in the schedule [`Observe`](rollout::Observe). It consists of
+//! finite numbers in any unit, since the learner normalizes them. With [`Agent::with_frames`](agent::Agent::with_frames), the
+//! policy sees the last few observations at once.
 //!
-//! **Action.** Numbers from -1 to 1, choices in branches, or both: the policy's output plus [`exploration`]. With an
-//! [`ActionMask`](agent::ActionMask), the game forbids choices that are not possible. The game reads and applies the action in its own
-//! step, as a vector or, with the module [`typed`], as its own type.
+//! **Action.** An action consists of numbers from -1 to 1, of choices, or of both. The policy chooses it, and during training
+//! [`exploration`] varies it. With an [`ActionMask`](agent::ActionMask), the game forbids choices that are not possible. The
+//! game reads and applies the action in its own step, as a vector or, with the module [`typed`], as its own type.
 //!
 //! **Reward and episode.** The game adds rewards and ends episodes in its own step.
 //! [`Episode::terminate`](arena::Episode::terminate) means that no reward can follow.
 //! [`Episode::truncate`](arena::Episode::truncate) and time limits only cut the episode off: the learner estimates the
-//! rewards that would have followed. Arenas whose episode has ended are observed once more; then the game sets them up
-//! again in the schedule [`Reset`](rollout::Reset).
+//! rewards that would have followed. When an episode has ended, the agents of its arena are observed once more. Then the game
+//! sets the arena up again in the schedule [`Reset`](rollout::Reset).
 //!
-//! **Parameters and lessons.** Before `Reset`, arenas can draw [parameters] of the game, such as gravity, so that policies learn to
-//! play all of them; lessons make the game harder as the agents get better.
+//! **Parameters and lessons.** Before `Reset`, each arena can draw [parameters] of the game at random, such as gravity, so that
+//! policies learn to play with all their values. Lessons make the game harder as the agents get better.
 //!
 //! **Learner.** [`Learner`](learner::Learner) stores joint transitions in a replay buffer and updates all policies with
-//! MADDPG and the improvements of TD3. Every number is a field of [`TrainingConfig`](learner::TrainingConfig). The
-//! learner runs on its own thread; [`Pace`](learner::Pace) sets how the game and the learner stay in step.
+//! MADDPG and the improvements of TD3. Every setting is a field of [`TrainingConfig`](learner::TrainingConfig). The
+//! learner runs on its own thread; [`Pace`](learner::Pace) sets whether the game and the learner wait for each other.
 //!
 //! **Policy.** A [`PolicySnapshot`](policy::PolicySnapshot) holds the policies of all agents. It is immutable and is
-//! saved as one `.safetensors` file. The resource [`ActingPolicy`](rollout::ActingPolicy) contains the one in use,
-//! which can be replaced at any time.
+//! saved as one `.safetensors` file. The resource [`ActingPolicy`](rollout::ActingPolicy) contains the policies in use,
+//! which the game can replace at any time.
 //!
-//! **Saving.** [`with_autosave`](training::TrainingPlugin::autosave) saves policies and checkpoints while the game runs, and continues
-//! the training at the next start.
+//! **Saving.** With [`with_autosave`](training::TrainingPlugin::autosave), the game saves policies and checkpoints while it runs, and
+//! continues the training at the next start.
 //!
 //! # The order of a step
 //!
@@ -120,9 +121,9 @@
 //! | Bevy's schedules, such as [`FixedUpdate`](bevy::app::FixedUpdate) | game and physics | actions are applied, the world moves on, rewards are added, episodes end |
 //! | [`StepEnd`](rollout::StepEnd) | this crate | time limits apply; if episodes have ended, [`Observe`](rollout::Observe) runs, their ends are recorded, and [`Reset`](rollout::Reset) runs |
 //!
-//! This crate adds the schedules `StepStart`, `StepEnd`, `Observe` and `Reset` and, for agents with types of their own,
-//! [`Decode`](typed::Decode), which runs at the end of a decision. All of them run on one thread. The executor of every other schedule
-//! stays as it is.
+//! This crate adds the schedules `StepStart`, `StepEnd`, `Observe` and `Reset`. For agents whose actions have one of the game's own
+//! types, it also adds [`Decode`](typed::Decode), which runs at the end of a decision. All of them run on one thread. The executor of
+//! every other schedule stays as it is.
 //!
 //! The page [Adding agents to an existing game](guide) shows how to add agents to games that run in
 //! [`Update`](bevy::app::Update), use bevy_rapier or avian, or have menus, deaths or turns.
@@ -135,18 +136,18 @@
 //! | [`Observation`](agent::Observation), [`Action`](agent::Action), [`Reward`](agent::Reward) | agent | what it senses, does and earns |
 //! | [`ActionMask`](agent::ActionMask) | agent with branches | which choices are possible |
 //! | [`Chosen`](typed::Chosen) | agent made by [`Agent::of`](agent::Agent::of) | what it does, as the game's own type |
-//! | [`DecisionClock`](agent::DecisionClock) | agent | when it decides |
+//! | [`DecisionClock`](agent::DecisionClock) | agent | when it decides; the game can request a decision |
 //! | [`Life`](agent::Life) | agent | whether it takes part in the episode |
-//! | [`Untrained`](agent::Untrained) | agent | its policy does not learn from it |
+//! | [`Untrained`](agent::Untrained) | agent | its policy does not learn from its experience |
 //! | [`ActionOverride`](agent::ActionOverride) | agent | a person or a script decides instead of the policy |
-//! | [`PolicyOverride`](agent::PolicyOverride) | agent | a policy other than the newest one of its behavior decides |
+//! | [`PolicyOverride`](agent::PolicyOverride) | agent | it uses this policy instead of the newest one of its behavior |
 //! | [`InArena`](arena::InArena) | agent | its arena |
 //! | [`Arena`](arena::Arena), [`Episode`](arena::Episode) | arena | time limit; the state of the episode |
 //! | [`Measures`](arena::Measures) | arena | what the game measures in addition to rewards |
 //! | [`Parameters`](parameters::Parameters) | arena | the values of the game's [parameters] in this episode |
 //! | [`NoExploration`](arena::NoExploration) | arena | its agents do not explore, for example to measure how well they play |
 //! | [`RaySensor`](rays::RaySensor), [`RayPose`](rays::RayPose) | agent | what it senses by [rays], and from where |
-//! | [`Detectable`](rays::Detectable) | any entity | rays see it |
+//! | [`Detectable`](rays::Detectable) | any entity | as what rays sense it (its class) |
 //! | [`Visitors`](self_play::Visitors) | arena | in [self-play](self_play), the rival that plays one of the teams |
 //! | [`PlayedBy`](self_play::PlayedBy) | agent | in [self-play](self_play), the script that plays it |
 //! | [`ArenasToReset`](arena::ArenasToReset) | system parameter | the arenas that the game must set up |
@@ -160,8 +161,8 @@
 //! | [`diagnostics`] | Bevy diagnostics | decisions per second, updates per second, waits, dropped transitions |
 //!
 //! Most components implement [`Reflect`](bevy::reflect::Reflect), so inspectors, scenes and the remote protocol show them. `Chosen`,
-//! `PolicyOverride`, `Visitors` and `PlayedBy` do not. An [`Agent`](agent::Agent) is shown without its action space, so insert it anew when you
-//! load a scene or a saved game.
+//! `PolicyOverride`, `Visitors` and `PlayedBy` do not. Reflection leaves out the image and the action space of an
+//! [`Agent`](agent::Agent), so insert the component again after you have loaded a scene or a saved game.
 //!
 //! # Features
 //!
@@ -185,10 +186,10 @@
 //!
 //! - *Agents learn nothing, and the saturation (share of `|a| > 0.95`) is near 1*: raise `action_penalty`. If
 //!   `normalize_values` is off, the rewards may be too large: lower `reward_scale`.
-//! - *Agents come close but stay imprecise*: shorten the horizon (lower `gamma`) to the time an action takes to pay
-//!   off, raise `target_noise`, which smooths the Q function that the actors maximize, or use wider critics.
-//! - *Q values grow without bound*: episodes end without [`terminate`](arena::Episode::terminate), or a reward is added
-//!   at every step and accumulates. Lower `gamma`.
+//! - *Agents come close but stay imprecise*: lower `gamma`, so that agents look ahead only as far as their actions matter;
+//!   raise `target_noise`, which smooths the Q function that the actors maximize; or use wider critics.
+//! - *Q values grow without bound*: maybe the game ends episodes without [`terminate`](arena::Episode::terminate), or it adds
+//!   a reward at every step and these rewards add up. Lower `gamma`.
 //! - *The score stays where it started*: check whether any episode earns a reward by chance. If none does, reward
 //!   progress toward the goal, or explore more (`exploration.scale`).
 //! - *A physics body ignores its reset*: set both position and velocity, and give the body neither a parent nor

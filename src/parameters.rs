@@ -1,9 +1,9 @@
-//! Named parameters of the game, such as gravity or a size, that each arena draws at its reset, and lessons that make the game harder
-//! as the agents get better.
+//! Parameters and lessons. A parameter is a named number of the game, such as gravity or a size. Each arena draws its value at random at
+//! every reset. Lessons make the game harder as the agents get better.
 //!
-//! A policy that was trained with one value of gravity or one size of the ball may fail with others. If the parameters of the game are drawn
-//! anew for each episode (domain randomization, [arXiv 1703.06907](https://arxiv.org/abs/1703.06907)), it learns to play all of them. A
-//! [curriculum](Lesson) begins with an easy game and goes on to harder ones.
+//! A policy that was trained with one value of gravity or one size of the ball may fail with others. If each episode draws new values
+//! (domain randomization, [arXiv 1703.06907](https://arxiv.org/abs/1703.06907)), the policy learns to play with all of them. A
+//! curriculum of [lessons](Lesson) begins with an easy game and goes on to harder ones.
 //!
 //! A game declares each [`Parameter`] with its default and the values that it permits, and reads the component [`Parameters`] of
 //! the arena in its [`Reset`] systems. [`ParametersPlugin`] draws the values before these systems run. Without the plugin, all
@@ -81,21 +81,21 @@ use crate::{
 #[cfg(doc)]
 use crate::rollout::Reset;
 
-/// Draws the parameters of the arenas that are reset. Needs [`RolloutPlugin`](crate::rollout::RolloutPlugin), which
-/// [`MaddpgPlugins`](crate::plugin::MaddpgPlugins) contains.
+/// Draws the parameters of each arena before its reset, and starts the next lesson when one is over. Needs
+/// [`RolloutPlugin`](crate::rollout::RolloutPlugin), which [`MaddpgPlugins`](crate::plugin::MaddpgPlugins) contains.
 #[derive(Clone)]
 pub struct ParametersPlugin {
     /// The parameters that the game has. Default: none.
     pub known: Vec<Parameter>,
-    /// What is drawn, and in which lessons. Default: all parameters keep their defaults.
+    /// How parameters are drawn, and in which lessons. Default: all parameters keep their defaults.
     pub config: ParametersConfig,
     /// The score of an episode, for lessons that end [by score](Until::Score). Default: the mean return of the agents that have played.
     pub score: Score,
-    /// The lesson to begin with, as an index, for example of the run that is continued. Default: 0, the first.
+    /// The index of the lesson to begin with, for example the lesson that a run had reached that you continue. Default: 0, the first.
     pub first_lesson: usize,
-    /// The last scores of that lesson in the run that is continued, oldest first; see [`Curriculum::scores`]. Default: none.
+    /// If you continue a run, the last scores of that lesson, oldest first; see [`Curriculum::scores`]. Default: none.
     pub first_scores: Vec<f32>,
-    /// Seeds the draws. Default: the seed of the [`RolloutPlugin`](crate::rollout::RolloutPlugin).
+    /// The seed of the draws. Default: the seed of the [`RolloutPlugin`](crate::rollout::RolloutPlugin).
     pub seed: Option<u64>,
 }
 
@@ -127,7 +127,7 @@ impl fmt::Debug for ParametersPlugin {
 
 impl Plugin for ParametersPlugin {
     /// # Panics
-    /// If the settings are wrong for the game's parameters. Call [`ParametersConfig::check`] before if they come from a file.
+    /// If the settings do not fit the game's parameters. If they come from a file, call [`ParametersConfig::check`] first.
     fn build(&self, app: &mut App) {
         if let Err(error) = self.config.check(&self.known) {
             panic!("{error}");
@@ -147,7 +147,7 @@ impl Plugin for ParametersPlugin {
     }
 }
 
-/// In [`BeforeReset`], the systems that start lessons and draw parameters.
+/// The systems in [`BeforeReset`] that start lessons and draw parameters.
 #[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ParameterSystems;
 
@@ -155,7 +155,7 @@ pub(crate) struct ParameterSystems;
 #[derive(Component, Debug)]
 struct DrawStream(Random);
 
-/// Games against past policies from which on a rating may end a lesson.
+/// Number of games against past policies that are needed before a rating can end a lesson.
 const RATED_GAMES: u64 = 50;
 
 /// Scores the episodes that have ended, and starts the next lesson when the present one is over.
@@ -192,7 +192,7 @@ fn draw(
             Err(_) => new.push(arena),
         }
     }
-    // Arenas get their streams in the order of their entities, as they are ordered everywhere else.
+    // Arenas get their streams in the order of their entities. The crate uses this order everywhere.
     new.sort_unstable();
     for arena in new {
         let mut random = stream(curriculum.seed, "parameters", curriculum.arenas);

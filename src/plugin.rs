@@ -10,7 +10,7 @@ use crate::{
     rollout::{ActingPolicy, RolloutPlugin, StepTiming},
 };
 
-/// Everything that an app needs for its agents to act and learn.
+/// Adds everything that an app needs for its agents to act and learn.
 ///
 /// ```no_run
 /// use bevy::prelude::*;
@@ -55,7 +55,7 @@ impl MaddpgPlugins {
         Self { rollout: RolloutPlugin::default(), policy: PolicySource::Trained(PlayPlugin { policy }) }
     }
 
-    /// Seeds all random numbers of a run: exploration, learner, drawn parameters and rivals; default 0.
+    /// Sets the seed of all random numbers of a run: exploration, learner, drawn parameters and rivals. Default: 0.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.rollout.seed = seed;
@@ -66,14 +66,14 @@ impl MaddpgPlugins {
         self
     }
 
-    /// Sets whether agents decide in fixed steps (the default), in frames, or when the app runs the schedules itself.
+    /// Sets which steps of the game the agents follow: fixed steps (the default), frames, or steps that the app runs itself.
     #[must_use]
     pub fn with_timing(mut self, timing: StepTiming) -> Self {
         self.rollout.timing = timing;
         self
     }
 
-    /// Sets the number of steps from one decision to the next; default 5.
+    /// Sets the number of steps from one decision to the next. Default: 5.
     #[must_use]
     pub fn with_decision_period(mut self, steps: u32) -> Self {
         self.rollout.decision_period = steps;

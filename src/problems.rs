@@ -1,13 +1,14 @@
-//! Problems with the game's arenas and agents, each reported once and by name.
+//! Reports of problems with the game's arenas and agents.
 
 use std::collections::{HashMap, HashSet};
 
 use bevy::prelude::*;
 
-/// Problems with the game's arenas and agents. None of them stops the game or the training.
+/// The problems with the game's arenas and agents that were found so far, for example an observation of the wrong length. The game
+/// and the training go on.
 ///
-/// Each kind of problem is reported once per behavior and cause: as a warning in the log or, in an app without a logger, on
-/// standard error.
+/// Each kind of problem is reported once per behavior and cause. The report is a warning in the log or, in an app without a logger,
+/// a line on standard error. In tests, set [`RolloutPlugin::strict`](crate::rollout::RolloutPlugin::strict) to panic instead.
 ///
 /// ```
 /// use bevy::prelude::*;
@@ -23,7 +24,7 @@ use bevy::prelude::*;
 #[derive(Resource, Debug, Default)]
 pub struct Problems {
     strict: bool,
-    /// What each kind of problem was reported for.
+    /// For each kind of problem, the `of` of its reports.
     known: HashMap<&'static str, HashSet<String>>,
     told: Vec<String>,
 }
@@ -38,14 +39,14 @@ impl Problems {
         &self.told
     }
 
-    /// Reports a problem, unless one of the same kind was reported `of` the same before: a behavior, a behavior and a cause, or nothing in
-    /// particular (an empty text).
+    /// Reports a problem, unless one of the same `kind` was reported `of` the same thing before. `of` is a behavior, a behavior and a
+    /// cause, or empty if the problem concerns the whole app.
     ///
     /// # Panics
     /// If the app is strict; see [`RolloutPlugin::strict`](crate::rollout::RolloutPlugin::strict).
     pub(crate) fn tell(&mut self, kind: &'static str, of: &str, text: impl FnOnce() -> String) {
         let known = self.known.entry(kind).or_default();
-        // A problem may be found at every decision, so a known one must cost nothing.
+        // The same problem may be found at every decision, so only a new one builds its text.
         if known.contains(of) {
             return;
         }

@@ -1,10 +1,9 @@
 //! Ray sensors: an agent senses what lies in some directions, and how near it is.
 //!
-//! A [`RaySensor`] on an agent adds numbers to its observation, behind those that the game writes. Whenever agents
-//! observe, all their rays are collected into one [`RayBatch`], cast, and written to the observations. What casts them
-//! is up to the game:
-//! [`AnalyticRays`] for balls and straight walls ([`RayTarget`]), or a system of the game's own for its physics engine or its
-//! tile map. Such a system is short:
+//! A [`RaySensor`] on an agent adds numbers to its observation, after those that the game writes. Whenever agents observe,
+//! [`RayPlugin`] collects all their rays into one [`RayBatch`]. Then the rays are cast, and the plugin writes what they hit to the
+//! observations. You choose what casts the rays: [`AnalyticRays`], for balls and straight walls ([`RayTarget`]), or a system of your
+//! own that uses your physics engine or your tile map. Such a system is short:
 //!
 //! ```
 //! use bevy::prelude::*;
@@ -32,15 +31,16 @@
 //! # build(&mut app);
 //! ```
 //!
-//! Rays lie in the plane of the agent's forward and right axes, which is the ground in a world with y up. In a game in two dimensions, give
-//! each agent a [`RayPose::in_2d`], keep it up to date, and use [`RayPlane::Flat`] with [`AnalyticRays`].
+//! Rays lie in the plane of the agent's forward and right axes. In a world with y up, this is the ground. In a game in two dimensions,
+//! give each agent a [`RayPose::in_2d`] and keep it up to date. With [`AnalyticRays`], also use [`RayPlane::Flat`].
 //!
 //! A physics engine casts rays against the positions that bodies had at its last step. If your systems in
-//! [`Reset`](crate::rollout::Reset) move bodies, also update the engine's copy of their positions there; otherwise the
-//! first observation of an episode shows the old ones. [`AnalyticRays`] needs no such care.
+//! [`Reset`](crate::rollout::Reset) move bodies, also update the engine's copy of their positions there. Otherwise, the first
+//! observation of an episode shows the old positions. With [`AnalyticRays`], this is not needed.
 //!
-//! Each ray gives one number per class in [`RaySensor::classes`]: the nearness of what it hits (1 at the agent, 0 at the end of the
-//! ray) in the column of its [`Detectable`] class, 0 in the others. The learner does not normalize these numbers.
+//! Each ray gives one number for each class in [`RaySensor::classes`]. The number for the [`Detectable`] class of what the ray hits is
+//! the nearness of the hit: 1 at the agent, 0 at the end of the ray. The other numbers are 0. The learner does not normalize these
+//! numbers.
 
 mod analytic;
 
@@ -54,7 +54,8 @@ use crate::{
     rollout::Observe,
 };
 
-/// What an agent senses with rays. A component of the agent; give the [`Agent`] its numbers with [`Agent::with_rays`].
+/// Lets an agent sense with rays. Insert this component on the agent, and add its numbers to the observation with
+/// [`Agent::with_rays`].
 ///
 /// ```
 /// use bevy::prelude::*;
@@ -72,18 +73,19 @@ use crate::{
 #[derive(Component, Reflect, Debug, Clone, PartialEq)]
 #[reflect(Component)]
 pub struct RaySensor {
-    /// Direction of each ray: the angle around y in radians, 0 forward, positive to the right.
+    /// Direction of each ray, as an angle in radians: 0 is forward, positive angles are to the right.
     pub angles: Vec<f32>,
     /// Length of the rays, in the game's unit.
     pub length: f32,
-    /// Radius of the rays, 0 for thin ones.
+    /// Radius of the rays, in the game's unit; 0 for thin rays. [`AnalyticRays`] uses it; a system of your own may ignore it.
     pub radius: f32,
-    /// The classes that it tells apart, in the order of the numbers. Rays also end at things of other classes, but do not show them.
+    /// The [`Detectable`] classes that the sensor tells apart, in the order of its numbers. Rays also end at things of other classes,
+    /// but all numbers of such a ray are 0.
     pub classes: Vec<u8>,
 }
 
 impl RaySensor {
-    /// A fan of `count` thin rays over `degrees`, forward in its middle.
+    /// A fan of `count` thin rays over an angle of `degrees`. Its middle points forward.
     pub fn fan(count: usize, degrees: f32, length: f32, classes: impl Into<Vec<u8>>) -> Self {
         let step = if count > 1 { degrees.to_radians() / (count - 1) as f32 } else { 0.0 };
         let first = -step * (count.saturating_sub(1)) as f32 / 2.0;
@@ -95,10 +97,10 @@ impl RaySensor {
         }
     }
 
-    /// The same with the rays of another sensor in addition.
+    /// Adds the rays of another sensor.
     ///
     /// # Panics
-    /// If the other sensor has another length or radius, or other classes: all rays of an agent have the same.
+    /// If the other sensor has another length or radius, or other classes, since these are the same for all rays of an agent.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         assert!(
@@ -109,22 +111,22 @@ impl RaySensor {
         self
     }
 
-    /// The same with rays of this radius.
+    /// Sets the radius of the rays.
     #[must_use]
     pub fn with_radius(mut self, radius: f32) -> Self {
         self.radius = radius;
         self
     }
 
-    /// How many numbers it adds to an observation.
+    /// How many numbers the sensor adds to an observation: the number of rays times the number of classes.
     pub fn size(&self) -> usize {
         self.angles.len() * self.classes.len()
     }
 }
 
-/// Where an agent's rays start and where it looks: the forward direction of this transform (negative z), in the coordinates of the world. A
-/// component of the agent, for games in which that is not its own [`Transform`], for example because the agent is the child of an
-/// entity that moves.
+/// Where an agent's rays start, and in which direction it looks: the forward direction of this transform (negative z). Both are in the
+/// coordinates of the world. By default, the rays use the agent's own [`Transform`]. Insert this component on the agent if that does not
+/// fit, for example because the agent is the child of an entity that moves.
 #[derive(Component, Reflect, Debug, Clone, Copy, PartialEq, Default)]
 #[reflect(Component)]
 pub struct RayPose(pub Transform);
@@ -144,7 +146,7 @@ impl RayPose {
     }
 }
 
-/// The class of a thing that rays can hit. Things without one have class 255.
+/// The class of an entity that rays can hit. Entities without this component have class 255.
 #[derive(Component, Reflect, Debug, Clone, Copy, PartialEq, Eq)]
 #[reflect(Component)]
 pub struct Detectable(pub u8);
@@ -154,18 +156,18 @@ pub struct Detectable(pub u8);
 pub struct Ray {
     /// The agent, which the ray does not hit.
     pub agent: Entity,
-    /// Where it starts.
+    /// Where the ray starts, in the coordinates of the world.
     pub origin: Vec3,
-    /// A unit vector.
+    /// The direction of the ray, as a unit vector.
     pub direction: Vec3,
-    /// Its length.
+    /// The length of the ray.
     pub length: f32,
-    /// Its radius.
+    /// The radius of the ray.
     pub radius: f32,
 }
 
-/// The rays of the agents that were observed last, and what they hit: at a decision all agents, at the end of episodes those of the
-/// [`ArenasToObserve`]. Memory is reused.
+/// The rays of the agents that were observed last, and what the rays hit. At a decision, these are all agents. When episodes have ended,
+/// these are the agents of the [`ArenasToObserve`].
 #[derive(Resource, Debug, Default)]
 pub struct RayBatch {
     rays: Vec<Ray>,
@@ -179,13 +181,19 @@ impl RayBatch {
         &self.rays
     }
 
-    /// What the ray with this index has hit: distance and entity.
+    /// What the ray with this index has hit: the distance and the entity. `None` if it has hit nothing.
+    ///
+    /// # Panics
+    /// If there is no ray with this index.
     pub fn hit_of(&self, index: usize) -> Option<(f32, Entity)> {
         self.hits[index]
     }
 
-    /// Notes that the ray with this index hits `entity` at this distance. The nearest hit counts, so several systems can cast the same
-    /// rays. Of several hits at the same distance, that of the entity with the lower index counts.
+    /// Reports that the ray with this index hits `entity` at this distance. The nearest hit counts, so several systems can cast the same
+    /// rays. If several hits have the same distance, the entity with the lowest index counts. A hit beyond the ray's length is ignored.
+    ///
+    /// # Panics
+    /// If there is no ray with this index.
     pub fn hit(&mut self, index: usize, distance: f32, entity: Entity) {
         if distance > self.rays[index].length {
             return;
@@ -199,18 +207,19 @@ impl RayBatch {
     }
 }
 
-/// The parts of the schedule [`Observe`] for rays, in their order.
+/// The system sets for rays in the schedule [`Observe`], in the order in which they run.
 #[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RaySystems {
-    /// The rays of all sensors are collected.
+    /// [`RayPlugin`] collects the rays of all sensors.
     Collect,
-    /// They are cast.
+    /// The rays are cast. Put your own system that casts rays into this set.
     Cast,
-    /// What they hit is written to the observations.
+    /// [`RayPlugin`] writes what the rays hit to the observations.
     Encode,
 }
 
-/// Collects the rays of all [`RaySensor`]s and writes what they hit. Add [`AnalyticRays`] or a system of your own that casts them.
+/// Collects the rays of all [`RaySensor`]s, and writes what they hit to the observations. It does not cast rays: add a system of your
+/// own that does. If you use [`AnalyticRays`], you do not need to add this plugin.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RayPlugin;
 
@@ -277,7 +286,7 @@ fn encode(
 }
 
 impl Agent {
-    /// Adds the numbers of a [`RaySensor`] to the observation, behind those that the game writes.
+    /// Adds the numbers of a [`RaySensor`] to the observation, after those that the game writes.
     #[must_use]
     pub fn with_rays(mut self, sensor: &RaySensor) -> Self {
         if !self.observation_names.is_empty() {

@@ -1,11 +1,14 @@
 //! The agents' step: observe, decide, record, reset.
 //!
-//! The agents' step surrounds a step of the game. [`StepStart`] runs before it: at a decision, all arenas are observed,
-//! what happened since the last decision becomes one transition per arena, and the policies are queried for all arenas
-//! at once. [`StepEnd`] runs after it: time limits apply, and the arenas whose episode has ended are recorded and
-//! reset. Between decisions the action is held and the rewards are summed.
+//! The agents' step has one part before each step of the game and one part after it.
 //!
-//! [`StepTiming`] sets which step of the game this is. Two more schedules run when they are needed:
+//! - [`StepStart`] runs before the step of the game. At a decision, it observes all arenas, turns what happened since the last
+//!   decision into one transition per arena, and queries the policies for all arenas at once.
+//! - [`StepEnd`] runs after the step of the game. It applies time limits, records the episodes that have ended, and resets their
+//!   arenas.
+//!
+//! Between decisions, agents keep their actions, and their rewards are added up. [`StepTiming`] sets what a step of the game is.
+//! Two more schedules run when they are needed:
 //!
 //! | schedule | when it runs | what the game does there |
 //! |---|---|---|
@@ -64,10 +67,10 @@ use crate::{
     typed,
 };
 
-/// Runs the agents' step.
+/// Lets agents observe, decide and play episodes: runs the [agents' step](self).
 #[derive(Debug, Clone)]
 pub struct RolloutPlugin {
-    /// Which step of the game the agents' step surrounds. Default: each fixed step.
+    /// What a step of the game is. Default: each fixed step.
     pub timing: StepTiming,
     /// Steps from one decision to the next, at least 1. Default: 5.
     pub decision_period: u32,
@@ -75,7 +78,7 @@ pub struct RolloutPlugin {
     pub seed: u64,
     /// The exploration noise on the actions. Default: none.
     pub exploration: ExplorationConfig,
-    /// Whether each of the [`Problems`] panics instead of being reported, for tests of a game. Default: false.
+    /// Whether the app panics at the first of the [`Problems`] instead of reporting it. Use it in tests of a game. Default: false.
     pub strict: bool,
 }
 
@@ -114,14 +117,14 @@ impl Plugin for RolloutPlugin {
                 (
                     (
                         episodes::finish_despawned,
-                        // The first call may give agents an arena of their own, which the second one finds.
+                        // The first call may give agents an arena of their own, and the second call finds this arena.
                         arenas::collect,
                         arenas::collect,
                         // Episodes that ended after the last `StepEnd`, for example in `Update` or in an observer.
                         episodes::end_without_agents,
                         finish_episodes(),
                         episodes::reset.run_if(episodes::any_needs_reset),
-                        // Agents that were spawned where arenas are set up.
+                        // Finds agents that the game spawned while it set up the arenas.
                         arenas::collect,
                         arenas::tell_empty,
                     )
@@ -166,7 +169,7 @@ fn finish_episodes() -> ScheduleConfigs<ScheduleSystem> {
         restore_rewards,
         clock::observes_ends::<false>,
         episodes::finish,
-        // Arenas and agents that came or left where ends were told.
+        // Finds arenas and agents that came or left in observers of `EpisodeEnded`.
         arenas::collect,
         episodes::reset,
     )
@@ -191,7 +194,7 @@ fn keep_rewards(
     kept.0.extend(agents.map(|(agent, _, reward)| (agent, reward.clone())));
 }
 
-/// Undoes what was added to these rewards: their agents are not observed, and `Observe` will run for them at their own decision.
+/// Takes back what was added to these rewards. Their agents were not observed now, and `Observe` runs for them at their next decision.
 fn restore_rewards(mut kept: ResMut<KeptRewards>, mut agents: Query<&mut Reward>) {
     for (agent, before) in kept.0.drain(..) {
         if let Ok(mut reward) = agents.get_mut(agent) {
@@ -200,7 +203,7 @@ fn restore_rewards(mut kept: ResMut<KeptRewards>, mut agents: Query<&mut Reward>
     }
 }
 
-/// For inspectors, scenes and the remote protocol.
+/// Registers the types for inspectors, scenes and the remote protocol.
 fn register_types(app: &mut App) {
     app.register_type::<Agent>()
         .register_type::<Observation>()
@@ -238,7 +241,7 @@ fn run_observe(world: &mut World) {
     world.run_schedule(Observe);
 }
 
-/// Allows all choices of branches in which the game has forbidden every one, and reports what is wrong with masks.
+/// If the game has forbidden every choice of a branch, allows all of them. Reports what is wrong with masks.
 fn mend_masks(
     observed: ArenasToObserve,
     mut masks: Query<(Entity, &Agent, Option<&InArena>, &mut ActionMask)>,

@@ -4,10 +4,10 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::arena::EpisodeEnded;
 
-/// Scores an episode, for example by its returns or by its [`Measures`](crate::arena::Measures).
+/// A function that scores an episode, for example by its returns or by its [`Measures`](crate::arena::Measures).
 pub type Score = Arc<dyn Fn(&EpisodeEnded) -> f32 + Send + Sync>;
 
-/// The score of games that have no other: the mean return of the agents that have played.
+/// The default score: the mean return of the agents that have played.
 pub fn mean_return() -> Score {
     Arc::new(EpisodeEnded::mean_return)
 }
@@ -31,12 +31,12 @@ pub struct ScoreWindow {
 }
 
 impl ScoreWindow {
-    /// A window over the last `window` episodes; at least 1.
+    /// A window over the last `window` episodes. A `window` of 0 counts as 1.
     pub fn new(window: usize) -> Self {
         Self { window: window.max(1), scores: VecDeque::new(), best: None }
     }
 
-    /// A window that goes on from earlier scores, oldest first, and the best mean before.
+    /// A window that continues an earlier one, from its scores (oldest first) and its best mean.
     pub fn resumed(window: usize, scores: impl IntoIterator<Item = f32>, best: Option<f32>) -> Self {
         let mut resumed = Self::new(window);
         scores.into_iter().for_each(|score| _ = resumed.push(score));
@@ -49,7 +49,7 @@ impl ScoreWindow {
         self.scores.iter().copied()
     }
 
-    /// Takes one more score; returns the mean once the window is full.
+    /// Adds a score. Returns the mean of the window, or `None` while the window is not full.
     pub fn push(&mut self, score: f32) -> Option<f32> {
         if self.scores.len() == self.window {
             self.scores.pop_front();
@@ -60,13 +60,13 @@ impl ScoreWindow {
         Some(mean)
     }
 
-    /// Mean over the scores seen, at most `window` of them; `None` before the first.
+    /// Mean of the scores in the window, even if it is not full; `None` before the first score.
     pub fn mean(&self) -> Option<f32> {
         let sum: f64 = self.scores.iter().map(|&score| f64::from(score)).sum();
         (!self.scores.is_empty()).then(|| (sum / self.scores.len() as f64) as f32)
     }
 
-    /// The best mean of a full window so far.
+    /// The best mean of a full window so far; `None` if no window has been full.
     pub fn best(&self) -> Option<f32> {
         self.best
     }

@@ -1,14 +1,18 @@
 //! Self-play: agents of two teams learn by playing against the newest policy, against past ones and against fixed opponents.
 //!
 //! Add [`SelfPlayPlugin`] to a game whose arenas have two teams of one behavior ([`Agent::in_team`](crate::agent::Agent::in_team)), and
-//! write a [`GameEnded`] at the end of each game. When an arena is reset, it draws who plays. Either the newest policy plays both teams, and
-//! both teams learn, or a [`Rival`] plays one of the teams for several games. The rival does not learn; to the critics it is a part of the
-//! environment. In half of these games, the newest policy does not explore, and their results give its [rating](Pool::rating). Games in which
-//! a person plays (an agent with an [`ActionOverride`] that is not [`Untrained`]) are not rated.
+//! write a [`GameEnded`] at the end of each game. At each reset, the plugin draws at random who plays in the arena:
 //!
-//! Without past opponents, agents may forget how to beat what they have beaten (OpenAI Five, arXiv 1912.06680, plays 20% of its games against
-//! its past). With several kinds of arenas, rivals play only in those of the first kind with two teams. In the shipped game, where nothing
-//! learns, the plugin does nothing.
+//! - the newest policy plays both teams, and both teams learn; or
+//! - a [`Rival`] plays one of the teams for several games. The rival does not learn. The critics treat it as a part of the environment.
+//!   In half of these games, the newest policy does not explore, and the results give its [rating](Pool::rating).
+//!
+//! Games in which a person plays are not rated: those with an agent that has an [`ActionOverride`](crate::agent::ActionOverride) but is
+//! not [`Untrained`](crate::agent::Untrained).
+//!
+//! Agents that never play against past policies may forget how to beat them (OpenAI Five, arXiv 1912.06680, plays 20% of its games
+//! against past policies). If there are several kinds of arenas, rivals play only in arenas of the first kind with two teams. In the
+//! shipped game, where nothing learns, the plugin does nothing.
 //!
 //! ```
 //! use bevy::prelude::*;
@@ -47,10 +51,8 @@ use std::sync::Arc;
 use bevy::{ecs::message::MessageCursor, prelude::*};
 use rand::{RngExt, seq::IndexedRandom};
 
-use visits::PlayedByRival;
-
 use crate::{
-    agent::{ActionOverride, Agent, Untrained},
+    agent::Agent,
     arena::{ArenasToReset, EpisodeEnded, NoExploration},
     policy::{ArenaSpec, PolicySnapshot},
     problems::Problems,
@@ -58,24 +60,24 @@ use crate::{
     rollout::{ActingPolicy, Arenas, Exploration, Reset, RolloutClock, why_unfit},
 };
 
-/// Draws who plays against whom.
+/// Adds [self-play](self) to a game with two teams: draws who plays against whom.
 #[derive(Debug, Clone)]
 pub struct SelfPlayPlugin {
-    /// The share of the games in which a rival plays one of the teams, 0 to 1, once there are rivals. Default: 0.57.
+    /// The share of the games in which a rival plays one of the teams, 0 to 1. It applies as soon as there are rivals. Default: 0.57.
     pub share: f32,
     /// Joint decisions from one snapshot of the newest policy to the next. Default: 40,000.
     pub snapshot_decisions: u64,
-    /// The most snapshots that are kept. When there is one too many, one is dropped; the others still cover the whole
-    /// training, with more recent ones than old ones. Default: 20.
+    /// The largest number of snapshots that are kept. If there are more, one is dropped. The others still cover the whole training,
+    /// and more of them are recent than old. Default: 20.
     pub snapshots: usize,
-    /// Preference for rivals that are hard to beat: a rival is drawn with a weight of 1 less the newest policy's score
-    /// against it, to the power of this number. 0 draws all equally often. Default: 1.
+    /// How much rivals that are hard to beat are preferred, 0 to 100. A rival is drawn with the weight `(1 - score)^priority`, where
+    /// `score` is the newest policy's score against it. With 0, all rivals are drawn equally often. Default: 1.
     pub priority: f32,
     /// Games that an arena plays against the same rival before it draws again, at least 1. Default: 4.
     pub games: u32,
-    /// Rivals that are there from the start: scripts, or policies from files. Default: none.
+    /// Rivals that are there from the start and always stay: scripts, or policies from files, each with a name. Default: none.
     pub anchors: Vec<(String, RivalKind)>,
-    /// Seeds the draws. Default: the seed of the [`RolloutPlugin`](crate::rollout::RolloutPlugin).
+    /// The seed of the draws. Default: the seed of the [`RolloutPlugin`](crate::rollout::RolloutPlugin).
     pub seed: Option<u64>,
 }
 
@@ -94,10 +96,10 @@ impl Default for SelfPlayPlugin {
 }
 
 impl SelfPlayPlugin {
-    /// Checks that the numbers can be used.
+    /// Checks that `share` and `priority` are in their ranges.
     ///
     /// # Errors
-    /// Which number is out of its range, and the range.
+    /// A text that names the number that is out of its range, and the range.
     pub fn check(&self) -> Result<(), String> {
         let Self { share, priority, .. } = self;
         if !(0.0..=1.0).contains(share) {
@@ -109,7 +111,7 @@ impl SelfPlayPlugin {
         Ok(())
     }
 
-    /// The probability that an arena draws a rival. A rival stays for several games, and nobody stays for one.
+    /// The probability that an arena draws a rival. A rival stays for several games. If an arena draws none, it draws again after one game.
     fn probability(&self) -> f32 {
         let games = self.games.max(1) as f32;
         self.share / (self.share + games * (1.0 - self.share))
@@ -136,7 +138,7 @@ impl Plugin for SelfPlayPlugin {
         })
         .add_message::<GameEnded>()
         .add_systems(Reset, (record, take_snapshot, draw).chain().in_set(SelfPlaySystems).run_if(is_training))
-        // Results of arenas that were despawned: the next reset may come long after it.
+        // Records the results of arenas that were despawned, since the next reset may come much later.
         .add_systems(Last, record.run_if(is_training));
         visits::plugin(app);
     }
@@ -150,13 +152,13 @@ impl Plugin for SelfPlayPlugin {
 /// The name of the random stream of the draws.
 const STREAM: &str = "self-play";
 
-/// In [`Reset`], the system set in which arenas draw who plays.
+/// The system set in [`Reset`] in which it is drawn who plays in each arena. Run systems after it that need to know who plays.
 #[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SelfPlaySystems;
 
-/// A game between two teams has ended. Write it when the game ends its episode, whoever plays: before
-/// [`StepEnd`](crate::rollout::StepEnd), or in an observer of [`EpisodeEnded`]. Where the message [`EpisodeEnded`] is read, the next game has
-/// begun already.
+/// Tells that a game between two teams has ended. Write this message whenever the game ends an episode, no matter who plays: before
+/// [`StepEnd`](crate::rollout::StepEnd), or in an observer of [`EpisodeEnded`]. It is too late in a system that reads the message
+/// [`EpisodeEnded`], because the next game has already begun then.
 #[derive(Message, Debug, Clone, PartialEq, Eq)]
 pub struct GameEnded {
     /// The arena.
@@ -165,17 +167,20 @@ pub struct GameEnded {
     pub winner: Option<String>,
 }
 
-/// A rival plays one of the teams of an arena. A component of the arena, absent if all play by the newest policy.
+/// Says which rival plays which team of an arena. Self-play inserts this component on the arena. The arena does not have it while the
+/// newest policy plays both teams.
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
 pub struct Visitors {
     /// The team that the rival plays.
     pub team: String,
     /// The rival's name in the [`Pool`].
     pub rival: String,
-    /// Whether the game counts for the rating: the newest policy does not explore.
+    /// Whether the games count for the rating. In these games, the newest policy does not explore.
     pub is_rated: bool,
-    /// Games that are left before the arena draws again.
+    /// Games that the rival still plays, including the present one.
     games_left: u32,
+    /// Whether a person has played in the present game.
+    had_person: bool,
     /// Whether the arena had [`NoExploration`] without the rival.
     was_unexplored: bool,
 }
@@ -187,20 +192,20 @@ impl Visitors {
     }
 }
 
-/// Names the script that plays this agent. Self-play inserts it; the game's script then gives the agent an
-/// [`ActionOverride`](crate::agent::ActionOverride) at each decision. A component of the agents of a team that
-/// is played by a rival of the kind [`RivalKind::Script`].
+/// Names the script that plays this agent. While a rival of the kind [`RivalKind::Script`] plays a team, self-play inserts this
+/// component on the team's agents. The game's script then gives each of them an
+/// [`ActionOverride`](crate::agent::ActionOverride) at each decision.
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
 pub struct PlayedBy(pub String);
 
-/// The state of self-play.
+/// The state of self-play: the rivals, with their scores and ratings.
 #[derive(Resource, Debug)]
 pub struct SelfPlay {
     plugin: SelfPlayPlugin,
     pool: Pool,
     random: Random,
     next_snapshot: u64,
-    /// The rivals of arenas that were despawned. They play on in the next arenas.
+    /// The rivals of arenas that were despawned. They play their remaining games in the next arenas.
     waiting: Vec<(Entity, Visitors)>,
     /// What [`record`] has read.
     ended: MessageCursor<GameEnded>,
@@ -210,32 +215,31 @@ pub struct SelfPlay {
 }
 
 impl SelfPlay {
-    /// The rivals.
+    /// The rivals, with their scores and ratings.
     pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// Adds a past policy that was taken after this many joint decisions, for example one of the run that is continued. Without a
-    /// `rating`, it gets the newest policy's.
+    /// Adds a past policy, for example one of the run that is continued. It was the newest policy after this many joint `decisions`.
+    /// Without a `rating`, it gets the rating of the newest policy.
     pub fn add_past(&mut self, policy: Arc<PolicySnapshot>, decisions: u64, rating: Option<f32>) {
         self.pool.push(policy, decisions, rating);
         self.next_snapshot = self.next_snapshot.max(decisions + self.plugin.snapshot_decisions.max(1));
     }
 
-    /// The training continues after this many joint decisions. However often it is continued, the next snapshot comes at the next multiple of
-    /// the usual time.
+    /// Continues after this many joint decisions. The next snapshot is then taken at the next multiple of
+    /// [`SelfPlayPlugin::snapshot_decisions`], however often a training is continued.
     fn go_on(&mut self, decisions: u64) {
         let every = self.plugin.snapshot_decisions.max(1);
         self.next_snapshot = (decisions / every + 1) * every;
     }
 }
 
-/// Notes how the games against rivals have ended.
+/// Records how the rated games against rivals have ended.
 fn record(
     games: Res<Messages<GameEnded>>,
     episodes: Res<Messages<EpisodeEnded>>,
     visitors: Query<&Visitors>,
-    players: Query<PersonData>,
     arenas: Res<Arenas>,
     mut play: ResMut<SelfPlay>,
     mut problems: ResMut<Problems>,
@@ -249,12 +253,12 @@ fn record(
     for game in ended.read(&games) {
         let Some(visitors) = rated(game.arena) else { continue };
         *without_result = 0;
-        // The result of a person says nothing about the policies.
-        if arenas.agents_of(game.arena).any(|agent| players.get(agent).is_ok_and(is_person)) {
+        // A result that a person has influenced says nothing about the policies.
+        if visitors.had_person {
             continue;
         }
         if let Some(winner) = &game.winner
-            && let Some(kind) = arenas.kind_of(game.arena)
+            && let Some(kind) = arenas.kind_of(game.arena).or(arenas.kind_with_teams())
             && !kind.spec().teams.contains(winner)
         {
             tell_of_unknown_winner(winner, &kind.spec().teams, &mut problems);
@@ -277,17 +281,7 @@ fn record(
     }
 }
 
-/// What tells who plays an agent.
-type PersonData = (Has<ActionOverride>, Has<PlayedBy>, Has<Untrained>, Option<&'static PlayedByRival>);
-
-/// Whether a person has taken over an agent that would learn otherwise. An agent from which nobody learns may be played by a script of the
-/// game.
-fn is_person(player: (bool, bool, bool, Option<&PlayedByRival>)) -> bool {
-    let (is_taken_over, is_scripted, is_untrained, rival) = player;
-    is_taken_over && !is_scripted && !rival.map_or(is_untrained, |rival| rival.was_untrained)
-}
-
-/// Rated games without a result after which it is reported that there is none.
+/// After this many rated games in a row without a result, a problem is reported.
 const GAMES_WITHOUT_RESULT: usize = 20;
 
 fn tell_of_unknown_winner(winner: &str, teams: &[String], problems: &mut Problems) {
@@ -319,9 +313,9 @@ fn take_snapshot(
         }
         return;
     };
-    // Before its learner has started, there is none.
+    // Before the learner of the kind has started, there is no policy.
     if let Some(policy) = acting.snapshot_of(kind.name()) {
-        // After a restart, the clock may be behind the last snapshot.
+        // In a training that was continued, the clock may be behind the last snapshot.
         let newest = play.pool.rivals().last().and_then(|rival| rival.decisions);
         let decisions = clock.decisions.max(newest.map_or(0, |newest| newest + 1));
         play.pool.push(policy.clone(), decisions, None);
@@ -346,46 +340,54 @@ fn draw(
         // A rated rival that leaves takes its own `NoExploration` with it.
         let before = visitors.as_ref().filter(|visitors| visitors.is_rated);
         let was_unexplored = before.map_or(is_unexplored, |visitors| visitors.was_unexplored);
-        if let Some(mut visitors) = visitors
-            && visitors.games_left > 1
-        {
-            visitors.games_left -= 1;
-            continue;
-        }
         // The teams of the slots: the game may have despawned its agents, and spawn the next ones at this reset. A new arena may have had
         // none yet.
-        let of_arena = arenas.kind_of(arena).or(kind);
+        let of_arena = arenas.kind_of(arena).or(kind.filter(|_| arenas.kinds().len() == 1));
         let of_arena = of_arena.filter(|own| kind.is_some_and(|kind| kind.name() == own.name()));
         let mut teams: Vec<&str> =
             of_arena.iter().flat_map(|kind| &kind.spec().teams).map(String::as_str).collect();
         teams.sort_unstable();
         teams.dedup();
         let is_team = |visitors: &Visitors| teams.contains(&visitors.team.as_str());
+        if let Some(mut visitors) = visitors
+            && visitors.games_left > 1
+            && is_team(&visitors)
+        {
+            visitors.games_left -= 1;
+            visitors.had_person = false;
+            continue;
+        }
         if let Some(index) = waiting
             .iter()
             .position(|(_, visitors)| !had_visitors && visitors.games_left > 1 && is_team(visitors))
         {
             let (_, visitors) = waiting.swap_remove(index);
             let games_left = visitors.games_left - 1;
-            commands.entity(arena).try_insert(Visitors { games_left, was_unexplored, ..visitors });
+            let visitors = Visitors { games_left, had_person: false, was_unexplored, ..visitors };
+            commands.entity(arena).try_insert(visitors);
             continue;
         }
         let draws = random.random::<f32>() < plugin.probability();
-        if draws && kind.is_none() {
+        if draws && kind.is_none() && !arenas.kinds().is_empty() {
             tell_of_missing_teams(&mut problems);
         }
         let rival = kind
             .filter(|_| draws && !teams.is_empty())
-            .and_then(|kind| pool.draw(random, |rival| fits(rival, kind.spec(), &mut problems)));
+            .and_then(|kind| pool.draw(random, |rival| fits(rival, kind.spec(), &teams, &mut problems)));
         if rival.is_none() && !had_visitors {
             continue;
         }
-        if let (Some(rival), Some(team)) = (rival, teams.choose(random)) {
+        let team = rival.zip(kind).and_then(|(rival, kind)| {
+            let fitting = teams.iter().filter(|team| misfit(rival, kind.spec(), team).is_none());
+            fitting.collect::<Vec<_>>().choose(random).copied()
+        });
+        if let (Some(rival), Some(team)) = (rival, team) {
             commands.entity(arena).try_insert(Visitors {
                 team: (*team).to_owned(),
                 rival: rival.name.clone(),
                 is_rated: random.random(),
                 games_left: plugin.games.max(1),
+                had_person: false,
                 was_unexplored,
             });
         } else if had_visitors {
@@ -395,11 +397,10 @@ fn draw(
     waiting.retain(|(_, visitors)| visitors.games_left > 1);
 }
 
-/// Whether a rival can play agents of this kind of arenas. Tells if not.
-fn fits(rival: &Rival, agents: &ArenaSpec, problems: &mut Problems) -> bool {
-    let RivalKind::Policy(policy) = &rival.kind else { return true };
-    let misfit = why_unfit(policy, agents);
-    if let Some(reason) = &misfit {
+/// Whether a rival can play one of these teams. Reports why it cannot.
+fn fits(rival: &Rival, agents: &ArenaSpec, teams: &[&str], problems: &mut Problems) -> bool {
+    let misfits: Option<Vec<String>> = teams.iter().map(|team| misfit(rival, agents, team)).collect();
+    if let Some(reason) = misfits.as_ref().and_then(|misfits| misfits.first()) {
         problems.tell("rival", &rival.name, || {
             format!(
                 "the rival `{}` of self-play does not play, because its policy does not fit: {reason}",
@@ -407,10 +408,18 @@ fn fits(rival: &Rival, agents: &ArenaSpec, problems: &mut Problems) -> bool {
             )
         });
     }
-    misfit.is_none()
+    misfits.is_none()
 }
 
-/// Without two teams there is nobody to play against.
+/// Why a rival cannot play a team. `None` if it can.
+fn misfit(rival: &Rival, agents: &ArenaSpec, team: &str) -> Option<String> {
+    match &rival.kind {
+        RivalKind::Policy(policy) => why_unfit(policy, agents, team),
+        RivalKind::Script => None,
+    }
+}
+
+/// Reports that self-play cannot work, because there are no two teams.
 fn tell_of_missing_teams(problems: &mut Problems) {
     problems.tell("self-play without teams", "", || {
         "self-play needs two teams, but the arenas have fewer, so no rival plays; set the team of each agent with `Agent::in_team`"

@@ -31,15 +31,15 @@ use crate::{
 /// A report from a learner, sent every 100 updates: losses, Q values, saturation and more.
 #[derive(Message, Debug, Clone, Default, PartialEq)]
 pub struct LearnerReport {
-    /// The kind of arenas that it learns from.
+    /// The name of the kind of arenas that the learner learns from.
     pub kind: String,
-    /// What it measured.
+    /// What the learner measured.
     pub record: LearnerRecord,
 }
 
-/// The file of one of several kinds of arenas: the kind's name comes before the extension. `run/guard.safetensors` becomes
-/// `run/guard.hunter+prey.safetensors`. Characters that cannot be in the name of a file are percent-encoded as in a URL: `red/wolf` becomes
-/// `red%2Fwolf`.
+/// The path for the file of one kind of arenas: inserts the name of the kind before the extension. For the kind `hunter+prey`,
+/// `run/guard.safetensors` becomes `run/guard.hunter+prey.safetensors`. Characters of the kind's name that cannot be in a file name are
+/// percent-encoded as in a URL: `red/wolf` becomes `red%2Fwolf`.
 pub fn kind_path(path: &Path, kind: &str) -> PathBuf {
     let kind: String = kind
         .chars()
@@ -58,7 +58,7 @@ pub fn kind_path(path: &Path, kind: &str) -> PathBuf {
     })
 }
 
-/// The running learners, one for each kind of arenas. Each starts as soon as there is an arena of its kind.
+/// The running learners, one for each kind of arenas. A learner starts as soon as there is an arena of its kind.
 ///
 /// ```no_run
 /// use bevy::prelude::*;
@@ -96,7 +96,7 @@ pub struct Training {
 #[derive(Debug)]
 struct KindLearner {
     kind: String,
-    /// Whether it continues from a checkpoint that only its kind has, and goes on to write such ones.
+    /// Whether it continues from the checkpoint at the [`kind_path`] of its kind. It then also writes its checkpoints there.
     has_own_file: bool,
     /// Updates that it made in earlier runs.
     earlier_updates: u64,
@@ -118,12 +118,12 @@ impl Training {
         self.learners.iter().map(|learner| learner.kind.as_str())
     }
 
-    /// The newest policy of the first learner, shared with it; `None` before the first arena.
+    /// The newest policy of the learner that started first. The learner updates it. `None` if no learner has started.
     pub fn latest_policy(&self) -> Option<&LatestPolicy> {
         self.threads().next().map(LearnerThread::latest_policy)
     }
 
-    /// Updates of all learners so far.
+    /// Number of updates of all learners so far, including those of the trainings that they continue.
     pub fn updates(&self) -> u64 {
         self.threads().map(LearnerThread::updates).sum()
     }
@@ -134,25 +134,25 @@ impl Training {
         self.learners.iter().filter_map(of).sum()
     }
 
-    /// Joint transitions dropped because a learner was busy.
+    /// Number of joint transitions that were dropped because a learner was busy.
     pub fn dropped(&self) -> u64 {
         self.threads().map(LearnerThread::dropped).sum()
     }
 
-    /// A percentile of the time that the game spends on the learners at a decision, over the last 4,096 decisions:
-    /// waiting, taking the newest policy and sending transitions. `share` is from 0 to 1; 0.99 is the 99th percentile.
-    /// `None` before the first decision.
+    /// A percentile of the time that the game spent on the learners at each of the last 4,096 decisions: on waiting, on taking the
+    /// newest policy and on sending transitions. `share` is from 0 to 1; 0.99 is the 99th percentile. `None` before the first decision.
     pub fn wait_percentile(&self, share: f32) -> Option<Duration> {
         self.waits.percentile(share)
     }
 
-    /// Why a learner stopped, if one did. The game goes on with the last good policy.
+    /// Why a learner could not start or has failed; `None` if all is well. The game goes on with the last good policy.
     pub fn failure(&self) -> Option<String> {
         self.learners.iter().find_map(KindLearner::failure)
     }
 
-    /// Asks the learners to write a checkpoint, with the replay buffer if `with_replay`. The game does not wait. The only
-    /// learner writes to `path`; several, and those that continue from such a file, write to the files that [`kind_path`] names.
+    /// Asks the learners to write a checkpoint, which contains the replay buffer if `with_replay` is true. The game does not wait.
+    /// A single learner writes to `path`. Several learners write to the paths that [`kind_path`] gives, and so does a single learner
+    /// that continues from such a file.
     pub fn checkpoint(&self, path: impl Into<PathBuf>, with_replay: bool) {
         self.checkpoint_with(&CheckpointRequest {
             path: path.into(),
@@ -174,7 +174,7 @@ impl Training {
         }
     }
 
-    /// Whether a checkpoint that was requested is not written yet.
+    /// Whether a learner has yet to write a checkpoint that was requested.
     pub fn checkpoint_is_pending(&self) -> bool {
         self.threads().any(LearnerThread::checkpoint_is_pending)
     }
@@ -184,19 +184,19 @@ impl Training {
         self.threads().find_map(LearnerThread::checkpoint_failure)
     }
 
-    /// Stops the learner that started first, once it has processed everything that was sent, and returns it. `None` if
-    /// there is none, or if its thread panicked.
+    /// Stops the learner that started first and returns it. Waits until the learner has processed everything that was sent to it.
+    /// `None` if there is no learner, or if its thread panicked.
     pub fn stop(&mut self) -> Option<Learner> {
         self.learners.first_mut()?.stop()
     }
 
-    /// The signal that stops all learners between two updates, from any thread. A game that waits for a learner goes on at
-    /// once. Call [`stop`](Self::stop) afterwards.
+    /// A signal with which any thread can stop all learners. Each learner stops after its present update. If the game waits for a
+    /// learner, it goes on at once. Call [`stop`](Self::stop) afterwards.
     pub fn stop_signal(&self) -> &StopSignal {
         &self.stop
     }
 
-    /// As [`stop`](Self::stop), for the learner of this kind of arenas.
+    /// As [`stop`](Self::stop), but for the learner of this kind of arenas.
     pub fn stop_kind(&mut self, kind: &str) -> Option<Learner> {
         self.learners.iter_mut().find(|learner| learner.kind == kind)?.stop()
     }

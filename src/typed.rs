@@ -1,7 +1,7 @@
 //! The game's own types as observations and actions.
 //!
-//! Derive [`AgentObservation`] for what an agent senses and [`AgentAction`] for what it can do. Sizes and names follow from the
-//! types; the names are in the policy file, and a policy is compared with an agent by them.
+//! Derive [`AgentObservation`] for what an agent senses and [`AgentAction`] for what it can do. The crate takes sizes and names from
+//! the types. It stores the names in the policy file, and compares them when an agent uses a policy.
 //!
 //! ```
 //! use bevy::prelude::*;
@@ -71,12 +71,12 @@
 //!
 //! | Rust type | as an action | as an observation |
 //! |---|---|---|
-//! | `f32` | a number from -1 to 1, or in the `range` of its field | the number, or from its `range` to -1 to 1 |
+//! | `f32` | a number from -1 to 1, or in the `range` of its field | the number; with a `range`, scaled from it to -1 to 1 |
 //! | `bool` | a branch with the choices `no` and `yes` | 0 or 1 |
 //! | `Vec2`, `Vec3` | two or three numbers | two or three numbers |
 //! | `[T; N]` | `N` times what `T` is | `N` times what `T` is |
-//! | `Option<T>` | | whether there is one, 0 or 1, then what `T` is, or zeros |
-//! | an enum with a derive | a branch with one choice per variant; the fields of a variant are numbers that count only with it | one number per variant, 1 for the one it is |
+//! | `Option<T>` | not possible | 1 and then what `T` is; zeros if it is `None` |
+//! | an enum with a derive | a branch with one choice per variant; the fields of a variant are numbers that matter only if it is chosen | one number per variant: 1 for the value's variant, 0 for the others |
 //! | a struct with a derive | its fields, in order | its fields, in order |
 
 mod action;
@@ -89,24 +89,24 @@ pub use chosen::{Chosen, Decode, TypedAgent};
 pub(crate) use chosen::{add, run_decode};
 pub use observation::AgentObservation;
 
-/// The name of a part: `name.part`, or `part` alone if `name` is empty. For implementations of the traits.
+/// The name of a part: `name.part`, or `part` alone if `name` is empty. Use it if you implement the traits yourself.
 pub fn join(name: &str, part: &str) -> String {
     if name.is_empty() { part.into() } else { format!("{name}.{part}") }
 }
 
-/// A number from -1 to 1, scaled to `from..=to`. For implementations of the traits.
+/// Scales a number from -1 to 1 to `from..=to`. Use it if you implement the traits yourself.
 pub fn to_range(number: f32, from: f32, to: f32) -> f32 {
     let share = 0.5 * (number.clamp(-1.0, 1.0) + 1.0);
     from + share * (to - from)
 }
 
-/// A number in `from..=to`, scaled to -1 to 1 and clamped: rare large values then do not compress the usual ones when observations are
-/// normalized. For implementations of the traits.
+/// Scales a number from `from..=to` to -1 to 1 and clamps it. Without the clamp, rare large values would shrink the usual ones when the
+/// learner normalizes observations. Use it if you implement the traits yourself.
 pub fn from_range(number: f32, from: f32, to: f32) -> f32 {
     (2.0 * (number - from) / (to - from) - 1.0).clamp(-1.0, 1.0)
 }
 
-/// What does not compile; each of these has one mistake.
+/// Code that must not compile. Each example has one mistake.
 ///
 /// A range of an action that starts with its larger number:
 /// ```compile_fail,E0080

@@ -99,9 +99,10 @@ fn unstarted_duel(folder: &Path) -> App {
 }
 
 /// The past policies of self-play: after how many joint decisions they were taken, and their ratings.
-fn past(app: &App) -> Vec<(Option<u64>, Option<f32>)> {
+fn past(app: &App) -> Vec<(Option<u64>, Option<String>)> {
     let rivals = app.world().resource::<SelfPlay>().pool().rivals();
-    rivals.iter().map(|rival| (rival.decisions, rival.rating.map(f32::round))).collect()
+    let rounded = |rating: f32| format!("{rating:.1}");
+    rivals.iter().map(|rival| (rival.decisions, rival.rating.map(rounded))).collect()
 }
 
 #[test]

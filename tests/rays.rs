@@ -245,7 +245,12 @@ fn rapier_and_formulas_agree() {
 
 #[test]
 fn agents_of_a_flat_game_see_by_rays_and_rays_out_of_the_plane_are_told() {
-    for plane in [RayPlane::Flat, RayPlane::Ground] {
+    for (plane, is_posed, is_told) in [
+        (RayPlane::Flat, true, false),
+        (RayPlane::Ground, true, true),
+        (RayPlane::Flat, false, true),
+        (RayPlane::Ground, false, false),
+    ] {
         let mut app = headless::app(1);
         app.add_plugins((RolloutPlugin { decision_period: 1, ..default() }, AnalyticRays { plane }))
             .add_systems(Observe, |mut agents: Query<&mut Observation>| {
@@ -255,7 +260,10 @@ fn agents_of_a_flat_game_see_by_rays_and_rays_out_of_the_plane_are_told() {
         let eyes = RaySensor::fan(3, 180.0, 10.0, [BALL]);
         let agent = Agent::new("guard", 0, 1).with_rays(&eyes);
         let pose = RayPose::in_2d(Vec2::new(1.0, 2.0), Vec2::Y);
-        let agent = app.world_mut().spawn((agent, eyes, pose, InArena::new(arena))).id();
+        let agent = app.world_mut().spawn((agent, eyes, InArena::new(arena), Transform::default())).id();
+        if is_posed {
+            app.world_mut().entity_mut(agent).insert(pose);
+        }
         for (x, y) in [(1.0, 8.0), (4.0, 2.0)] {
             let ball = RayTarget::Ball { arena, radius: 1.0 };
             app.world_mut().spawn((Detectable(BALL), ball, Transform::from_xyz(x, y, 0.5)));
@@ -263,11 +271,25 @@ fn agents_of_a_flat_game_see_by_rays_and_rays_out_of_the_plane_are_told() {
         headless::start(&mut app);
         (0..3).for_each(|_| app.update());
         let told = app.world().resource::<Problems>().told();
-        let is_told = told.iter().any(|text| text.contains("RayPose::in_2d"));
-        assert_eq!(is_told, plane == RayPlane::Ground, "{told:?}");
-        if plane == RayPlane::Flat {
+        assert_eq!(told.iter().any(|text| text.contains("RayPose::in_2d")), is_told, "{told:?}");
+        if plane == RayPlane::Flat && is_posed {
             // Nothing to the left, a ball 5 m ahead, one 2 m to the right.
             close(app.world().get::<Observation>(agent).unwrap().frame(), &[0.0, 0.5, 0.8]);
         }
     }
+}
+
+#[test]
+fn a_tilted_agent_sees_as_far_along_the_ground() {
+    let (mut app, arena) = app();
+    let guard = spawn_guard(&mut app, arena);
+    spawn_ball(&mut app, arena, 0.0, -8.0);
+    app.world_mut().get_mut::<Transform>(guard).unwrap().rotation = Quat::from_rotation_x(0.3);
+    app.add_systems(Observe, |mut agents: Query<&mut Observation>| {
+        agents.iter_mut().for_each(|mut agent| agent.write(&[0.0, 0.0]));
+    });
+    headless::start(&mut app);
+    app.update();
+    let seen = app.world().get::<Observation>(guard).unwrap().frame().to_vec();
+    close(&seen, &[0.0, 0.0, 0.0, 0.0, 0.0, 0.3, 0.0, 0.0]);
 }

@@ -337,23 +337,28 @@ fn an_arena_may_wait_for_its_first_wave_if_it_reserves_slots() {
 
 #[test]
 fn an_episode_that_does_not_end_is_told() {
-    let mut app = headless::app(1);
-    app.add_plugins(training().with_decision_period(1)).add_systems(Reset, || {});
-    app.add_systems(Observe, |mut agents: Query<&mut Observation>, mut turn: Local<f32>| {
-        *turn += 1.0;
-        agents.iter_mut().for_each(|mut observation| observation.write(&[*turn]));
-    })
-    .add_systems(FixedUpdate, |mut rewards: Query<&mut Reward>, mut turn: Local<f32>| {
-        *turn += 1.0;
-        rewards.iter_mut().for_each(|mut reward| reward.add(*turn));
-    });
-    spawn(&mut app, 1);
-    headless::start(&mut app);
-    (0..9_990).for_each(|_| app.update());
-    assert!(told(&app).is_empty(), "{:?}", told(&app));
-    (0..20).for_each(|_| app.update());
-    let told = told(&app);
-    assert!(told.len() == 1 && told[0].contains("with_time_limit"), "{told:?}");
+    for (redraw_decisions, is_told) in [(0, true), (100, false)] {
+        let mut plugins = training().with_decision_period(1);
+        plugins.rollout.exploration.redraw_decisions = redraw_decisions;
+        let mut app = headless::app(1);
+        app.add_plugins(plugins).add_systems(Reset, || {});
+        app.add_systems(Observe, |mut agents: Query<&mut Observation>, mut turn: Local<f32>| {
+            *turn += 1.0;
+            agents.iter_mut().for_each(|mut observation| observation.write(&[*turn]));
+        })
+        .add_systems(FixedUpdate, |mut rewards: Query<&mut Reward>, mut turn: Local<f32>| {
+            *turn += 1.0;
+            rewards.iter_mut().for_each(|mut reward| reward.add(*turn));
+        });
+        spawn(&mut app, 1);
+        headless::start(&mut app);
+        (0..9_990).for_each(|_| app.update());
+        assert!(told(&app).is_empty(), "{:?}", told(&app));
+        (0..20).for_each(|_| app.update());
+        let told = told(&app);
+        assert_eq!(told.len(), usize::from(is_told), "{told:?}");
+        assert!(told.iter().all(|text| text.contains("with_time_limit")), "{told:?}");
+    }
 }
 
 #[test]

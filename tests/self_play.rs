@@ -561,9 +561,15 @@ fn the_rival_plays_its_team_when_agents_change_sides() {
     }
 }
 
+/// The policy of a duelist that does nothing.
+fn resting() -> RivalKind {
+    let groups = ArenaSpec::new(vec![AgentSpec::new("duelist", 1, 1); 2]).groups(true).unwrap();
+    RivalKind::Policy(PolicySnapshot::zeros(&groups).unwrap().into())
+}
+
 #[test]
 fn games_of_a_person_are_not_rated_and_no_script_takes_the_person_s_place() {
-    let anchors = vec![("script".into(), RivalKind::Script)];
+    let anchors = vec![("script".into(), RivalKind::Script), ("resting".into(), resting())];
     let mut app = app(8, SelfPlayPlugin { share: 1.0, games: 1, anchors, ..default() });
     let people: Vec<Entity> = app
         .world_mut()
@@ -580,15 +586,127 @@ fn games_of_a_person_are_not_rated_and_no_script_takes_the_person_s_place() {
         play(&mut app, 1);
         for person in &people {
             assert_eq!(app.world().get::<ActionOverride>(*person), Some(&held));
+            assert!(app.world().get::<PlayedBy>(*person).is_none());
         }
     }
+    let games = |app: &App| -> u64 {
+        app.world().resource::<SelfPlay>().pool().rivals().iter().map(|rival| rival.games).sum()
+    };
     assert!(visitors(&mut app).iter().any(|visitors| visitors.is_rated));
-    assert_eq!(app.world().resource::<SelfPlay>().pool().rivals()[0].games, 0);
+    assert_eq!(games(&app), 0);
     for person in &people {
         app.world_mut().entity_mut(*person).remove::<ActionOverride>();
     }
     play(&mut app, 20);
-    assert!(app.world().resource::<SelfPlay>().pool().rivals()[0].games > 0);
+    assert!(games(&app) > 0);
+}
+
+/// Lets a game despawn its arenas when their game ends, and spawn others with `red` and a blue agent in `Reset`.
+fn despawn_arenas(app: &mut App, red: impl Bundle + Clone) {
+    app.add_observer(|ended: On<EpisodeEnded>, mut commands: Commands| {
+        commands.entity(ended.arena).despawn();
+        commands.spawn(Arena::default());
+    })
+    .add_systems(
+        Reset,
+        move |mut commands: Commands, resets: ArenasToReset, agents: Query<&InArena>| {
+            for arena in resets.iter().filter(|arena| agents.iter().all(|in_arena| in_arena.arena != *arena))
+            {
+                let duelist = Agent::new("duelist", 1, 1);
+                commands.spawn((duelist.clone().in_team("red"), InArena::slot(arena, 0), red.clone()));
+                commands.spawn((duelist.in_team("blue"), InArena::slot(arena, 1)));
+            }
+        },
+    );
+}
+
+#[test]
+fn games_of_a_person_are_not_rated_in_arenas_that_are_despawned() {
+    let anchors = vec![("resting".into(), resting())];
+    let mut app = app(4, SelfPlayPlugin { share: 1.0, games: 2, anchors, ..default() });
+    despawn_arenas(&mut app, ActionOverride(vec![0.5]));
+    play(&mut app, 3);
+    let before = app.world().resource::<SelfPlay>().pool().rivals()[0].games;
+    play(&mut app, 40);
+    assert!(visitors(&mut app).iter().any(|visitors| visitors.is_rated));
+    assert_eq!(app.world().resource::<SelfPlay>().pool().rivals()[0].games, before);
+}
+
+#[test]
+fn a_winner_that_is_no_team_is_told_in_arenas_that_are_despawned() {
+    let anchors = vec![("resting".into(), resting())];
+    let mut app = app(4, SelfPlayPlugin { share: 1.0, games: 2, anchors, ..default() });
+    despawn_arenas(&mut app, ());
+    app.add_systems(FixedLast, |mut games: ResMut<Messages<GameEnded>>| {
+        let all: Vec<GameEnded> = games.drain().collect();
+        for game in all {
+            games.write(GameEnded { winner: Some("Red".into()), ..game });
+        }
+    });
+    play(&mut app, 40);
+    assert_eq!(app.world().resource::<SelfPlay>().pool().rivals()[0].games, 0);
+    let told = app.world().resource::<Problems>().told();
+    assert!(told.len() == 1 && told[0].contains("`Red`"), "{told:?}");
+}
+
+#[test]
+fn arenas_whose_first_agents_come_in_reset_are_told_nothing_and_other_kinds_get_no_rival() {
+    let anchors = vec![("script".into(), RivalKind::Script)];
+    let mut app = app(0, SelfPlayPlugin { share: 1.0, games: 3, anchors, ..default() });
+    for arenas in 0..40 {
+        // Every second arena is a maze, in which one agent without a team searches.
+        let is_maze = arenas % 2 == 1;
+        app.world_mut().spawn((Arena::default(), Name::new(if is_maze { "maze" } else { "duel" })));
+    }
+    app.add_systems(
+        Reset,
+        |mut commands: Commands, arenas: ArenasToReset, names: Query<&Name>, agents: Query<&InArena>| {
+            for arena in arenas.iter().filter(|arena| agents.iter().all(|in_arena| in_arena.arena != *arena))
+            {
+                if names.get(arena).is_ok_and(|name| name.as_str() == "maze") {
+                    commands.spawn((Agent::new("mouse", 1, 1), InArena::new(arena)));
+                } else {
+                    for team in ["red", "blue"] {
+                        commands.spawn((Agent::new("duelist", 1, 1).in_team(team), InArena::new(arena)));
+                    }
+                }
+            }
+        },
+    );
+    play(&mut app, 1);
+    for _ in 0..10 {
+        play(&mut app, 1);
+        // More mazes are built all the time.
+        app.world_mut().spawn((Arena::default(), Name::new("maze")));
+        let mut arenas = app.world_mut().query::<(&Name, Has<Visitors>, Has<NoExploration>)>();
+        for (name, is_visited, is_unexplored) in arenas.iter(app.world()) {
+            assert!(name.as_str() == "duel" || !(is_visited || is_unexplored));
+        }
+    }
+    assert!(visitors(&mut app).len() > 10);
+    let told = app.world().resource::<Problems>().told();
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
+fn a_rival_need_only_fit_the_team_that_it_plays() {
+    let anchors = vec![("resting".into(), resting())];
+    let self_play =
+        SelfPlayPlugin { share: 1.0, games: 1, snapshot_decisions: u64::MAX, anchors, ..default() };
+    let mut app = app(4, self_play);
+    let arenas: Vec<Entity> =
+        app.world_mut().query_filtered::<Entity, With<Arena>>().iter(app.world()).collect();
+    for arena in arenas {
+        app.world_mut().spawn((Agent::new("referee", 1, 2), InArena::new(arena)));
+    }
+    let mut teams = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        play(&mut app, 1);
+        teams.extend(visitors(&mut app).into_iter().map(|visitors| visitors.team));
+    }
+    assert_eq!(teams.into_iter().collect::<Vec<_>>(), ["blue", "red"]);
+    let told = app.world().resource::<Problems>().told();
+    assert!(told.is_empty(), "{told:?}");
 }
 
 #[test]

@@ -1,16 +1,17 @@
 use bevy::prelude::*;
 
-/// When an agent decides.
+/// When an agent decides. A *decision of the world* takes place every `decision_period` steps.
 #[derive(Reflect, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     /// At every n-th decision of the world.
     Every {
-        /// The number of decisions of the world from one of its decisions to the next, at least 1.
+        /// The number of decisions of the world from one decision of the agent to the next, at least 1.
         decisions: u32,
-        /// Offset of its decisions, in decisions of the world. If `None`, each new agent gets another offset, so that agents take turns.
+        /// Offset of the agent's decisions, in decisions of the world. If `None`, each new agent gets another offset, so that agents
+        /// take turns.
         phase: Option<u32>,
     },
-    /// When the game asks for it with [`DecisionClock::request`].
+    /// When the game asks for a decision with [`DecisionClock::request`], and once at the start of each episode.
     OnDemand,
 }
 
@@ -43,7 +44,7 @@ impl Default for Clock {
 pub struct DecisionClock {
     clock: Clock,
     phase: u32,
-    /// Whether it decides at the next decision of the world, whatever its clock says.
+    /// Whether it decides at the next decision of the world even if its clock says otherwise.
     is_requested: bool,
     /// Whether it decides at the current decision of the world.
     is_due: bool,
@@ -77,10 +78,10 @@ impl DecisionClock {
         self.age
     }
 
-    /// Notes the decision of the world with this number.
+    /// Takes note of the decision of the world with this number.
     pub(crate) fn advance(&mut self, decision: u64) {
         let is_regular = match self.clock {
-            // The usual clock needs no division.
+            // With the default clock, the agent decides every time, without a division.
             Clock::Every { decisions: 1, .. } => true,
             Clock::Every { decisions, .. } => {
                 (decision + u64::from(self.phase)).is_multiple_of(decisions.into())
@@ -93,7 +94,7 @@ impl DecisionClock {
     }
 }
 
-/// Gives out the phases of agents that take turns.
+/// Gives each agent that takes turns another phase.
 #[derive(Resource, Debug, Default)]
 pub(crate) struct Stagger(u32);
 

@@ -1,7 +1,7 @@
 use bevy::prelude::*;
 
-/// Whether the agent takes part in the episode. The game ends an agent's own part with [`terminate`](Self::terminate) or
-/// [`truncate`](Self::truncate), while the others in its arena play on:
+/// Whether the agent takes part in the episode. With [`terminate`](Self::terminate) or [`truncate`](Self::truncate), the game ends the
+/// agent's part in the episode, while the others in its arena play on:
 ///
 /// ```
 /// use bevy::prelude::*;
@@ -22,15 +22,16 @@ use bevy::prelude::*;
 /// # bevy::ecs::system::assert_is_system(die);
 /// ```
 ///
-/// From the next decision on, the agent does nothing, and nothing that happens is learned from as its own. It may also be
-/// despawned. If `terminate` was not called first, the learner takes the agent's part as cut off, and does not learn from its last decision.
-/// When the arena is reset, all its agents take part again. When the parts of all agents of an arena are over, the episode ends by itself.
-/// In a game with respawns, [`revive`](Self::revive) lets an agent take part again while the episode goes on.
+/// From the next decision on, the agent does nothing, and its policy does not learn from what happens to it. You may also despawn it.
+/// If you despawn it without a call of `terminate`, its part counts as cut off, and the learner does not learn from its last decision.
+///
+/// When the arena is reset, all its agents take part again. When the parts of all agents of an arena are over, the episode ends by
+/// itself. In a game with respawns, [`revive`](Self::revive) lets an agent take part again while the episode goes on.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq, Eq)]
 #[reflect(Component)]
 pub struct Life {
     end: Option<LifeEnd>,
-    /// The first end since the last decision, kept until it is recorded, even if the agent is back by then.
+    /// The first end since the last decision. It is kept until it is recorded, even if the agent has been revived by then.
     unrecorded: Option<LifeEnd>,
     /// Whether it was revived since the last decision.
     is_revived: bool,
@@ -39,14 +40,15 @@ pub struct Life {
 /// How an agent's part in an episode ended.
 #[derive(Reflect, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LifeEnd {
-    /// By the rules of the game. Nothing follows for the agent, unless its behavior shares the fate of its team.
+    /// By the rules of the game. The agent can get no more rewards, unless its behavior shares the rewards of its team
+    /// ([`LearnerConfig::team_fate`](crate::learner::LearnerConfig::team_fate)).
     Terminated,
-    /// For a reason that is not part of the game. What would have followed is not known.
+    /// For a reason that is not part of the game. Nobody knows which rewards would have followed.
     Truncated,
 }
 
 impl Life {
-    /// Ends the agent's part by the rules of the game: it died, or it reached its goal.
+    /// Ends the agent's part by the rules of the game, for example because it died or reached its goal.
     pub fn terminate(&mut self) {
         self.finish(LifeEnd::Terminated);
     }
@@ -63,8 +65,8 @@ impl Life {
         }
     }
 
-    /// Lets the agent take part again, in an episode that is still running. It decides at the next decision of the world, whatever its
-    /// [`Clock`](super::Clock) says.
+    /// Lets the agent take part again in an episode that is still running. It decides at the next decision of the world, even if its
+    /// [`Clock`](super::Clock) says otherwise.
     pub fn revive(&mut self) {
         self.is_revived |= self.end.take().is_some();
     }

@@ -2,10 +2,11 @@ use bevy::prelude::*;
 
 use crate::{policy::ActionSpace, typed::Choice};
 
-/// Which choices an agent can make at the next decision. Every agent whose [`ActionSpace`] has a branch has one.
+/// Which choices an agent can make at the next decision. Every agent whose [`ActionSpace`] has a branch has this component.
 ///
-/// Before each run of the schedule [`Observe`](crate::rollout::Observe), all choices are possible; there, the game forbids
-/// those that are not. A forbidden choice is never made by the policy, and the learner knows that.
+/// Before each run of the schedule [`Observe`](crate::rollout::Observe), the mask is set back, so that all choices are possible. In
+/// `Observe`, the game forbids the choices that are not possible. The policy never makes a forbidden choice, and the learner takes
+/// the mask into account.
 ///
 /// ```
 /// use bevy::prelude::*;
@@ -32,7 +33,7 @@ pub struct ActionMask {
     space: ActionSpace,
     /// For each choice of each branch, 1 if it is possible and 0 if not.
     possible: Vec<f32>,
-    /// Why a call was refused.
+    /// What was wrong with a call that had no effect.
     #[reflect(ignore)]
     refused: Option<String>,
 }
@@ -42,8 +43,8 @@ impl ActionMask {
         Self { possible: vec![1.0; space.choices()], space, refused: None }
     }
 
-    /// Forbids a choice of the branch with this name: by its name, by a value of the enum for which
-    /// [`AgentAction`](crate::typed::AgentAction) is derived, or by its index. An unknown branch or choice is reported in
+    /// Forbids a choice of the branch with this name. `choice` is the name of the choice, its index, a `bool`, or a value of the enum
+    /// that derives [`AgentAction`](crate::typed::AgentAction). An unknown branch or choice has no effect and is reported in
     /// [`Problems`](crate::problems::Problems).
     pub fn forbid(&mut self, branch: &str, choice: impl Choice) {
         let index = self.space.branches().iter().position(|known| known.name == branch);
@@ -57,8 +58,8 @@ impl ActionMask {
         }
     }
 
-    /// Sets whether a choice is possible, both by their place. A place that does not exist is reported in
-    /// [`Problems`](crate::problems::Problems).
+    /// Sets whether a choice is possible. `branch` and `choice` are indices. An index that does not exist has no effect and is
+    /// reported in [`Problems`](crate::problems::Problems).
     pub fn set(&mut self, branch: usize, choice: usize, is_possible: bool) {
         match self.column(branch, choice) {
             Some(column) => self.possible[column] = f32::from(is_possible),
@@ -69,12 +70,12 @@ impl ActionMask {
         }
     }
 
-    /// Whether a choice is possible.
+    /// Whether a choice is possible. `branch` and `choice` are indices. False if there is no such choice.
     pub fn is_possible(&self, branch: usize, choice: usize) -> bool {
         self.column(branch, choice).is_some_and(|column| self.possible[column] != 0.0)
     }
 
-    /// The place of a choice in the mask, if there is such a choice.
+    /// The index of a choice in `possible`, if there is such a choice.
     fn column(&self, branch: usize, choice: usize) -> Option<usize> {
         let is_branch = branch < self.space.branches().len();
         is_branch.then(|| self.space.mask_columns(branch)).and_then(|mut columns| columns.nth(choice))
@@ -90,7 +91,7 @@ impl ActionMask {
         self.possible.fill(1.0);
     }
 
-    /// Makes all choices of branches possible in which none is. Returns what was wrong with the mask, if anything.
+    /// If no choice of a branch is possible, makes all of its choices possible. Returns what was wrong with the mask, if anything.
     pub(crate) fn mend(&mut self) -> Option<String> {
         let mut reason = self.refused.take();
         for (index, branch) in self.space.branches().iter().enumerate() {

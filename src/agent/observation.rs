@@ -1,12 +1,12 @@
 use bevy::prelude::*;
 
-/// What the agent senses. The game writes it in the schedule [`Observe`](crate::rollout::Observe).
+/// What the agent senses. The game writes it with [`write`](Self::write) in the schedule [`Observe`](crate::rollout::Observe).
 #[derive(Component, Reflect, Debug, Clone, Default)]
 #[reflect(Component)]
 pub struct Observation {
     frame: Vec<f32>,
     stack: Vec<f32>,
-    /// How many numbers at the end of the frame sensors write.
+    /// How many numbers, at the end of the frame, are written by sensors.
     sensed: usize,
     /// The length of the last write that was refused.
     refused: Option<usize>,
@@ -19,18 +19,18 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Makes room for frames of `size` numbers, of which sensors write the last `sensed`; the policy sees the last `frames`. All
-    /// are zeros.
+    /// Makes room for frames of `size` numbers, of which sensors write the last `sensed`. The policy sees the last `frames` frames.
+    /// All numbers are 0.
     pub(super) fn fit(&mut self, size: usize, sensed: usize, frames: usize) {
         self.frame = vec![0.0; size];
         self.sensed = sensed.min(size);
         self.stack = vec![0.0; size * frames.max(1)];
     }
 
-    /// Writes the current observation: as many finite numbers as the agent's `observation_size`, in any unit. The
-    /// learner normalizes them.
+    /// Writes the current observation: finite numbers in any unit, which the learner normalizes. Their count must be the agent's
+    /// `observation_size`, without the numbers that [sensors](crate::rays) write.
     ///
-    /// An observation of another length is refused and reported in [`Problems`](crate::problems::Problems).
+    /// An observation of another length is ignored and reported in [`Problems`](crate::problems::Problems).
     pub fn write(&mut self, frame: &[f32]) {
         self.is_written = true;
         let own = self.own();
@@ -48,7 +48,7 @@ impl Observation {
             self.refused = Some(size);
             return;
         }
-        // What sensors have written stays.
+        // Keeps the numbers of sensors.
         self.frame.drain(..size);
         write(&mut self.frame);
         let written = self.frame.len() - self.sensed;
@@ -75,7 +75,7 @@ impl Observation {
         }
     }
 
-    /// The observation last written.
+    /// The observation that was written last, with the numbers of sensors at its end.
     pub fn frame(&self) -> &[f32] {
         &self.frame
     }
@@ -100,7 +100,7 @@ impl Observation {
         self.unchanged
     }
 
-    /// Number of decisions for which sensors have found nothing.
+    /// Number of decisions for which all numbers of the agent's sensors have been 0.
     pub(crate) fn blind(&self) -> u32 {
         self.blind
     }

@@ -31,7 +31,7 @@ pub struct Episode {
     pub(crate) elapsed: u32,
     pub(crate) number: u64,
     pub(crate) exploration_scale: f32,
-    /// Whether its end has been recorded and told.
+    /// Whether its end has been recorded, and [`EpisodeEnded`] was sent.
     #[reflect(ignore)]
     pub(crate) is_finished: bool,
 }
@@ -44,21 +44,21 @@ pub enum EpisodeStatus {
     New,
     /// The agents play.
     Running,
-    /// The game ended it. No reward can follow, and the learner knows that.
+    /// The rules of the game ended it. No reward can follow, so the learner expects none.
     Terminated,
     /// It was cut off, for example by a time limit. The learner estimates the rewards that would have followed.
     Truncated,
 }
 
 impl Episode {
-    /// Ends the episode by the rules of the game: a fault, a goal, a death.
+    /// Ends the episode by the rules of the game, for example at a fault, a goal or a death. No effect if it is not running.
     pub fn terminate(&mut self) {
         if self.status == EpisodeStatus::Running {
             self.status = EpisodeStatus::Terminated;
         }
     }
 
-    /// Cuts the episode off for a reason that is not part of the game, such as a time limit.
+    /// Cuts the episode off for a reason that is not part of the game, such as a time limit. No effect if it is not running.
     pub fn truncate(&mut self) {
         if self.status == EpisodeStatus::Running {
             self.status = EpisodeStatus::Truncated;
@@ -70,24 +70,24 @@ impl Episode {
         self.status
     }
 
-    /// Whether the agents play.
+    /// Whether the episode is running, so that the agents play.
     pub fn is_running(&self) -> bool {
         self.status == EpisodeStatus::Running
     }
 
-    /// Whether the game must set the arena up for a new episode. True in the schedule [`Reset`](crate::rollout::Reset)
+    /// Whether the game must set the arena up for a new episode. In the schedule [`Reset`](crate::rollout::Reset), this is true
     /// for arenas that are new and for arenas whose episode has ended; see [`ArenasToReset`].
     pub fn needs_reset(&self) -> bool {
-        // What ends while arenas are being reset is recorded first, and its arena is reset after that.
+        // An episode that ends while arenas are being reset must be recorded first. Its arena is reset after that.
         self.status == EpisodeStatus::New || (self.has_ended() && self.is_finished)
     }
 
-    /// Whether the episode has ended, and its arena has not been reset yet.
+    /// Whether the episode has ended and its arena has not been reset yet.
     pub fn has_ended(&self) -> bool {
         matches!(self.status, EpisodeStatus::Terminated | EpisodeStatus::Truncated)
     }
 
-    /// Decisions made in this episode.
+    /// Number of decisions made in this episode.
     pub fn decisions(&self) -> u32 {
         self.decisions
     }
@@ -97,7 +97,7 @@ impl Episode {
         self.number
     }
 
-    /// Scale of the exploration noise in this episode.
+    /// Scale of the exploration noise in this episode; 0 means no noise.
     pub fn exploration_scale(&self) -> f32 {
         self.exploration_scale
     }
@@ -113,7 +113,7 @@ impl Episode {
     }
 }
 
-/// The arenas that the game must set up for a new episode. For systems in the schedule
+/// The arenas that the game must set up for a new episode. Use this parameter in systems in the schedule
 /// [`Reset`](crate::rollout::Reset).
 ///
 /// ```
@@ -147,9 +147,9 @@ impl ArenasToReset<'_, '_> {
     }
 }
 
-/// The arenas whose agents are observed now: at a decision all of them, and at the end of episodes those that have ended. For systems in
-/// the schedule [`Observe`](crate::rollout::Observe). What is written for other arenas is not used, and neither are rewards that are added for
-/// them. Skip them if observations take long to compute.
+/// The arenas whose agents are observed now: at a decision, all arenas; when episodes have ended, the arenas of these episodes. Use this
+/// parameter in systems in the schedule [`Observe`](crate::rollout::Observe) to skip the other arenas if observations take long to
+/// compute. Observations and rewards that such a system writes for other arenas have no effect.
 ///
 /// ```
 /// use bevy::prelude::*;
@@ -176,9 +176,9 @@ impl ArenasToObserve<'_, '_> {
     }
 }
 
-/// What a game measures in an episode in addition to returns, such as goals, touches or distances. Insert it on the
-/// entity with the [`Arena`](super::Arena) and update it in the game's own step; each [`EpisodeEnded`] contains a copy. At a reset, all
-/// values become 0 before the game sets the arena up.
+/// What a game measures in an episode in addition to returns, such as goals, touches or distances. Insert this component on the
+/// entity with the [`Arena`](super::Arena) and update it in the game's own step. Each [`EpisodeEnded`] contains a copy. At a reset,
+/// all values become 0 before the game sets the arena up.
 ///
 /// ```
 /// use bevy_maddpg::prelude::*;
@@ -193,22 +193,22 @@ impl ArenasToObserve<'_, '_> {
 pub struct Measures(Vec<(String, f32)>);
 
 impl Measures {
-    /// Measures with these names, all zero.
+    /// Measures with these names. All values are 0.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self(names.into_iter().map(|name| (name.into(), 0.0)).collect())
     }
 
-    /// The value of a measure; `None` if there is none of this name.
+    /// The value of the measure with this name; `None` if there is no such measure.
     pub fn get(&self, name: &str) -> Option<f32> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// Sets a measure. One that is new begins here.
+    /// Sets a measure. If there is no measure of this name, adds it.
     pub fn set(&mut self, name: &str, value: f32) {
         *self.value_mut(name) = value;
     }
 
-    /// Adds to a measure. One that is new begins at 0.
+    /// Adds to the value of a measure. If there is no measure of this name, it starts at 0.
     pub fn add(&mut self, name: &str, value: f32) {
         *self.value_mut(name) += value;
     }
@@ -232,9 +232,9 @@ impl Measures {
     }
 }
 
-/// An episode has ended, and its arena is about to be reset.
+/// Tells that an episode has ended and that its arena is about to be reset.
 ///
-/// It is written as a message for systems that read all episodes, and triggered as an event on the arena for observers:
+/// Systems that read all episodes get it as a message. Observers of the arena get it as an event:
 ///
 /// ```
 /// use bevy::prelude::*;
@@ -256,17 +256,18 @@ pub struct EpisodeEnded {
     /// The arena.
     #[event_target]
     pub arena: Entity,
-    /// Its index among the arenas, in the order of their entities.
+    /// The arena's index among all arenas, in the order of their entities.
     pub index: usize,
     /// The kind of the arena.
     pub kind: String,
-    /// Undiscounted return, by slot: of all agents that have played there, one after another; 0 if none has.
+    /// The undiscounted return of each slot. If several agents have played in a slot one after another, it is the sum of their
+    /// rewards; 0 if none has played.
     pub returns: Vec<f32>,
-    /// Whether an agent has played, by slot.
+    /// For each slot, whether an agent has played in it.
     pub played: Vec<bool>,
-    /// Decisions of the episode.
+    /// Number of decisions in the episode.
     pub decisions: u32,
-    /// Whether it was cut off rather than ended by the game.
+    /// Whether the episode was cut off rather than ended by the rules of the game.
     pub truncated: bool,
     /// Scale of the exploration noise in the episode.
     pub exploration_scale: f32,
@@ -278,8 +279,8 @@ pub struct EpisodeEnded {
 }
 
 impl EpisodeEnded {
-    /// An episode of `arena` in which agents have played in all slots, with these returns, for tests of systems that read episodes. All
-    /// other fields are zero.
+    /// An episode of `arena` in which agents have played in all slots, with these returns. All other fields are zero or empty. Use it to
+    /// test systems that read episodes.
     pub fn new(arena: Entity, returns: Vec<f32>) -> Self {
         Self {
             arena,
@@ -295,7 +296,7 @@ impl EpisodeEnded {
         }
     }
 
-    /// The mean return of the agents that have played.
+    /// The mean return of the slots in which an agent has played; 0 if there is none.
     pub fn mean_return(&self) -> f32 {
         let played = self.returns.iter().zip(&self.played).filter(|(_, played)| **played);
         let (sum, count) = played.fold((0.0, 0), |(sum, count), (value, _)| (sum + value, count + 1));

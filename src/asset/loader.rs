@@ -12,7 +12,7 @@ use crate::policy::{PolicyError, PolicySnapshot};
 pub struct PolicyAsset(Arc<PolicySnapshot>);
 
 impl PolicyAsset {
-    /// An asset of these policies, for example to add policies to [`Assets`] that were made by code.
+    /// Makes an asset of these policies. Use it to add policies to [`Assets`] that do not come from a file.
     pub fn new(snapshot: impl Into<Arc<PolicySnapshot>>) -> Self {
         Self(snapshot.into())
     }

@@ -9,7 +9,7 @@ use crate::training::{LearnerReport, Training};
 /// Updates of the learner per second of wall-clock time.
 pub const UPDATES_PER_SECOND: DiagnosticPath = DiagnosticPath::const_new("maddpg/updates_per_second");
 
-/// 99th percentile of the milliseconds that a decision spends on the learner, see [`Training::wait_percentile`].
+/// 99th percentile of the time that the game spends on the learner at a decision, in milliseconds; see [`Training::wait_percentile`].
 pub const WAIT_P99: DiagnosticPath = DiagnosticPath::const_new("maddpg/wait_p99");
 
 /// Joint transitions dropped so far because the learner was busy.

@@ -1,8 +1,10 @@
 //! Whether a window can be opened.
 
-/// Why no window can be opened, in words; `None` if one can. On Unix machines other than macOS, this looks at the environment and tries
-/// to reach the display that it names, as Bevy's window library does: that of Wayland, if the app `has_wayland` (Bevy's feature `wayland`)
-/// and the environment names one, otherwise that of X11. Elsewhere, there always is one.
+/// Explains why no window can be opened; `None` if a window can be opened.
+///
+/// On Unix machines other than macOS, this function tries to reach the display that the environment variables name, as Bevy's window
+/// library does. It tries Wayland if `has_wayland` is true (the app has Bevy's feature `wayland`) and the environment names a Wayland
+/// display; otherwise it tries X11. On other machines, it always returns `None`.
 pub fn display_problem(has_wayland: bool) -> Option<String> {
     #[cfg(all(unix, not(target_os = "macos")))]
     {

@@ -24,7 +24,7 @@ use super::{Distribution, Lesson, Parameter, Until};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParametersConfig {
-    /// How parameters are drawn, by name. The others keep their defaults.
+    /// How parameters are drawn, by the names of the parameters. The others keep their defaults.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, Distribution>,
     /// The lessons, in order. Default: none.
@@ -32,7 +32,7 @@ pub struct ParametersConfig {
     pub lessons: Vec<Lesson>,
 }
 
-/// A setting of the parameters that cannot be used.
+/// The error for a setting of [`ParametersConfig`] that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{key}` is {found}, expected {expected}")]
 #[non_exhaustive]
@@ -65,8 +65,8 @@ impl ParametersConfig {
         self.parameters.is_empty() && self.lessons.is_empty()
     }
 
-    /// How the parameters are drawn in the lesson with this index. The result has no lessons. If there is no such lesson, parameters are
-    /// drawn as outside of lessons.
+    /// How the parameters are drawn in the lesson with this index, as settings without lessons. If there is no such lesson, the result
+    /// has only the draws that hold outside of lessons.
     #[must_use]
     pub fn of_lesson(&self, index: usize) -> Self {
         let mut parameters = self.parameters.clone();
@@ -76,8 +76,8 @@ impl ParametersConfig {
         Self { parameters, lessons: Vec::new() }
     }
 
-    /// How the parameters are drawn in the last lesson, as settings without lessons: what the training leads to, and therefore what
-    /// policies are evaluated with.
+    /// How the parameters are drawn in the last lesson, as settings without lessons. Use them to evaluate policies, since the last lesson
+    /// is the goal of the training.
     #[must_use]
     pub fn of_last_lesson(&self) -> Self {
         self.of_lesson(self.lessons.len().saturating_sub(1))
@@ -86,8 +86,8 @@ impl ParametersConfig {
     /// Checks the settings against the parameters that a game has.
     ///
     /// # Errors
-    /// For the first setting that cannot be used: a parameter that the game does not have, a value that it does not permit, a range
-    /// whose lower bound is above its upper one, a lesson that never ends.
+    /// The first setting that cannot be used, for example a parameter that the game does not have, a value that it does not permit, a
+    /// range whose lower bound is above its upper bound, or a lesson that never ends.
     pub fn check(&self, known: &[Parameter]) -> Result<(), ParameterError> {
         for Parameter { name, default, range: [low, high] } in known {
             if !(low..=high).contains(&default) {
@@ -167,7 +167,7 @@ fn check_all(
     Ok(())
 }
 
-/// The parameters of a game, for errors.
+/// A list of the game's parameters, for error messages.
 fn list(known: &[Parameter]) -> String {
     let words: Vec<String> = known
         .iter()

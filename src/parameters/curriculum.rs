@@ -9,7 +9,7 @@ use crate::{
     score::{Score, ScoreWindow},
 };
 
-/// The lesson that is in progress. A resource, inserted by [`ParametersPlugin`].
+/// The resource that knows the present lesson. [`ParametersPlugin`] inserts it.
 #[derive(Resource)]
 pub struct Curriculum {
     known: Vec<Parameter>,
@@ -25,14 +25,14 @@ pub struct Curriculum {
     pub(super) arenas: u64,
 }
 
-/// A lesson has started, other than the one that the run began with. Triggered as an event, for observers.
+/// The event that a lesson has started. It is triggered for observers. It is not triggered for the lesson with which the run began.
 #[derive(Event, Debug, Clone, PartialEq, Eq)]
 pub struct LessonStarted {
-    /// Its index among the lessons.
+    /// The index of the lesson.
     pub index: usize,
-    /// Its name.
+    /// The name of the lesson.
     pub name: String,
-    /// Joint decisions of all arenas until then.
+    /// Joint decisions that all arenas have made before the lesson.
     pub decisions: u64,
 }
 
@@ -79,17 +79,18 @@ impl Curriculum {
         self.lesson
     }
 
-    /// The mean score of the last episodes of a lesson that ends [by score](Until::Score); `None` before the first one.
+    /// The mean score of the last episodes of the present lesson, if it ends [by score](Until::Score). `None` if it does not, and before
+    /// its first episode has ended.
     pub fn score(&self) -> Option<f32> {
         self.scores.mean()
     }
 
-    /// These last scores, oldest first.
+    /// The scores over which [`score`](Self::score) takes the mean, oldest first.
     pub fn scores(&self) -> impl Iterator<Item = f32> {
         self.scores.scores()
     }
 
-    /// Goes on with the lesson of this name, unless a later one has begun. Returns whether there is one of this name.
+    /// Continues with the lesson of this name, unless a later one has begun. Returns whether there is a lesson of this name.
     #[cfg(feature = "learner")]
     pub(crate) fn resume(&mut self, name: &str) -> bool {
         let lesson = self.config.lessons.iter().position(|lesson| lesson.name == name);
@@ -115,7 +116,7 @@ impl Curriculum {
         self.scores = ScoreWindow::new(window as usize);
     }
 
-    /// Notes the score of an episode if it began in the present lesson.
+    /// Counts the score of an episode if the episode began in the present lesson.
     pub(super) fn count(&mut self, episode: &EpisodeEnded) {
         let is_by_score = matches!(self.lesson().and_then(|lesson| lesson.until), Some(Until::Score { .. }));
         if is_by_score && episode.parameters.lesson() == self.lesson {

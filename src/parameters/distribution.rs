@@ -16,7 +16,7 @@ use crate::random::Random;
 /// |---|---|
 /// | `gravity = 9.81` | always this value |
 /// | `gravity = { uniform = [4.9, 14.7] }` | any value between the two, all equally likely |
-/// | `gravity = { gaussian = { mean = 9.81, deviation = 2.0 } }` | a normal distribution, clamped to what the game permits or to `clip = [5.0, 15.0]` |
+/// | `gravity = { gaussian = { mean = 9.81, deviation = 2.0 } }` | a value from a normal distribution, clamped to the parameter's range, or to `clip = [5.0, 15.0]` if you add that |
 /// | `gravity = { ranges = [[4.9, 6.0], [13.0, 14.7]] }` | a value in one of several ranges, all values equally likely |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)]
@@ -31,12 +31,12 @@ pub enum Distribution {
         mean: f32,
         /// The standard deviation, 0 or more.
         deviation: f32,
-        /// What is drawn is clamped to these two values. Default: to the parameter's own range.
+        /// The lowest and the highest value. Drawn values are clamped to them. Default: the parameter's own range.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clip: Option<[f32; 2]>,
     },
-    /// Uniform over several ranges, each from its first to its second value, in ascending order: a range that is twice as wide is
-    /// drawn twice as often.
+    /// Uniform over several ranges, each from its first to its second value, in ascending order. A value comes from a range that is
+    /// twice as wide twice as often.
     Ranges(Vec<[f32; 2]>),
 }
 
@@ -63,7 +63,7 @@ impl Distribution {
                     }
                     left -= width(range);
                 }
-                // Only rounding leads here.
+                // Only rounding errors lead here.
                 ranges.last().map_or(0.0, |[_, high]| *high)
             }
         }

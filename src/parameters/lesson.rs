@@ -4,17 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::Distribution;
 
-/// A lesson: what is drawn while it lasts, and when it ends. Lessons follow each other in the order of the
-/// [settings](super::ParametersConfig::lessons); the last one does not end.
+/// A lesson of a curriculum: how parameters are drawn while it lasts, and when it ends. Lessons follow each other in the order of the
+/// [settings](super::ParametersConfig::lessons). The last one does not end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lesson {
     /// The name, for reports.
     pub name: String,
-    /// When it ends; `None` only for the last one.
+    /// When it ends. `None` for the last lesson, and only for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Until>,
-    /// What is drawn while it lasts, by the parameters' names. The other parameters are drawn as without lessons.
+    /// How parameters are drawn while it lasts, by the names of the parameters. The other parameters are drawn as in
+    /// [`ParametersConfig::parameters`](super::ParametersConfig::parameters).
     #[serde(default)]
     pub parameters: BTreeMap<String, Distribution>,
 }
@@ -44,8 +45,8 @@ impl Lesson {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Until {
-    /// The mean score of the last episodes is high enough. Only episodes that began in the lesson count, so it lasts for at
-    /// least that many episodes. In training, these are episodes with exploration noise.
+    /// The lesson ends when the mean score of the last episodes is high enough. Only episodes that began in the lesson count, so it
+    /// lasts for at least `episodes` episodes. In training, agents explore in these episodes.
     Score {
         /// The least mean score.
         at_least: f32,
@@ -53,10 +54,10 @@ pub enum Until {
         #[serde(default = "episodes")]
         episodes: u32,
     },
-    /// All arenas together have made this many joint decisions since the start of the training.
+    /// The lesson ends when all arenas together have made this many joint decisions since the start of the training.
     Decisions(u64),
-    /// The [rating](crate::self_play::Pool::rating) of the newest policy in self-play is at least this. The first snapshot has
-    /// 1,000.
+    /// The lesson ends when the [rating](crate::self_play::Pool::rating) of the newest policy in self-play is at least this. The first
+    /// snapshot has a rating of 1,000.
     Rating(f32),
 }
 

@@ -7,7 +7,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// The value in episodes for which no other value is drawn.
     pub default: f32,
-    /// The lowest and the highest value with which the game works. What is drawn is clamped to them.
+    /// The lowest and the highest value with which the game works. Drawn values are clamped to this range.
     pub range: [f32; 2],
 }
 
@@ -17,14 +17,14 @@ impl Parameter {
         Self { name, default, range }
     }
 
-    /// Its value in an episode with these parameters; the default without them.
+    /// The value of this parameter in an episode with these `parameters`. Its default if there are none, or if they do not contain it.
     pub fn of(&self, parameters: Option<&Parameters>) -> f32 {
         parameters.and_then(|parameters| parameters.get(self.name)).unwrap_or(self.default)
     }
 }
 
-/// The values of the game's parameters in an arena's episode. A component of the arena that
-/// [`ParametersPlugin`](super::ParametersPlugin) inserts, and changes before the systems in [`Reset`](crate::rollout::Reset) run.
+/// The values of the game's parameters in an arena's episode. [`ParametersPlugin`](super::ParametersPlugin) inserts this component on the
+/// arena, and draws new values right before the systems in [`Reset`](crate::rollout::Reset) run.
 #[derive(Component, Reflect, Debug, Clone, Default, PartialEq)]
 #[reflect(Component)]
 pub struct Parameters {
@@ -43,7 +43,7 @@ impl Parameters {
         self.values.iter().copied()
     }
 
-    /// The lesson in which they were drawn, as an index; 0 without lessons.
+    /// The index of the lesson in which they were drawn; 0 without lessons.
     pub fn lesson(&self) -> usize {
         self.lesson
     }

@@ -1,16 +1,16 @@
 use bevy::prelude::*;
 
-use super::{Ray, RayBatch, RayPlugin, RayPose, RaySystems};
+use super::{RayBatch, RayPlugin, RayPose, RaySystems};
 use crate::{agent::Agent, arena::InArena, problems::Problems, rollout::Observe};
 
-/// Casts rays against [`RayTarget`]s by formulas, without a physics engine. Adds [`RayPlugin`].
+/// Casts rays against [`RayTarget`]s by formulas, without a physics engine. It adds [`RayPlugin`] if the app does not have it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AnalyticRays {
     /// The plane in which rays and targets meet. Default: the ground.
     pub plane: RayPlane,
 }
 
-/// The plane in which rays and targets meet. Their coordinates along the third axis do not matter.
+/// The plane in which [`AnalyticRays`] casts rays. Coordinates along the third axis do not matter.
 #[derive(Resource, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RayPlane {
     /// The plane of x and z: the ground of a game in three dimensions.
@@ -40,25 +40,24 @@ impl Plugin for AnalyticRays {
     }
 }
 
-/// The shape of a thing that [`AnalyticRays`] can hit. Only agents of the same arena hit it: those with the same
-/// [`InArena`], or with an arena that is `arena`.
+/// The shape of an entity that [`AnalyticRays`] can hit. Only the rays of agents in its arena hit it.
 #[derive(Component, Reflect, Debug, Clone, Copy, PartialEq)]
 #[reflect(Component)]
 pub enum RayTarget {
     /// A ball around the entity's [`Transform`].
     Ball {
-        /// Its arena.
+        /// The arena of the ball.
         arena: Entity,
-        /// Its radius.
+        /// The radius of the ball, in the game's unit.
         radius: f32,
     },
     /// A straight wall.
     Wall {
-        /// Its arena.
+        /// The arena of the wall.
         arena: Entity,
-        /// One end.
+        /// One end of the wall, in the coordinates of the world.
         from: Vec3,
-        /// The other end.
+        /// The other end of the wall.
         to: Vec3,
     },
 }
@@ -101,29 +100,32 @@ fn cast(
     let mut known: Option<(Entity, &[Target])> = None;
     for index in 0..batch.rays.len() {
         let ray = batch.rays[index];
-        // The rays of an agent follow one another.
+        // All rays of an agent come one after another, so this search is needed once per agent.
         let scene = match known {
             Some((agent, scene)) if agent == ray.agent => scene,
             _ => {
                 let arena = InArena::arena_of(ray.agent, places.get(ray.agent).ok());
                 let scene = scene_of(scenes, arena);
-                if plane.project(ray.direction).length_squared() < STEEP * STEEP {
-                    tell_of_steep_rays(ray.agent, &agents, *plane, &mut problems);
-                }
                 known = Some((ray.agent, scene));
                 scene
             }
         };
+        let in_plane = plane.project(ray.direction);
+        if in_plane.length_squared() < STEEP * STEEP {
+            tell_of_steep_rays(ray.agent, &agents, *plane, &mut problems);
+        }
+        // If the agent is tilted, its rays are turned into the plane.
+        let (origin, direction) = (plane.project(ray.origin), in_plane.normalize_or_zero());
         for (_, entity, shape) in scene.iter().filter(|(_, entity, _)| *entity != ray.agent) {
-            if let Some(distance) = meet(*plane, &ray, shape) {
+            if let Some(distance) = meet(origin, direction, ray.radius, shape) {
                 batch.hit(index, distance, *entity);
             }
         }
     }
 }
 
-/// Rays whose direction has a shorter part in the plane probably belong to another plane.
-const STEEP: f32 = 0.1;
+/// If the part of a ray's direction that lies in the plane is shorter than this, the ray probably belongs to another plane.
+const STEEP: f32 = 0.3;
 
 fn tell_of_steep_rays(agent: Entity, agents: &Query<&Agent>, plane: RayPlane, problems: &mut Problems) {
     let behavior = agents.get(agent).map_or("", |agent| agent.behavior.as_str());
@@ -147,35 +149,33 @@ fn scene_of(scenes: &[Target], arena: Entity) -> &[Target] {
     &scenes[start..end]
 }
 
-/// The distance at which a ray meets a shape, which grows by the ray's radius; `None` if it does not.
-fn meet(plane: RayPlane, ray: &Ray, shape: &Shape) -> Option<f32> {
-    // A ray of a tilted agent looks along the plane as well.
-    let (origin, direction) = (plane.project(ray.origin), plane.project(ray.direction).normalize_or_zero());
+/// The distance at which a ray meets a shape; `None` if it does not. The shape is first enlarged by the ray's radius.
+fn meet(origin: Vec2, direction: Vec2, ray_radius: f32, shape: &Shape) -> Option<f32> {
     match *shape {
-        Shape::Ball { center, radius } => meet_disc(origin, direction, center, radius + ray.radius),
+        Shape::Ball { center, radius } => meet_disc(origin, direction, center, radius + ray_radius),
         Shape::Wall { from, to } => {
             let along = (to - from).normalize_or_zero();
             let normal = along.perp();
             let from_wall = (origin - from).dot(normal);
             let approach = -direction.dot(normal) * from_wall.signum();
             // A thick ray may already touch the wall where it starts.
-            let face = ((from_wall.abs() - ray.radius) / approach).max(0.0);
+            let face = ((from_wall.abs() - ray_radius) / approach).max(0.0);
             let at = (origin + face * direction - from).dot(along);
             if approach > 0.0 && (0.0..=(to - from).length()).contains(&at) {
                 return Some(face);
             }
-            if ray.radius == 0.0 {
+            if ray_radius == 0.0 {
                 return None;
             }
             // A thick ray may meet an end of the wall.
-            let ends = [from, to].into_iter().filter_map(|end| meet_disc(origin, direction, end, ray.radius));
+            let ends = [from, to].into_iter().filter_map(|end| meet_disc(origin, direction, end, ray_radius));
             ends.reduce(f32::min)
         }
     }
 }
 
-/// The distance at which a ray enters a disc; 0 if it starts inside and goes toward the center. A thick ray starts inside if its agent
-/// touches a ball, and must not see the ball in all directions then.
+/// The distance at which a ray enters a disc; 0 if it starts inside and goes toward the center. If an agent touches a ball, its thick
+/// rays start inside the disc. Only those that go toward the center must then see the ball.
 fn meet_disc(origin: Vec2, direction: Vec2, center: Vec2, radius: f32) -> Option<f32> {
     let way = center - origin;
     let along = way.dot(direction);
@@ -188,15 +188,9 @@ fn meet_disc(origin: Vec2, direction: Vec2, center: Vec2, radius: f32) -> Option
 mod tests {
     use super::*;
 
-    fn ray(degrees: f32, radius: f32) -> Ray {
-        let direction = Vec2::from_angle(degrees.to_radians());
-        Ray {
-            agent: Entity::PLACEHOLDER,
-            origin: Vec3::ZERO,
-            direction: Vec3::new(direction.x, 0.0, direction.y),
-            length: 20.0,
-            radius,
-        }
+    /// The distance at which a ray from the origin meets a shape.
+    fn met(degrees: f32, radius: f32, shape: &Shape) -> Option<f32> {
+        meet(Vec2::ZERO, Vec2::from_angle(degrees.to_radians()), radius, shape)
     }
 
     fn close(found: Option<f32>, expected: f32) {
@@ -206,31 +200,16 @@ mod tests {
     #[test]
     fn rays_meet_balls_and_walls_where_geometry_says() {
         let ball = Shape::Ball { center: Vec2::new(3.0, 3.0), radius: 1.0 };
-        close(meet(RayPlane::Ground, &ray(45.0, 0.0), &ball), 18.0f32.sqrt() - 1.0);
-        close(meet(RayPlane::Ground, &ray(45.0, 0.5), &ball), 18.0f32.sqrt() - 1.5);
-        assert_eq!(meet(RayPlane::Ground, &ray(0.0, 0.0), &ball), None);
-        assert_eq!(meet(RayPlane::Ground, &ray(225.0, 0.0), &ball), None, "behind");
+        close(met(45.0, 0.0, &ball), 18.0f32.sqrt() - 1.0);
+        close(met(45.0, 0.5, &ball), 18.0f32.sqrt() - 1.5);
+        assert_eq!(met(0.0, 0.0, &ball), None);
+        assert_eq!(met(225.0, 0.0, &ball), None, "behind");
         let wall = Shape::Wall { from: Vec2::new(5.0, -1.0), to: Vec2::new(5.0, 1.0) };
-        close(meet(RayPlane::Ground, &ray(0.0, 0.0), &wall), 5.0);
-        close(meet(RayPlane::Ground, &ray(0.0, 0.5), &wall), 4.5);
-        close(
-            meet(RayPlane::Ground, &ray(10.0, 0.0), &wall),
-            5.0 / bevy::math::ops::cos(10.0f32.to_radians()),
-        );
-        assert_eq!(meet(RayPlane::Ground, &ray(15.0, 0.0), &wall), None, "past its end");
-        assert!(meet(RayPlane::Ground, &ray(15.0, 0.5), &wall).is_some(), "a thick ray meets the end");
-        assert_eq!(meet(RayPlane::Ground, &ray(180.0, 0.0), &wall), None);
-    }
-
-    #[test]
-    fn a_tilted_agent_sees_as_far_along_the_ground() {
-        let tilt = 10.0f32.to_radians();
-        let direction = Vec3::new(bevy::math::ops::cos(tilt), -bevy::math::ops::sin(tilt), 0.0);
-        let ray = Ray { direction, ..ray(0.0, 0.0) };
-        close(meet(RayPlane::Ground, &ray, &Shape::Ball { center: Vec2::new(8.0, 0.0), radius: 1.0 }), 7.0);
-        let wall = Shape::Wall { from: Vec2::new(5.0, -1.0), to: Vec2::new(5.0, 1.0) };
-        close(meet(RayPlane::Ground, &ray, &wall), 5.0);
-        let down = Ray { direction: Vec3::NEG_Y, ..ray };
-        assert_eq!(meet(RayPlane::Ground, &down, &wall), None);
+        close(met(0.0, 0.0, &wall), 5.0);
+        close(met(0.0, 0.5, &wall), 4.5);
+        close(met(10.0, 0.0, &wall), 5.0 / bevy::math::ops::cos(10.0f32.to_radians()));
+        assert_eq!(met(15.0, 0.0, &wall), None, "past its end");
+        assert!(met(15.0, 0.5, &wall).is_some(), "a thick ray meets the end");
+        assert_eq!(met(180.0, 0.0, &wall), None);
     }
 }

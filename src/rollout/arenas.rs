@@ -13,7 +13,7 @@ mod sort;
 
 pub(super) use collect::{collect, tell_empty, watch};
 
-/// All arenas, in the order of their entities, their kinds, and the agents that play outside of them.
+/// The resource with all arenas (in the order of their entities), their kinds, and the agents that play outside of arenas.
 #[derive(Resource, Debug, Default)]
 pub struct Arenas {
     entries: Vec<ArenaEntry>,
@@ -21,7 +21,7 @@ pub struct Arenas {
     others: Vec<OtherAgent>,
     /// Whether there is, or will be, a learner.
     pub(crate) has_learner: bool,
-    /// Where the trainings that are continued come from.
+    /// Finds the agents of trainings that are continued.
     pub(crate) earlier: EarlierTrainings,
     /// Whether arenas or agents have changed since the last call of [`collect`].
     stale: bool,
@@ -58,14 +58,13 @@ impl fmt::Debug for EarlierTrainings {
 pub struct ArenaEntry {
     /// The entity with the [`Arena`](crate::arena::Arena).
     pub arena: Entity,
-    /// The agents, by slot of the arena's kind. `None` where there is none.
+    /// For each slot of the arena's kind, the agent in it. `None` if the slot is empty.
     pub agents: Vec<Option<Entity>>,
-    /// The kind, as an index into [`Arenas::kinds`], and the arena's row among the arenas of that kind. `None` for an arena
-    /// that has never had agents.
+    /// The arena's kind and its row in it. `None` for an arena that has never had agents.
     pub(super) place: Option<Place>,
 }
 
-/// Where an arena is in [`Experience`].
+/// Where an arena is in [`Experience`]: its kind, as an index into [`Arenas::kinds`], and its row among the arenas of that kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) kind: usize,
@@ -77,7 +76,7 @@ pub(super) struct Place {
 pub(super) struct OtherAgent {
     pub(super) entity: Entity,
     pub(super) slot: usize,
-    /// The arena in which it has found no slot.
+    /// The arena in which the agent has found no slot.
     pub(super) arena: Option<Entity>,
 }
 
@@ -97,7 +96,7 @@ impl Arenas {
         self.entries.is_empty()
     }
 
-    /// The kinds of the arenas. Each has a learner of its own.
+    /// The kinds of the arenas. Each kind has its own learner.
     pub fn kinds(&self) -> &[Kind] {
         &self.kinds
     }
@@ -111,7 +110,7 @@ impl Arenas {
         self.kinds[kind].rows.iter().map(|index| &self.entries[*index])
     }
 
-    /// An arena, with its place among the entries.
+    /// An arena, with its index among the entries.
     pub(super) fn find(&self, arena: Entity) -> Option<(usize, &ArenaEntry)> {
         find(&self.entries, arena)
     }
@@ -121,14 +120,9 @@ impl Arenas {
         Some(&self.kinds[self.entry(arena)?.place?.kind])
     }
 
-    /// The first kind whose agents are in at least two teams: the one of self-play.
+    /// The first kind whose agents are in at least two teams. Self-play uses this kind.
     pub(crate) fn kind_with_teams(&self) -> Option<&Kind> {
         self.kinds.iter().find(|kind| kind.spec.teams.iter().any(|team| *team != kind.spec.teams[0]))
-    }
-
-    /// The agents that are in an arena.
-    pub(crate) fn agents_of(&self, arena: Entity) -> impl Iterator<Item = Entity> {
-        self.entry(arena).into_iter().flat_map(ArenaEntry::present)
     }
 
     fn entry(&self, arena: Entity) -> Option<&ArenaEntry> {

@@ -3,18 +3,19 @@ use bevy::prelude::*;
 use super::StepTiming;
 use crate::agent::{DecisionClock, Life};
 
-/// Counts the steps and the decisions.
+/// The resource that counts steps and decisions.
 #[derive(Resource, Reflect, Debug, Clone, PartialEq, Eq)]
 #[reflect(Resource)]
 #[non_exhaustive]
 pub struct RolloutClock {
-    /// Steps finished.
+    /// Number of finished steps.
     pub step: u64,
     /// Steps from one decision to the next.
     pub decision_period: u32,
-    /// Joint decisions made: one for each arena at each decision. A training that is continued also counts those before.
+    /// Number of joint decisions: at each decision, one for each arena. If a training is continued, the count includes those of earlier
+    /// runs.
     pub decisions: u64,
-    /// Those of them that earlier runs made.
+    /// How many of the joint `decisions` earlier runs made.
     #[reflect(ignore)]
     pub(crate) earlier: u64,
     /// Whether `Observe` runs because episodes have ended.
@@ -48,7 +49,7 @@ impl RolloutClock {
         self.step.is_multiple_of(u64::from(self.decision_period))
     }
 
-    /// Whether agents decide after they have observed. False while [`Observe`](super::Observe) runs because episodes have ended.
+    /// Whether agents decide after the present run of [`Observe`](super::Observe). False if it runs because episodes have ended.
     pub fn is_deciding(&self) -> bool {
         !self.observes_ends
     }
@@ -64,12 +65,12 @@ pub(crate) fn decision_is_due(clock: Res<RolloutClock>) -> bool {
 }
 
 /// A run condition for systems in [`Observe`](super::Observe) that must run exactly once per decision, such as scripts that decide for
-/// agents: true if agents decide afterwards, false if `Observe` runs because episodes have ended.
+/// agents. It is true if agents decide afterwards, and false if `Observe` runs because episodes have ended.
 pub fn agents_decide(clock: Res<RolloutClock>) -> bool {
     clock.is_deciding()
 }
 
-/// Notes which agents decide at this decision. Those that were revived have no action to keep, so they decide.
+/// Finds out which agents decide at this decision. Agents that were revived have no action to keep, so they decide.
 pub(super) fn advance_agents(clock: Res<RolloutClock>, mut agents: Query<(&mut DecisionClock, &mut Life)>) {
     let decision = clock.step / u64::from(clock.decision_period);
     for (mut agent, mut life) in &mut agents {
@@ -81,7 +82,7 @@ pub(super) fn advance_agents(clock: Res<RolloutClock>, mut agents: Query<(&mut D
     }
 }
 
-/// Before and after the ends of episodes are observed.
+/// Runs before (`NOW` is true) and after (`NOW` is false) the last observations of ended episodes.
 pub(super) fn observes_ends<const NOW: bool>(mut clock: ResMut<RolloutClock>) {
     clock.observes_ends = NOW;
 }

@@ -53,7 +53,7 @@ pub(super) fn decide(
 ) {
     for (kind, rows) in experience.bypass_change_detection().kinds.iter_mut().enumerate() {
         let spec = arenas.kinds()[kind].spec();
-        // An arena that was spawned during the last reset, or whose episode ended there, is reset before it decides.
+        // Leaves out arenas that were spawned during the last reset, or whose episode ended in it. They must be reset first.
         let is_running = |arena| episodes.get(arena).is_ok_and(Episode::is_running);
         rows.observe(arenas.of_kind(kind), is_running, &agents);
         let all_finite = rows.observations.iter().all(|number| number.is_finite());
@@ -149,8 +149,8 @@ impl Gathered {
     }
 }
 
-/// Writes the joint action of an arena to its agents. The row gets what each agent does in fact: an agent may keep an earlier action, be
-/// taken over, have a policy of its own, or have none and do nothing.
+/// Writes the joint action of an arena to its agents, and what each agent really does to the row: an agent may keep an earlier action, have
+/// an override or a policy of its own, or have no policy and do nothing.
 fn write_actions(
     spec: &ArenaSpec,
     has_policy: &[bool],
@@ -199,12 +199,12 @@ fn write_actions(
     }
 }
 
-/// Replaces numbers that are not finite with 0, so that a policy gives actions that are.
+/// Replaces numbers that are not finite with 0, so that policies always compute finite actions.
 pub(super) fn replace_not_finite(numbers: &mut [f32]) {
     numbers.iter_mut().filter(|number| !number.is_finite()).for_each(|number| *number = 0.0);
 }
 
-/// Replaces an agent's action with its override, if it has a valid one. Returns whether it has.
+/// Replaces an agent's action with its override, if it has a valid one. Returns whether it did.
 pub(super) fn take_over(
     space: &ActionSpace,
     action: &mut [f32],

@@ -9,7 +9,7 @@ use crate::{
     parameters::Parameters,
 };
 
-/// What is known of agents that have left their slot and of arenas that are gone, kept until the arenas are collected again.
+/// The agents that have left their slots and the arenas that were despawned. They are kept until the arenas are collected again.
 #[derive(Resource, Debug, Default)]
 pub(super) struct Departed {
     agents: EntityHashMap<Departure>,
@@ -29,7 +29,7 @@ pub(super) struct LastEpisode {
 pub(super) struct Departure {
     pub(super) reward: f32,
     pub(super) episode_return: f32,
-    /// The end of its part, and the end since the last decision.
+    /// How its part in the episode had ended, and the first end since the last decision, if there was one.
     pub(super) end: Option<LifeEnd>,
     pub(super) unrecorded: Option<LifeEnd>,
 }
@@ -44,7 +44,7 @@ impl Departed {
         std::mem::take(&mut self.arenas)
     }
 
-    /// Forgets what an agent had earned, because the episode in which it did is over.
+    /// Forgets what an agent had earned, because that episode is over.
     pub(super) fn forget(&mut self, agent: Entity) {
         self.agents.remove(&agent);
     }

@@ -17,6 +17,7 @@ use crate::{
 pub(super) fn apply_time_limits(
     clock: Res<RolloutClock>,
     known: Res<Arenas>,
+    exploration: Res<Exploration>,
     mut arenas: Query<(Entity, &Arena, &mut Episode)>,
     mut problems: ResMut<Problems>,
 ) {
@@ -26,7 +27,11 @@ pub(super) fn apply_time_limits(
     for (entity, arena, mut episode) in &mut arenas {
         match arena.time_limit {
             Some(limit) if episode.elapsed >= limit => episode.truncate(),
-            None if known.has_learner && episode.decisions() == ENDLESS && episode.is_running() => {
+            None if known.has_learner
+                && exploration.config.redraw_decisions == 0
+                && episode.decisions() == ENDLESS
+                && episode.is_running() =>
+            {
                 problems.tell("endless", "", || {
                     format!(
                         "the episode of arena {entity} has not ended in {ENDLESS} decisions: without ends there are no returns, lessons do \
@@ -40,11 +45,11 @@ pub(super) fn apply_time_limits(
     }
 }
 
-/// Decisions after which it is reported that an episode does not end.
+/// An episode that lasts for this many decisions is reported.
 const ENDLESS: u32 = 10_000;
 
-/// Ends the episodes in which the parts of all agents are over. If nobody is left, the parts of those that were there last count. If somebody
-/// has left since the last decision without an end, what would have followed is not known, so the episode is truncated.
+/// Ends the episodes in which the parts of all agents are over. If no agent is left in an arena, the parts of its last agents count. If an
+/// agent has left since the last decision before its part had ended, the episode is truncated, since nobody knows what would have followed.
 pub(super) fn end_without_agents(
     arenas: Res<Arenas>,
     experience: Res<Experience>,
@@ -86,8 +91,8 @@ pub(super) fn any_has_ended(episodes: Query<&Episode>) -> bool {
     episodes.iter().any(Episode::has_ended)
 }
 
-/// Completes the transitions of ended episodes with their true last observation, and sends [`EpisodeEnded`]. An episode
-/// without a decision is reset but not announced, because no policy has played it.
+/// Completes the transitions of ended episodes with their true last observation, and sends [`EpisodeEnded`]. If an episode has had no
+/// decision, its arena is reset, but nothing is sent, because no policy has played it.
 pub(super) fn finish(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
@@ -137,7 +142,7 @@ pub(super) fn finish(
     }
 }
 
-/// What an episode itself tells about its end.
+/// An [`EpisodeEnded`] with what the episode itself knows.
 fn ended(arena: Entity, returns: Vec<f32>, parts: &[SlotPart], episode: &Episode) -> EpisodeEnded {
     EpisodeEnded {
         played: parts.iter().map(|part| part.is_played).collect(),
@@ -148,7 +153,7 @@ fn ended(arena: Entity, returns: Vec<f32>, parts: &[SlotPart], episode: &Episode
     }
 }
 
-/// Tells the ends of episodes to observers and to readers of messages.
+/// Sends [`EpisodeEnded`] to observers and to readers of messages.
 #[derive(SystemParam)]
 pub(super) struct Announcer<'w, 's> {
     commands: Commands<'w, 's>,
@@ -162,8 +167,8 @@ impl Announcer<'_, '_> {
     }
 }
 
-/// Completes what was played in arenas that were despawned since the last step: their agents have left, and an episode that the
-/// game had ended is learned as ended.
+/// Completes the episodes of arenas that were despawned since the last step. All of their agents have left. If the game had ended such an
+/// episode before, the learner treats it as ended.
 pub(super) fn finish_despawned(
     arenas: Res<Arenas>,
     mut departed: ResMut<Departed>,
@@ -174,10 +179,10 @@ pub(super) fn finish_despawned(
 ) {
     for (arena, LastEpisode { mut episode, measures, parameters }) in departed.take_arenas() {
         if episodes.contains(arena) {
-            // The component was replaced.
+            // The component `Episode` was only replaced.
             continue;
         }
-        // An observer of the episode's end, or a system that reset the arena, has despawned it.
+        // The arena was despawned after its end was recorded, by an observer of the end or by a system in `Reset`.
         if episode.is_finished {
             continue;
         }
@@ -255,7 +260,7 @@ pub(super) fn reset(
             measures.values_mut().for_each(|value| *value = 0.0);
         }
     }
-    // Without something to draw, there is no such schedule.
+    // If no plugin has added this schedule, nothing is drawn.
     let _ = world.try_run_schedule(BeforeReset);
     world.run_schedule(Reset);
     world.resource_scope(|world, arenas: Mut<Arenas>| {
@@ -274,7 +279,7 @@ pub(super) fn reset(
                     if let Some(place) = entry.place {
                         experience.begin(place);
                     }
-                    // Those that have left during the reset have earned nothing in this episode.
+                    // Agents that have left during the reset have earned nothing in this episode.
                     let mut departed = world.resource_mut::<Departed>();
                     entry.present().for_each(|agent| departed.forget(agent));
                     let others = without_slot.iter().filter(|(arena, _)| *arena == entry.arena);

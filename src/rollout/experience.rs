@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{agent::Agent, arena::Episode, problems::Problems, transition::TransitionBlock};
 
-/// The open decision of each arena, and the completed transitions that wait for the learners.
+/// The resource with the open decision of each arena, and with the completed transitions that wait for the learners.
 #[derive(Resource, Debug, Default)]
 pub struct Experience {
     /// By kind, as in [`Arenas::kinds`].
@@ -18,12 +18,12 @@ pub struct Experience {
 }
 
 impl Experience {
-    /// Transitions of this kind, as an index into [`Arenas::kinds`], that are complete and not yet sent.
+    /// The transitions of this kind that are complete and not yet sent. `kind` is an index into [`Arenas::kinds`].
     pub fn completed(&self, kind: usize) -> Option<&TransitionBlock> {
         self.kinds.get(kind).map(|rows| &rows.completed)
     }
 
-    /// Starts to record the transitions of a kind, for a learner with this discount factor. Each transition covers `n_step`
+    /// Starts to record the transitions of a kind for a learner with the discount factor `gamma`. Each transition covers `n_step`
     /// decisions.
     #[cfg(feature = "learner")]
     pub(crate) fn record(&mut self, kind: usize, gamma: f32, n_step: usize) {
@@ -67,7 +67,7 @@ impl Experience {
         }
     }
 
-    /// Notes that an agent has left its slot. Without a `departure`, it has played no part in this episode.
+    /// Takes note that an agent has left its slot. If `departure` is `None`, the agent has not played in this episode.
     pub(super) fn leave(&mut self, place: Place, slot: usize, departure: Option<Departure>) {
         let rows = &mut self.kinds[place.kind];
         let slot = rows.slots(place.row).start + slot;
@@ -78,7 +78,7 @@ impl Experience {
         rows.left[slot].get_or_insert(departure.unwrap_or_default());
     }
 
-    /// By slot of an arena, the agents that have left since the last decision.
+    /// For each slot of an arena, the agent that has left it since the last decision.
     pub(super) fn left(&self, place: Place) -> &[Option<Departure>] {
         let rows = &self.kinds[place.kind];
         &rows.left[rows.slots(place.row)]
@@ -100,14 +100,14 @@ impl Experience {
         rows.n_step.forget(place.row);
     }
 
-    /// Completes the open decision of an arena whose episode goes on, or lets it last until the next decision of the world if
-    /// everybody in it keeps its action.
+    /// Completes the open decision of an arena whose episode goes on. If all of its agents keep their actions, the decision stays open
+    /// until the next decision of the world.
     pub(super) fn go_on(&mut self, entry: &ArenaEntry, agents: &Query<Earner>) {
         let Some(place) = entry.place else { return };
         let rows = &mut self.kinds[place.kind];
         let slots = rows.slots(place.row);
         let present = entry.present().filter_map(|agent| agents.get(agent).ok());
-        // Those that were dead already when the decision was made take no part in it.
+        // Agents that were dead already when the decision was made take no part in it.
         let mut alive = present
             .filter(|(_, _, life, ..)| !life.is_over() || life.unrecorded().is_some())
             .map(|(_, _, life, clock, ..)| (life, clock))
@@ -140,7 +140,7 @@ impl Experience {
 /// Decisions after which an observation or a reward that never changes is reported.
 pub(super) const CONSTANT_AFTER: u32 = 1_000;
 
-/// Completes the open decisions of all arenas. Their episodes go on.
+/// Completes the open decisions of all arenas whose episodes go on.
 pub(super) fn close_decisions(
     arenas: Res<Arenas>,
     mut experience: ResMut<Experience>,
@@ -151,7 +151,7 @@ pub(super) fn close_decisions(
 ) {
     let experience = experience.bypass_change_detection();
     for entry in arenas.entries() {
-        // An episode that has ended since ends were last recorded is completed with its end.
+        // If an episode has ended in the meantime, its decision is completed when the end is recorded.
         if !episodes.get(entry.arena).is_ok_and(Episode::is_running) {
             continue;
         }

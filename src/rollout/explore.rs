@@ -6,18 +6,18 @@ use crate::{
     random::{Random, stream},
 };
 
-/// How the agents explore, and how they choose.
+/// The resource that says how agents explore and how they make choices. You can change it at any time.
 #[derive(Resource, Debug)]
 pub struct Exploration {
-    /// How agents explore.
+    /// The settings of the exploration.
     pub config: ExplorationConfig,
-    /// Whether they explore. If not, an action is the policy's output alone.
+    /// Whether agents explore. If not, actions are the policy's outputs without noise.
     pub enabled: bool,
-    /// Whether agents that do not explore draw their choices with the probabilities of the policy. If not, they make the
-    /// most likely choice. Default: false. Use it for opponents that should not be predictable.
+    /// Whether agents that do not explore draw their choices at random, with the probabilities of the policy. If not, they make the most
+    /// likely choice. Default: false. Set it to true if opponents should not be predictable.
     pub samples: bool,
     seed: u64,
-    /// Draws the choices of agents outside of the arenas' rows.
+    /// The random stream for the choices of agents outside of the arenas' rows.
     others: Random,
     arenas: Vec<(Explorer, Random)>,
     /// Number of random streams started so far.

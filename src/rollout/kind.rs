@@ -1,6 +1,6 @@
 use crate::policy::ArenaSpec;
 
-/// Arenas in which the same agents can play. They share a learner.
+/// A kind of arenas. The same agents can play in all arenas of a kind, and these arenas share a learner.
 #[derive(Debug, Clone, Default)]
 pub struct Kind {
     pub(super) name: String,
@@ -9,20 +9,20 @@ pub struct Kind {
     pub(super) rows: Vec<usize>,
     /// Joint decisions made in arenas of this kind.
     pub(crate) decisions: u64,
-    /// Joint decisions at the start that are random, if not as many as
-    /// [`ExplorationConfig::random_decisions`](crate::exploration::ExplorationConfig::random_decisions) says.
+    /// The number of random joint decisions at the start. If `None`,
+    /// [`ExplorationConfig::random_decisions`](crate::exploration::ExplorationConfig::random_decisions) applies.
     pub(crate) random_decisions: Option<u64>,
-    /// Whether a learner has started with `spec`, which can then no longer change.
+    /// Whether a learner has started with `spec`. After that, `spec` cannot change.
     pub(crate) is_fixed: bool,
 }
 
 impl Kind {
-    /// The name: the one that the game gave, or the sorted names of the agents' behaviors, joined by `+`.
+    /// The name that the game gave to the kind, or else the sorted names of its behaviors, joined by `+`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The agents that can play in an arena of this kind, by slot. Empty if its agents do not fit together.
+    /// For each slot, the agent that can play there in an arena of this kind. Empty if the agents of its arenas do not fit together.
     pub fn spec(&self) -> &ArenaSpec {
         &self.spec
     }
@@ -32,7 +32,7 @@ impl Kind {
         self.rows.len()
     }
 
-    /// Whether agents of all these behaviors can play in it.
+    /// Whether agents of all these behaviors can play in an arena of this kind.
     pub(super) fn has_all(&self, behaviors: &[&str]) -> bool {
         behaviors.iter().all(|behavior| self.spec.slots.iter().any(|slot| slot.behavior == *behavior))
     }
@@ -46,12 +46,12 @@ pub(super) fn sorted<'a>(behaviors: impl Iterator<Item = &'a str>) -> Vec<&'a st
     behaviors
 }
 
-/// The name of a kind that the game gave none: the names of its behaviors, which are sorted.
+/// The name of a kind with these sorted behaviors, for a kind to which the game gave no name.
 pub(super) fn default_name(behaviors: &[&str]) -> String {
     behaviors.join("+")
 }
 
-/// The name that a kind with these agents has if the game gives it none.
+/// The name of a kind with these agents, if the game gives it no name.
 #[cfg(feature = "learner")]
 pub(crate) fn default_name_of(agents: &ArenaSpec) -> String {
     default_name(&sorted(agents.slots.iter().map(|agent| agent.behavior.as_str())))

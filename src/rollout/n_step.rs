@@ -2,12 +2,12 @@ use std::collections::VecDeque;
 
 use crate::transition::{SlotState, TransitionBlock};
 
-/// Joins the rewards of several decisions of an arena into one transition, for n-step returns: `r1 + gamma r2 + ... +
-/// gamma^(n-1) rn`, followed by what the learner expects n decisions later (Mnih et al. 2016, arXiv 1602.01783; for DDPG Barth-Maron et
-/// al. 2018, arXiv 1804.08617).
+/// Joins the rewards of n decisions of an arena into one transition, for n-step returns: `r1 + gamma r2 + ... + gamma^(n-1) rn`, plus the
+/// Q value that the learner expects n decisions later (Mnih et al. 2016, arXiv 1602.01783; for DDPG: Barth-Maron et al. 2018, arXiv
+/// 1804.08617).
 #[derive(Debug, Default)]
 pub(super) struct NStep {
-    /// Decisions per transition; 0 or 1 joins nothing.
+    /// Decisions per transition. With 0 or 1, nothing is joined.
     pub(super) steps: usize,
     /// The learner's discount factor.
     pub(super) gamma: f32,
@@ -46,18 +46,18 @@ impl NStep {
         Self { waiting: vec![VecDeque::new(); arenas], ..Self::default() }
     }
 
-    /// Takes over what waits for an arena that was at `old_row`.
+    /// Takes over the waiting decisions of an arena that was at `old_row`.
     pub(super) fn take(&mut self, row: usize, old: &mut Self, old_row: usize) {
         self.waiting[row] = std::mem::take(&mut old.waiting[old_row]);
     }
 
-    /// Forgets what waits for an arena: how it goes on is not known.
+    /// Forgets the waiting decisions of an arena, because nobody knows how they would have continued.
     pub(super) fn forget(&mut self, row: usize) {
         self.spare.extend(self.waiting[row].drain(..));
     }
 
-    /// Replaces the last transition of `block`, one of this arena, by those that are complete with it. `is_end` says whether the
-    /// episode has ended.
+    /// Replaces the last transition of `block`, which belongs to this arena, by the transitions that it completes. `is_end` says whether
+    /// the episode has ended.
     pub(super) fn join(&mut self, row: usize, is_end: bool, block: &mut TransitionBlock, agents: usize) {
         if self.steps <= 1 {
             return;
@@ -81,7 +81,8 @@ impl NStep {
         let waiting = &mut self.waiting[row];
         let mut rows = rows;
         if last.slots.iter().any(|state| state.age_next > 0) {
-            // Somebody keeps the action that it chose in the last decision. The earlier rows do not have it, so they end where it was chosen.
+            // An agent keeps the action that it chose in the last decision. The earlier rows do not have this action, so they end at that
+            // decision.
             let next = take_last(&mut block.next_observations, rows + 1);
             let next_masks = take_last(&mut block.next_masks, rows + 1);
             for done in waiting.drain(..) {

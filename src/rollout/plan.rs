@@ -9,13 +9,14 @@ use crate::{
     problems::Problems,
 };
 
-/// Which agents use which policy. Made anew when agents or policies have changed, but not when only weights have.
+/// The resource that says which agents use which policy. It is made again when agents or policies have changed, but not when only the
+/// weights of policies have changed.
 #[derive(Resource, Debug, Default)]
 pub(super) struct Plan {
-    /// [`Arenas::generation`] and [`ActingPolicy::swaps`] at the last look.
+    /// [`Arenas::generation`] and [`ActingPolicy::swaps`] when they were last compared.
     seen: Option<(u64, u64)>,
     generation: u64,
-    /// From which policies it was made: by source, the kind of arenas that they are for, and their groups.
+    /// The policies from which it was made. For each source: the kind of arenas that it is for, and its groups.
     sources: Vec<(Option<String>, Vec<PolicyGroup>)>,
     /// The plan for each kind of arenas.
     pub(super) kinds: Vec<KindPlan>,
@@ -30,7 +31,7 @@ pub(super) struct Plan {
 pub(super) struct KindPlan {
     /// The slots that use the same policy.
     pub(super) batches: Vec<SlotBatch>,
-    /// By slot, whether there is a policy for it.
+    /// For each slot, whether there is a policy for it.
     pub(super) has_policy: Vec<bool>,
 }
 
@@ -71,10 +72,10 @@ impl Origin {
     }
 }
 
-/// What the plan depends on in each agent.
+/// The components of an agent on which the plan depends.
 type Member = (&'static Agent, Option<&'static PolicyOverride>, Has<ActionOverride>);
 
-/// Makes the plan anew if it no longer fits.
+/// Makes a new plan if the present one no longer fits.
 pub(super) fn make(
     mut plan: ResMut<Plan>,
     arenas: Res<Arenas>,

@@ -9,10 +9,10 @@ use crate::{
     problems::Problems,
 };
 
-/// The policies in use. They can be replaced at any time; actions that were already decided stay.
+/// The resource with the policies in use. You can replace them at any time. Agents keep the actions that they have already decided.
 ///
-/// An agent uses the policy of its behavior. While several kinds of arenas are trained, agents of the same behavior in
-/// different kinds use the policies of their own learners.
+/// An agent uses the policy of its behavior. If several kinds of arenas are trained, each kind has its own learner, so agents of the
+/// same behavior use different policies in different kinds.
 ///
 /// ```no_run
 /// use bevy::prelude::*;
@@ -43,7 +43,7 @@ use crate::{
 #[derive(Resource, Debug, Default)]
 pub struct ActingPolicy {
     sources: Vec<Source>,
-    /// What [`set`](Self::set) or [`follow`](Self::follow) has replaced since the last decision.
+    /// The sources that [`set`](Self::set) or [`follow`](Self::follow) has replaced since the last decision.
     replaced: Vec<Source>,
     /// Whether the first policies are still being loaded.
     #[cfg(feature = "asset")]
@@ -55,23 +55,24 @@ pub struct ActingPolicy {
 /// Where policies come from.
 #[derive(Debug, Clone)]
 struct Source {
-    /// The kind of arenas that they are for, if they are not for all.
+    /// The kind of arenas that the policies are for; `None` if they are for all.
     kind: Option<String>,
     latest: LatestPolicy,
     current: Arc<PolicySnapshot>,
-    /// Whether it was [added](ActingPolicy::add) to others.
+    /// Whether it was [added](ActingPolicy::add) to other sources.
     is_added: bool,
-    /// Whether it has yet to be compared with the agents.
+    /// Whether it was not compared with the agents yet.
     is_new: bool,
 }
 
 impl Source {
-    /// Policies that are compared with the agents before the next decision.
+    /// A source whose policies are compared with the agents before the next decision.
     fn new(kind: Option<String>, latest: LatestPolicy, is_added: bool) -> Self {
         Self { kind, current: latest.load(), latest, is_added, is_new: true }
     }
 
-    /// Whether this source is for the same kind of arenas as an `other` one and has a policy for each agent that has one there.
+    /// Whether this source can take the place of the `other` one: both are for the same kind of arenas, and this one has a policy for each
+    /// agent for which the other one has a policy.
     fn covers(&self, other: &Self) -> bool {
         let mut others = other.current.policies().iter().map(|policy| &policy.group().agent);
         let has =
@@ -81,10 +82,11 @@ impl Source {
 }
 
 impl ActingPolicy {
-    /// Makes all agents use this snapshot from the next decision on. A learner that starts afterwards takes over for its kind of arenas.
+    /// Makes all agents use this snapshot from the next decision on. If a learner starts afterwards, the agents of its kind of arenas use
+    /// the learner's policies instead.
     ///
-    /// A snapshot whose policies do not fit the sizes of the agents is refused and reported in
-    /// [`Problems`]; the policies before it stay in use.
+    /// If the policies of the snapshot do not fit the sizes of the agents, this is reported in [`Problems`], and the previous policies
+    /// stay in use.
     pub fn set(&mut self, snapshot: impl Into<Arc<PolicySnapshot>>) {
         self.follow(LatestPolicy::new(snapshot));
     }
@@ -104,21 +106,21 @@ impl ActingPolicy {
         let (kept, before): (Vec<_>, Vec<_>) = self.sources.drain(..).partition(is_kept);
         self.sources = kept;
         self.sources.push(Source::new(None, latest, false));
-        // If two are set before a decision, the first one was never compared with the agents.
+        // If two snapshots are set before a decision, the first one was never compared with the agents and must not come back.
         if !before.iter().any(|source| source.is_new && !source.is_added) {
             self.replaced = before;
         }
         self.swaps += 1;
     }
 
-    /// Uses this snapshot for its behaviors, in addition to the policies in use. It takes the place of an earlier one with the same
-    /// behaviors. It is refused if it does not fit the agents, as with [`set`](Self::set).
+    /// Uses this snapshot for its behaviors, in addition to the policies in use. It takes the place of an earlier snapshot with the same
+    /// behaviors. If it does not fit the agents, it is not used, as with [`set`](Self::set).
     pub fn add(&mut self, snapshot: impl Into<Arc<PolicySnapshot>>) {
         self.add_source(None, snapshot.into());
     }
 
-    /// Like [`add`](Self::add), but only for arenas of this [kind](crate::arena::Arena::of_kind): agents there use it rather than other
-    /// policies for their behavior. For behaviors that were trained in several kinds of arenas, each with a policy of its own.
+    /// As [`add`](Self::add), but only for arenas of this [kind](crate::arena::Arena::of_kind). Agents in these arenas use this snapshot
+    /// rather than other policies for their behavior. Use it for a behavior that was trained in several kinds of arenas.
     pub fn add_for(&mut self, kind: impl Into<String>, snapshot: impl Into<Arc<PolicySnapshot>>) {
         self.add_source(Some(kind.into()), snapshot.into());
     }
@@ -137,13 +139,13 @@ impl ActingPolicy {
         self.swaps += 1;
     }
 
-    /// The snapshot in use: the one set or added last, or that of the first learner. `None` if there is none yet.
+    /// The snapshot in use: the one that was set or added last, or else that of the first learner. `None` if there is none yet.
     pub fn snapshot(&self) -> Option<&Arc<PolicySnapshot>> {
         self.sources.first().map(|source| &source.current)
     }
 
-    /// The snapshot that is in use only for this kind of arenas: the one that its learner trains, or one that was
-    /// [added](Self::add_for). `None` if there is none.
+    /// The snapshot that only this kind of arenas uses: the one that its learner trains, or one that was [added](Self::add_for) for it.
+    /// `None` if there is none.
     pub fn snapshot_of(&self, kind: &str) -> Option<&Arc<PolicySnapshot>> {
         let of_kind = |source: &&Source| source.kind.as_deref() == Some(kind);
         self.sources.iter().find(of_kind).map(|source| &source.current)
@@ -178,7 +180,10 @@ impl ActingPolicy {
         self.sources.iter().map(|source| (source.kind.as_deref(), source.current.policies()))
     }
 
-    /// The policy for an agent of this spec at a slot of an arena of `kind`: source and index, or why there is none.
+    /// The policy for an agent of this spec at a slot of an arena of `kind`, as its source and its index there.
+    ///
+    /// # Errors
+    /// Why there is no such policy.
     pub(super) fn find(
         &self,
         kind: Option<&str>,
@@ -187,7 +192,7 @@ impl ActingPolicy {
     ) -> Result<(usize, usize), String> {
         let is_own = |source: &Source| kind.is_some() && source.kind.as_deref() == kind;
         let sources = || self.sources.iter().enumerate();
-        // Those for all kinds come before those for other kinds.
+        // Policies for all kinds come before policies for other kinds.
         let own = sources().filter(|(_, source)| is_own(source));
         let general = sources().filter(|(_, source)| source.kind.is_none());
         let of_others = sources().filter(|(_, source)| source.kind.is_some() && !is_own(source));
@@ -218,7 +223,7 @@ impl ActingPolicy {
     }
 }
 
-/// Why no policy fits, if none is for the behavior.
+/// Why an agent has no policy, if none of these policies is for its behavior.
 pub(super) fn no_policy<'a>(policies: impl Iterator<Item = &'a Policy>) -> String {
     let mut known: Vec<_> = policies.map(|policy| policy.group().agent.behavior.as_str()).collect();
     known.dedup();
@@ -237,7 +242,7 @@ pub(super) fn find(
 ) -> Option<Result<usize, String>> {
     let groups = || snapshot.policies().iter().map(|policy| policy.group()).enumerate();
     let of_behavior = || groups().filter(|(_, group)| group.agent.behavior == agent.behavior);
-    // If each slot has its own policy, that of the agent's slot; otherwise the first one of the behavior.
+    // If each slot has its own policy, takes that of the agent's slot, otherwise the first one of the behavior.
     let found = of_behavior().find(|(_, group)| group.slots.contains(&slot)).or_else(|| of_behavior().next());
     let (index, group) = found?;
     Some(match agent.difference(&group.agent) {
@@ -249,9 +254,10 @@ pub(super) fn find(
     })
 }
 
-/// Why a snapshot cannot play all of these agents.
-pub(crate) fn why_unfit(snapshot: &PolicySnapshot, agents: &ArenaSpec) -> Option<String> {
-    agents.slots.iter().enumerate().find_map(|(slot, agent)| match find(snapshot, slot, agent) {
+/// Why a snapshot cannot play all agents of a team.
+pub(crate) fn why_unfit(snapshot: &PolicySnapshot, agents: &ArenaSpec, team: &str) -> Option<String> {
+    let mut of_team = agents.slots.iter().enumerate().filter(|(slot, _)| agents.team(*slot) == team);
+    of_team.find_map(|(slot, agent)| match find(snapshot, slot, agent) {
         Some(found) => found.err(),
         None => Some(no_policy(snapshot.policies().iter())),
     })
@@ -302,7 +308,7 @@ pub(super) fn swap(
     acting.sources = sources;
 }
 
-/// Tells if a policy was trained with more or less time between decisions than there is here.
+/// Reports a policy that was trained with more or less time between decisions than in this game.
 fn tell_of_other_pace(policy: &PolicySnapshot, here: Option<f64>, problems: &mut Problems) {
     let (Some(trained), Some(here)) = (policy.decision_seconds(), here) else { return };
     if (trained / here - 1.0).abs() > 0.01 {
@@ -315,7 +321,7 @@ fn tell_of_other_pace(policy: &PolicySnapshot, here: Option<f64>, problems: &mut
     }
 }
 
-/// The behavior of an agent that one of the policies is for but does not fit, and why it does not, if no agent of that behavior fits.
+/// If there are agents of a behavior for which the snapshot has a policy, but the policy fits none of them: the behavior, and why not.
 fn misfit(snapshot: &PolicySnapshot, agents: &Query<&Agent>) -> Option<(String, String)> {
     let mut misfit = None;
     for spec in agents.iter().map(Agent::spec) {

@@ -9,7 +9,7 @@ use crate::{
     transition::{SlotState, TransitionBlock},
 };
 
-/// What completing a decision reads and writes on each agent.
+/// The components of an agent that are read and written when a decision is completed.
 pub(super) type Earner<'a> =
     (&'a Observation, &'a mut Reward, &'a mut Life, &'a DecisionClock, Option<&'a ActionMask>, &'a Action);
 
@@ -20,18 +20,18 @@ pub(super) struct Rows {
     pub(super) observations: Vec<f32>,
     pub(super) masks: Vec<f32>,
     pub(super) actions: Vec<f32>,
-    /// Whether the arena has an open decision, and whether one starts now.
+    /// For each arena, whether it has an open decision (`open`), and whether a decision starts now (`starts`).
     pub(super) open: Vec<bool>,
     pub(super) starts: Vec<bool>,
-    /// Who decides now, `[rows, slots]`.
+    /// Whether the agent in a slot decides now, `[rows, slots]`.
     pub(super) decides: Vec<bool>,
-    /// Who acts in the open decision, whose policy learns from it, and how many decisions of the world ago those who keep an
-    /// action have decided, `[rows, slots]`.
+    /// Whether the agent in a slot acts in the open decision, whether its policy learns from it, and how many decisions of the world ago
+    /// it decided if it keeps its action, `[rows, slots]`.
     present: Vec<bool>,
     learns: Vec<bool>,
     pub(super) ages: Vec<u8>,
-    /// For how many decisions of the world each open decision has lasted, and what was earned until the last of them,
-    /// `[rows, slots]`, discounted.
+    /// For how many decisions of the world each open decision has lasted, and the discounted rewards until the last of them,
+    /// `[rows, slots]`.
     lasted: Vec<u32>,
     earned: Vec<f32>,
     /// Agents that have left their slots since the last decision, `[rows, slots]`.
@@ -43,7 +43,7 @@ pub(super) struct Rows {
     /// Whether transitions are recorded for a learner.
     pub(super) recording: bool,
     pub(super) sizes: Sizes,
-    /// What each slot observes and does, in numbers, and where these are in the joint vectors.
+    /// The lengths of each slot's vectors, and where they start in the joint vectors.
     lengths: Vec<Lengths>,
     pub(super) offsets: Vec<Offsets>,
 }
@@ -83,8 +83,8 @@ pub(super) struct SlotPart {
     pub(super) last_left: Option<Departure>,
 }
 
-/// What one arena decides: by slot, the masks, the actions, who decides now, how many decisions ago those who keep an action have
-/// decided, and who takes part.
+/// The decision of one arena. For each slot: the mask, the action, whether its agent decides now, how many decisions ago it decided if it
+/// keeps its action, and whether it takes part.
 pub(super) struct JointDecision<'a> {
     pub(super) masks: &'a [f32],
     pub(super) actions: &'a mut [f32],
@@ -136,8 +136,8 @@ impl Rows {
         }
     }
 
-    /// Notes in which arenas a decision starts, who decides there and who keeps an action, and what each observes. The actions
-    /// of these arenas are zeros until they are decided. Nothing is decided in arenas whose episode is not running.
+    /// Stores in which arenas a decision starts, which agents decide there and which keep their actions, and what each agent observes. The
+    /// actions of these arenas are zeros until they are decided. In arenas whose episode is not running, no decision starts.
     pub(super) fn observe<'a>(
         &mut self,
         entries: impl Iterator<Item = &'a ArenaEntry>,
@@ -240,7 +240,7 @@ impl Rows {
         self.parts[to].copy_from_slice(&old.parts[from]);
     }
 
-    /// The factor on what follows after the open decision has lasted as long as it has.
+    /// The discount for what follows the open decision, which depends on how long the decision has lasted.
     fn discount(&self, row: usize) -> f32 {
         match self.lasted[row] {
             0 => 1.0,
@@ -248,7 +248,7 @@ impl Rows {
         }
     }
 
-    /// Lets the open decision last longer: adds what was earned.
+    /// Lets the open decision last longer, and adds the rewards so far.
     pub(super) fn keep(&mut self, row: usize, members: &[Option<Entity>], agents: &Query<Earner>) {
         let discount = self.discount(row);
         let earned = &mut self.earned[row * self.sizes.slots..][..members.len()];
@@ -260,7 +260,7 @@ impl Rows {
         self.lasted[row] += 1;
     }
 
-    /// Appends a completed transition, unless nobody acted or a number is not finite.
+    /// Appends a completed transition, unless no agent acted or a number is not finite.
     pub(super) fn close(
         &mut self,
         row: usize,
@@ -314,7 +314,7 @@ impl Rows {
         self.completed = block;
     }
 
-    /// What the open decision of an arena led to in one slot, where there is `here` now.
+    /// The outcome of the open decision of an arena in one slot, in which the agent `here` is now.
     fn outcome<'a>(
         &self,
         row: usize,
@@ -331,7 +331,7 @@ impl Rows {
             Outcome { state, reward, next: None }
         };
         if let Some(left) = self.left[place] {
-            // Whoever came in its place has not decided yet.
+            // If another agent came in its place, that agent has not decided yet.
             return ended(left.unrecorded, left.reward);
         }
         let Some((observation, reward, life, clock, mask, action)) = here else {
@@ -355,7 +355,7 @@ impl Rows {
     }
 }
 
-/// What a decision led to in one slot: who is there now, what was earned, and what is observed next.
+/// The outcome of a decision in one slot: the state of its agent, the rewards, and the next observation.
 struct Outcome<'a> {
     state: SlotState,
     reward: f32,
@@ -371,7 +371,7 @@ impl Lengths {
         }
     }
 
-    /// Whether they are those of an agent with this observation, an action of this length, and this mask.
+    /// Whether they fit an agent with this observation, an action of this length, and this mask.
     pub(super) fn fit(&self, observation: &Observation, action: usize, mask: Option<&ActionMask>) -> bool {
         self.observation == observation.stacked().len()
             && self.action == action

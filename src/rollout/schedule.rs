@@ -7,50 +7,51 @@ use bevy::{
 use super::Arenas;
 use crate::problems::Problems;
 
-/// Runs before a step of the game: at a decision, the agents observe and decide.
+/// The schedule before a step of the game. At a decision, the agents observe and decide.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StepStart;
 
-/// Runs after a step of the game: ended episodes are recorded and reset.
+/// The schedule after a step of the game. It records the episodes that have ended and resets their arenas.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StepEnd;
 
-/// Here the game writes the observations of all agents. Runs at decisions, and once more at the end of episodes, when only the
-/// [`ArenasToObserve`](crate::arena::ArenasToObserve) need new observations. A system that must run exactly once per decision, such as
-/// a script that decides for agents, has the run condition [`agents_decide`](super::agents_decide).
+/// The schedule in which the game writes the observations of its agents. It runs at decisions, for all agents, and also when episodes
+/// have ended, for the agents of the [`ArenasToObserve`](crate::arena::ArenasToObserve). If a system must run exactly once per decision,
+/// such as a script that decides for agents, give it the run condition [`agents_decide`](super::agents_decide).
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Observe;
 
-/// Here the game sets up the [`ArenasToReset`](crate::arena::ArenasToReset). Runs when there are any.
+/// The schedule in which the game sets up the [`ArenasToReset`](crate::arena::ArenasToReset). It runs only when there are such arenas.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reset;
 
-/// Runs directly before [`Reset`], so that what is drawn for an episode is there when the game sets it up. Only there if a plugin
-/// of this crate has added it.
+/// The schedule right before [`Reset`]. Parameters are drawn in it, so that the game finds them when it sets up the arena. It exists only
+/// if a plugin of this crate has added it.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct BeforeReset;
 
-/// Which step of the game the agents' step surrounds.
+/// What a step of the game is. The agents decide before such a step, and episodes end after it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepTiming {
-    /// Each fixed step: agents decide before [`FixedFirst`], and episodes end after [`FixedLast`]. The game's systems
-    /// and its physics may be in any of Bevy's fixed schedules. The agents then play the same game at every frame rate.
+    /// A fixed step: agents decide before [`FixedFirst`], and episodes end after [`FixedLast`]. The game's systems and its physics may be
+    /// in any of Bevy's fixed schedules. The agents play the same game at every frame rate.
     #[default]
     FixedStep,
-    /// Each frame: agents decide before [`Update`], and episodes end after [`PostUpdate`]. For a game whose logic is in
-    /// [`Update`]. How long a decision lasts then depends on the frame rate. While `Time<Virtual>` is paused, nothing is decided.
+    /// A frame: agents decide before [`Update`], and episodes end after [`PostUpdate`]. Use it if the game's logic is in [`Update`]. The
+    /// time from one decision to the next then depends on the frame rate. While `Time<Virtual>` is paused, agents do not decide.
     Frame,
-    /// The app runs [`StepStart`] and [`StepEnd`] itself, for example around the turns of a board game.
+    /// A step that the app runs itself: it runs [`StepStart`] before it and [`StepEnd`] after it. Use it, for example, for the turns of a
+    /// board game.
     Manual,
 }
 
-/// The system sets of the agents' step.
+/// The system sets of the agents' step. Use them to order your own systems in [`StepStart`] and [`StepEnd`].
 #[derive(SystemSet, Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AgentSystems {
     /// In [`StepStart`]: new arenas are reset; at a decision, agents observe and decide.
     Decide,
-    /// In [`StepEnd`]: time limits apply; ended episodes are recorded with their true last observation, then reset.
+    /// In [`StepEnd`]: time limits apply; ended episodes are recorded with their true last observation, and then their arenas are reset.
     End,
 }
 
@@ -71,12 +72,13 @@ pub(crate) enum DecideSystems {
     Decide,
 }
 
-/// Whether time passes in this frame: it was not paused when the frame began. Apps without time have no pause.
+/// Whether time passes in this frame, that is, it was not paused when the frame began. In an app without time, always true.
 fn time_passes(time: Option<Res<Time<Virtual>>>) -> bool {
     time.is_none_or(|time| !time.was_paused())
 }
 
-/// A game in frames that runs faster has longer frames, so agents that learn decide less often per second of the game.
+/// Reports that a game in frames runs at a higher speed. Its frames then last longer, so its agents decide less often per second of the
+/// game.
 fn tell_of_long_frames(time: Res<Time<Virtual>>, arenas: Res<Arenas>, mut problems: ResMut<Problems>) {
     if arenas.has_learner && time.relative_speed() > 1.0 {
         problems.tell("long frames", "", || {

@@ -1,4 +1,4 @@
-//! The past policies of self-play as files, so that a training that is continued goes on with them.
+//! The past policies of self-play as files. A training that is continued loads them again.
 
 use std::{
     collections::HashMap,
@@ -19,32 +19,33 @@ use crate::{
 /// A past policy of self-play, without the policy itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PastPolicy {
-    /// Joint decisions after which it was taken.
+    /// The number of joint decisions after which it was the newest policy.
     pub decisions: u64,
-    /// Its [rating](Pool::rating) then; `None` if it is not known.
+    /// Its [rating](Pool::rating) at that time; `None` if it is not known.
     pub rating: Option<f32>,
 }
 
-/// A folder with the past policies of self-play: one file each, named after the joint decisions after which it was taken, and their
-/// ratings. [`Autosave`](crate::training::Autosave) keeps one; a game that saves its training itself can keep its own.
+/// A folder with the past policies of self-play and their ratings. Each policy has its own file, whose name is the number of joint
+/// decisions after which the policy was taken. [`Autosave`](crate::training::Autosave) keeps such a folder by itself. Use this type if
+/// your game saves its training in another way.
 #[derive(Debug, Clone)]
 pub struct PastPolicies {
     folder: PathBuf,
-    /// Those that are there, by joint decisions.
+    /// The policies that the folder has, each as its number of joint decisions.
     kept: Vec<u64>,
 }
 
 impl PastPolicies {
-    /// The past policies in this folder. The folder need not exist yet.
+    /// The past policies in this folder, which [`save`](Self::save) creates if it does not exist.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), kept: Vec::new() }
     }
 
-    /// Adds the policies to self-play that were taken within the first `decisions` joint decisions. Later ones do not belong to a
-    /// training that continues from there.
+    /// Adds to self-play the policies that were taken within the first `decisions` joint decisions. Use it if the training continues from
+    /// there, so that later policies do not belong to it.
     ///
     /// # Errors
-    /// The first file that is damaged or that is not a policy.
+    /// The first file that is damaged or that is not a policy. Then no policy is added.
     pub fn load(&mut self, play: &mut SelfPlay, decisions: u64) -> Result<(), PolicyError> {
         let ratings = ratings(&self.folder);
         let files = files(&self.folder).into_iter().filter(|(taken, _)| *taken <= decisions);
@@ -53,11 +54,11 @@ impl PastPolicies {
         self.add(play, &past.collect::<Vec<_>>())
     }
 
-    /// Adds these past policies to self-play, as far as their files are there: those that [`Pool::past`] named when a checkpoint was
-    /// written. The training continues from that checkpoint, after `decisions` joint decisions.
+    /// Adds these `past` policies to self-play, except those whose files are missing. Use it if the training continues from a checkpoint
+    /// after `decisions` joint decisions, with the list that [`Pool::past`] gave when the checkpoint was written.
     ///
     /// # Errors
-    /// The first file that is damaged or that is not a policy.
+    /// The first file that is damaged or that is not a policy. Then no policy is added.
     pub fn load_these(
         &mut self,
         play: &mut SelfPlay,
@@ -76,7 +77,7 @@ impl PastPolicies {
             Some((past, path))
         });
         let policies = there.map(|(past, path)| Ok((past, Arc::new(PolicySnapshot::load(path)?))));
-        // All of them or none.
+        // Adds all of them, or none if one cannot be read.
         for (past, policy) in policies.collect::<Result<Vec<_>, PolicyError>>()? {
             play.add_past(policy, past.decisions, past.rating);
             self.kept.push(past.decisions);
@@ -90,16 +91,16 @@ impl PastPolicies {
         !files(&self.folder).is_empty()
     }
 
-    /// Whether the folder and the pool hold different past policies.
+    /// Whether the folder and the pool contain different past policies, so that [`save`](Self::save) would change the folder.
     pub fn is_stale(&self, pool: &Pool) -> bool {
         !pool.rivals().iter().filter_map(|rival| rival.decisions).eq(self.kept.iter().copied())
     }
 
-    /// Writes the past policies that are new, and removes the files of those that were dropped, except those `needed` by a checkpoint
-    /// from which the training may have to continue.
+    /// Writes the past policies that are new, and removes the files of those that the pool has dropped. It keeps the files of the `needed`
+    /// policies, with which the training would continue from its last checkpoint.
     ///
     /// # Errors
-    /// What could not be written or removed.
+    /// Which file or folder could not be written or removed, and why.
     pub fn save(&mut self, pool: &Pool, needed: &[PastPolicy]) -> Result<(), Box<dyn Error + Send + Sync>> {
         let past: Vec<u64> = pool.rivals().iter().filter_map(|rival| rival.decisions).collect();
         let create = |error| format!("cannot create `{}`: {error}", self.folder.display());

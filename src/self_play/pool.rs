@@ -9,7 +9,7 @@ use rand::{
 use super::PastPolicy;
 use crate::policy::PolicySnapshot;
 
-/// The rivals: anchors, which stay, and past policies.
+/// The rivals of self-play: the anchors, which always stay, and the past policies.
 #[derive(Debug, Clone)]
 pub struct Pool {
     rivals: Vec<Rival>,
@@ -17,16 +17,16 @@ pub struct Pool {
     priority: f32,
 }
 
-/// Somebody to play against.
+/// An opponent of the newest policy in self-play. It does not learn.
 #[derive(Debug, Clone)]
 pub struct Rival {
-    /// Its name: that of the anchor, or the joint decisions after which the snapshot was taken.
+    /// The name of the anchor, or the number of joint decisions after which the snapshot was taken.
     pub name: String,
-    /// Who it is.
+    /// What plays: a policy or a script.
     pub kind: RivalKind,
-    /// The learner's score in the last rated games against it, from 0 (all lost) to 1 (all won); 0.5 before the first.
+    /// The newest policy's score in the last rated games against it, from 0 (all lost) to 1 (all won); 0.5 before the first game.
     pub score: f32,
-    /// Rated games against it.
+    /// Number of rated games against it.
     pub games: u64,
     /// The [rating](Pool::rating) of the policy when the snapshot was taken; `None` for anchors.
     pub rating: Option<f32>,
@@ -34,7 +34,7 @@ pub struct Rival {
     pub decisions: Option<u64>,
 }
 
-/// Who a rival is.
+/// What plays a rival's team.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RivalKind {
     /// A policy that does not learn.
@@ -43,7 +43,7 @@ pub enum RivalKind {
     Script,
 }
 
-/// The least weight of a rival in a draw, so that none is forgotten.
+/// The smallest weight of a rival in a draw, so that every rival is drawn from time to time.
 const LEAST_WEIGHT: f32 = 0.02;
 
 /// How much the result of one game changes a score, after the first games.
@@ -73,36 +73,36 @@ impl Pool {
         past.map(|(decisions, rating)| PastPolicy { decisions, rating }).collect()
     }
 
-    /// The learner's mean score against its own past, from 0 to 1; `None` before the first game.
+    /// The newest policy's mean score against past policies, from 0 to 1; `None` before the first rated game against one.
     pub fn past_score(&self) -> Option<f32> {
         let (sum, count) = self.past_scores().fold((0.0, 0), |(sum, count), score| (sum + score, count + 1));
         (count > 0).then(|| sum / count as f32)
     }
 
-    /// The learner's worst score against its own past; `None` before the first game.
+    /// The newest policy's lowest score against a past policy, from 0 to 1; `None` before the first rated game against one.
     pub fn worst_score(&self) -> Option<f32> {
         self.past_scores().min_by(f32::total_cmp)
     }
 
-    /// The scores against past policies that have been met.
+    /// The scores against the past policies with at least one rated game.
     fn past_scores(&self) -> impl Iterator<Item = f32> {
         let met = self.rivals.iter().filter(|rival| rival.decisions.is_some() && rival.games > 0);
         met.map(|rival| rival.score)
     }
 
-    /// Games against past policies that count for the [rating](Self::rating).
+    /// Number of games against past policies that count for the [rating](Self::rating).
     pub fn rated_games(&self) -> u64 {
         self.rivals.iter().filter(|rival| rival.rating.is_some()).map(|rival| rival.games).sum()
     }
 
-    /// How much the newest policy has improved, estimated from its scores against past policies. A policy with 400 points more than
-    /// another wins 10 times as often as it loses (the Bradley-Terry model, on the scale of chess). The first snapshot has 1,000. Errors
-    /// add up from snapshot to snapshot, so the rating does not tell how strong the policy is against others. `None` before the first
-    /// game against a snapshot.
+    /// The rating of the newest policy: how much it has improved since the first snapshot, which has a rating of 1,000. It is estimated
+    /// from the scores against past policies. If a policy has 400 points more than another, it wins against that one 10 times as often as
+    /// it loses (the Bradley-Terry model, on the scale of chess). Errors add up from snapshot to snapshot, so the rating does not tell how
+    /// strong the policy is against other opponents. `None` before the first rated game against a snapshot.
     pub fn rating(&self) -> Option<f32> {
         let met = || self.rivals.iter().filter(|rival| rival.games > 0);
-        // A draw is added to each rival's games, so that a policy that wins them all also gets a finite rating. The score contains it until
-        // the running mean forgets it.
+        // A drawn game is added to each rival's games, so that a policy that wins all games also gets a finite rating. The score contains
+        // this game until the running mean forgets it.
         let games: Vec<[f32; 3]> = met()
             .filter_map(|rival| {
                 let games = (rival.games + 1) as f32;
@@ -117,7 +117,7 @@ impl Pool {
         if games.is_empty() {
             return None;
         }
-        // The rating at which the expected points are those that were won.
+        // Finds the rating at which the expected number of points equals the number of points won.
         let surplus = |own: f32| -> f32 {
             let expected = |rating: f32| 1.0 / (1.0 + ops::powf(10.0, (rating - own) / 400.0));
             games.iter().map(|[rating, points, games]| points - games * expected(*rating)).sum()
@@ -138,7 +138,7 @@ impl Pool {
         Some(0.5 * (low + high))
     }
 
-    /// Adds a snapshot. If there are too many, drops the one whose absence leaves the least gap, relative to its age.
+    /// Adds a snapshot. If there are too many, drops the one whose removal leaves the smallest gap, relative to its age.
     pub(super) fn push(&mut self, policy: Arc<PolicySnapshot>, decisions: u64, rating: Option<f32>) {
         let name = decisions.to_string();
         let kind = RivalKind::Policy(policy);
@@ -168,8 +168,8 @@ impl Pool {
         }
     }
 
-    /// Draws one of the rivals that fit; those that are hard to beat more often (prioritized fictitious self-play; AlphaStar, Vinyals et al.
-    /// 2019).
+    /// Draws one of the rivals that fit. Rivals that are hard to beat are drawn more often (prioritized fictitious self-play; AlphaStar,
+    /// Vinyals et al. 2019).
     pub(super) fn draw(&self, random: &mut impl Rng, mut fits: impl FnMut(&Rival) -> bool) -> Option<&Rival> {
         let weight = |rival: &Rival| ops::powf((1.0 - rival.score).max(0.0), self.priority).max(LEAST_WEIGHT);
         let weights = self.rivals.iter().map(|rival| if fits(rival) { weight(rival) } else { 0.0 });
@@ -177,11 +177,11 @@ impl Pool {
         Some(&self.rivals[index])
     }
 
-    /// Notes the learner's score in a game.
+    /// Records the newest policy's score in a game.
     pub(super) fn record(&mut self, name: &str, score: f32) {
         if let Some(rival) = self.rivals.iter_mut().find(|rival| rival.name == name) {
             rival.games += 1;
-            // A mean over a draw and the first games, then a running mean.
+            // At first the mean over one drawn game and the games so far, later a running mean.
             let share = MEMORY.max(1.0 / (rival.games + 1) as f32);
             rival.score += share * (score - rival.score);
         }

@@ -13,6 +13,7 @@ use super::{PlayedBy, Pool, RivalKind, SelfPlay, Visitors};
 use crate::{
     agent::{ActionOverride, Agent, PolicyOverride, Untrained},
     arena::{ArenaAgents, InArena, NoExploration},
+    rollout::{DecideSystems, RolloutClock, StepStart},
 };
 
 pub(super) fn plugin(app: &mut App) {
@@ -20,21 +21,25 @@ pub(super) fn plugin(app: &mut App) {
         .add_observer(depart)
         .add_observer(wait)
         .add_observer(join::<InArena>)
-        .add_observer(join::<Agent>);
+        .add_observer(join::<Agent>)
+        .add_systems(
+            StepStart,
+            note_persons.after(DecideSystems::Decide).run_if(|clock: Res<RolloutClock>| clock.is_decision()),
+        );
 }
 
-/// Marks the agents that a rival plays, so that self-play takes from agents only what it gave them.
+/// Marks the agents that a rival plays. It remembers what the agent had before, so that self-play later removes only what it has inserted.
 #[derive(Component, Debug, Clone)]
-pub(super) struct PlayedByRival {
+struct PlayedByRival {
     /// Whether the game had excluded the agent from training before.
-    pub(super) was_untrained: bool,
+    was_untrained: bool,
     /// The policy that the game had given the agent before.
     own_policy: Option<PolicyOverride>,
     /// Whether the rival is a script, which gives the agent an [`ActionOverride`] at each decision.
     is_script: bool,
 }
 
-/// Lets the rival play a team. By observers, and not where it is drawn, since the game may replace its agents at the same reset.
+/// Lets the rival play a team. This is an observer, and not a part of the draw, since the game may replace its agents at the same reset.
 fn arrive(
     arrived: On<Insert, Visitors>,
     mut commands: Commands,
@@ -42,7 +47,7 @@ fn arrive(
     agents: Query<Player, Allow<Disabled>>,
     play: Res<SelfPlay>,
 ) {
-    // The agents may have been despawned; the next ones join.
+    // The agents may have been despawned. Then the next ones join.
     let Ok((visitors, members)) = arenas.get(arrived.entity) else { return };
     for entity in members.into_iter().flat_map(|members| members.iter()) {
         if let Ok(player) = agents.get(entity)
@@ -74,10 +79,24 @@ fn depart(
     }
 }
 
-/// The rival of an arena that is despawned plays its remaining games in the next arena, and the game that ends there counts.
+/// If an arena is despawned, its rival plays its remaining games in the next arena. A game that ends with the arena still counts.
 fn wait(despawned: On<Despawn, Visitors>, arenas: Query<&Visitors>, mut play: ResMut<SelfPlay>) {
     if let Ok(visitors) = arenas.get(despawned.entity) {
         play.waiting.push((despawned.entity, visitors.clone()));
+    }
+}
+
+/// Finds the rated games in which a person plays. A person has taken over an agent that would learn otherwise. If the game itself has
+/// excluded an agent from training, a script of the game may play the agent, so it does not count.
+fn note_persons(
+    mut arenas: Query<(&mut Visitors, &ArenaAgents)>,
+    agents: Query<(Has<Untrained>, Option<&PlayedByRival>), (With<ActionOverride>, Without<PlayedBy>)>,
+) {
+    for (mut visitors, members) in arenas.iter_mut().filter(|(visitors, _)| visitors.is_rated) {
+        let mut taken_over = members.iter().filter_map(|agent| agents.get(agent).ok());
+        if taken_over.any(|(is_untrained, rival)| !rival.map_or(is_untrained, |rival| rival.was_untrained)) {
+            visitors.had_person = true;
+        }
     }
 }
 
@@ -101,7 +120,7 @@ fn join<C: Component>(
     }
 }
 
-/// Takes from an agent what self-play gave it.
+/// Removes from an agent what self-play has inserted.
 fn leave(commands: &mut Commands, agent: Entity, played: &PlayedByRival) {
     let mut agent = commands.entity(agent);
     agent.try_remove::<PlayedByRival>();
@@ -130,15 +149,15 @@ fn enter(
     pool: &Pool,
 ) {
     let Some(rival) = pool.rivals().iter().find(|rival| rival.name == visitors.rival) else { return };
-    // Between two rivals, the agent still has what the first one gave it.
+    // If one rival directly follows another, the agent still has what was inserted for the first one.
     let before = played.cloned().unwrap_or(PlayedByRival {
         was_untrained: is_untrained,
         own_policy: policy.cloned(),
         is_script: false,
     });
     let is_script = rival.kind == RivalKind::Script;
-    // A person who plays goes on.
-    if is_script && is_taken_over && played.is_none() {
+    // If a person plays this agent, the person continues.
+    if is_script && is_taken_over && played.is_none_or(|played| !played.is_script) {
         return;
     }
     let mut agent = commands.entity(agent);

@@ -25,20 +25,22 @@ use crate::{
     rollout::{BeforeReset, DecideSystems, StepStart},
 };
 
-/// Saves the training while the game runs and when it ends, and goes on from there when the game starts again.
+/// Saves the training while the game runs and when it ends, and continues it when the game starts again.
 ///
-/// In the folder are, for each [kind](crate::rollout::Kind) of arenas, its policy (`policy.guard.safetensors` for the behavior
-/// `guard`), which is what the shipped game loads, and a checkpoint, from which the learner continues
-/// (`checkpoint.guard.safetensors`). A game with [self-play](crate::self_play) also has its past policies there, in the folder
-/// `past`. The checkpoint also names the current lesson of a [curriculum](crate::parameters). Delete the folder to start from nothing.
+/// The folder contains these files for each [kind](crate::rollout::Kind) of arenas, here for the kind `guard`:
 ///
-/// - The learner's thread writes the policy and the checkpoint, and another thread the past policies, so that no frame
-///   waits for them. Each file is replaced as a whole or not at all. A process that is killed loses at most what it has
-///   learned since they were written last.
-/// - A continued learner takes the game's settings, not those in the checkpoint. If agents or settings have changed in a way that
-///   does not fit the checkpoint, the learner does not start, [`Training::failure`] says what differs, and the files stay as they
-///   are. [`LearnerConfig::changes_from`](crate::learner::LearnerConfig::changes_from) lists what may change.
-/// - Only one process at a time can save to a folder. In a second one with the same folder, the learners do not start.
+/// - `policy.guard.safetensors` is the policy. The shipped game loads it.
+/// - `checkpoint.guard.safetensors` is the checkpoint. The learner continues from it. It also names the current lesson of a
+///   [curriculum](crate::parameters).
+///
+/// With [self-play](crate::self_play), the folder `past` in it contains the past policies. Delete the folder to start from nothing.
+///
+/// - Other threads write the files, so no frame waits for them. Each file is replaced as a whole or not at all. If the process is
+///   killed, it loses only what it has learned since the last save.
+/// - A learner that continues takes the game's settings, not those in the checkpoint. If agents or settings have changed in a way
+///   that does not fit the checkpoint, the learner does not start, [`Training::failure`] says what differs, and the files stay as
+///   they are. [`LearnerConfig::changes_from`](crate::learner::LearnerConfig::changes_from) lists what may change.
+/// - Only one process at a time can save to a folder. If another process already saves to it, the learners do not start.
 /// - The state of a learner that has failed is not saved.
 ///
 /// ```
@@ -55,12 +57,13 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Autosave {
-    /// The folder, relative to the working directory. It is created if there is none.
+    /// The folder. A relative path starts at the working directory. The folder is created if it does not exist.
     pub folder: PathBuf,
-    /// The real time from one save to the next. Default: one minute. While nothing is learned, nothing is saved.
+    /// The real time from one save to the next. Default: one minute. If no learner has made an update since the last save, nothing is
+    /// saved.
     pub every: Duration,
-    /// Whether checkpoints contain the replay buffer, which may be large. Default: false. A learner that continues without one
-    /// first collects some experience.
+    /// Whether checkpoints contain the replay buffer, which may be large. Default: false. A learner that continues without it
+    /// collects some experience before it makes updates.
     pub with_replay: bool,
 }
 
@@ -70,12 +73,12 @@ impl Autosave {
         Self { folder: folder.into(), every: Duration::from_secs(60), with_replay: false }
     }
 
-    /// The policy of a kind of arenas.
+    /// The path of the policy file of a kind of arenas.
     pub fn policy(&self, kind: &str) -> PathBuf {
         kind_path(&self.folder.join("policy.safetensors"), kind)
     }
 
-    /// The checkpoint of the learner of a kind of arenas.
+    /// The path of the checkpoint of a kind of arenas.
     pub fn checkpoint(&self, kind: &str) -> PathBuf {
         kind_path(&self.folder.join("checkpoint.safetensors"), kind)
     }
@@ -92,7 +95,7 @@ impl Autosave {
         names.filter(|name| name.starts_with("checkpoint.") && name.ends_with(".safetensors"))
     }
 
-    /// The folder of the past policies of [self-play](crate::self_play), if the game has it.
+    /// The folder of the past policies, for games with [self-play](crate::self_play).
     pub fn past(&self) -> PathBuf {
         self.folder.join("past")
     }
@@ -109,7 +112,7 @@ impl Autosave {
         })
     }
 
-    /// Asks a learner to save itself.
+    /// What asks a learner to save itself.
     fn request(&self, kind: &str, note: String) -> CheckpointRequest {
         CheckpointRequest {
             path: self.checkpoint(kind),
@@ -142,11 +145,11 @@ impl Autosave {
     }
 }
 
-/// Runs after [`Last`], where games may still decide to exit.
+/// Runs after [`Last`], because games may still decide to exit in `Last`.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 struct AfterLast;
 
-/// Saves all learners whenever it is time. Tells why, if one could not be saved.
+/// Saves all learners whenever it is time. If a learner could not be saved, tells why.
 fn save_now_and_then(
     training: Res<Training>,
     noted: Noted,
@@ -156,7 +159,7 @@ fn save_now_and_then(
     let Some(autosave) = &training.plugin.autosave else { return };
     let failure = training.checkpoint_failure();
     if failure != *told {
-        // The learner's thread writes it to the log, if there is one.
+        // If the app has a logger, the learner's thread has already written the failure to the log.
         if let Some(failure) = failure.as_ref().filter(|_| log::max_level() == log::LevelFilter::Off) {
             warn(&format!("the training goes on, but could not be saved: {failure}"));
         }
@@ -175,10 +178,10 @@ fn save_now_and_then(
     }
 }
 
-/// The time from one note to the next of what would be saved if the app were dropped.
+/// The real time from one call of [`Training::note`] to the next.
 const NOTE: Duration = Duration::from_millis(20);
 
-/// Notes what a checkpoint would need if the app were dropped now.
+/// Notes what a checkpoint needs from the world, in case the app is dropped before the next note.
 fn note(mut training: ResMut<Training>, noted: Noted, mut last: Local<Option<(Instant, usize)>>) {
     let count = training.learners.len();
     if last.is_some_and(|(last, learners)| last.elapsed() < NOTE && learners == count) {
@@ -221,7 +224,7 @@ impl Training {
     }
 }
 
-/// An app that ends without [`AppExit`], for example because a headless program has made its last update, is saved as well.
+/// Also saves the training of an app that ends without [`AppExit`], for example when a headless program has made its last update.
 impl Drop for Training {
     fn drop(&mut self) {
         if self.updates() > 0 {

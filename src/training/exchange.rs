@@ -5,7 +5,7 @@ use bevy::prelude::*;
 use super::{LearnerReport, Training};
 use crate::{problems::Problems, rollout::Experience, transition::TransitionBlock};
 
-/// In lockstep, waits for the learners. Also starts to measure the time that the game spends on them.
+/// In lockstep, waits for the learners. With any pace, it also starts to measure the time that the game spends on them.
 pub(super) fn synchronize(mut training: ResMut<Training>) {
     training.wait_start = Some(Instant::now());
     for thread in training.learners.iter_mut().filter_map(|learner| learner.thread.as_mut()) {
@@ -34,7 +34,7 @@ pub(super) fn hand_over(mut training: ResMut<Training>, mut experience: ResMut<E
     }
 }
 
-/// Sends the reports of the learners, and tells of what went wrong.
+/// Sends the reports of the learners, and reports what went wrong.
 pub(super) fn report(
     training: Res<Training>,
     mut reports: MessageWriter<LearnerReport>,
@@ -42,7 +42,7 @@ pub(super) fn report(
     mut told: Local<Vec<String>>,
     mut last: Local<Option<Instant>>,
 ) {
-    // No reader needs reports more often.
+    // No reader needs reports more often than this.
     if last.is_some_and(|last| last.elapsed() < Duration::from_millis(50)) {
         return;
     }

@@ -1,8 +1,8 @@
 use crate::learner::LearnerConfig;
 
-/// From this number of arenas on, the default settings stay as they are.
+/// With at least this many arenas, the default settings stay as they are.
 const ENOUGH: usize = 8;
-/// With fewer arenas, so many joint decisions at the start are random.
+/// With fewer arenas, the number of random joint decisions at the start.
 pub(super) const RANDOM_DECISIONS: u64 = 200;
 
 /// Replaces default settings by settings for a game with few arenas, which collects little experience per second: the first

@@ -61,8 +61,8 @@ impl Noted<'_> {
     }
 }
 
-/// Goes on with the lesson in which the training was that a learner continues, before the first parameters are drawn. Of several, the last
-/// lesson counts.
+/// If a learner continues a training, continues with the lesson of that training, before the first parameters are drawn. If the
+/// checkpoints of several learners name different lessons, the last of these lessons counts.
 pub(super) fn resume_lesson(
     training: Res<Training>,
     arenas: Res<Arenas>,

@@ -24,7 +24,8 @@ impl MaddpgPlugins {
         }
     }
 
-    /// Changes the training: pace, device, a checkpoint to continue from. Has no effect after [`play`](Self::play).
+    /// Changes the fields of the [`TrainingPlugin`], such as the pace, the device or the checkpoint to continue from. Has no effect
+    /// after [`play`](Self::play).
     #[must_use]
     pub fn with_training(mut self, change: impl FnOnce(&mut TrainingPlugin)) -> Self {
         match &mut self.policy {
@@ -36,7 +37,7 @@ impl MaddpgPlugins {
         self
     }
 
-    /// Saves the training to `folder` every minute and when the app exits, and goes on from there at the next start; see
+    /// Saves the training to `folder` every minute and when the app exits, and continues it from there at the next start. See
     /// [`Autosave`]. Has no effect after [`play`](Self::play).
     #[must_use]
     pub fn with_autosave(self, folder: impl Into<PathBuf>) -> Self {
@@ -44,33 +45,35 @@ impl MaddpgPlugins {
     }
 }
 
-/// Starts a learner for each kind of arenas as soon as there are any, sends it the agents' experience, and makes the agents
-/// use its newest policies. Needs [`RolloutPlugin`], which must be added first, with an exploration: its default is none.
-/// [`MaddpgPlugins::train`] adds both.
+/// Starts a learner for each kind of arenas as soon as there is an arena of the kind, sends the agents' experience to it, and makes
+/// the agents use its newest policies.
+///
+/// Usually [`MaddpgPlugins::train`] adds this plugin. Otherwise, add [`RolloutPlugin`] before it, and set
+/// [`RolloutPlugin::exploration`], because agents do not explore by default.
 #[derive(Debug, Clone, Default)]
 pub struct TrainingPlugin {
     /// The settings of all learners except those in `kinds`.
     pub config: LearnerConfig,
-    /// The settings of the learners of some kinds of arenas, by the kinds' names. Default: none.
+    /// The settings of the learners of some kinds of arenas, by the names of the kinds. Default: none.
     pub kinds: BTreeMap<String, LearnerConfig>,
-    /// How the game and the learner stay in step. Default: the game never waits.
+    /// Whether the game and the learner wait for each other. Default: the game never waits.
     pub pace: Pace,
     /// The device that the learner computes on. Default: the faster of GPU and CPU.
     pub device: DeviceChoice,
-    /// Seed of the weights and the sampling. Default: 0.
+    /// Seed of the initial weights and of the sampling of minibatches. Default: 0.
     pub seed: u64,
-    /// A checkpoint to continue from, with its settings (see `override_settings`) and seed. Default: none. If there are several kinds of arenas, the
-    /// learner of each takes the file that [`kind_path`] names.
+    /// A checkpoint to continue from, with its seed and its settings (unless `override_settings` is true). Default: none. If there
+    /// are several kinds of arenas, the learner of each kind takes the file that [`kind_path`] names.
     pub resume: Option<PathBuf>,
-    /// Whether a learner that continues from a checkpoint takes the settings of `config` instead of those in the checkpoint. It does
-    /// not start if they differ where they must not; see [`LearnerConfig::changes_from`]. Default: false.
+    /// Whether a learner that continues from a checkpoint takes the settings of `config` instead of those in the checkpoint. The
+    /// learner does not start if a setting differs that must stay the same; see [`LearnerConfig::changes_from`]. Default: false.
     pub override_settings: bool,
-    /// Whether the default settings stay as they are with fewer than 8 arenas. Default: false. A game with few arenas
-    /// collects little experience per second, so default settings are replaced by ones with earlier and more updates; the
-    /// log says so. Settings that are not the defaults always stay.
+    /// Whether the default settings also stay as they are in games with fewer than 8 arenas. Default: false. Such games collect
+    /// little experience per second, so the learner replaces the default settings by ones with earlier and more updates, and the
+    /// log says so. Settings that you have changed always stay.
     pub keep_defaults: bool,
-    /// Where the training is saved, and continued at the next start. Default: nowhere. A checkpoint that is there comes before
-    /// `resume`.
+    /// Where the training is saved, and from where it continues at the next start. Default: nowhere. If there is a checkpoint, it is
+    /// used instead of `resume`.
     pub autosave: Option<Autosave>,
 }
 

@@ -12,7 +12,7 @@ use crate::{
     self_play::{PastPolicies, SelfPlay},
 };
 
-/// The past policies of self-play in the folder of [`Autosave`]. A thread of their own writes them, so that no frame waits for a disk.
+/// The past policies of self-play in the folder of [`Autosave`]. A separate thread writes them, so that no frame waits for a disk.
 #[derive(Debug)]
 pub(super) struct SavedPast {
     state: State,
@@ -23,12 +23,12 @@ pub(super) struct SavedPast {
 
 #[derive(Debug)]
 enum State {
-    /// Before the first learner starts.
+    /// The first learner has not started yet.
     New(PastPolicies),
     /// The folder is as it was at the last save.
     Saved(PastPolicies),
     Saving(JoinHandle<(PastPolicies, Result<(), String>)>),
-    /// They cannot be loaded or belong to another training, so those on the disk stay as they are.
+    /// They cannot be loaded, or they belong to another training, so the files stay as they are.
     Unreadable,
 }
 
@@ -51,7 +51,7 @@ impl SavedPast {
         }
     }
 
-    /// Starts to save what has changed.
+    /// Starts to save the changes.
     fn save(&mut self, play: &SelfPlay) {
         if let State::Saving(thread) = &self.state
             && thread.is_finished()
@@ -76,10 +76,10 @@ impl SavedPast {
         }
     }
 
-    /// Saves what has changed, and waits for it.
+    /// Saves the changes, and waits until they are written.
     fn finish(&mut self, play: &SelfPlay) {
         self.join();
-        // There is no later time to try again.
+        // This is the last try, even if an earlier one has just failed.
         self.failed = None;
         self.save(play);
         self.join();
@@ -92,8 +92,8 @@ impl Drop for SavedPast {
     }
 }
 
-/// Goes on with the past policies in the folder if it has a checkpoint of the kind of arenas that plays against them, as soon as a learner has
-/// started. Without one, the training begins from nothing, and does not play against policies of another one.
+/// Loads the past policies in the folder as soon as a learner has started, if the folder has a checkpoint of the kind of arenas that plays
+/// against them. Without a checkpoint, the training starts from nothing and must not play against the policies of another training.
 pub(super) fn load(mut training: ResMut<Training>, arenas: Res<Arenas>, play: Option<ResMut<SelfPlay>>) {
     let Some(SavedPast { state: State::New(past), .. }) = &training.past else { return };
     let (Some(mut play), Some(kind)) = (play, arenas.kind_with_teams()) else { return };

@@ -66,7 +66,7 @@ pub(super) fn start(
     }
 }
 
-/// Why a learner cannot start. Unlike `BevyError`, it is told without a backtrace.
+/// Why a learner cannot start. Unlike `BevyError`, it has no backtrace.
 type StartError = Box<dyn Error>;
 
 /// A learner at its start.
@@ -75,11 +75,11 @@ struct Started {
     /// Joint transitions that it received in earlier runs.
     transitions: u64,
     config: LearnerConfig,
-    /// Joint decisions at the start that are random, if it is not as many as usual.
+    /// The number of random joint decisions at the start, if it is not the usual one.
     random_decisions: Option<u64>,
-    /// What [`Autosave`](super::Autosave) had noted in its checkpoint.
+    /// The note of [`Autosave`](super::Autosave) in its checkpoint.
     note: Option<Note>,
-    /// Whether it continues from a checkpoint that only its kind has.
+    /// Whether it continues from the file of `resume` for its kind alone.
     has_own_file: bool,
 }
 
@@ -90,7 +90,7 @@ struct Earlier {
     keeps_settings: bool,
     /// Whether [`Autosave`](super::Autosave) wrote it.
     is_autosaved: bool,
-    /// Whether it is the file of `resume` that only its kind has.
+    /// Whether it is the file of `resume` for its kind alone.
     has_own_file: bool,
 }
 
@@ -137,7 +137,8 @@ impl Training {
     }
 }
 
-/// The folder has no checkpoint of this kind, but others that no kind uses: its behaviors were probably other ones when they were saved.
+/// Warns if the folder has no checkpoint of this kind, but has checkpoints that no kind uses. The behaviors of the kind have probably
+/// changed since they were saved.
 fn warn_of_other_kinds(autosave: &Autosave, kind: &Kind, kinds: &[Kind]) {
     let used: Vec<PathBuf> = kinds.iter().map(|kind| autosave.checkpoint(kind.name())).collect();
     let others = autosave.checkpoints().filter(|name| used.iter().all(|path| !path.ends_with(name)));
@@ -154,7 +155,7 @@ fn warn_of_other_kinds(autosave: &Autosave, kind: &Kind, kinds: &[Kind]) {
 }
 
 impl TrainingPlugin {
-    /// Warns of what was probably not meant, when the first learner starts.
+    /// Warns of likely mistakes in the game's setup when the first learner starts.
     fn warn_of_likely_mistakes(&self, kinds: &[Kind], exploration: &ExplorationConfig) {
         if !maddpg::IS_OPTIMIZED {
             warn(
@@ -177,21 +178,21 @@ impl TrainingPlugin {
         }
     }
 
-    /// The agents in the checkpoint that the learner of a kind of arenas continues from, if it is one of this kind. `None` also if it cannot be
-    /// read, which the learner reports.
+    /// The agents in the checkpoint from which the learner of a kind of arenas continues, if the checkpoint is of this kind. `None` also
+    /// if it cannot be read; the learner then reports why.
     pub(super) fn earlier_agents(&self, kind: &str) -> Option<ArenaSpec> {
         let earlier = self.earlier(kind)?;
         let agents = CheckpointInfo::read(&earlier.path).ok()?.agents;
         (earlier.is_autosaved || earlier.has_own_file || default_name_of(&agents) == kind).then_some(agents)
     }
 
-    /// What [`Autosave`](super::Autosave) has noted in the checkpoint that the learner of a kind of arenas continues from.
+    /// The note of [`Autosave`](super::Autosave) in the checkpoint from which the learner of a kind of arenas continues.
     pub(super) fn autosaved_note(&self, kind: &str) -> Option<Note> {
         let earlier = self.earlier(kind).filter(|earlier| earlier.is_autosaved)?;
         Some(Note::parse(&CheckpointInfo::read(earlier.path).ok()?.note))
     }
 
-    /// The checkpoint that the learner of a kind of arenas continues from.
+    /// The checkpoint from which the learner of a kind of arenas continues.
     fn earlier(&self, kind: &str) -> Option<Earlier> {
         let saved = self.autosave.as_ref().map(|autosave| autosave.checkpoint(kind));
         if let Some(path) = saved.filter(|path| path.exists()) {
@@ -222,7 +223,7 @@ impl TrainingPlugin {
                 .into());
             }
         }
-        // What the common settings say of the behaviors of other kinds is for their learners.
+        // Removes the behaviors of other kinds. Their own learners get them.
         for named in [independent, own_observation, team_fate] {
             named.retain(|behavior| has(kind, behavior));
         }
@@ -230,7 +231,8 @@ impl TrainingPlugin {
         Ok(common)
     }
 
-    /// Makes the agents of a kind whose learner cannot start play by the policy that was saved last, if there is one. Says what they do.
+    /// If the learner of a kind cannot start, makes its agents use the policy that was saved last, if there is one. Returns a text that
+    /// says what they do.
     fn play_without_learner(&self, kind: &str, acting: &mut ActingPolicy) -> &'static str {
         let saved = self.autosave.as_ref().map(|autosave| autosave.policy(kind));
         match saved.and_then(|path| PolicySnapshot::load(path).ok()) {
@@ -245,7 +247,7 @@ impl TrainingPlugin {
         }
     }
 
-    /// Adapts default settings to the number of arenas. Returns how many decisions of this kind at the start are random, if that changes too.
+    /// Adapts default settings to the number of arenas. If this changes the number of random joint decisions at the start, returns it.
     fn adapt(&self, config: &mut LearnerConfig, kind: &Kind, exploration: &ExplorationConfig) -> Option<u64> {
         let arenas = kind.arenas();
         if self.keep_defaults || !few_arenas::adapt(config, arenas) {

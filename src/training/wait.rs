@@ -22,7 +22,7 @@ impl WaitTimes {
         }
     }
 
-    /// The time that this share (0 to 1) of the last decisions did not exceed; `None` before the first.
+    /// A percentile of the last decisions' times; `share` is from 0 to 1. `None` before the first decision.
     pub(super) fn percentile(&self, share: f32) -> Option<Duration> {
         let mut seconds = self.seconds.clone();
         seconds.sort_unstable_by(f32::total_cmp);

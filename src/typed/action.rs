@@ -3,7 +3,7 @@ use bevy::math::{Vec2, Vec3};
 use super::join;
 use crate::policy::{ActionSpace, Branch};
 
-/// What an agent can do, as one of the game's own types. Usually derived; see the [module](super).
+/// A type of the game that says what an agent can do. Usually you derive this trait; see the [module](super).
 ///
 /// ```
 /// use bevy_maddpg::prelude::*;
@@ -27,7 +27,7 @@ use crate::policy::{ActionSpace, Branch};
 /// assert_eq!(Spell::from_action(&[0.0; 4]), None);
 /// ```
 ///
-/// The fields of a variant are numbers; a choice cannot depend on another one:
+/// The fields of a variant must be numbers, since a choice cannot depend on another choice:
 ///
 /// ```compile_fail,E0080
 /// use bevy_maddpg::prelude::*;
@@ -48,10 +48,10 @@ pub trait AgentAction: Sized + Send + Sync + 'static {
     /// How many branches it has.
     const BRANCHES: usize;
 
-    /// Adds its numbers and branches to `space`. `name` is what they are called; empty for the whole action.
+    /// Adds its numbers and branches to `space`. Their names start with `name`, which is empty for the whole action.
     fn describe(name: &str, space: &mut ActionSpace);
 
-    /// Reads its numbers and choices. `None` if a choice was not made.
+    /// Reads its numbers and choices. `None` if a choice is missing.
     fn read(reader: &mut ActionReader) -> Option<Self>;
 
     /// Writes its numbers and choices.
@@ -64,8 +64,8 @@ pub trait AgentAction: Sized + Send + Sync + 'static {
         space
     }
 
-    /// The action in this vector. `None` if a choice was not made, as in the zeros of an agent that does nothing, or if the
-    /// vector has another length.
+    /// Reads an action from this vector. `None` if a choice is missing, as in the zeros of an agent that does nothing, or if the
+    /// vector is too short.
     fn from_action(action: &[f32]) -> Option<Self> {
         let (numbers, choices) = action.split_at_checked(Self::NUMBERS)?;
         Self::read(&mut ActionReader { numbers, choices })
@@ -81,7 +81,7 @@ pub trait AgentAction: Sized + Send + Sync + 'static {
 
 /// Reads an action: its numbers and its choices, in the order in which [`AgentAction::describe`] adds them.
 ///
-/// A type that cannot be derived implements the trait itself:
+/// If a type cannot derive [`AgentAction`], implement the trait by hand:
 ///
 /// ```
 /// use bevy::math::Dir2;
@@ -132,7 +132,7 @@ impl ActionReader<'_> {
         *number
     }
 
-    /// The choice made in the next branch, which has `count` choices. `None` if none was made.
+    /// The choice in the next branch, which has `count` choices. `None` if no choice was made in it.
     pub fn choice(&mut self, count: usize) -> Option<usize> {
         let (choices, rest) = self.choices.split_at_checked(count)?;
         self.choices = rest;
@@ -149,12 +149,12 @@ pub struct ActionWriter {
 }
 
 impl ActionWriter {
-    /// Writes a number from -1 to 1, and clamps others.
+    /// Writes a number, clamped to -1 to 1.
     pub fn number(&mut self, number: f32) {
         self.numbers.push(number.clamp(-1.0, 1.0));
     }
 
-    /// Writes zeros for numbers that belong to another choice.
+    /// Writes `count` zeros. Use it for the numbers of choices that were not made.
     pub fn zeros(&mut self, count: usize) {
         self.numbers.resize(self.numbers.len() + count, 0.0);
     }
@@ -165,8 +165,8 @@ impl ActionWriter {
     }
 }
 
-/// Names one choice of a branch: a value of an enum for which [`AgentAction`] is derived, a `bool`, the name of the choice, or
-/// its index. [`ActionMask::forbid`](crate::agent::ActionMask::forbid) takes it.
+/// What can name a choice of a branch in [`ActionMask::forbid`](crate::agent::ActionMask::forbid): a value of an enum that derives
+/// [`AgentAction`], a `bool`, the name of the choice, or its index.
 ///
 /// ```
 /// use bevy_maddpg::{prelude::*, typed::Choice};
@@ -183,7 +183,7 @@ impl ActionWriter {
 /// assert_eq!(("up".place(branch), true.place(branch)), (None, None));
 /// ```
 pub trait Choice {
-    /// Its index in this branch. `None` if it has no such choice.
+    /// The index of the choice in this branch. `None` if the branch has no such choice.
     fn place(&self, branch: &Branch) -> Option<usize>;
 }
 

@@ -20,7 +20,7 @@ use crate::{
 
 /// What an agent does until its next decision, as the game's own type.
 ///
-/// It follows the agent's [`Action`], also while a person or a script decides.
+/// It always agrees with the agent's [`Action`], also while a person or a script decides.
 ///
 /// ```
 /// use bevy::prelude::*;
@@ -50,7 +50,7 @@ pub struct Chosen<A: AgentAction> {
     action: Option<A>,
     is_new: bool,
     decisions: u64,
-    /// When the [`Action`] was written that was last turned into `action`.
+    /// The tick at which the [`Action`] was written from which `action` was made.
     written: Option<Tick>,
 }
 
@@ -61,30 +61,30 @@ impl<A: AgentAction> Default for Chosen<A> {
 }
 
 impl<A: AgentAction> Chosen<A> {
-    /// The action. `None` before the agent's first decision in an episode, from the first decision after its part is over,
-    /// and if it has no policy.
+    /// The action. `None` before the agent's first decision in an episode, from the first decision after its part in the episode is
+    /// over, and if it has no policy.
     pub fn get(&self) -> Option<&A> {
         self.action.as_ref()
     }
 
-    /// Whether the agent has decided before this step of the game. It is false in the steps in which the agent keeps the
-    /// action. Use it for what should happen once, such as a jump.
+    /// Whether the agent has decided right before this step of the game. In the steps in which it keeps the action, this is false. Use
+    /// it for what should happen once, such as a jump.
     ///
-    /// It is meant for systems that run once in each step of the game: in [`FixedUpdate`] or another fixed schedule, unless
-    /// [`StepTiming`](crate::rollout::StepTiming) says otherwise. In [`Update`] it is always false then, since the step has ended. Compare
+    /// Use it in systems that run once in each step of the game. By default ([`StepTiming`](crate::rollout::StepTiming)), these are
+    /// systems in [`FixedUpdate`] or another fixed schedule. In [`Update`], it is then always false, since the step has ended; compare
     /// [`decisions`](Self::decisions) there.
     pub fn is_new(&self) -> bool {
         self.is_new
     }
 
-    /// How many actions the agent has chosen so far, in all episodes. A system in [`Update`], for example for sounds, sees from it whether
-    /// there was a new one since its last run.
+    /// How many actions the agent has chosen so far, in all episodes. If this number has changed since a system in [`Update`] ran last,
+    /// there was a new action. Use it, for example, for sounds.
     pub fn decisions(&self) -> u64 {
         self.decisions
     }
 }
 
-/// Here actions are turned into the game's own types. Runs at the end of each decision, on one thread.
+/// The schedule that turns actions into the game's own types. It runs at the end of each decision, on one thread.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Decode;
 
@@ -93,7 +93,7 @@ pub(crate) fn run_decode(world: &mut World) {
     let _ = world.try_run_schedule(Decode);
 }
 
-/// Says that the systems for actions of type `A` have been added.
+/// Is there if the systems for actions of type `A` have been added.
 #[derive(Resource)]
 struct Registered<A>(PhantomData<fn() -> A>);
 
@@ -117,12 +117,12 @@ fn register<A: AgentAction>(mut world: DeferredWorld, _: HookContext) {
     });
 }
 
-/// Here actions that are no longer new, or no longer valid, are marked. Runs after each step of the game, and before each
-/// decision.
+/// The schedule that marks actions that are no longer new, or no longer valid. It runs after each step of the game, and before
+/// each decision.
 #[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
 struct Expire;
 
-/// Adds what runs around each step of the game.
+/// Adds the systems that run before and after each step of the game.
 pub(crate) fn add(app: &mut App) {
     let run = |world: &mut World| _ = world.try_run_schedule(Expire);
     // Arenas are reset in both schedules.
@@ -130,8 +130,7 @@ pub(crate) fn add(app: &mut App) {
         .add_systems(StepEnd, run.after(AgentSystems::End));
 }
 
-/// Turns the actions into values that were written since the last call: not those that agents keep between decisions of their
-/// own.
+/// Turns the actions that were written since the last call into values. It leaves out actions that agents only keep.
 fn decode<A: AgentAction>(mut agents: Query<(Ref<Action>, &mut Chosen<A>)>) {
     for (action, mut chosen) in &mut agents {
         if chosen.written == Some(action.last_changed()) {
@@ -144,8 +143,8 @@ fn decode<A: AgentAction>(mut agents: Query<(Ref<Action>, &mut Chosen<A>)>) {
     }
 }
 
-/// Ends what was new in this step. An action that was written after the decision belongs to an episode that has been reset: then
-/// nothing is chosen until the next decision.
+/// Marks actions as no longer new after a step. If an action was written after the decision, its episode has been reset, so nothing is
+/// chosen until the next decision.
 fn expire<A: AgentAction>(mut agents: Query<(Ref<Action>, &mut Chosen<A>)>) {
     for (action, mut chosen) in &mut agents {
         if chosen.is_new {
@@ -157,7 +156,7 @@ fn expire<A: AgentAction>(mut agents: Query<(Ref<Action>, &mut Chosen<A>)>) {
     }
 }
 
-/// An [`Agent`] with its [`Chosen`] action, an `A`. Made by [`Agent::of`].
+/// A bundle of an [`Agent`] and its [`Chosen`] action of type `A`. [`Agent::of`] makes it.
 #[derive(Bundle, Debug, Clone)]
 pub struct TypedAgent<A: AgentAction> {
     agent: Agent,
@@ -165,7 +164,7 @@ pub struct TypedAgent<A: AgentAction> {
 }
 
 impl Agent {
-    /// An agent that observes a `V` and acts with an `A`. Sizes and names follow from the types.
+    /// An agent that observes a `V` and acts with an `A`. Its sizes and names come from these types.
     ///
     /// ```
     /// use bevy::prelude::*;
@@ -242,7 +241,7 @@ impl<A: AgentAction> TypedAgent<A> {
         self.agent.spec()
     }
 
-    /// Changes the agent with other methods of [`Agent`].
+    /// Changes the agent, for example with a method of [`Agent`] that this type does not have.
     #[must_use]
     pub fn map(mut self, change: impl FnOnce(Agent) -> Agent) -> Self {
         self.agent = change(self.agent);

@@ -3,7 +3,7 @@ use bevy::math::{Vec2, Vec3};
 use super::join;
 use crate::agent::Observation;
 
-/// What an agent senses, as one of the game's own types. Usually derived; see the [module](super).
+/// A type of the game that says what an agent senses. Usually you derive this trait; see the [module](super).
 ///
 /// ```
 /// use bevy::math::Vec2;
@@ -40,15 +40,15 @@ pub trait AgentObservation: Send + Sync + 'static {
     /// How many numbers it has.
     const SIZE: usize;
 
-    /// Appends the names of its numbers. `name` is what it is called; empty for the whole observation.
+    /// Appends the names of its numbers to `out`. They start with `name`, which is empty for the whole observation.
     fn names(name: &str, out: &mut Vec<String>);
 
-    /// Appends its numbers.
+    /// Appends its numbers to `out`.
     fn write(&self, out: &mut Vec<f32>);
 }
 
 impl Observation {
-    /// Writes the current observation, as [`write`](Self::write) does.
+    /// Writes the current observation from a value of the game's own type, otherwise as [`write`](Self::write) does.
     pub fn write_view<V: AgentObservation>(&mut self, view: &V) {
         self.write_with(V::SIZE, |frame| view.write(frame));
     }

@@ -4,16 +4,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Writes a file atomically: to a temporary file in the same folder, which is synced, then renamed. Then the folder is synced,
-/// so that the new file is still there after a power failure.
+/// Writes a file atomically: writes and syncs a temporary file in the same folder, and then renames it. After that, on Unix,
+/// the folder is synced, so that the new file is still there after a power failure.
 ///
 /// # Errors
-/// If the file cannot be written. The old file, if there is one, is then still there.
+/// If the file cannot be written or the folder cannot be synced. If writing fails, the old file, if there is one,
+/// stays.
 pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     write_in_parts(path, |file| file.write_all(content))
 }
 
-/// As [`write_atomically`], for content that is too large to hold in memory as a whole.
+/// As [`write_atomically`], for content that is too large to be in memory as a whole.
 pub(crate) fn write_in_parts(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

@@ -1,5 +1,5 @@
 //! Exploration: Gaussian or Ornstein-Uhlenbeck noise on numbers, random choices in branches, with a schedule and a separate
-//! scale for each arena, after an initial phase of random actions.
+//! scale for each arena. At the start of training, actions are random.
 
 use std::ops::Range;
 
@@ -16,30 +16,31 @@ use crate::policy::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExplorationConfig {
-    /// The random process whose values are added to the actions.
+    /// The random process that makes the noise on the numbers of the actions.
     pub noise: Noise,
     /// Smallest and largest scale of the noise, 0 or more, in units of the action (-1 to 1). At the start of each episode, each
-    /// arena draws its own scale uniformly between them, so that the learner sees both careful and bold play (FastTD3,
-    /// arXiv 2505.22642).
+    /// arena draws its own scale uniformly between them, so that the learner gets both transitions with little noise and
+    /// transitions with much (FastTD3, arXiv 2505.22642).
     ///
-    /// Choices are drawn with the probabilities of the policy; with a probability of half the scale, a branch draws any of
-    /// its possible choices instead, each as likely.
+    /// Choices are drawn with the probabilities of the policy. With a probability of half the scale, a branch instead
+    /// draws one of its possible choices, all with the same probability.
     pub scale: [f32; 2],
-    /// Decisions of an arena after which it draws a new scale within the same episode; 0 keeps the scale until the episode
-    /// ends. Where good play makes episodes long, careful arenas otherwise make most of the decisions.
+    /// Number of decisions after which an arena draws a new scale within the same episode; 0 keeps the scale until the
+    /// episode ends. Set it in games in which good play makes episodes long. Otherwise, arenas with little noise make
+    /// most of the decisions there.
     pub redraw_decisions: u64,
     /// Factor on the scale at the end of the schedule, 0 or more; 1 keeps the scale constant.
     pub final_factor: f32,
-    /// Joint decisions over which the factor changes linearly from 1 to `final_factor`.
+    /// Number of joint decisions over which the factor changes linearly from 1 to `final_factor`.
     pub schedule_decisions: u64,
-    /// Joint decisions at the start of training whose actions are uniformly random: numbers from -1 to 1, and any possible
-    /// choice.
+    /// Number of joint decisions at the start of training whose actions are uniformly random: numbers from -1 to 1, and
+    /// any possible choice.
     pub random_decisions: u64,
-    /// Decisions for which each of these random actions is held; 1 or more.
+    /// Number of decisions for which each of these random actions is kept; 1 or more.
     pub random_hold: u32,
 }
 
-/// A random process over the decisions of an episode, with unit scale.
+/// A random process over the decisions of an episode. [`ExplorationConfig::scale`] multiplies its values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -48,8 +49,8 @@ pub enum Noise {
     None,
     /// Independent standard normal numbers.
     Gaussian,
-    /// `x += -theta x + sigma N(0, 1)` each decision, from 0 at the start of the episode (Uhlenbeck and Ornstein
-    /// 1930; the DDPG paper uses theta 0.15, sigma 0.2).
+    /// At each decision, `x += -theta x + sigma N(0, 1)`, with `x = 0` at the start of the episode (Uhlenbeck and
+    /// Ornstein 1930; the DDPG paper uses theta 0.15, sigma 0.2).
     OrnsteinUhlenbeck {
         /// Pull toward 0 per decision, 0 to 2.
         theta: f32,
@@ -73,7 +74,7 @@ impl Default for ExplorationConfig {
 }
 
 impl ExplorationConfig {
-    /// The factor on the scale after `decisions` joint decisions.
+    /// The factor of the schedule on the scale, after `decisions` joint decisions of the training.
     pub fn factor(&self, decisions: u64) -> f32 {
         if decisions >= self.schedule_decisions {
             return self.final_factor;
@@ -83,10 +84,10 @@ impl ExplorationConfig {
     }
 }
 
-/// The exploration of one arena: the scale at present and the state of the random process.
+/// The exploration of one arena: its present scale and the state of its random process.
 #[derive(Debug, Clone, Default)]
 pub struct Explorer {
-    /// The scale that was drawn, and the scale now, with the factor of the schedule.
+    /// The scale that was drawn, and the present scale, which is the drawn one times the factor of the schedule.
     drawn: f32,
     scale: f32,
     /// Decisions since the scale was drawn.
@@ -98,7 +99,8 @@ pub struct Explorer {
 }
 
 impl Explorer {
-    /// Starts an episode: draws a scale and resets the random process.
+    /// Starts an episode: draws a scale and resets the random process. `decisions` is the number of joint decisions of
+    /// the training so far.
     pub fn begin(&mut self, config: &ExplorationConfig, decisions: u64, random: &mut impl Rng) {
         self.draw_scale(config, decisions, random);
         self.rests = false;
@@ -106,7 +108,8 @@ impl Explorer {
         self.hold_left = 0;
     }
 
-    /// Counts a decision, and first draws a new scale if it is time. Call it before each decision.
+    /// Counts a decision. Before that, draws a new scale if [`redraw_decisions`](ExplorationConfig::redraw_decisions)
+    /// says so. Call it before each decision.
     pub fn count(&mut self, config: &ExplorationConfig, decisions: u64, random: &mut impl Rng) {
         let is_due = config.redraw_decisions > 0 && self.since_draw >= config.redraw_decisions;
         if is_due && !self.rests {
@@ -126,24 +129,25 @@ impl Explorer {
         self.since_draw = 0;
     }
 
-    /// Takes the noise out of this episode.
+    /// Turns exploration off until the next [`begin`](Self::begin).
     pub fn rest(&mut self) {
         (self.drawn, self.scale) = (0.0, 0.0);
         self.rests = true;
     }
 
-    /// Whether agents explore in this episode, possibly with a scale of 0: then they still draw their choices.
+    /// Whether agents explore in this episode. If so, they draw their choices, even if the scale is 0.
     pub fn explores(&self, config: &ExplorationConfig) -> bool {
         !self.rests && config.noise != Noise::None
     }
 
-    /// Scale of the noise at present, in units of the action.
+    /// The present scale of the noise, in units of the action.
     pub fn scale(&self) -> f32 {
         self.scale
     }
 
-    /// Replaces the joint action of these agents with a random one, which is held for `random_hold` decisions. `masks` has
-    /// one number per choice of all agents, 1 or 0; an empty one allows all choices.
+    /// Replaces the joint action of these agents with a random one, which is kept for `random_hold` decisions. `masks` has
+    /// one number per choice of all agents: 1 if the choice is possible and 0 if not. If it is empty, all choices are
+    /// possible.
     pub fn act_randomly(
         &mut self,
         config: &ExplorationConfig,
@@ -180,7 +184,8 @@ impl Explorer {
     }
 
     /// Adds noise for one decision to the joint action of these agents: noise on numbers, which are clipped to -1 to 1,
-    /// and random choices. On entry, `action` holds the probabilities of the choices. `masks` is as in
+    /// and random choices. On entry, `action` contains the probabilities of the choices, as
+    /// [`Policy::distribution`](crate::policy::Policy::distribution) gives them. `masks` is as in
     /// [`act_randomly`](Self::act_randomly).
     pub fn perturb(
         &mut self,
@@ -215,9 +220,9 @@ impl Explorer {
 /// One agent's part of a joint action.
 struct Part<'a> {
     space: &'a ActionSpace,
-    /// Where it is in the joint action.
+    /// Where the part is in the joint action.
     columns: Range<usize>,
-    /// Its part of the masks; empty if all choices are possible.
+    /// The agent's part of the masks; empty if all choices are possible.
     mask: &'a [f32],
 }
 

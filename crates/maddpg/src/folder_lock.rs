@@ -4,14 +4,15 @@ use std::{
     path::Path,
 };
 
-/// Reserves a folder for this process, as long as it lives.
+/// Reserves a folder for this process, until this value is dropped or the process ends.
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
 }
 
 impl FolderLock {
-    /// Reserves a folder that exists; `None` if it is reserved already. Some network drives have no locks; there, it is not reserved.
+    /// Reserves an existing folder; `None` if it is already reserved. Some network drives do not support locks. There, the folder is
+    /// not reserved, and this succeeds.
     ///
     /// # Errors
     /// If the file `.lock` cannot be created in the folder.

@@ -3,12 +3,14 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`TrainingConfig`], [`LearnerConfig`], [`Preset`] | all settings of a training, and named presets |
-//! | [`Mirror`] | how an agent sees and acts in the mirror image of its game, from which it learns as well |
+//! | [`Mirror`] | how observations and actions change when left and right are swapped |
 //! | [`Memory`] | how much memory a learner with certain settings needs |
 //! | [`ReplayBuffer`] | a ring buffer of joint transitions |
 //! | [`UpdateStatistics`] | what one update measured |
+//! | [`LearnerRecord`] | what a learner on its own thread reports every 100 updates |
 //! | [`Learner`] | the learner itself: updates all policies, saves and loads checkpoints |
-//! | [`LearnerThread`], [`Pace`], [`Cores`], [`StopSignal`] | a learner on its own thread, how it and the game stay in step, how several learners share the cores, and how they are stopped between two updates |
+//! | [`LearnerThread`], [`Pace`] | a learner on its own thread, and whether the game waits for it |
+//! | [`Cores`], [`StopSignal`] | how several learners share the cores, and how to stop them between two updates |
 //! | [`DeviceChoice`] | where the learner computes: CPU or GPU |
 
 mod batch;

@@ -1,11 +1,12 @@
 //! Multi-agent deep deterministic policy gradient (MADDPG) in pure Rust: a learner and the policies it trains.
 //!
-//! This crate knows nothing of a game engine. [`bevy_maddpg`](https://docs.rs/bevy_maddpg) makes agents of a Bevy game
-//! learn with it; any other program can use it as well.
+//! This crate does not depend on a game engine. [`bevy_maddpg`](https://docs.rs/bevy_maddpg) uses it to train the
+//! agents of a Bevy game, and any other program can use it directly.
 //!
 //! # Train
 //!
-//! A [`Learner`](learner::Learner) stores joint transitions and updates the policies of all agents:
+//! A [`Learner`](learner::Learner) stores joint transitions and updates the policies of all agents. A joint transition
+//! covers one decision of all agents of an arena:
 //!
 //! ```
 //! # #[cfg(feature = "learner")] {
@@ -37,13 +38,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`LearnerThread`](learner::LearnerThread) runs a learner in the background of a simulation.
+//! [`LearnerThread`](learner::LearnerThread) runs a learner on its own thread while the simulation goes on.
 //!
 //! # Act
 //!
 //! A [`PolicySnapshot`](policy::PolicySnapshot) holds the trained policies. It is immutable, is saved as one
-//! `.safetensors` file, and needs neither the learner nor a tensor library to act. Build without the feature `learner`
-//! where that is all you need.
+//! `.safetensors` file, and needs neither the learner nor a tensor library to act. If your program only acts with
+//! trained policies, build without the feature `learner`.
 //!
 //! # Features
 //!
@@ -85,7 +86,7 @@ pub use atomic_file::write_atomically;
 pub use folder_lock::FolderLock;
 pub use tensor_file::FileError;
 
-/// Whether this crate is compiled with optimization. Without it, an update takes hundreds of times as long.
+/// Whether this crate is compiled with optimization. Without optimization, an update takes hundreds of times as long.
 pub const IS_OPTIMIZED: bool = cfg!(not(unoptimized));
 
 /// Compiles the README's code together with the documentation's.

@@ -1,11 +1,11 @@
-//! Policies: what agents act with. Plain `f32` weights; no training library is needed.
+//! Policies, which choose the actions of agents. They consist of plain `f32` weights and need no training library.
 //!
 //! | item | what it is |
 //! |---|---|
 //! | [`ArenaSpec`], [`AgentSpec`] | the agents of an arena and their sizes, slot by slot |
 //! | [`ActionSpace`] | what an agent can do: numbers, and choices in branches |
 //! | [`Network`], [`NetworkShape`] | a multi-layer perceptron: its parameters and its sizes |
-//! | [`ImageSpec`], [`Convolution`], [`Encoder`] | an image in an observation, and the convolutional layers that see it |
+//! | [`ImageSpec`], [`Convolution`], [`Encoder`] | an image in an observation, and the convolutional layers that process it |
 //! | [`Normalizer`] | the scaling of observations |
 //! | [`Policy`] | one behavior's normalizer and network |
 //! | [`PolicySnapshot`] | the policies of all slots at one moment of training: immutable, with a version |

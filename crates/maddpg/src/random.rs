@@ -3,10 +3,11 @@
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// The generator of all streams: small and fast, with the same numbers on every platform.
+/// The random number generator of all streams. It is small and fast, and gives the same numbers on every platform.
 pub type Random = Xoshiro256PlusPlus;
 
-/// The random stream for this seed, purpose and number. Streams with a different purpose or number are independent.
+/// The random stream for this seed, purpose and number. Use a different purpose or number for each part of a program,
+/// so that their streams are independent.
 pub fn stream(seed: u64, purpose: &str, number: u64) -> Random {
     // FNV-1a hash of the purpose: stable across builds, unlike the standard library's hashers.
     let hash = purpose.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {

@@ -4,7 +4,7 @@
 //! header, and a CRC-32 of the format, the header and every tensor. The same content gives the same bytes. Files are
 //! written to a temporary file, synced and renamed, so a killed process leaves either the old file or the new one.
 //!
-//! Tensors are written and read in small parts, so that a file never lies in memory beside its content.
+//! Tensors are written and read in small parts, so that memory never contains both a whole file and its content.
 
 mod read;
 
@@ -34,7 +34,7 @@ pub(crate) struct Tensor {
     pub(crate) data: Vec<f32>,
 }
 
-/// A tensor to write, where it lies.
+/// A view of a tensor to write, without a copy.
 #[derive(Debug, Clone)]
 pub(crate) struct TensorView<'a> {
     pub(crate) shape: Vec<usize>,
@@ -57,7 +57,7 @@ impl Data<'_> {
         }
     }
 
-    /// Its size in bytes.
+    /// The size of the data in bytes.
     fn size(&self) -> usize {
         match self {
             Self::Numbers(numbers) => size_of_val(*numbers),
@@ -80,19 +80,19 @@ const ENVELOPE: &str = "bevy_maddpg";
 struct Envelope<'a> {
     format: String,
     crc32: String,
-    /// The checksum is over this text, so it is kept as it is in the file.
+    /// The checksum covers this text, so the text is kept exactly as it is in the file.
     #[serde(borrow)]
     header: &'a RawValue,
 }
 
-/// A kind of files.
+/// A kind of file.
 #[derive(Debug)]
 pub(crate) struct Kind {
     /// What errors call such a file.
     pub(crate) name: &'static str,
     /// The formats that can be read.
     pub(crate) formats: &'static [&'static str],
-    /// Large files consist of names and sizes to at most this part: 3 for a third.
+    /// In large files, names and sizes take at most one part in this many: 3 stands for a third.
     pub(crate) header_part: usize,
     /// Whether tensors of bytes may be among those of `f32`.
     pub(crate) has_bytes: bool,
@@ -133,7 +133,7 @@ impl FileError {
     }
 }
 
-/// Numbers that are converted to bytes, or from bytes, at once.
+/// How many numbers are converted to or from bytes at once.
 const PART: usize = 16 * 1024;
 
 /// Bytes of one number.
@@ -165,7 +165,7 @@ fn safetensors_header(
     header: &impl Serialize,
     tensors: &BTreeMap<String, TensorView>,
 ) -> io::Result<Vec<u8>> {
-    // By way of a `Value`, whose keys are sorted, so that the same content gives the same bytes.
+    // A `Value` has sorted keys, so the same content gives the same bytes.
     let header = serde_json::to_value(header)?.to_string();
     let mut checksum = Checksum::new(format, &header);
     let (mut infos, mut end) = (Vec::with_capacity(tensors.len()), 0);
@@ -191,7 +191,7 @@ fn safetensors_header(
     Ok(text)
 }
 
-/// Hands over the bytes of a tensor in parts.
+/// Passes the bytes of a tensor to `take`, in parts.
 fn as_bytes(data: &Data, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let numbers = match data {
         Data::Numbers(numbers) => numbers,

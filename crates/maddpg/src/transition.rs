@@ -1,30 +1,30 @@
 //! Transitions: the experience that a game sends to the learner.
 
-/// The joint transitions of one step of the game, as flat rows. Each row is one joint decision.
+/// The joint transitions that a game sends to the learner at once, as flat rows. Each row is one joint decision.
 ///
 /// All vectors are row-major. Joint vectors concatenate the agents' vectors in the order of the slots. The numbers of an
-/// empty slot are zeros; its masks are not read.
+/// empty slot are zeros. Its masks are not read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TransitionBlock {
     /// Joint observations when the decisions were made, `[rows, joint_observation_size]`, not normalized.
     pub observations: Vec<f32>,
-    /// Joint actions taken, including exploration, `[rows, joint_action_size]`: numbers from -1 to 1, and for each choice
-    /// 1 if it was made and 0 if not.
+    /// Joint actions that the agents took, including exploration noise, `[rows, joint_action_size]`: numbers from -1 to
+    /// 1, and for each choice 1 if it was made and 0 if not.
     pub actions: Vec<f32>,
-    /// Rewards summed over the steps of the decision, `[rows, agents]`.
+    /// Rewards of each agent, summed over the steps of the decision, `[rows, agents]`.
     pub rewards: Vec<f32>,
     /// Joint observations at the end of the decision, before any reset, `[rows, joint_observation_size]`.
     pub next_observations: Vec<f32>,
-    /// Weight of what follows the decision, in addition to the learner's `gamma`, `[rows]`: 1 for an ordinary decision,
-    /// `gamma^(n - 1)` for one that lasts n times as long, 0 if the game ended the episode. A time limit does not count as
-    /// an end: the learner bootstraps through it.
+    /// Factor on the value of what follows the decision, in addition to the learner's `gamma`, `[rows]`: 1 for an ordinary
+    /// decision, `gamma^(n - 1)` for one that lasts n times as long, 0 if the game ended the episode. A time limit does
+    /// not count as an end: the learner estimates the rewards that would have followed.
     pub discounts: Vec<f32>,
     /// Which slots had an agent, `[rows, agents]`.
     pub slots: Vec<SlotState>,
     /// Which choices were possible when the decisions were made, `[rows, joint_choices]`: 1 or 0. In each branch, at least
     /// one is possible. Empty if no agent has a branch.
     pub masks: Vec<f32>,
-    /// Which choices were possible at the end of the decision, `[rows, joint_choices]`.
+    /// Which choices were possible at the end of the decision, `[rows, joint_choices]`, in the same form.
     pub next_masks: Vec<f32>,
 }
 
@@ -33,18 +33,18 @@ pub struct TransitionBlock {
 pub struct SlotState {
     /// Whether an agent was in the slot and decided.
     pub present: bool,
-    /// Whether the same agent, or one that has just come to an empty slot, is there at the end of the decision.
+    /// Whether an agent is in the slot at the end of the decision: the same one, or a new one if the slot was empty.
     pub present_next: bool,
-    /// Whether the agent's own part in the episode ended by the rules of the game, for example because it died. What
-    /// happens to the others afterwards does not concern it, unless its behavior shares the fate of its team.
+    /// Whether the agent's own part in the episode ended by the rules of the game, for example because it died. Later
+    /// rewards do not count for it, unless the learner's setting `team_fate` names its behavior.
     pub ended: bool,
     /// Whether the agent's policy learns from the decision. The critics treat the actions of agents that do not learn
-    /// as a part of the world.
+    /// as a part of the game.
     pub learns: bool,
-    /// How many rows ago the agent decided: 0 if it decided in this one, more if it keeps an earlier action. Its actor learns
-    /// only from the rows in which it decided.
+    /// How many rows ago the agent decided: 0 if it decided in this row, more if it still carries out an earlier action. Its
+    /// actor learns only from the rows in which it decided.
     pub age: u8,
-    /// The same at the end of the decision: 0 if the agent decides then.
+    /// As `age`, at the end of the decision: 0 if the agent decides then.
     pub age_next: u8,
 }
 

@@ -13,11 +13,11 @@ pub(super) struct Cast<'a> {
     pub(super) arena: Entity,
     /// The name of its kind, if the game gave one.
     pub(super) named: Option<&'a str>,
-    /// The least number of slots for behaviors.
+    /// The smallest number of slots for behaviors.
     pub(super) reserved: &'a [(String, usize)],
-    /// The least number of slots for agents like these.
+    /// The smallest number of slots for agents like these.
     pub(super) reserved_for: &'a [(Agent, usize)],
-    /// Those with a slot that the game chose come first, by slot.
+    /// The agents. Those whose slot the game chose come first, by slot.
     pub(super) agents: Vec<Candidate<'a>>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Candidate<'a> {
         self.team.unwrap_or(&self.spec.behavior)
     }
 
-    /// Whether the two can take each other's place.
+    /// Whether the two agents can take each other's slot.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.spec == other.spec && self.team() == other.team()
     }
@@ -66,8 +66,8 @@ impl Cast<'_> {
         self.seat(spec, &[]).iter().flatten().count() == self.agents.len()
     }
 
-    /// Who plays at which slot of an arena of `spec`. Agents keep the slots that they had `before`, unless the game chose
-    /// another one. Agents without a slot are left out.
+    /// The agent in each slot of an arena of `spec`. Agents keep the slots that they had `before`, unless the game chose other slots.
+    /// Agents for which there is no slot are left out.
     pub(super) fn seat(&self, spec: &ArenaSpec, before: &[Option<Entity>]) -> Vec<Option<Entity>> {
         let mut slots = vec![None; spec.agents()];
         let mut place = |agent: &Candidate, slot: usize| {

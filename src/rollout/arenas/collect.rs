@@ -39,7 +39,7 @@ type ArenaData = (Entity, &'static Arena, Option<&'static ArenaAgents>, Option<&
 pub(super) type AgentData =
     (Entity, &'static Agent, Option<&'static InArena>, Has<Arena>, Has<PolicyOverride>, Has<Untrained>);
 
-/// What an agent has seen, done, earned and lived through, with which a newcomer starts anew.
+/// The state of an agent, which is set back when it is new in an arena.
 type AgentState = (
     &'static mut Observation,
     &'static mut Action,
@@ -117,7 +117,7 @@ fn leave_slots(
     }
 }
 
-/// Agents that are new in their arena start anew.
+/// Sets back the state of agents that are new in their arena.
 fn start_newcomers(
     old: &Arenas,
     entries: &[ArenaEntry],
@@ -140,7 +140,7 @@ fn start_newcomers(
                 continue;
             };
             if before.is_some_and(|(arena, _)| *arena == entry.arena) {
-                // What it had earned was counted where it left its old slot.
+                // Its earlier rewards were counted in the slot that it left.
                 if departed.get(agent).is_some() {
                     reward.begin();
                 }
@@ -149,7 +149,7 @@ fn start_newcomers(
             observation.clear();
             action.clear();
             reward.begin();
-            // One that was spawned and killed before its first decision stays dead.
+            // An agent that was spawned and killed before its first decision stays dead.
             if !(life.is_over() && life.is_added()) {
                 life.set_if_neq(Life::default());
             }
@@ -185,7 +185,7 @@ fn cast_of<'a>(
     }
 }
 
-/// Tells which arenas have never had agents, once the game has set them up and so had the time to spawn some.
+/// Reports arenas that have never had agents. It runs after the game has set them up, so that the game had the time to spawn agents.
 pub(in crate::rollout) fn tell_empty(
     arenas: Res<Arenas>,
     members: Query<(&Arena, Option<&ArenaAgents>, Has<Agent>)>,
@@ -196,7 +196,7 @@ pub(in crate::rollout) fn tell_empty(
         return;
     }
     *seen = arenas.generation;
-    // Where all agents of an arena have left, others may come, as where slots are reserved for them.
+    // Leaves out arenas that all agents have left, and arenas with reserved slots, since agents may still come.
     for ArenaEntry { arena, .. } in arenas.entries().iter().filter(|entry| entry.place.is_none()) {
         let has_none = |(arena, members, is_agent): (&Arena, Option<&ArenaAgents>, bool)| {
             let reserves = !(arena.slots.is_empty() && arena.slots_for.is_empty());

@@ -8,8 +8,8 @@ use crate::{
     rollout::Kind,
 };
 
-/// The agents that are decided for outside of the arenas' rows. While training, tells which agents are not trained, and
-/// gives agents that are in no arena one of their own. Those of a disabled arena stay in it.
+/// The agents whose decisions are made outside of the arenas' rows. During training, it also reports agents that are not trained, and
+/// gives an arena of its own to each agent that has none. Agents of a disabled arena stay in that arena.
 #[expect(clippy::too_many_arguments, reason = "it reads what `collect` has found")]
 pub(super) fn others(
     casts: &[Cast],
@@ -29,7 +29,7 @@ pub(super) fn others(
         let index =
             in_arena.and_then(|in_arena| casts.binary_search_by_key(&in_arena.arena, |cast| cast.arena).ok());
         if has_own_arena && in_arena.is_some() {
-            // It has joined another arena.
+            // The agent has joined another arena.
             commands.entity(entity).remove::<(Arena, Episode)>();
         }
         if has_learner && !is_seated {
@@ -41,7 +41,7 @@ pub(super) fn others(
                     && !has_own_policy
                     && !in_arena.is_some_and(|in_arena| is_disabled(in_arena.arena)) =>
                 {
-                    // Its arena may still be built.
+                    // If the entity of its arena exists, the game may still insert `Arena` on it.
                     let is_built =
                         in_arena.is_some_and(|in_arena| commands.get_entity(in_arena.arena).is_ok());
                     tell_no_arena(entity, agent, in_arena, problems);

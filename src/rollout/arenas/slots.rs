@@ -3,8 +3,8 @@ use bevy::prelude::*;
 use super::cast::{Candidate, Cast};
 use crate::{policy::ArenaSpec, problems::Problems};
 
-/// The agents of arenas of one kind: those of the arena with most agents, and as many more of each behavior as another
-/// arena has or reserves. Empty, and told to `problems`, if the agents do not fit together.
+/// The slots of arenas of one kind: those of the arena with most agents, and for each behavior as many more as another arena has or
+/// reserves. If the agents do not fit together, reports this to `problems` and returns no slots.
 pub(super) fn spec_of<'a>(casts: &[&Cast<'a>], problems: &mut Problems) -> ArenaSpec {
     let mut slots: Vec<Candidate> = Vec::new();
     let mut largest: Vec<&&Cast<'a>> = casts.iter().collect();
@@ -39,7 +39,7 @@ pub(super) fn spec_of<'a>(casts: &[&Cast<'a>], problems: &mut Problems) -> Arena
         };
         for _ in of_behavior(&slots).len()..*wanted {
             let found = of_behavior(&slots);
-            // The one of which there are fewest.
+            // The agent of which there are fewest.
             let Some((agent, _)) = counts(&found).into_iter().min_by_key(|(_, count)| *count) else {
                 problems.tell("reserved", behavior, || {
                     format!(
@@ -65,7 +65,7 @@ pub(super) fn spec_of<'a>(casts: &[&Cast<'a>], problems: &mut Problems) -> Arena
     spec
 }
 
-/// The different agents, and how many there are of each.
+/// The agents that differ, and how many there are of each.
 fn counts<'a, 'b>(agents: &'b [Candidate<'a>]) -> Vec<(&'b Candidate<'a>, usize)> {
     let mut counts: Vec<(&Candidate, usize)> = Vec::new();
     for agent in agents {

@@ -61,8 +61,8 @@ pub(super) fn sort_into_kinds(
     (kinds, entries)
 }
 
-/// The slots of a kind that has no learner yet. They stay as long as everybody has one, so that nobody moves when somebody
-/// leaves.
+/// The slots of a kind that has no learner yet. They stay as they are while every agent has one, so that no agent moves to another slot
+/// when one leaves.
 fn slots_of(
     kind: &str,
     members: &[&Cast],
@@ -75,13 +75,13 @@ fn slots_of(
         return before.spec.clone();
     }
     let spec = spec_of(members, problems);
-    // A training that continues goes on with its slots, whatever the order in which the agents were spawned.
+    // A training that continues keeps its slots. The order in which the agents were spawned does not matter.
     let continued = earlier.agents(kind).and_then(|earlier| spec.continuing(&earlier));
     continued.filter(have_all).unwrap_or(spec)
 }
 
-/// The name of an arena's kind. An arena keeps its kind as long as its agents fit; otherwise it takes the one for exactly
-/// its behaviors if it has a learner or was trained earlier, or one with a learner in which they can play.
+/// The name of an arena's kind. An arena keeps its kind as long as its agents fit. Otherwise, it takes the kind for exactly its behaviors,
+/// if that kind has a learner or was trained earlier, or else a kind with a learner in which its agents can play.
 fn kind_name(
     cast: &Cast,
     before: Option<&Kind>,
@@ -108,7 +108,7 @@ fn kind_name(
     }
 }
 
-/// An arena moves to another kind although its own has a learner.
+/// Reports that an arena moves to another kind although its present kind has a learner.
 fn tell_new_kind(cast: &Cast, before: &Kind, name: &str, problems: &mut Problems) {
     problems.tell("new kind", name, || {
         format!(

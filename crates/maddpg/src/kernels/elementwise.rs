@@ -32,7 +32,7 @@ pub(crate) fn normalize(rows: &mut [f32], mean: &[f32], scale: &[f32], limit: f3
             for row in rows.chunks_exact_mut(mean.len()) {
                 for ((x, mean), scale) in row.iter_mut().zip(mean).zip(scale) {
                     let scaled = (*x - mean) * scale;
-                    // Like `clamp`, but without its assertion, which would prevent vectorization.
+                    // Like `clamp`, but without the assertion in `clamp`, which would prevent vectorization.
                     *x = if scaled > limit {
                         limit
                     } else if scaled < -limit {

@@ -68,7 +68,8 @@ impl WeightGradient<'_> {
         let width = tile_columns::<S>();
         for (panel, from) in packed.data().chunks_exact(width * rows).zip((0..).step_by(width)) {
             let panel = Panel { gradient, inputs, panel, output_size, from, add };
-            // Each case is a function of its own: the compiler does not inline into larger ones what must be inlined.
+            // Each case is a function of its own, because the compiler does not inline everything that it must into a
+            // larger function.
             if from + width <= output_size {
                 simd.vectorize(ByPanel::<true>(panel));
             } else {
@@ -78,7 +79,7 @@ impl WeightGradient<'_> {
     }
 }
 
-/// The columns of a gradient that belong to one panel of the deltas: those from `from` on.
+/// The columns of a gradient that belong to one panel of the deltas. They start at column `from`.
 struct Panel<'a> {
     gradient: &'a mut [f32],
     inputs: Rows<'a>,
@@ -109,7 +110,7 @@ impl<const WHOLE: bool> WithSimd for ByPanel<'_, WHOLE> {
     }
 }
 
-/// Reads both operands where they are.
+/// Reads both operands without copying them.
 struct ByRows<'a>(WeightGradient<'a>);
 
 impl WithSimd for ByRows<'_> {

@@ -2,7 +2,8 @@ use pulp::{Arch, Scalar, Simd, WithSimd};
 
 use super::packed::TileColumns;
 
-/// An instruction set to test kernels with, so that tests cover more than the one chosen on this machine.
+/// An instruction set to test kernels with, so that tests cover more than the instruction set that this machine
+/// chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InstructionSet {
     /// The one chosen on this machine.

@@ -10,8 +10,8 @@ const LINE: usize = 16;
 /// Products with matrices of fewer columns than this are computed as dot products.
 const NARROW: usize = 3;
 
-/// A right operand of [`multiply`](super::multiply), laid out in the order in which it is read. Packing again reuses
-/// the memory.
+/// A right operand of [`multiply`](super::multiply), stored in the order in which `multiply` reads it. Packing again
+/// reuses the memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PackedMatrix {
     data: Vec<f32>,

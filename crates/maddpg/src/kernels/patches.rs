@@ -1,5 +1,5 @@
-//! What a convolution reads: the square patches of an image under its filters, as the rows of a matrix. A convolution is then a
-//! matrix product.
+//! The inputs of a convolution: the square patches of an image under the filters become the rows of a matrix. The convolution
+//! is then a matrix product.
 
 /// How a square window moves over an image of several planes. Each plane is row-major and has `channels` numbers per pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +35,14 @@ impl Window {
         self.planes.len() * self.kernel * self.kernel * self.channels
     }
 
-    /// As [`patch`](Self::patch); `None` if they are too many to count.
+    /// As [`patch`](Self::patch); `None` if there are too many numbers to count.
     pub(crate) fn checked_patch(&self) -> Option<usize> {
         let square = self.kernel.checked_mul(self.kernel)?;
         square.checked_mul(self.channels)?.checked_mul(self.planes.len())
     }
 
-    /// Numbers that lie side by side both in the image and in the patches: one row of the window in one plane.
+    /// Length of a run: numbers that are side by side both in the image and in the patches. A run is one row of the
+    /// window in one plane.
     fn run(&self) -> usize {
         self.kernel * self.channels
     }

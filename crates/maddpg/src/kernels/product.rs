@@ -5,7 +5,7 @@ use super::{
     tile::{Pair, VECTORS, for_tiles, load, store, tile_columns, unrolled},
 };
 
-/// What is done to a product before it is written.
+/// The operation on a product before it is written.
 #[derive(Clone, Copy)]
 pub(crate) enum Finish<'a> {
     /// Nothing.
@@ -60,7 +60,8 @@ impl Product<'_> {
         let width = tile_columns::<S>();
         for (panel, from) in b.data().chunks_exact(width * inner).zip((0..).step_by(width)) {
             let operands = Panel { out, a, panel, inner, columns, from, bias, finish };
-            // Each case is a function of its own: the compiler does not inline into larger ones what must be inlined.
+            // Each case is a function of its own, because the compiler does not inline everything that it must into a
+            // larger function.
             if from + width <= columns {
                 simd.vectorize(MultiplyPanel::<VECTORS, true>(operands));
             } else if from + S::F32_LANES < columns {
@@ -95,7 +96,7 @@ impl Product<'_> {
     }
 }
 
-/// A product with one panel, which holds the columns from `from` on.
+/// A product with one panel, whose columns start at column `from`.
 struct Panel<'a> {
     out: &'a mut [f32],
     a: &'a [f32],

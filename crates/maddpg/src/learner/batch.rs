@@ -31,16 +31,17 @@ pub(super) struct Draw<'a> {
     /// Clipped noise on the numbers of the target actions, and Gumbel noise on the logits of their choices, `[rows,
     /// joint_action_size]`.
     pub(super) noise: &'a [f32],
-    /// The agents of the arena, and what follows the end of each.
+    /// The agents of the arena, and which rewards each of them earns.
     pub(super) spec: &'a ArenaSpec,
     pub(super) fates: &'a [Fate],
     /// For each policy, how many decisions of the minibatch its critics and its actor learn from.
     pub(super) totals: &'a [Total],
     /// Whether slots can be empty.
     pub(super) has_absences: bool,
-    /// The mirror images of transitions, and for each row whether it is replaced by it.
+    /// How transitions are mirrored, and for each row whether its mirror image replaces it.
     pub(super) reflection: Option<(&'a Reflection, &'a [bool])>,
-    /// The images in a joint observation, and how those of each row are moved, now and next; empty if they are not.
+    /// The images in a joint observation, and how those of each row are moved, now and next; empty if they are not
+    /// moved.
     pub(super) images: &'a [Plane],
     pub(super) shifts: &'a [[Shift; 2]],
 }
@@ -50,7 +51,7 @@ pub(super) struct Draw<'a> {
 pub(super) struct Total {
     pub(super) critic: f32,
     pub(super) actor: f32,
-    /// Whether its critics learn from none.
+    /// Whether the policy's critics learn from none.
     pub(super) is_empty: bool,
 }
 
@@ -81,7 +82,7 @@ pub(super) struct Batch {
     /// action, 0 if there is none. Empty if all slots always decide.
     present: Vec<f32>,
     present_next: Vec<f32>,
-    /// What each slot's next action is, as in [`NextAction`], `[rows, agents]`. Empty if all are those of the policies.
+    /// How each slot acts next, `[rows, agents]`. Empty if all slots act by their policies.
     acts_next: Vec<NextAction>,
     /// An image while it is moved.
     moved: Vec<f32>,
@@ -225,7 +226,7 @@ impl Batch {
         );
     }
 
-    /// Notes which slots are empty, and makes their numbers neutral.
+    /// Notes which slots are empty, and sets their numbers to neutral values.
     fn mark_absences(&mut self, draw: &Draw, indices: &[usize], spec: &ArenaSpec) {
         let (width, action_width) = (spec.joint_observation_size(), spec.joint_action_size());
         for (row, &index) in indices.iter().enumerate() {
@@ -238,8 +239,8 @@ impl Batch {
                 (start, action_start) = (observation.end, action.end);
                 self.present.push(presence(state.present, state.age));
                 self.present_next.push(presence(state.present_next, state.age_next));
-                // What newcomers will do is what their policies say; what those do who do not learn is a part of the
-                // world.
+                // Agents that have just joined will act by their policies. The actions of agents that do not learn are
+                // a part of the game.
                 self.acts_next.push(match state {
                     SlotState { present_next: true, age_next: 1.., .. } => NextAction::Kept,
                     SlotState { present_next: true, learns: true, .. }
@@ -267,21 +268,21 @@ impl Batch {
 /// What an agent does at the end of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NextAction {
-    /// What its policy says.
+    /// It acts by its policy.
     Chosen,
-    /// What it has done in the row.
+    /// It keeps the action of the row.
     Kept,
-    /// Nothing, or nothing that the critics should know of.
+    /// It does nothing, or nothing that the critics should see.
     None,
 }
 
-/// How critics are told whether an agent is there, and how long ago it decided.
+/// The number that tells the critics whether an agent is present, and how long ago it decided.
 fn presence(is_present: bool, age: u8) -> f32 {
     if is_present { 1.0 / (1.0 + f32::from(age)) } else { 0.0 }
 }
 
 /// Draws the noise on the target actions of `rows` joint actions: clipped normal noise on the numbers, Gumbel noise on the
-/// choices. `is_choice` tells them apart, by column.
+/// choices. `is_choice` says for each column which of the two it is.
 pub(super) fn draw_noise(
     noise: &mut Vec<f32>,
     rows: usize,

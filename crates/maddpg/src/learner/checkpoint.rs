@@ -19,7 +19,7 @@ use crate::{
 /// The `format` of a checkpoint.
 const FORMAT: &str = "bevy_maddpg checkpoint v5";
 
-/// Checkpoints. With many slots, they consist mostly of names.
+/// Checkpoints. If there are many slots, a checkpoint consists mostly of names.
 const KIND: Kind = Kind { name: FORMAT, formats: &[FORMAT], header_part: 1, has_bytes: true };
 
 /// Name of the tensor with the replay buffer's numbers.
@@ -36,11 +36,12 @@ const ACTOR_PARTS: [&str; 5] =
 const CRITIC_PARTS: [&str; 4] =
     ["critics", "critics_target", "critics_first_moment", "critics_second_moment"];
 
-/// A learner resumed without its replay buffer first collects this many transitions, so that a trained policy is not
-/// skewed by a few recent samples.
+/// A learner resumed without its replay buffer first collects this many transitions, so that a few recent transitions
+/// do not spoil a trained policy.
 const REFILL: usize = 20_000;
 
-/// At most this many times `learning_starts`, since 20,000 decisions take a single arena half an hour.
+/// The learner collects at most this many times `learning_starts`, since a single arena needs half an hour for 20,000
+/// decisions.
 const REFILL_STARTS: usize = 10;
 
 /// A checkpoint that cannot be written or read.
@@ -72,13 +73,14 @@ pub struct CheckpointInfo {
     /// The agents in an arena, by slot.
     #[serde(rename = "spec")]
     pub agents: ArenaSpec,
-    /// What the program that trains has [noted](Learner::set_note).
+    /// The text that the training program stored with [`Learner::set_note`].
     #[serde(default)]
     pub note: String,
 }
 
 impl CheckpointInfo {
-    /// Reads what a checkpoint says, without the weights and the replay buffer. They may be damaged nevertheless.
+    /// Reads only this information from a checkpoint. The weights and the replay buffer are not read, so they may be
+    /// damaged.
     ///
     /// # Errors
     /// If the file cannot be read or is no checkpoint.
@@ -101,7 +103,7 @@ struct Header {
     groups: Vec<GroupHeader>,
     /// The replay buffer's next write position, if the buffer is in the file.
     replay_next: Option<usize>,
-    /// What the program that trains wants to find again.
+    /// The text of the training program.
     #[serde(default)]
     note: String,
 }
@@ -115,7 +117,7 @@ struct GroupHeader {
     count: f64,
     mean: Vec<f64>,
     squares: Vec<f64>,
-    /// Empty in checkpoints from before it was noted.
+    /// Empty in old checkpoints, which do not contain it.
     #[serde(default)]
     largest: Vec<f64>,
 }
@@ -151,7 +153,7 @@ impl Learner {
                 squares: scaling.statistics.squares.clone(),
                 largest: scaling.statistics.largest.clone(),
             };
-            // A file that could not be read must not replace one that can.
+            // A file that could not be loaded must not replace one that can be.
             if header.check(&setup.group).is_err() {
                 return Err(self.diverged(name).into());
             }
@@ -190,8 +192,9 @@ impl Learner {
         Ok(self.snapshot()?.save(path)?)
     }
 
-    /// Loads a checkpoint of a training with the agents of `spec`. The settings and the seed come from the checkpoint.
-    /// It may come from a stranger: sizes are checked against the bytes that are there before memory is allocated for them.
+    /// Loads a checkpoint of a training with the agents of `spec`. The settings and the seed come from the checkpoint. The
+    /// file need not be trusted: before memory is allocated, the sizes that it claims are compared with the bytes that it
+    /// has.
     ///
     /// # Errors
     /// If the file is missing, damaged, or was made with other agents, or if the device fails.
@@ -199,10 +202,10 @@ impl Learner {
         Self::load_with(path, spec, device, None)
     }
 
-    /// As [`load`](Self::load), with these settings instead of those in the checkpoint, if there are any.
+    /// As [`load`](Self::load), but with other settings than those in the checkpoint, if some are given.
     ///
     /// # Errors
-    /// Also if a setting differs that has to stay as it was; see [`LearnerConfig::changes_from`].
+    /// As [`load`](Self::load), and if a setting differs that must not change; see [`LearnerConfig::changes_from`].
     pub fn load_with(
         path: impl AsRef<Path>,
         spec: &ArenaSpec,
@@ -241,12 +244,14 @@ impl Learner {
         learner.transitions = header.transitions;
         learner.sampling = header.sampling;
         learner.smoothing = header.smoothing;
-        // Without an average, the actor itself has acted, and the file has the weights with which training began.
+        // Without an average, the agents acted with the actor itself, and the average in the file still has the initial
+        // weights.
         let acts_itself = header.config.policy_average >= 1.0;
         learner.restore_policies(header.groups, acts_itself, &mut tensors)?;
         let (saved, now) = (&header.config, &learner.setup.config);
         let is_changed = (saved.n_step, saved.gamma) != (now.n_step, now.gamma);
-        // Rewards of several decisions were added up with the settings of then. Without n-step returns, those of actions that agents kept.
+        // Rewards of several decisions were summed with the old settings. Even without n-step returns, this concerns the rewards of
+        // actions that agents kept.
         let held = tensors.get(REPLAY).map_or(&[][..], |replay| &replay.data);
         let has_sums = || saved.n_step > 1 || now.n_step > 1 || learner.replay.has_sums(held);
         let is_outdated = is_changed && has_sums();
@@ -263,7 +268,7 @@ impl Learner {
         Ok(learner)
     }
 
-    /// Takes the weights and the state of each policy, which were [checked](Header::check).
+    /// Restores the weights and the state of each policy, which were [checked](Header::check) before.
     fn restore_policies(
         &mut self,
         headers: Vec<GroupHeader>,
@@ -302,7 +307,7 @@ impl Learner {
         Ok(())
     }
 
-    /// Takes the replay buffer.
+    /// Restores the replay buffer.
     fn restore_replay(
         &mut self,
         next: usize,
@@ -314,7 +319,8 @@ impl Learner {
         self.replay.restore(next, take(tensors, REPLAY), pixels)
     }
 
-    /// Begins with an empty replay buffer, and makes no update before it holds enough for a policy that has learned already.
+    /// Starts with an empty replay buffer, and makes no update before the buffer contains enough transitions for a trained
+    /// policy.
     fn collect_first(&mut self) {
         let wanted = usize::try_from(self.transitions).unwrap_or(usize::MAX).min(REFILL);
         let wanted = wanted.min(self.ready_at.saturating_mul(REFILL_STARTS));
@@ -326,7 +332,7 @@ impl Learner {
     }
 }
 
-/// The numbers of a tensor that is there, since [`Header::check`] found it.
+/// The numbers of a tensor. [`Header::check`] has made sure that it exists.
 fn take(tensors: &mut Tensors, name: &str) -> Vec<f32> {
     tensors.remove(name).map_or_else(Vec::new, |tensor| tensor.data)
 }
@@ -424,7 +430,7 @@ impl GroupHeader {
 /// Whether a random stream gives nothing but zeros.
 fn is_stuck(stream: &Xoshiro256PlusPlus) -> bool {
     let mut stream = stream.clone();
-    // Of four words that are not all zeros, four steps make a number that is not.
+    // If the four words of its state are not all zeros, at least one of four steps gives a number that is not 0.
     (0..4).all(|_| stream.next_u64() == 0)
 }
 

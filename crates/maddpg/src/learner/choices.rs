@@ -1,9 +1,10 @@
 //! How the choices in branches are drawn and learned.
 //!
-//! Choices are not relaxed: the critics see only one-hot vectors, as in the game. With few choices, the actor's gradient is
-//! that of the exact expectation over the choices of one branch, with everything else held fixed: the critic is evaluated
-//! at each choice (the expected policy gradient, Ciosek and Whiteson 2018, arXiv 1801.03326). With many choices, it is the
-//! gapped straight-through estimator (Fan et al. 2022, arXiv 2206.07235), which needs only one evaluation.
+//! There is no continuous relaxation: the critics see only one-hot vectors, as in the game. For a branch with few choices,
+//! the actor follows the gradient of the exact expectation over the choices, with everything else held fixed. This
+//! evaluates the critic at each choice (the expected policy gradient, Ciosek and Whiteson 2018, arXiv 1801.03326). For a
+//! branch with many choices, it follows the gapped straight-through estimator (Fan et al. 2022, arXiv 2206.07235), which
+//! needs only one evaluation.
 
 use std::ops::Range;
 
@@ -15,7 +16,7 @@ use crate::policy::{
 };
 
 /// Temperature of the gapped straight-through estimator, and the gap between the logit of the drawn choice and the others.
-/// Both are those that did best in MADDPG (Tilbury et al. 2023, arXiv 2302.11793).
+/// Both are the values that gave the best results in MADDPG (Tilbury et al. 2023, arXiv 2302.11793).
 pub(super) const TEMPERATURE: f32 = 0.7;
 pub(super) const GAP: f32 = 1.0;
 
@@ -28,14 +29,15 @@ pub(super) struct Choices {
     pub(super) gates: Vec<Gate>,
 }
 
-/// A number that counts only with a choice.
+/// A number that is used only with a certain choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gate {
-    /// Its column in the action, and that of the choice.
+    /// The column of the number in the action, and the column of the choice.
     pub(super) number: usize,
     pub(super) choice: usize,
-    /// Whether the branch of the choice is exact. The number is then learned where the choice is evaluated, however unlikely
-    /// the choice is (P-DQN, Xiong et al. 2018, arXiv 1810.06394); otherwise, where the choice is drawn.
+    /// Whether the branch of the choice is exact. If so, the number is learned whenever the choice is evaluated, even if the
+    /// choice is very unlikely (P-DQN, Xiong et al. 2018, arXiv 1810.06394). If not, it is learned only when the choice is
+    /// drawn.
     pub(super) is_exact: bool,
 }
 
@@ -91,7 +93,7 @@ impl Choices {
         }
     }
 
-    /// Sets the numbers to 0 whose choice was not made.
+    /// Sets those numbers to 0 that belong to a choice that was not made.
     pub(super) fn close_gates(&self, action: &mut [f32]) {
         for gate in &self.gates {
             action[gate.number] *= action[gate.choice];
@@ -125,7 +127,7 @@ impl Branched<'_> {
     ) -> (f32, f32) {
         gradient.copy_from_slice(self.logits);
         softmax(gradient, self.mask);
-        // What a choice that is not possible would be worth is not known; it may not even be finite.
+        // The value of a choice that is not possible is unknown and may not even be finite.
         let possible = |p: f32, value: f32| if p > 0.0 { p * value } else { 0.0 };
         let expected = gradient.iter().zip(values.clone()).map(|(p, value)| possible(*p, value)).sum::<f32>();
         let entropy = entropy(gradient);

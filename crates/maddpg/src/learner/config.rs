@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::{Mirror, Preset};
 use crate::{exploration::ExplorationConfig, policy::Convolution};
 
-/// All settings of a training: the learner's and those of the exploration noise.
+/// All settings of a training: those of the learner and those of the exploration noise.
 ///
-/// In TOML, each of the two is a table. Keys that are left out keep the preset's value:
+/// In TOML, each of the two fields is a table. Keys that are left out keep the preset's value:
 ///
 /// ```
 /// use maddpg::learner::{Preset, TrainingConfig};
@@ -34,39 +34,41 @@ pub struct TrainingConfig {
 
 /// The learner's settings. They also select the algorithm (MADDPG, MATD3, DDPG); see [`Preset`].
 ///
-/// Every number must be finite. [`check`](Self::check) also refuses numbers that are far beyond any use, such as a learning
-/// rate of more than 10, and its error names the range.
+/// Every number must be finite. [`check`](Self::check) also refuses numbers that are much too large to be useful, such as a
+/// learning rate of more than 10. Its error names the range. The default values are those of [`Preset::Matd3`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LearnerConfig {
-    /// Whether agents of one behavior share one actor and one critic, trained on the experience of all of them. If
-    /// not, each slot has its own.
+    /// Whether agents of one behavior share one actor and its critics, trained on the transitions of all of them. If
+    /// not, each slot has an actor and critics of its own.
     pub share_policies: bool,
     /// Whether a critic sees the observations and actions of all agents (MADDPG, arXiv 1706.02275) or only those of
     /// its own agent (independent DDPG).
     pub central_critic: bool,
-    /// Behaviors whose critics see only their own agent even if `central_critic` is set: individual behaviors can use
-    /// DDPG while the rest use MADDPG. With many agents, central critics learn slowly.
+    /// Behaviors whose critics see only their own agent, even if `central_critic` is set: these behaviors use DDPG
+    /// while the rest use MADDPG. Use this in arenas with many agents, where central critics learn slowly.
     pub independent: Vec<String>,
-    /// Behaviors whose critics see the actions of all agents, but only the observation of their own agent. For games in which
-    /// each agent already observes the others: what the others observe would add inputs but no information. Not used without
-    /// central critics.
+    /// Behaviors whose critics see the actions of all agents, but only the observation of their own agent. Use this in games
+    /// in which each agent already observes the others, so that the others' observations would give a critic more inputs but
+    /// no more information. Without central critics, this setting has no effect.
     pub own_observation: Vec<String>,
-    /// Behaviors whose agents share the fate of their team: each earns the sum of the team's rewards, also those that
-    /// follow its own end, as long as some member plays. An agent can then learn to sacrifice itself for its team (the
-    /// group reward of MA-POCA, arXiv 2111.05992). By default, rewards after an agent's own end do not count for it.
+    /// Behaviors whose agents are rewarded as a team: each agent earns the sum of the rewards of its team. After its
+    /// own end, for example its death, it still earns what its team earns, as long as some member plays. An agent can
+    /// then learn to sacrifice itself for its team (the group reward of MA-POCA, arXiv 2111.05992). By default, rewards
+    /// after an agent's own end do not count for it.
     pub team_fate: Vec<String>,
     /// Whether to train two critics and use the lower of their target values (TD3, arXiv 1802.09477, section 4.2).
     pub twin_critics: bool,
-    /// Critic updates per update of the actors and all target networks (TD3, section 5.2). 1 or more; 1 updates the
-    /// actors every time.
+    /// Number of critic updates for each update of the actors and of all target networks (TD3, section 5.2). 1 or more;
+    /// with 1, every update also updates the actors.
     pub policy_delay: u32,
-    /// Standard deviation of the noise on target actions (TD3, section 5.3), in units of the action; 0 disables it.
-    /// The actors' own actions get the same noise in their loss, so actors maximize a smoothed Q function (as in Nachum
-    /// et al. 2018, arXiv 1803.02348): the noise averages out the kinks of a piecewise-linear (ReLU) critic, and
-    /// actions become more exact.
+    /// Standard deviation of the noise on target actions (TD3, section 5.3), in units of the action, which ranges from
+    /// -1 to 1; 0 disables it. In the actors' loss, their actions get the same noise, so the actors maximize a smoothed
+    /// Q function (as in Nachum et al. 2018, arXiv 1803.02348). A critic with ReLUs is piecewise linear. The noise
+    /// averages out its kinks, and actions become more exact.
     pub target_noise: f32,
-    /// Bound of that noise: it is clipped to plus and minus this, in units of the action. More than 0 where there is noise.
+    /// The noise of `target_noise` is clipped to plus and minus this number, in units of the action. More than 0 if
+    /// `target_noise` is.
     pub target_noise_clip: f32,
     /// Sizes of the actors' hidden layers, first to last; each 1 or more.
     pub actor_hidden: Vec<usize>,
@@ -74,90 +76,95 @@ pub struct LearnerConfig {
     pub critic_hidden: Vec<usize>,
     /// Whether the critics' hidden layers use layer normalization.
     pub critic_layer_norm: bool,
-    /// The last layer of every network starts with weights drawn uniformly between minus and plus this (3e-3 in the
-    /// DDPG paper, arXiv 1509.02971).
+    /// At the start, the weights of the last layer of every network are drawn uniformly between minus and plus this
+    /// number (3e-3 in the DDPG paper, arXiv 1509.02971). 0 or more.
     pub last_layer_scale: f32,
-    /// Joint transitions drawn for one update; 1 or more.
+    /// Number of joint transitions in the minibatch of one update; 1 or more.
     pub batch_size: usize,
-    /// Joint transitions that the replay buffer can hold; at least `batch_size` and `learning_starts`.
+    /// Number of joint transitions that the replay buffer can hold; at least `batch_size` and `learning_starts`.
     pub replay_capacity: usize,
-    /// Joint transitions to store before the first update; at most `replay_capacity`.
+    /// Number of joint transitions to store before the first update; at most `replay_capacity`.
     pub learning_starts: usize,
     /// Discount factor per decision, 0 to 1.
     pub gamma: f32,
-    /// Decisions whose rewards a transition sums up before the critics estimate the rest (n-step returns; arXiv 1804.08617).
-    /// More than 1 spreads rare rewards faster, but the rewards are those of the actions with exploration. 1 or more.
-    /// `bevy_maddpg` sums the rewards before it sends transitions; a learner that gets its transitions from elsewhere does not use this.
+    /// Number of decisions whose rewards a transition sums up; the critics estimate the rewards after these (n-step returns; arXiv
+    /// 1804.08617). 1 or more. With more than 1, critics learn faster from rare rewards, but the summed rewards come from actions with
+    /// exploration noise. `bevy_maddpg` sums the rewards before it sends the transitions. The learner itself does not sum them.
     pub n_step: u32,
-    /// Fraction of the distance that the target networks move towards the trained networks at each update of the
-    /// targets; more than 0, at most 1.
+    /// At each of their updates, the target networks move this fraction of the distance towards the trained networks;
+    /// more than 0, at most 1.
     pub tau: f32,
-    /// Agents act with a running average of the actor (Polyak and Juditsky 1992), so that a single update does not
-    /// upset the policy. This is the fraction of the distance that the average moves towards the actor at each update
-    /// of the actor; more than 0, at most 1. With 1, agents act with the actor itself.
+    /// Agents act with a running average of the actor (Polyak and Juditsky 1992), so that a single update changes the
+    /// policy only a little. At each update of the actor, the average moves this fraction of the distance towards the
+    /// actor; more than 0, at most 1. With 1, agents act with the actor itself.
     pub policy_average: f32,
     /// Adam's learning rate for the actors; more than 0.
     pub actor_learning_rate: f64,
     /// Adam's learning rate for the critics; more than 0.
     pub critic_learning_rate: f64,
-    /// Factor on both learning rates at the end of their schedule; more than 0. 1 keeps them constant. Falling rates let
-    /// policies settle.
+    /// Factor on both learning rates at the end of their schedule; more than 0. 1 keeps them constant. With less than 1,
+    /// late updates change the policies less and less.
     pub learning_rate_final: f64,
-    /// Updates over which the factor falls linearly from 1 to `learning_rate_final`; 1 or more.
+    /// Number of updates over which the factor changes linearly from 1 to `learning_rate_final`; 1 or more.
     pub learning_rate_updates: u64,
-    /// Weight of an L2 penalty on the critics' parameters: this share of each is added to its gradient after clipping (1e-2 in the
-    /// DDPG paper, section 7). 0 or more.
+    /// Weight of an L2 penalty on the critics' parameters: after clipping, this number times the parameter is added to each
+    /// parameter's gradient (1e-2 in the DDPG paper, section 7). 0 or more.
     pub critic_weight_decay: f64,
-    /// Maximum norm of a gradient; larger ones are scaled down to it. More than 0.
+    /// Maximum norm of a gradient; a gradient with a larger norm is scaled down to it. More than 0.
     pub gradient_clip: f64,
-    /// Over which parameters the norm of `gradient_clip` is taken.
+    /// Which parameters' gradients `gradient_clip` scales down together.
     pub gradient_clip_by: GradientClip,
-    /// Whether critics learn values scaled to mean 0 and standard deviation 1, whatever the scale of the game's rewards
-    /// (Pop-Art, arXiv 1602.07714).
+    /// Whether critics learn values that are scaled to mean 0 and standard deviation 1. The rewards of the game can
+    /// then have any scale (Pop-Art, arXiv 1602.07714).
     pub normalize_values: bool,
-    /// Factor on the rewards that the critics learn from; more than 0, at most 1e9. Not used with `normalize_values`.
+    /// The critics learn from the rewards times this number; more than 0, at most 1e9. Not used with
+    /// `normalize_values`.
     pub reward_scale: f32,
-    /// Weight of a penalty in the actors' loss: the mean square of their outputs before tanh. Keeps actions from
-    /// saturating. 0 or more.
+    /// Weight of a penalty in the actors' loss: the mean square of their outputs before tanh. It keeps actions from
+    /// saturating, that is, from staying close to -1 or 1. 0 or more.
     pub action_penalty: f32,
-    /// Weight of the entropy of the choices in the actors' loss, in the critics' scale. Keeps choices from becoming certain
-    /// too early. 0 or more.
+    /// Weight of the entropy of the choices in the actors' loss, in the scale of the critics' outputs. It keeps the policy
+    /// from settling on a choice too early. 0 or more.
     pub choice_entropy: f32,
-    /// Weight of a penalty in the actors' loss: the sum of the squares of the logits. Keeps choices from becoming so
-    /// unlikely that they are not learned again. 0 or more.
+    /// Weight of a penalty in the actors' loss: the sum of the squares of the logits. It keeps choices from becoming so
+    /// unlikely that the policy never learns to make them again. 0 or more.
     pub logit_penalty: f32,
-    /// Branches with at most this many choices are learned by the exact expectation over the choices, which evaluates the
-    /// critic once per choice; branches with more by the gapped straight-through estimator, which evaluates it once.
+    /// For a branch with at most this many choices, the actor learns from the exact expectation over the choices, which
+    /// evaluates the critic once per choice. For a branch with more choices, it uses the gapped straight-through
+    /// estimator (arXiv 2206.07235), which evaluates the critic once.
     pub exact_choices: usize,
     /// Whether observations are scaled to mean 0 and standard deviation 1 by their running statistics.
     pub normalize_observations: bool,
-    /// Updates per joint decision (one decision of one arena); more than 0.
+    /// Number of updates per joint decision (one decision of all agents of one arena); more than 0, and often less than
+    /// 1.
     pub updates_per_decision: f64,
-    /// Maximum updates per joint decision: a learner with time to spare makes up to this many. At least
+    /// Maximum number of updates per joint decision. A learner that has time to spare makes up to this many. At least
     /// `updates_per_decision`. Not used in lockstep.
     pub max_updates_per_decision: f64,
-    /// For games that keep their rules in a mirror: how the observations and actions of each behavior change in it. Half of each
-    /// minibatch is then replaced by its mirror image. Without mirrors, transitions are used as they are.
+    /// For games whose rules stay the same when left and right are swapped: how the observations and actions of each behavior
+    /// change then. On average, half of the transitions in each minibatch are replaced by their mirror images. If this is empty,
+    /// none are.
     pub mirror: BTreeMap<String, Mirror>,
-    /// The layers through which actors and critics see an [`ImageSpec`](crate::policy::ImageSpec): each has its own. Only for agents that
-    /// observe one; 1 or more layers. In TOML, each is a list of its filters, their width and height, and their stride.
+    /// The convolutional layers that process an image ([`ImageSpec`](crate::policy::ImageSpec)). Every actor and every critic has its
+    /// own. They are used only for agents that observe an image; 1 or more layers. In TOML, each layer is a list of three numbers: the
+    /// number of filters, their width and height in pixels, and their stride.
     pub convolutions: Vec<Convolution>,
-    /// Images in a minibatch are moved by up to this many pixels, up or down and left or right; the pixels that become free repeat the
-    /// edge of the image. Critics then learn what does not depend on single pixels (DrQ, arXiv 2004.13649, which moves images of 84
-    /// pixels by 4). 0 leaves them as they are.
+    /// In a minibatch, images are moved by a random number of pixels, at most this many, up or down and left or right. The pixels that
+    /// become free repeat the edge of the image. This keeps critics from depending on single pixels (DrQ, arXiv 2004.13649, which
+    /// moves images of 84 pixels by up to 4). With 0, images are not moved.
     pub image_shift: usize,
 }
 
-/// The parameters whose gradient is clipped by one norm.
+/// Which parameters' gradients are clipped together, by one norm; see [`LearnerConfig::gradient_clip`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GradientClip {
-    /// Those of a whole network: of an actor, or of one critic.
+    /// All parameters of a network: of an actor, or of one critic.
     #[default]
     Network,
-    /// Those of each tensor of a network: the weights of one layer, or its bias. The code of the MADDPG paper does the
-    /// same (`minimize_and_clip` in openai/maddpg).
+    /// The parameters of one tensor of a network: the weights of one layer, or its bias. The code of the MADDPG paper
+    /// does the same (`minimize_and_clip` in openai/maddpg).
     Tensor,
 }
 
@@ -250,7 +257,7 @@ impl LearnerConfig {
 }
 
 impl ConfigError {
-    /// The error, naming the file that the configuration came from.
+    /// Adds to the error the name of the file that the configuration came from.
     #[must_use]
     pub fn in_file(self, path: &Path) -> Self {
         match self {

@@ -49,7 +49,7 @@ pub enum DeviceChoice {
     Auto,
     /// The CPU.
     Cpu,
-    /// The first CUDA GPU; needs the feature `cuda`.
+    /// The first NVIDIA GPU (CUDA); needs the feature `cuda`.
     Cuda,
     /// The first Metal GPU; needs the feature `metal`.
     Metal,
@@ -72,7 +72,8 @@ pub enum DeviceError {
 
 impl DeviceChoice {
     /// Opens the device for a learner with these settings and agents. If there is a GPU, [`Auto`](Self::Auto) takes a
-    /// few tenths of a second to time both devices; longer at the first start, when the driver compiles the kernels.
+    /// few tenths of a second to time both devices. The first start takes longer, because the driver compiles the
+    /// kernels.
     ///
     /// # Errors
     /// If a GPU is named that the build or the machine does not have.
@@ -102,7 +103,7 @@ impl DeviceChoice {
     }
 }
 
-/// A build without a GPU has nothing to compare.
+/// A build without a GPU backend has only the CPU.
 #[cfg(not(feature = "gpu"))]
 fn fastest(_: &LearnerConfig, _: &ArenaSpec) -> Device {
     Device::cpu()

@@ -81,7 +81,8 @@ pub(super) trait Engine: fmt::Debug + Send {
     /// Replaces the weights with others of the same sizes.
     fn set_weights(&mut self, weights: Vec<Weights>) -> Result<()>;
 
-    /// Changes the critics of policy `index` and their targets so that they give the same values in another scale.
+    /// Changes the critics of policy `index` and their targets so that their outputs in the new scale represent the
+    /// same values.
     fn rescale_values(&mut self, index: usize, rescaling: Rescaling) -> Result<()>;
 
     /// How many threads can share the work of an update.
@@ -116,7 +117,7 @@ pub struct UpdateStatistics {
     pub(super) target_mean: f32,
     /// Mean square of the critics' regression targets, in the critics' scale.
     pub(super) target_square: f32,
-    /// Fraction of the numbers of the actors' actions with `|a| > 0.95`; 0 if the policy delay skipped the actors.
+    /// Share of the numbers of the actors' actions with `|a| > 0.95`, 0 to 1; 0 if the policy delay skipped the actors.
     pub saturation: f32,
     /// Norm of the critics' gradient before clipping.
     pub critic_gradient_norm: f32,
@@ -126,13 +127,13 @@ pub struct UpdateStatistics {
     pub actors_updated: bool,
 }
 
-/// What stays the same throughout training, except that it is made anew when slots can be empty for the first time.
+/// What stays the same throughout training. It changes only once: when a slot is empty for the first time.
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) config: LearnerConfig,
     pub(super) spec: ArenaSpec,
     pub(super) groups: Vec<GroupSetup>,
-    /// What each slot earns, and what follows its end.
+    /// Which rewards each slot earns.
     pub(super) fates: Vec<Fate>,
     /// The mirror images of transitions, if the game has a mirror.
     pub(super) reflection: Option<Reflection>,
@@ -220,7 +221,7 @@ impl GroupSetup {
         })
     }
 
-    /// The next step of the critics, after this many.
+    /// The next step of the critics, after `steps` steps.
     fn critic_step(&self, config: &LearnerConfig, steps: u64) -> StepSettings<'_> {
         StepSettings {
             learning_rate: config.critic_rate(steps),
@@ -230,7 +231,7 @@ impl GroupSetup {
         }
     }
 
-    /// The next step of the actor, after this many.
+    /// The next step of the actor, after `steps` steps.
     fn actor_step(&self, config: &LearnerConfig, steps: u64) -> StepSettings<'_> {
         StepSettings {
             learning_rate: config.actor_rate(steps),
@@ -268,7 +269,7 @@ fn parts_to_clip(shape: &NetworkShape, networks: usize, by: GradientClip) -> Vec
 pub(super) struct Weights {
     pub(super) actor: Vec<f32>,
     pub(super) actor_target: Vec<f32>,
-    /// The running average of the actor, which acts in the game; not updated if the actor itself acts.
+    /// The running average of the actor, with which agents act. It is not updated if agents act with the actor itself.
     pub(super) policy: Vec<f32>,
     pub(super) critics: Vec<f32>,
     pub(super) critics_target: Vec<f32>,
@@ -308,8 +309,8 @@ impl Weights {
         }
     }
 
-    /// Changes the last layers of the critics and their targets so that they give the same values in another scale.
-    /// Adam's moments become what gradients in that scale would have produced.
+    /// Changes the last layers of the critics and their targets so that their outputs in the new scale represent the
+    /// same values. Adam's moments become what gradients in the new scale would have produced.
     pub(super) fn rescale_values(&mut self, setup: &GroupSetup, Rescaling { factor, shift }: Rescaling) {
         let size = setup.critic.parameters();
         let Some(last) = setup.critic.layers().last() else { return };

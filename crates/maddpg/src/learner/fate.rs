@@ -4,9 +4,9 @@ use crate::policy::ArenaSpec;
 /// What an agent earns, and what follows its own end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It earns its own rewards, and nothing that follows its end concerns it.
+    /// It earns its own rewards, until its own end.
     Own,
-    /// It earns the rewards of its team, also those that follow its end. These are the slots of the team.
+    /// It earns the rewards of its team, also those after its own end. The numbers are the slots of the team.
     Team(Vec<usize>),
 }
 
@@ -14,9 +14,9 @@ pub(super) enum Fate {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Outcome {
     pub(super) reward: f32,
-    /// Whether something follows for the agent.
+    /// Whether rewards can follow for the agent.
     pub(super) continues: bool,
-    /// Whether reward and what follows are known, so that its critics learn from the transition.
+    /// Whether the reward and what follows are known, so that the agent's critics learn from the transition.
     pub(super) is_known: bool,
     /// Whether the agent also decided, so that its actor learns from it.
     pub(super) is_known_to_actor: bool,
@@ -47,7 +47,7 @@ impl Fate {
         let reward = self.reward(transition.rewards, slot);
         match self {
             Self::Own => {
-                // If an agent leaves without having ended, what would have followed is not known.
+                // If an agent leaves the arena before its own end, it is not known what would have followed.
                 let is_known = own.present && own.learns && (own.ended || own.present_next || is_over);
                 Outcome {
                     reward,
@@ -61,7 +61,8 @@ impl Fate {
                 let continues = mates().any(|(_, state)| state.present_next);
                 let has_ended = mates().all(|(_, state)| !state.present || state.ended);
                 let learns = mates().any(|(_, state)| state.present && state.learns);
-                // What an agent does that does not learn is a part of the world, and its decisions are not those of its policy.
+                // If an agent does not learn, its actions are a part of the game, and its decisions are not those of its
+                // policy.
                 let is_own = !own.present || own.learns;
                 let is_known = is_own && learns && (continues || has_ended || is_over);
                 Outcome {

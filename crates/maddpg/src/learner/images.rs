@@ -82,7 +82,7 @@ impl Shift {
         Self([0; 2].map(|_| random.random_range(-most..=most)))
     }
 
-    /// Moves one image of an observation. What moves into the picture repeats its edge.
+    /// Moves one image of an observation. The pixels that become free repeat the edge of the image.
     pub(super) fn apply(self, observation: &mut [f32], plane: &Plane, moved: &mut Vec<f32>) {
         let Plane { start, width, height } = *plane;
         let pixels = &mut observation[start..start + width * height];

@@ -23,16 +23,16 @@ pub struct Memory {
     pub critics: u64,
     /// The minibatch of one update.
     pub minibatch: u64,
-    /// What writing a checkpoint needs in addition: a copy of the networks.
+    /// What the learner needs in addition while it writes a checkpoint: a copy of the networks.
     pub checkpoint: u64,
 }
 
 /// Bytes of one number.
 const NUMBER: u64 = size_of::<f32>() as u64;
 
-/// Vectors as long as an actor's parameters: itself, target, average, two moments, three packed copies, and two in
-/// published policies. For critics: themselves, targets, two moments, the sum of the gradients and three packed copies. Each
-/// also has a gradient in every part of the minibatch.
+/// Number of vectors as long as an actor's parameters: the actor, its target, its average, two moments, three packed copies,
+/// and two in published policies. For critics, these are the critics, their targets, two moments, the sum of the gradients
+/// and three packed copies. In addition, each has a gradient in every part of the minibatch.
 const ACTOR_COPIES: u64 = 10;
 const CRITIC_COPIES: u64 = 8;
 
@@ -41,16 +41,16 @@ const SAVED_ACTOR_COPIES: u64 = 5;
 const SAVED_CRITIC_COPIES: u64 = 4;
 
 impl LearnerConfig {
-    /// The memory that a learner with these settings needs for arenas of `spec`. Close to the truth for large settings;
-    /// what needs only a few megabytes is left out.
+    /// The memory that a learner with these settings needs for arenas of `spec`. This is an estimate, which is close
+    /// for large settings. What needs only a few megabytes is left out.
     ///
     /// # Errors
-    /// If agents of one behavior differ in size, or if the convolutions do not fit an image.
+    /// If agents of one behavior observe or act differently, or if the convolutions do not fit an image.
     pub fn memory(&self, spec: &ArenaSpec) -> Result<Memory, SpecError> {
         self.check_images(spec)?;
         let (mut actors, mut critics) = (0u64, 0u64);
         for group in spec.groups(self.share_policies)? {
-            // Slots can be empty later.
+            // Slots may become empty later.
             let [actor, of_critics] = self.parameters(spec, &group, true).map(or_most);
             actors = actors.saturating_add(actor);
             critics = critics.saturating_add(of_critics);
@@ -58,7 +58,8 @@ impl LearnerConfig {
         let bytes = |copies: u64, numbers: u64| copies.saturating_mul(NUMBER).saturating_mul(numbers);
         let gradients = lanes(self.batch_size) as u64;
         let row = RowSizes::of(spec);
-        // Two copies of the noise and one of everything else, with five numbers more per agent than in the replay buffer.
+        // The minibatch has two copies of the noise, one of everything else, and five more numbers per agent than the
+        // replay buffer.
         let minibatch_row = row.row() + 2 * row.action + 5 * row.agents;
         let rows = |rows: usize, size: usize| bytes(or_most(Some(rows)), or_most(Some(size)));
         let stored = row.stored(StoredImages::of(spec).as_ref());
@@ -72,8 +73,8 @@ impl LearnerConfig {
         })
     }
 
-    /// Refuses settings that need more memory than there is, as far as the operating system tells, and than the bytes that are `held`
-    /// for it already.
+    /// Refuses settings that need more memory than is available, as far as the operating system tells. The process already has `held`
+    /// bytes of it.
     pub(super) fn check_memory(&self, spec: &ArenaSpec, held: u64) -> Result<(), LearnerError> {
         let needed = self.memory(spec)?;
         match available() {
@@ -140,7 +141,7 @@ fn or_most(count: Option<usize>) -> u64 {
 }
 
 impl Memory {
-    /// All of it.
+    /// The sum of all parts.
     pub fn total(&self) -> u64 {
         self.parts().iter().fold(0, |total: u64, (part, ..)| total.saturating_add(*part))
     }
@@ -158,7 +159,7 @@ impl Memory {
         ]
     }
 
-    /// The setting that needs most.
+    /// The setting that needs most memory.
     pub(super) fn largest(&self) -> &'static str {
         self.parts().into_iter().max_by_key(|(part, ..)| *part).map_or("replay_capacity", |(.., key)| key)
     }
@@ -179,7 +180,7 @@ impl fmt::Display for Memory {
     }
 }
 
-/// A number of bytes to read: `23.1 GB`.
+/// A number of bytes in readable form, such as `23.1 GB`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bytes(pub(super) u64);
 

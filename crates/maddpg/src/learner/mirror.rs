@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{AgentSpec, ArenaSpec, SpecError};
 
-/// How the observation and the action of an agent change when the game is seen in a mirror.
+/// How the observation and the action of an agent change when left and right are swapped, as in a mirror.
 ///
-/// Many games keep their rules in a mirror: on a soccer field, left and right can change places. The learner then learns from
-/// half of each minibatch as it was, and from the other half as it would have been in the mirror, so that it needs fewer
-/// transitions. The mirror shows the whole arena, so every behavior in it needs one.
+/// In many games, the rules stay the same when left and right are swapped, for example on a soccer field. With mirrors, the
+/// learner replaces half of the transitions of each minibatch, on average, by their mirror images, and needs fewer
+/// transitions. Because the whole arena is mirrored, every behavior in it needs a mirror.
 ///
 /// ```
 /// use maddpg::learner::{LearnerConfig, Mirror};
@@ -27,19 +27,19 @@ use crate::policy::{AgentSpec, ArenaSpec, SpecError};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mirror {
-    /// Observed numbers that change their sign, such as positions and velocities to the right.
+    /// Indices of the observed numbers that change their sign, such as positions and velocities to the right.
     pub negated: Vec<usize>,
-    /// Pairs of observed numbers that change places, such as what is on the left and on the right.
+    /// Pairs of indices of observed numbers that change places, such as what is on the left and on the right.
     pub swapped: Vec<[usize; 2]>,
-    /// Numbers of the action that change their sign.
+    /// Indices of the numbers of the action that change their sign.
     pub negated_actions: Vec<usize>,
-    /// Pairs of numbers of the action, or of choices of one branch, that change places. Choices are counted behind the numbers, as
-    /// in the action as a vector.
+    /// Pairs of indices of the action that change places: two numbers, or two choices of one branch. The indices of the choices
+    /// follow those of the numbers, as in the action as a vector.
     pub swapped_actions: Vec<[usize; 2]>,
 }
 
 impl Mirror {
-    /// Why it does not fit an agent; `None` if it does.
+    /// Why the mirror does not fit an agent; `None` if it fits.
     fn problem(&self, agent: &AgentSpec) -> Option<String> {
         let Self { negated, swapped, negated_actions, swapped_actions } = self;
         let numbers = agent.action.numbers();
@@ -48,7 +48,7 @@ impl Mirror {
                 "`negated_actions` names the number {action} of the action, which has only {numbers} numbers"
             ));
         }
-        // Numbers may change places with numbers, choices with choices of the same branch.
+        // A number may change places with a number, and a choice with a choice of the same branch.
         let mut starts = vec![0, numbers];
         for branch in agent.action.branches() {
             starts.push(starts[starts.len() - 1] + branch.choices.len());
@@ -89,7 +89,8 @@ impl Mirror {
 }
 
 impl Mirror {
-    /// Why a number and the choice with which alone it counts are no such pair in the mirror; `None` if all are.
+    /// Some numbers are used only with a certain choice. Returns why such a number and its choice do not belong
+    /// together in the mirror; `None` if all do.
     fn torn_gate(&self, agent: &AgentSpec) -> Option<String> {
         let image = |index: usize| {
             let of_pair = |[a, b]: &[usize; 2]| match index {
@@ -255,7 +256,8 @@ mod tests {
         assert!(found.contains("`truck`"), "{found}");
     }
 
-    /// The agent always observes more than 0.2, and 0.5 is the best action there: how far it is from -0.5 on the other side.
+    /// In training, the agent always observes more than 0.2, where 0.5 is the best action. Returns how far its action is
+    /// from -0.5 on the other side.
     fn error_on_the_other_side(mirror: BTreeMap<String, Mirror>) -> f32 {
         let config = LearnerConfig {
             mirror,

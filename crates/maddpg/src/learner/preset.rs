@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ConfigError, GradientClip, LearnerConfig, TrainingConfig};
 use crate::exploration::{ExplorationConfig, Noise};
 
-/// A named set of settings to start from.
+/// A named set of settings to start from. Begin with [`Matd3`](Self::Matd3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -13,7 +13,8 @@ pub enum Preset {
     /// The default: MADDPG with TD3's improvements (MATD3, arXiv 1910.01465), shared policies and fast target networks.
     #[default]
     Matd3,
-    /// The default, adapted to games where samples are expensive: few arenas, many updates per joint decision.
+    /// The default, adapted to games in which each transition takes long to collect: few arenas, many updates per joint
+    /// decision.
     Frugal,
     /// Plain MADDPG with the default's network sizes: one critic, no policy delay, no target noise.
     Maddpg,
@@ -21,12 +22,13 @@ pub enum Preset {
     /// 1024, one update per 100 joint decisions.
     #[serde(rename = "maddpg_2017")]
     Maddpg2017,
-    /// The same settings, but each critic sees only its own agent: the baseline that the MADDPG paper calls DDPG.
+    /// The settings of [`Maddpg2017`](Self::Maddpg2017), but each critic sees only its own agent: the baseline that the
+    /// MADDPG paper calls DDPG.
     #[serde(rename = "ddpg_2017")]
     Ddpg2017,
     /// DDPG, for one agent or for several that learn independently: each critic sees only its own agent. The
     /// Ornstein-Uhlenbeck noise and the initial weights are the DDPG paper's (arXiv 1509.02971); network sizes,
-    /// learning rates and batch size are those of Spinning Up.
+    /// learning rates and batch size are those of OpenAI's Spinning Up.
     Ddpg,
     /// The DDPG paper's settings for observations of a few numbers (arXiv 1509.02971, section 7), for one agent or for several that
     /// learn independently. It differs from the paper in two ways: observations are scaled by their running statistics instead
@@ -115,7 +117,7 @@ impl Preset {
                     gamma: 0.99,
                     tau: if is_paper { 0.001 } else { 0.005 },
                     policy_average: 1.0,
-                    // The papers do not clip: too large to ever take effect.
+                    // The papers do not clip gradients. This number is too large to ever take effect.
                     gradient_clip: 1e9,
                     critic_weight_decay: if is_paper { 1e-2 } else { 0.0 },
                     normalize_values: false,

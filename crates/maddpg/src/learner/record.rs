@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-/// What the learner reports every 100 updates. Means are over the updates since the last report that were measured: one in ten.
+/// What the learner reports every 100 updates. One update in ten is measured. Means are over the measured updates since the
+/// last report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LearnerRecord {
@@ -12,20 +13,20 @@ pub struct LearnerRecord {
     pub transitions: u64,
     /// Joint transitions in the replay buffer.
     pub replay_len: usize,
-    /// Joint transitions the replay buffer can hold.
+    /// Joint transitions that the replay buffer can hold.
     pub replay_capacity: usize,
     /// Mean squared temporal-difference error of the critics, in the critics' scale. With normalized values, this is the
     /// share of the values' variance that the critics do not explain.
     pub critic_loss: f32,
-    /// Loss of the actors: minus the critics' mean value of their actions, plus penalties.
+    /// Loss of the actors: the penalties minus the critics' mean value of the actors' actions.
     pub actor_loss: f32,
-    /// Mean value the critics give to replayed transitions, in units of the game's rewards.
+    /// Mean value that the critics give to replayed transitions, in units of the game's rewards.
     pub q_mean: f32,
-    /// Share of the actors' outputs with `|a| > 0.95`, 0 to 1.
+    /// Share of the numbers of the actors' actions with `|a| > 0.95`, 0 to 1.
     pub saturation: f32,
-    /// Global norm of the critics' gradients before clipping.
+    /// Norm of the critics' gradients before clipping, averaged over the policies.
     pub critic_gradient_norm: f32,
-    /// Global norm of the actors' gradients before clipping.
+    /// Norm of the actors' gradients before clipping, averaged over the policies.
     pub actor_gradient_norm: f32,
     /// Updates per second of wall-clock time since the last report.
     pub updates_per_second: f32,

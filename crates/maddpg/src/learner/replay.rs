@@ -10,15 +10,16 @@ use crate::{
     transition::{SlotState, TransitionBlock},
 };
 
-/// A ring buffer of the newest joint transitions. Each transition is contiguous in memory: a minibatch draws them at
-/// random, and so reads one place in memory per transition instead of one per field. Memory grows with use, up to the
-/// capacity.
+/// A ring buffer of the newest joint transitions. Each transition is contiguous in memory, so that a minibatch, which
+/// draws transitions at random, reads one place in memory per transition instead of one per field. The memory grows
+/// with the number of transitions, up to the capacity.
 ///
-/// Frames of images are stored once each, with 8 bits per number, and numbers stand for them in the transitions.
+/// Each frame of an image is stored only once, with 8 bits per number. In the transitions, a number (its index) stands
+/// for the frame.
 #[derive(Debug, Clone)]
 pub struct ReplayBuffer {
     sizes: RowSizes,
-    /// As `sizes`, with what stands for a joint observation.
+    /// As `sizes`, but with the size of a joint observation as it is stored.
     stored: RowSizes,
     images: Option<StoredImages>,
     capacity: usize,
@@ -46,16 +47,16 @@ pub struct RowSizes {
 /// One stored transition, with the fields of [`TransitionBlock`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transition<'a> {
-    /// What stands for the joint observation: the observation itself, unless it contains an image. See
+    /// The joint observation as it is stored: the observation itself, unless it contains an image. See
     /// [`ReplayBuffer::read_observation`].
     pub observation: &'a [f32],
     /// Joint action.
     pub action: &'a [f32],
     /// Each agent's reward.
     pub rewards: &'a [f32],
-    /// What stands for the joint observation at the end of the decision.
+    /// The joint observation at the end of the decision, as it is stored.
     pub next_observation: &'a [f32],
-    /// Weight of what follows, in addition to the learner's `gamma`; 0 if the game ended the episode.
+    /// Factor on the value of what follows, in addition to the learner's `gamma`; 0 if the game ended the episode.
     pub discount: f32,
     /// The codes of the slots' states.
     slots: &'a [f32],
@@ -86,7 +87,7 @@ impl RowSizes {
         }
     }
 
-    /// These sizes, with what stands for a joint observation if it contains `images`.
+    /// These sizes, but with the size of a joint observation as it is stored if it contains `images`.
     pub(super) fn stored(self, images: Option<&StoredImages>) -> Self {
         Self { observation: images.map_or(self.observation, StoredImages::stored_size), ..self }
     }
@@ -161,8 +162,8 @@ impl ReplayBuffer {
         Transition { observation, action, rewards, next_observation, discount, slots, mask, next_mask }
     }
 
-    /// Appends the joint observation for which `stored` stands: the [`observation`](Transition::observation) or
-    /// [`next_observation`](Transition::next_observation) of a transition of this buffer.
+    /// Appends a joint observation to `out`, with its images. `stored` is the [`observation`](Transition::observation)
+    /// or [`next_observation`](Transition::next_observation) of a transition of this buffer.
     pub fn read_observation(&self, stored: &[f32], out: &mut Vec<f32>) {
         match &self.images {
             None => out.extend_from_slice(stored),
@@ -186,7 +187,7 @@ impl ReplayBuffer {
         block
     }
 
-    /// Whether some slot of some transition was not [`SlotState::PRESENT`] since the buffer was created.
+    /// Whether, since the buffer was created, some slot of some transition was not [`SlotState::PRESENT`].
     pub(crate) fn has_absences(&self) -> bool {
         self.has_absences
     }
@@ -206,8 +207,8 @@ impl ReplayBuffer {
         self.images.as_ref()
     }
 
-    /// Replaces the contents, if `numbers` consists of whole rows, fits the capacity and can be continued at `next`. `pixels` has
-    /// the frames of each store of images.
+    /// Replaces the contents, if `numbers` consists of whole rows, fits the capacity, and `next` can be the next write position.
+    /// `pixels` contains the frames of each store of images.
     pub(crate) fn restore(
         &mut self,
         next: usize,
@@ -237,14 +238,14 @@ impl ReplayBuffer {
         Ok(())
     }
 
-    /// Whether some of these rows, as [`numbers`](Self::numbers) gives them, cover several decisions, so that their rewards are discounted
-    /// sums.
+    /// Whether some of these rows, in the form of [`numbers`](Self::numbers), cover several decisions, so that their rewards are
+    /// discounted sums.
     pub(crate) fn has_sums(&self, numbers: &[f32]) -> bool {
         let discount = self.stored.discount();
         numbers.chunks_exact(self.stored.row()).any(|row| row[discount] != 0.0 && row[discount] != 1.0)
     }
 
-    /// Stores a block, overwriting the oldest transitions when full.
+    /// Stores a block. If the buffer is full, the new transitions overwrite the oldest ones.
     ///
     /// # Panics
     /// If the sizes of the block's rows differ from the buffer's.

@@ -2,7 +2,7 @@
 
 use super::{ConfigError, LearnerConfig, config::range};
 
-/// Settings that shape the networks, or give the numbers in a checkpoint their meaning.
+/// Settings that determine the sizes of the networks, or what the numbers in a checkpoint mean.
 const FIXED: [&str; 13] = [
     "share_policies",
     "central_critic",
@@ -23,8 +23,8 @@ impl LearnerConfig {
     /// The settings that differ from those of a checkpoint, each as `learner.gamma = 0.97 (before: 0.95)`.
     ///
     /// # Errors
-    /// If a setting differs that has to stay as it was when training began: those of the networks, of the replay buffer's size and of
-    /// the scales of observations and values. The error names its key.
+    /// If a setting differs that must not change during a training: those of the networks, of the replay buffer's size and of the
+    /// scales of observations and values. The error names the setting's key.
     pub fn changes_from(&self, saved: &Self) -> Result<Vec<String>, ConfigError> {
         let table = |config: &Self| {
             toml::Table::try_from(config)

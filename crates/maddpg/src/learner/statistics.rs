@@ -2,10 +2,10 @@ use crate::policy::Normalizer;
 
 /// Running mean and variance of each number in an observation (Chan et al. 1979).
 ///
-/// An input that is constant for a long time and then changes has a small deviation, so that even a small change is scaled to
-/// the normalizer's clip: the networks see a number of at most ±5 where they have always seen 0. That is what happens to any
-/// rare event, whatever its size in the game's unit, and it fades as the deviation grows. The alternative, a lower bound in the
-/// game's unit, would hide inputs from the networks whose unit is large.
+/// An input that was constant for a long time has a small deviation. When it changes, even a small change is scaled up to the
+/// normalizer's clip: the networks, which have always seen 0, now see a number of at most ±5. This happens to every rare event,
+/// whatever its size in the game's unit, and fades as the deviation grows. A lower bound of the deviation in the game's unit
+/// would avoid this, but it would hide inputs with a large unit from the networks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RunningStatistics {
     pub(crate) count: f64,
@@ -16,8 +16,8 @@ pub(crate) struct RunningStatistics {
     pub(crate) largest: Vec<f64>,
 }
 
-/// Smallest standard deviation to divide by, as a part of the largest absolute value: well above the rounding errors of
-/// `f32`, so that the noise of a constant input is not amplified to the size of a signal.
+/// Smallest standard deviation to divide by, as a fraction of the largest absolute value. It is well above the rounding
+/// errors of `f32`, so that the noise of a constant input is not amplified to the size of a signal.
 const LEAST_DEVIATION: f64 = 1e-6;
 
 /// Smallest standard deviation of inputs that are almost 0. One over it must fit in `f32`.
@@ -29,8 +29,8 @@ impl RunningStatistics {
         Self { count: 0.0, mean: zeros(), squares: zeros(), largest: zeros() }
     }
 
-    /// What stands for `largest` in checkpoints from before it was noted: the lower bound stays 0.01, as it was then, so that
-    /// the inputs of networks that are already trained do not change.
+    /// The `largest` of old checkpoints, which do not contain it. With it, the lower bound of the deviation stays 0.01, as it
+    /// was then, so that the inputs of trained networks do not change.
     pub(crate) fn largest_of_old(size: usize) -> Vec<f64> {
         vec![1e-2 / LEAST_DEVIATION; size]
     }

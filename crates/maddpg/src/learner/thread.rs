@@ -25,32 +25,36 @@ use self::{report::Report, worker::Worker};
 use super::{Learner, LearnerError, LearnerRecord};
 use crate::{policy::LatestPolicy, transition::TransitionBlock};
 
-/// How the game and the learner stay in step.
+/// Whether the game waits for the learner, and how many updates the learner makes for each decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Pace {
-    /// The game never waits. Transitions that do not fit into the channel are dropped and counted. For real-time play.
+    /// The game never waits. If the channel to the learner is full, transitions are dropped and
+    /// [counted](LearnerThread::dropped). Use it when people watch or play the game in real time.
     #[default]
     FreeRunning,
     /// The game waits while the learner is more than [`CHANNEL_BLOCKS`] blocks behind, so that the ratio of updates to
-    /// joint decisions stays between `updates_per_decision` and `max_updates_per_decision`. For training at full speed.
+    /// joint decisions stays between `updates_per_decision` and `max_updates_per_decision`. Use it to train at full
+    /// speed without a window.
     Balanced,
-    /// For each block of transitions, the learner makes exactly the updates that are due. The resulting policy is used from the second
-    /// decision after the block, in every run. The same seed and binary give the same weights, bit for bit, on
-    /// processors with the same vector instructions. For repeatable training.
+    /// For each block of transitions, the learner makes exactly the updates that are due. In every run, the game uses the resulting
+    /// policy from the second decision after the block. On the CPU, the same seed and binary give the same weights, bit for bit, on
+    /// processors with the same vector instructions. Use it for training that can be repeated exactly.
     Lockstep,
 }
 
 /// Capacity of the channel, in blocks of transitions, when the game waits for the learner.
 pub const CHANNEL_BLOCKS: usize = 8;
 
-/// Capacity when the game does not wait; large enough that one slow update drops nothing.
+/// Capacity of the channel when the game does not wait; large enough that the game drops nothing during one slow
+/// update.
 const FREE_CHANNEL_BLOCKS: usize = 64;
 
-/// Unread records that are kept; once full, new ones are dropped.
+/// Number of unread records that are kept. If there are more, new ones are dropped.
 const RECORDS: usize = 1024;
 
-/// The game's handle to a learner that runs on its own thread. Dropping it stops and joins the thread.
+/// The game's handle to a learner that runs on its own thread. Dropping the handle stops the thread and waits for its
+/// end.
 #[derive(Debug)]
 pub struct LearnerThread {
     sender: Option<Sender<TransitionBlock>>,
@@ -68,16 +72,16 @@ pub struct LearnerThread {
     dropped_while_saving: u64,
 }
 
-/// A requested checkpoint.
+/// A request for a checkpoint; see [`LearnerThread::checkpoint`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckpointRequest {
     /// The file.
     pub path: PathBuf,
-    /// Whether it includes the replay buffer.
+    /// Whether the checkpoint includes the replay buffer.
     pub with_replay: bool,
-    /// The [note](Learner::set_note) in it.
+    /// The [note](Learner::set_note) in the checkpoint.
     pub note: String,
-    /// Another file, for the policy as it is then. Default: none.
+    /// Another file, to which the learner also saves its policies at that moment. Default: none.
     pub policy: Option<PathBuf>,
 }
 
@@ -93,7 +97,7 @@ struct Shared {
 }
 
 impl LearnerThread {
-    /// Starts the thread. [`latest_policy`](Self::latest_policy) holds the learner's current policy from the start.
+    /// Starts the thread. From the start, [`latest_policy`](Self::latest_policy) contains the learner's current policy.
     ///
     /// # Errors
     /// If the device fails or the operating system cannot start a thread.
@@ -101,8 +105,8 @@ impl LearnerThread {
         Self::spawn_on(learner, pace, &Cores::new(1), &StopSignal::default())
     }
 
-    /// As [`spawn`](Self::spawn), for a learner that takes turns with others that share the same `cores`, and stops at the
-    /// same signal.
+    /// As [`spawn`](Self::spawn), for a program with several learners: those with the same `cores` take turns, and those
+    /// with the same `stop` are stopped together.
     ///
     /// # Errors
     /// As [`spawn`](Self::spawn).
@@ -165,15 +169,17 @@ impl LearnerThread {
     }
 
     /// In lockstep, waits until the learner has trained on every block sent and has published the resulting policy.
-    /// Load the policy after this and before the next [`send`](Self::send): the game then continues while the learner
-    /// trains on that block, and still acts with the same policy in every run. With any other pace, returns at once.
+    /// With any other pace, returns at once. Load the policy after this call and before the next [`send`](Self::send).
+    /// The game then continues while the learner trains on the next block, and still acts with the same policy in every
+    /// run.
     pub fn synchronize(&mut self) {
         while self.in_flight > 0 && self.acknowledged.recv().is_ok() {
             self.in_flight -= 1;
         }
     }
 
-    /// Sends a block of transitions to the learner and returns an empty block to reuse its memory.
+    /// Sends a block of transitions to the learner and returns an empty block, whose memory can be reused for the next
+    /// transitions.
     pub fn send(&mut self, block: TransitionBlock) -> TransitionBlock {
         let Some(sender) = &self.sender else { return block };
         let refused = match self.pace {
@@ -201,15 +207,15 @@ impl LearnerThread {
         self.used_blocks.try_recv().unwrap_or_default()
     }
 
-    /// Requests a checkpoint. The learner writes it between updates; the game does not wait. If several for the same file wait, only the
-    /// last one is written.
+    /// Requests a checkpoint. The learner writes it between updates; the game does not wait. If several requests for the same file are
+    /// pending, the file is written once: with the last note, and with the replay buffer if any of the requests asked for it.
     pub fn checkpoint(&self, request: CheckpointRequest) {
         self.shared.pending.fetch_add(1, Ordering::Relaxed);
         // Sending fails only if the learner has stopped, which `failure` reports.
         let _ = self.checkpoints.send(request);
     }
 
-    /// Whether a checkpoint that was requested is not written yet.
+    /// Whether the learner is running and has not yet handled a requested checkpoint.
     pub fn checkpoint_is_pending(&self) -> bool {
         self.has_requests() && self.is_running()
     }
@@ -222,7 +228,8 @@ impl LearnerThread {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Why the last checkpoint could not be written; `None` if it was, or if it is pending.
+    /// Why the last checkpoint could not be written; `None` if it was written, or if there is none yet. While another
+    /// one is pending, this is still about the one before, unless the learner has stopped.
     pub fn checkpoint_failure(&self) -> Option<String> {
         if !self.is_running() && self.has_requests() {
             return Some("the learner had stopped, so the last checkpoint was not written".into());
@@ -245,7 +252,7 @@ impl LearnerThread {
         self.dropped
     }
 
-    /// Those of the [dropped](Self::dropped) ones that came while the learner wrote a checkpoint.
+    /// How many of the [dropped](Self::dropped) transitions were sent while the learner wrote a checkpoint.
     pub fn dropped_while_saving(&self) -> u64 {
         self.dropped_while_saving
     }
@@ -255,19 +262,19 @@ impl LearnerThread {
         self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets the thread make the updates that are due for the blocks already sent (if the game never waits, at most a few of
-    /// them), stops it, and returns the learner; `None` if it panicked.
+    /// Stops the thread after the updates that are due for the blocks already sent (with [`Pace::FreeRunning`], after at
+    /// most a few of them), and returns the learner; `None` if the thread panicked.
     pub fn join(self) -> Option<Learner> {
         self.finish().0
     }
 
-    /// As [`join`](Self::join). Also returns why the learner failed, if it did before it stopped.
+    /// As [`join`](Self::join). Also returns why the learner failed, if it failed before it stopped.
     pub fn finish(mut self) -> (Option<Learner>, Option<String>) {
         (self.wait(), self.failure())
     }
 
-    /// The signal that stops this learner between two updates. After it, [`join`](Self::join) waits only for the update that the learner
-    /// is at; the learner has stored all blocks that were sent. Other learners with the same signal stop as well.
+    /// The signal that stops this learner between two updates. After this signal, [`join`](Self::join) waits only until the current
+    /// update is done and all blocks that were sent are stored. Other learners with the same signal stop as well.
     pub fn stop_signal(&self) -> &StopSignal {
         &self.stop
     }

@@ -28,13 +28,16 @@ use crate::{
 /// One update (Lowe et al. 2017, algorithm 1, with TD3's improvements as settings) uses one minibatch for all agents:
 ///
 /// 1. The target actors compute all agents' actions at the next observations; clipped noise smooths them.
-/// 2. The critics of each policy regress to `reward + gamma * min over critics of the target value`, or to the reward
-///    alone if the game ended the episode (a time limit does not count as an end).
+/// 2. The critics of each policy regress to `reward + gamma * value`, where `value` is the lower one of the target
+///    critics' values. If the game ended the episode, they regress to the reward alone. A time limit does not count as
+///    an end.
 /// 3. Every `policy_delay` updates, each actor maximizes the first critic's value of its own action, smoothed by the
-///    same noise, with the other agents' actions as replayed. Then all targets follow by Polyak averaging.
+///    same noise. The other agents' actions come from the replay buffer. Then all target networks move towards the
+///    trained networks (Polyak averaging).
 ///
-/// Choices are drawn from the target policies in step 1. In step 3, a branch with few choices follows the exact gradient of
-/// the expected value over its choices; one with many follows the gapped straight-through estimator.
+/// Choices are drawn from the target policies in step 1. In step 3, a branch with at most
+/// [`exact_choices`](LearnerConfig::exact_choices) choices follows the exact gradient of the expected value over its
+/// choices. A branch with more choices follows the gapped straight-through estimator.
 #[derive(Debug)]
 pub struct Learner {
     pub(super) setup: Arc<Setup>,
@@ -48,7 +51,7 @@ pub struct Learner {
     pub(super) values: Vec<ValueScale>,
     pub(super) transitions: u64,
     pub(super) updates: u64,
-    /// Updates that the value scales have followed.
+    /// Number of updates that the value scales have taken into account.
     pub(super) followed: u64,
     /// Number of transitions that must be stored before updates start.
     pub(super) ready_at: usize,
@@ -59,7 +62,7 @@ pub struct Learner {
     indices: Vec<usize>,
     /// Which rows of the minibatch are replaced by their mirror images; empty without mirrors.
     reflected: Vec<bool>,
-    /// How the images in the rows of the minibatch are moved, now and next; empty if they are not.
+    /// How the images in each row of the minibatch are moved, now and next; empty if they are not moved.
     shifts: Vec<[Shift; 2]>,
     noise: Vec<f32>,
     totals: Vec<Total>,
@@ -70,7 +73,7 @@ pub struct Learner {
     slot_values: Vec<ValueScale>,
 }
 
-/// Updates from one change of the value scales to the next.
+/// Number of updates from one change of the value scales to the next.
 const UPDATES_PER_RESCALING: u64 = 10;
 
 /// A learner that cannot be created or cannot continue.
@@ -121,11 +124,12 @@ impl From<EngineError> for LearnerError {
 }
 
 impl Learner {
-    /// Creates a learner with new random weights for arenas of `spec`.
+    /// Creates a learner with new random weights for arenas whose agents are those in `spec`.
     ///
     /// # Errors
-    /// If a setting is out of range, if the settings need more memory than is available, if agents of one behavior differ in
-    /// size, if no agent has a behavior that the settings name, or if the device fails.
+    /// If a setting is out of range, if the settings need more memory than is available, if agents of one behavior observe
+    /// or act differently, if the settings name a behavior that no agent has or do not fit the agents, or if the device
+    /// fails.
     pub fn new(
         config: LearnerConfig,
         spec: ArenaSpec,
@@ -135,7 +139,7 @@ impl Learner {
         Self::with_memory_held(config, spec, device, seed, 0)
     }
 
-    /// As [`new`](Self::new), where this many bytes of the memory that the learner needs are held already.
+    /// As [`new`](Self::new), for a process that already holds `held` bytes of the memory that the learner needs.
     pub(super) fn with_memory_held(
         config: LearnerConfig,
         spec: ArenaSpec,
@@ -183,17 +187,19 @@ impl Learner {
         })
     }
 
-    /// What the program that trains has left in the checkpoint; see [`set_note`](Self::set_note). Empty if there is nothing.
+    /// The text that was stored with [`set_note`](Self::set_note), also by the training that wrote the loaded checkpoint.
+    /// Empty if there is none.
     pub fn note(&self) -> &str {
         &self.note
     }
 
-    /// Keeps a text, such as the counters of the program that trains, which checkpoints contain from now on.
+    /// Stores a text in all checkpoints from now on. Use it for what the training program must find again, such as its
+    /// counters.
     pub fn set_note(&mut self, note: String) {
         self.note = note;
     }
 
-    /// Notes the time from one decision to the next, in seconds of the game, in all snapshots from now on; see
+    /// Stores the time from one decision to the next, in seconds of the game, in all snapshots from now on; see
     /// [`PolicySnapshot::decision_seconds`].
     pub fn set_decision_seconds(&mut self, seconds: Option<f64>) {
         self.decision_seconds = seconds;
@@ -204,12 +210,12 @@ impl Learner {
         &self.setup.config
     }
 
-    /// The agents of the arenas that it learns from.
+    /// The agents of the arenas that the learner learns from.
     pub fn spec(&self) -> &ArenaSpec {
         &self.setup.spec
     }
 
-    /// The seed that it was made with.
+    /// The seed that the learner was created with.
     pub fn seed(&self) -> u64 {
         self.seed
     }
@@ -229,12 +235,15 @@ impl Learner {
         &self.replay
     }
 
-    /// Whether enough transitions are stored to start updating.
+    /// Whether enough transitions are stored to start updating. [`update`](Self::update) itself does not check this.
     pub fn is_ready(&self) -> bool {
         self.replay.len() >= self.ready_at
     }
 
     /// Stores a block of transitions in the replay buffer and updates the observation statistics.
+    ///
+    /// # Panics
+    /// If the sizes of the block's rows do not match the learner's arenas.
     pub fn remember(&mut self, block: &TransitionBlock) {
         self.replay.push(block);
         self.transitions += block.rows() as u64;
@@ -247,7 +256,7 @@ impl Learner {
         if !config.normalize_observations {
             return;
         }
-        // Where there is a mirror, half of what is learned from are mirror images.
+        // With a mirror, half of the transitions that the learner learns from are mirror images.
         let images = reflection.as_ref().map(|reflection| {
             let mut images = block.observations.clone();
             let rows = images.chunks_exact_mut(spec.joint_observation_size());
@@ -289,7 +298,7 @@ impl Learner {
     }
 
     /// Updates all policies once, if the replay buffer has any transitions. If `measure` is false, all measured numbers are
-    /// zero; on a GPU, measuring costs time, because it reads numbers back.
+    /// zero. On a GPU, measuring takes time, because the numbers must be read back.
     ///
     /// # Errors
     /// If the device fails, or if the critic loss is not finite (checked only if `measure` is true).
@@ -349,7 +358,7 @@ impl Learner {
         Ok(UpdateStatistics { actors_updated: actors_too, ..mean })
     }
 
-    /// From now on, the critics are told which slots are empty. Their values stay the same at first.
+    /// From now on, the critics' inputs say which slots are empty. At first, the critics still give the same values.
     pub(super) fn show_absences(&mut self) -> Result<(), LearnerError> {
         let Setup { config, spec, groups, .. } = &*self.setup;
         let setup = Setup::new(config.clone(), spec.clone(), true)?;

@@ -8,8 +8,9 @@ use super::{fate::Fate, replay::ReplayBuffer};
 /// and deviation 1, whatever the game's rewards are (Pop-Art, van Hasselt et al. 2016, arXiv 1602.07714).
 /// Whenever it changes, the critics' last layers are adjusted so that they still represent the same values.
 ///
-/// The running averages follow every minibatch, at first quickly, later slowly: where only one decision in thousands is
-/// rewarded, most minibatches contain no reward, and a quick average would forget that there are any.
+/// The running averages change with every minibatch, at first quickly, later slowly. In games in which only one
+/// decision in thousands is rewarded, most minibatches contain no reward, and a quick average would soon be as if there
+/// were none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct ValueScale {
     /// The value that an output of 0 represents, in units of the game's rewards.
@@ -18,21 +19,21 @@ pub(super) struct ValueScale {
     pub(super) deviation: f64,
     /// Running mean of the squares of the values.
     square: f64,
-    /// Running mean of the values, less `mean`.
+    /// Running mean of the values, minus `mean`.
     #[serde(default)]
     drift: f64,
-    /// Updates that the running means have followed.
+    /// Number of updates that the running means have taken into account.
     #[serde(default)]
     followed: u64,
     /// Largest absolute reward so far.
     #[serde(default)]
     largest_reward: f64,
-    /// Whether there were rewards for a first guess. Until then, there is nothing to scale by.
+    /// Whether the first guess has been made. It needs rewards; until then, there is nothing to scale by.
     #[serde(default = "is_guessed")]
     pub(super) is_guessed: bool,
 }
 
-/// In checkpoints from before this was noted.
+/// The value for old checkpoints, which do not contain it.
 fn is_guessed() -> bool {
     true
 }
@@ -40,13 +41,14 @@ fn is_guessed() -> bool {
 /// Fraction of the distance that the running means move at each update, in the long run.
 const RATE: f64 = 3e-3;
 
-/// How many updates the first guess counts for: at first, the running means move by one over this.
+/// How many updates the first guess counts for. At first, the running means move by one over this number.
 const GUESS: f64 = 100.0;
 
-/// Smallest deviation to divide by, as a part of the largest reward.
+/// Smallest deviation to divide by, as a fraction of the largest reward.
 const LEAST_DEVIATION: f64 = 1e-6;
 
-/// The same in a first guess, as a part of the mean value. Where all rewards are equal so far, values still differ.
+/// Smallest deviation of a first guess, as a fraction of the mean value. Even if all rewards so far are equal, values
+/// differ.
 const LEAST_GUESS: f64 = 1e-2;
 
 /// Converts outputs from one scale to another: `output * factor + shift`.
@@ -117,7 +119,7 @@ impl ValueScale {
     }
 
     fn least_deviation(&self) -> f64 {
-        // The second is for checkpoints that do not know the largest reward: `f32` must be able to hold one over it.
+        // The 1e-30 is for checkpoints without the largest reward: one over the result must fit in `f32`.
         (LEAST_DEVIATION * self.largest_reward).max(1e-30)
     }
 
@@ -131,8 +133,8 @@ impl ValueScale {
         (self.mean + self.deviation * f64::from(output)) as f32
     }
 
-    /// Moves the running means towards targets with this mean and mean square, which are in the current scale and stand for
-    /// those of this many updates. The scale itself stays until [`adopt`](Self::adopt).
+    /// Moves the running means towards targets with this mean and mean square, in the current scale, as if the targets of
+    /// this many updates had been the same. The scale itself changes only in [`adopt`](Self::adopt).
     pub(super) fn follow(&mut self, output_mean: f32, output_square: f32, updates: u64) {
         let (mean, square) = (f64::from(output_mean), f64::from(output_square));
         let value = self.mean + self.deviation * mean;
@@ -146,7 +148,7 @@ impl ValueScale {
         self.followed = self.followed.saturating_add(updates);
     }
 
-    /// Makes the running means the scale.
+    /// Sets the scale to the running means.
     pub(super) fn adopt(&mut self) -> Rescaling {
         let (old_mean, old_deviation) = (self.mean, self.deviation);
         self.mean += self.drift;

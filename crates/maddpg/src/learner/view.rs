@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::config::LearnerConfig;
 use crate::policy::{AgentSpec, ArenaSpec, PolicyGroup, SpecError};
 
-/// What one agent's critic sees, and the layout of the critic's input row: the observations of some agents, the actions of some,
-/// and, if slots can be empty, for each of the latter whether it is there (1 or 0).
+/// What one agent's critic sees, and the layout of the critic's input row: the observations of some agents, then the actions of
+/// some agents, and, if slots can be empty, one number for each agent whose action is seen: 1 if it decides, less if it keeps
+/// an earlier action, 0 if it is absent.
 #[derive(Debug, Clone)]
 pub(super) struct View {
     /// Where the seen agents' observations are in the joint observation; adjacent ranges are merged.
@@ -19,7 +20,7 @@ pub(super) struct View {
     pub(super) own_action: Range<usize>,
     /// Where the slot's choices are in the joint mask.
     pub(super) own_choices: Range<usize>,
-    /// Columns of the input row with the own action.
+    /// Columns of the input row that contain the agent's own action.
     pub(super) action_columns: Range<usize>,
     /// The slots whose observations are seen, in the order of the input row.
     pub(super) observed: Vec<usize>,
@@ -55,7 +56,7 @@ impl View {
         }
     }
 
-    /// Refuses critics that would see the images of several agents, or those of another one.
+    /// Refuses critics that would see the images of several agents, or the image of another agent.
     pub(super) fn check_images(&self, spec: &ArenaSpec) -> Result<(), SpecError> {
         let agent = &spec.slots[self.slot];
         let mut others =
@@ -150,7 +151,8 @@ impl View {
     }
 }
 
-/// The slots whose observations, and those whose actions, the critic of the agent at `slot` sees, which is played by the policy of `group`.
+/// The slots whose observations the critic of the agent at `slot` sees, and the slots whose actions it sees. The policy of `group` plays
+/// this slot.
 pub(super) fn seen(
     config: &LearnerConfig,
     spec: &ArenaSpec,
@@ -169,9 +171,9 @@ pub(super) fn seen(
     [observed, slots]
 }
 
-/// The order in which a critic that several slots share sees the slots: the agent itself, its team-mates from its own
-/// slot on, then the others, in each team behavior by behavior, its own behavior first. So a column always has the same meaning: a
-/// team-mate of a certain behavior, or a certain opponent.
+/// The order in which a critic that several slots share sees the slots: the agent itself, its team-mates from its own slot on,
+/// then the others. Each team is ordered behavior by behavior, the agent's own behavior first. In this way, a column always has
+/// the same meaning: a team-mate of a certain behavior, or a certain opponent.
 fn from_own_side(spec: &ArenaSpec, slot: usize) -> Vec<usize> {
     let agents = spec.agents();
     let behavior = |slot: usize| spec.slots[slot].behavior.as_str();

@@ -2,11 +2,11 @@ use std::{fmt, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-/// What an agent can do at a decision: numbers, each from -1 to 1, and branches, in each of which it chooses one of
-/// several choices.
+/// What an agent can do at a decision. Its action consists of numbers, each from -1 to 1, and of branches, in each of
+/// which it makes one of several choices.
 ///
-/// As a vector, an action has [`size`](Self::size) numbers: first the numbers, then, for each branch, one number per
-/// choice: 1 for the one that was chosen and 0 for the others (one-hot).
+/// As a vector, an action has [`size`](Self::size) elements: first the numbers, then one element for each choice of
+/// each branch. The element of the choice that was made is 1 and those of the others are 0 (one-hot).
 ///
 /// ```
 /// use maddpg::policy::ActionSpace;
@@ -36,13 +36,13 @@ pub struct ActionSpace {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Branch {
-    /// Its name.
+    /// The name of the branch.
     pub name: String,
-    /// The names of its choices, at least 1.
+    /// The names of the choices, at least one.
     pub choices: Vec<String>,
 }
 
-/// A number that counts only if a certain choice is made.
+/// A number that is used only if a certain choice is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Gate {
@@ -74,7 +74,7 @@ impl ActionSpace {
         self.names.push(name.into());
     }
 
-    /// Adds a branch with these choices, at least 1.
+    /// Adds a branch with these choices, at least one.
     #[must_use]
     pub fn with_branch(
         mut self,
@@ -96,7 +96,7 @@ impl ActionSpace {
         self.branches.len() - 1
     }
 
-    /// Lets these numbers count only if this choice is made in this branch, as [`only_with`](Self::only_with) does by name.
+    /// Uses these numbers only if this choice is made in this branch, as [`only_with`](Self::only_with) does by name.
     pub fn give_numbers(&mut self, numbers: Range<usize>, branch: usize, choice: usize) {
         self.gates.extend(numbers.map(|number| Gate { number, branch, choice }));
     }
@@ -107,7 +107,8 @@ impl ActionSpace {
         self.with_branch(name, (0..count).map(|choice| choice.to_string()))
     }
 
-    /// Lets a number count only if this choice is made in this branch. Otherwise it is 0, and nothing is learned for it.
+    /// Uses a number only if this choice is made in this branch. If another choice is made, the number is 0, and the
+    /// policy does not learn it.
     ///
     /// # Panics
     /// If there is no such number, branch or choice, or if the number already belongs to a choice.
@@ -120,12 +121,12 @@ impl ActionSpace {
         self
     }
 
-    /// Number of numbers.
+    /// How many numbers an action has, without the choices.
     pub fn numbers(&self) -> usize {
         self.numbers
     }
 
-    /// The names of the numbers; empty if they have none.
+    /// The names of the numbers; empty if they have no names.
     pub fn number_names(&self) -> &[String] {
         &self.names
     }
@@ -145,7 +146,7 @@ impl ActionSpace {
         self.numbers + self.choices()
     }
 
-    /// Where the choices of a branch are in an action.
+    /// Where the choices of a branch are in an action as a vector.
     ///
     /// # Panics
     /// If there is no such branch.
@@ -163,7 +164,8 @@ impl ActionSpace {
         start..start + self.branches[branch].choices.len()
     }
 
-    /// The branch and the choice with these names. An error lists the names that there are.
+    /// The indices of the branch and of the choice with these names. If there are none, the error lists the existing
+    /// names.
     pub fn find(&self, branch: &str, choice: &str) -> Result<(usize, usize), String> {
         let names = |names: &mut dyn Iterator<Item = &String>| {
             names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
@@ -182,19 +184,19 @@ impl ActionSpace {
         }
     }
 
-    /// The numbers that count only with a choice: the column of the number, and that of the choice.
+    /// The numbers that are used only with a choice: the column of the number, and the column of the choice.
     pub(crate) fn gates(&self) -> impl Iterator<Item = (usize, usize)> {
         self.gates.iter().map(|gate| (gate.number, self.columns(gate.branch).start + gate.choice))
     }
 
-    /// Sets the numbers to 0 whose choice was not made. `action` is one action.
+    /// Sets those numbers to 0 that belong to a choice that was not made. `action` is one action as a vector.
     pub fn close_gates(&self, action: &mut [f32]) {
         for (number, choice) in self.gates() {
             action[number] *= action[choice];
         }
     }
 
-    /// The name of each number of an action as a vector; "aim", "move: left".
+    /// The name of each element of an action as a vector, such as "aim" or "move: left".
     pub fn names(&self) -> Vec<String> {
         let numbers = (0..self.numbers).map(|index| match self.names.get(index) {
             Some(name) => name.clone(),
@@ -207,7 +209,7 @@ impl ActionSpace {
         numbers.chain(choices).collect()
     }
 
-    /// Checks that names and gates belong to what is there.
+    /// Checks that the names and the gates match the numbers and the branches.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self { numbers, names, branches, gates } = self;
         if !names.is_empty() && names.len() != *numbers {
@@ -231,8 +233,7 @@ impl ActionSpace {
         }
     }
 
-    /// How it differs from `other`, which the other agents of the behavior have; `None` if both are the same. Names are
-    /// compared only if both have them.
+    /// How this space differs from `other`; `None` if both are the same. Names are compared only if both have them.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         if self.numbers != other.numbers {
             return Some(format!("{} numbers instead of {}", self.numbers, other.numbers));

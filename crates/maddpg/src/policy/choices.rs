@@ -1,4 +1,4 @@
-//! Probabilities of choices, and how one is picked.
+//! Probabilities of choices, and how one of them is picked.
 
 use rand::{Rng, RngExt};
 
@@ -35,26 +35,27 @@ pub(crate) fn set_one_hot(numbers: &mut [f32], index: usize) {
     numbers[index] = 1.0;
 }
 
-/// The choices of a branch with `count` choices that are possible. An empty mask allows all.
+/// The possible choices of a branch with `count` choices. An empty mask allows all.
 fn possible(count: usize, mask: &[f32]) -> impl DoubleEndedIterator<Item = usize> {
     (0..count).filter(|choice| mask.get(*choice) != Some(&0.0))
 }
 
-/// Draws uniformly among the choices of a branch that are possible.
+/// Draws uniformly among the possible choices of a branch.
 pub(crate) fn draw_possible(count: usize, mask: &[f32], random: &mut impl Rng) -> usize {
     let drawn = random.random_range(0..possible(count, mask).count().max(1));
     possible(count, mask).nth(drawn).unwrap_or(0)
 }
 
 impl ActionSpace {
-    /// Makes the most likely choice in each branch. On entry, `action` holds the probabilities of the choices.
+    /// Makes the most likely choice in each branch. On entry, `action` contains the probabilities of the choices, as
+    /// [`Policy::distribution`](super::Policy::distribution) gives them.
     pub fn choose_best(&self, action: &mut [f32]) {
         self.choose(action, |probabilities| best(probabilities.iter().copied(), &[]));
     }
 
-    /// Draws a choice in each branch. On entry, `action` holds the probabilities of the choices. With probability
+    /// Draws a choice in each branch. On entry, `action` contains the probabilities of the choices. With probability
     /// `epsilon`, a branch draws uniformly among the choices whose mask is not 0. `mask` has one number per choice; an
-    /// empty one allows all.
+    /// empty mask allows all choices.
     pub fn sample(&self, action: &mut [f32], mask: &[f32], epsilon: f32, random: &mut impl Rng) {
         let mut start = 0;
         self.choose(action, |probabilities| {
@@ -69,12 +70,13 @@ impl ActionSpace {
                 rest -= probabilities[*index];
                 rest < 0.0
             });
-            // Rounding may leave a rest; the last choice that can be drawn takes it.
+            // Because of rounding, the probabilities may sum to less than 1. The rest belongs to the last choice that
+            // can be drawn.
             reached.or_else(|| choices().rfind(|index| probabilities[*index] > 0.0)).unwrap_or(0)
         });
     }
 
-    /// Makes each choice, then closes the gates. An action without probabilities, all zeros, stays as it is.
+    /// Makes each choice, then closes the gates. Branches that contain only zeros stay as they are.
     fn choose(&self, action: &mut [f32], mut pick: impl FnMut(&[f32]) -> usize) {
         for branch in 0..self.branches().len() {
             let probabilities = &mut action[self.columns(branch)];

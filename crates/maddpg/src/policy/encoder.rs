@@ -11,11 +11,11 @@ use crate::kernels::Window;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "[usize; 3]", into = "[usize; 3]")]
 pub struct Convolution {
-    /// Number of filters, which is the number of channels of its output.
+    /// Number of filters, which is also the number of channels of the layer's output.
     pub filters: usize,
-    /// Width and height of the filters, in pixels of its input.
+    /// Width and height of the filters, in pixels of the layer's input.
     pub kernel: usize,
-    /// Pixels from one place of a filter to the next.
+    /// Stride: the number of pixels from one position of a filter to the next.
     pub stride: usize,
 }
 
@@ -31,13 +31,13 @@ impl From<Convolution> for [usize; 3] {
     }
 }
 
-/// The numbers under the filters of one convolution at all their places, at most. They are in memory together.
+/// The most numbers in all patches of one convolution together. They are in memory at the same time.
 const MOST_IN_PATCHES: usize = 1 << 24;
 
 /// Convolutional layers that turn the image in an observation into features.
 ///
 /// The input of the first linear layer is the output of the last convolution (row by row, and for each pixel its filters),
-/// followed by all inputs of the network that are not pixels, in their order.
+/// followed by all other inputs of the network, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoder {
     inputs: usize,
@@ -60,25 +60,25 @@ pub struct ConvolutionLayer {
 }
 
 impl ConvolutionLayer {
-    /// Width and height of its output.
+    /// Width and height of the layer's output.
     pub fn size(&self) -> [usize; 2] {
         [self.window.columns(), self.window.rows()]
     }
 
-    /// Numbers in its output.
+    /// How many numbers the layer's output has.
     pub fn outputs(&self) -> usize {
         self.window.positions() * self.filters
     }
 
-    /// Numbers that one output depends on.
+    /// Number of inputs that one output depends on.
     pub fn patch(&self) -> usize {
         self.window.patch()
     }
 }
 
 impl Encoder {
-    /// Convolutions of the image that `agent` observes, in a network whose inputs are its observation and then `further` numbers.
-    /// `None` if it observes no image.
+    /// Convolutions for the image that `agent` observes, in a network whose inputs are the agent's observation, followed by
+    /// `further` numbers. `None` if it observes no image.
     ///
     /// # Errors
     /// If the filters of a convolution are larger than what they read; the reason says what was found and what was expected.
@@ -163,17 +163,17 @@ impl Encoder {
         &self.layers
     }
 
-    /// Number of features: what the last convolution gives.
+    /// Number of features, which are the outputs of the last convolution.
     pub fn features(&self) -> usize {
         self.layers.last().map_or(0, ConvolutionLayer::outputs)
     }
 
-    /// Numbers that the first linear layer reads: the features and the other inputs.
+    /// Number of inputs of the first linear layer: the features and the other inputs of the network.
     pub fn outputs(&self) -> usize {
         self.features() + self.others.iter().map(Range::len).sum::<usize>()
     }
 
-    /// Where the inputs of the network are that are not pixels.
+    /// The ranges of the network's inputs that are not pixels.
     pub fn others(&self) -> &[Range<usize>] {
         &self.others
     }

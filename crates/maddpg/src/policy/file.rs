@@ -8,8 +8,8 @@ use self::claim::{Claim, PolicyHeader};
 use super::{AgentSpec, PolicySnapshot};
 use crate::tensor_file::{self, Content, FileError, Kind, SLACK, TensorView, Tensors};
 
-/// Policy files. Those of policies that also choose, and those of policies that see images, have formats of their own, which
-/// versions that do not know them refuse instead of misreading them.
+/// Policy files. Policies with choices and policies that see images have formats of their own. Older versions of this crate,
+/// which do not know these formats, then refuse the files instead of misreading them.
 const KIND: Kind = Kind {
     name: "bevy_maddpg policy",
     formats: &[NUMBERS, CHOICES, IMAGES],
@@ -20,7 +20,7 @@ const NUMBERS: &str = "bevy_maddpg policy v1";
 const CHOICES: &str = "bevy_maddpg policy v2";
 const IMAGES: &str = "bevy_maddpg policy v3";
 
-/// Bytes that one entry of the header takes at most, including those of a list that is being moved because it is full.
+/// The most bytes that one entry of the header can take. A list that grows is copied, and both copies count.
 const ENTRY: usize = 96;
 
 /// A policy that cannot be used.
@@ -58,17 +58,17 @@ struct Header {
     version: u64,
     updates: u64,
     seed: u64,
-    /// Absent if it is not known.
+    /// Absent if the time is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decision_seconds: Option<f64>,
     policies: Vec<PolicyHeader>,
 }
 
 impl PolicySnapshot {
-    /// Writes a policy file: one `.safetensors` file with the weights `NAME.LAYER.weights` `[inputs, outputs]`,
-    /// `NAME.LAYER.bias` and the normalizers; those of convolutions are `NAME.convolution.LAYER.weights` `[patch, filters]` and
-    /// `NAME.convolution.LAYER.bias`. Its metadata holds names, slots, sizes, version, updates, seed and the time between decisions. An
-    /// existing file is replaced atomically.
+    /// Writes a policy file: one `.safetensors` file with the weights `NAME.LAYER.weights` `[inputs, outputs]`, `NAME.LAYER.bias` and
+    /// the normalizers. The tensors of convolutions are `NAME.convolution.LAYER.weights` `[patch, filters]` and
+    /// `NAME.convolution.LAYER.bias`. Its metadata contains names, slots, sizes, version, updates, seed and the time between decisions.
+    /// An existing file is replaced atomically.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -91,8 +91,8 @@ impl PolicySnapshot {
         Ok(tensor_file::write(path.as_ref(), format.unwrap_or(NUMBERS), &header, &views(&tensors))?)
     }
 
-    /// Reads a policy file. It may come from a stranger: sizes are checked against the bytes that are there before memory is
-    /// allocated for them.
+    /// Reads a policy file. The file need not be trusted: before memory is allocated, the sizes that it claims are compared
+    /// with the bytes that it has.
     ///
     /// # Errors
     /// If the file is missing, truncated, damaged or not a policy file; the message says which.
@@ -112,12 +112,13 @@ impl PolicySnapshot {
     }
 }
 
-/// The tensors, where they lie.
+/// Views of the tensors, without a copy.
 fn views(tensors: &Tensors) -> BTreeMap<String, TensorView<'_>> {
     tensors.iter().map(|(name, tensor)| (name.clone(), tensor.view())).collect()
 }
 
-/// The first format that can hold a policy of this agent. Later formats can hold it as well, and their names are greater.
+/// The oldest format that can contain a policy of this agent. Newer formats can contain it as well, and their names are
+/// later in the alphabet.
 fn format(agent: &AgentSpec) -> &'static str {
     if agent.image.is_some() {
         IMAGES

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// The part of an observation that is an image.
 ///
-/// An observation consists of `frames` frames of equal size, the oldest first. Each frame starts with its pixels, channel by
-/// channel, each row by row from the top, as brightness from 0 to 1; other numbers may follow. Policies see the pixels through
-/// [convolutions](super::Convolution).
+/// An observation consists of `frames` frames of equal size, the oldest first. Each frame starts with its pixels, as
+/// brightness from 0 to 1: channel by channel, and each channel row by row from the top. Other numbers may follow.
+/// [Convolutions](super::Convolution) process the pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSpec {
@@ -33,12 +33,12 @@ impl ImageSpec {
         Self { width, height, channels: 1, frames: 1 }
     }
 
-    /// Numbers of the image in one frame; as many as there can be if they are too many to count.
+    /// Number of the image's numbers in one frame; `usize::MAX` if there are too many to count.
     pub fn frame_size(&self) -> usize {
         self.width.saturating_mul(self.height).saturating_mul(self.channels)
     }
 
-    /// Whether it fits an observation of this many numbers.
+    /// Checks that the image fits an observation of this many numbers.
     ///
     /// # Errors
     /// What was found and what was expected.
@@ -70,7 +70,7 @@ impl ImageSpec {
             .flat_map(move |pixels| (0..channels).map(move |channel| pixels.start + channel * size))
     }
 
-    /// Where the other numbers are in an observation of this many numbers.
+    /// Where the numbers that are not pixels are in an observation of this many numbers.
     pub(crate) fn others(self, observation_size: usize) -> impl Iterator<Item = Range<usize>> {
         let step = observation_size / self.frames;
         self.pixels(observation_size)

@@ -4,13 +4,13 @@ use arc_swap::ArcSwap;
 
 use super::PolicySnapshot;
 
-/// The newest [`PolicySnapshot`], shared between a learner that publishes it and a game that reads it. Neither waits
-/// for the other.
+/// The newest [`PolicySnapshot`], shared between a learner that publishes it and a game that reads it. Neither of them
+/// waits for the other.
 #[derive(Debug, Clone)]
 pub struct LatestPolicy(Arc<ArcSwap<PolicySnapshot>>);
 
 impl LatestPolicy {
-    /// Starts with `snapshot`.
+    /// Shares `snapshot` as the first one.
     pub fn new(snapshot: impl Into<Arc<PolicySnapshot>>) -> Self {
         Self(Arc::new(ArcSwap::new(snapshot.into())))
     }

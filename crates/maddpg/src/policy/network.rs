@@ -5,7 +5,7 @@ use rand::{Rng, RngExt};
 use super::Encoder;
 
 /// Sizes of a multi-layer perceptron: linear layers, with a ReLU after each except the last. If the inputs contain an image, an
-/// [`Encoder`] comes first.
+/// [`Encoder`] processes it first.
 ///
 /// With `layer_norm`, each hidden layer also normalizes its outputs (layer normalization, Ba et al. 2016), with a gain
 /// and a shift, before the ReLU. All parameters are in one flat slice: those of the encoder, then layer by layer the weights
@@ -40,7 +40,7 @@ impl NetworkShape {
         Self::behind(None, inputs, hidden, outputs, layer_norm)
     }
 
-    /// A network that sees an image through `encoder`, with hidden layers of the given sizes behind it, and `outputs` outputs.
+    /// A network whose `encoder` processes an image, followed by hidden layers of the given sizes and `outputs` outputs.
     pub fn seeing(encoder: Encoder, hidden: &[usize], outputs: usize, layer_norm: bool) -> Self {
         Self::behind(Some(encoder), 0, hidden, outputs, layer_norm)
     }
@@ -93,7 +93,7 @@ impl NetworkShape {
         self.encoder.as_ref().map_or(self.layers[0].inputs, Encoder::inputs)
     }
 
-    /// Which inputs of the first linear layer hold these inputs of the network, which must not be pixels.
+    /// Which inputs of the first linear layer contain these inputs of the network, which must not be pixels.
     #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only the learner needs it"))]
     pub(crate) fn columns(&self, inputs: Range<usize>) -> Range<usize> {
         self.encoder.as_ref().map_or(inputs.clone(), |encoder| encoder.columns(inputs))
@@ -158,8 +158,8 @@ impl NetworkShape {
 /// A network with its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
-    /// Its sizes.
+    /// The network's sizes.
     pub shape: NetworkShape,
-    /// Its parameters in one flat slice, laid out as [`NetworkShape`] describes.
+    /// The network's parameters in one flat slice, laid out as [`NetworkShape`] describes.
     pub parameters: Vec<f32>,
 }

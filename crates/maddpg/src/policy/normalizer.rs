@@ -14,7 +14,7 @@ pub struct Normalizer {
 }
 
 impl Normalizer {
-    /// The clip of scaled observations.
+    /// The value of `clip` for observations that a learner has scaled.
     pub const CLIP: f32 = 5.0;
 
     /// A normalizer that leaves observations of `size` numbers unchanged.

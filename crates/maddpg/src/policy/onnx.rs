@@ -21,7 +21,7 @@ pub use flavor::{OnnxFlavor, OnnxTensor, UnknownFlavor};
 
 /// The version of the operators. Unity's importer reads versions up to 15.
 const OPERATOR_SET: i64 = 15;
-/// The version of the file format that belongs to it.
+/// The version of the file format that belongs to this operator set.
 const IR_VERSION: i64 = 8;
 
 impl Policy {

@@ -30,8 +30,8 @@ impl PartialEq for Policy {
 }
 
 impl Policy {
-    /// A policy for the agents of `group`. The tanh of the first outputs of `network` are the numbers of its actions; the
-    /// other outputs are the logits of the choices.
+    /// A policy for the agents of `group`. The first outputs of `network`, after tanh, are the numbers of its actions.
+    /// The other outputs are the logits of the choices.
     ///
     /// # Errors
     /// [`PolicyError::Invalid`] if a size does not match the agents or a number is not finite.
@@ -74,9 +74,10 @@ impl Policy {
         &self.network
     }
 
-    /// Computes the actions for `rows` observations, without exploration: in each branch, the most likely choice that is
-    /// possible. `observations` is `[rows, observation_size]`; `masks` is `[rows, choices]`, 1 for each choice that is
-    /// possible and 0 for the others, or empty if all are; `actions` is `[rows, action_size]`. All are row-major.
+    /// Computes the actions for `rows` observations, without exploration: in each branch, it makes the most likely of
+    /// the possible choices. `observations` is `[rows, observation_size]`; `masks` is `[rows, choices]`, 1 for each
+    /// possible choice and 0 for the others, or empty if all choices are possible; `actions` is `[rows, action_size]`.
+    /// All are row-major.
     ///
     /// # Panics
     /// If a slice has a different length.
@@ -95,8 +96,9 @@ impl Policy {
         }
     }
 
-    /// As [`act`](Self::act), but with the probability of each choice instead of the choice made. A choice that is not
-    /// possible has the probability 0. [`ActionSpace::sample`](super::ActionSpace::sample) and [`ActionSpace::choose_best`](super::ActionSpace::choose_best) turn a row into an action.
+    /// As [`act`](Self::act), but gives the probability of each choice instead of making one. A choice that is not possible has the
+    /// probability 0. [`ActionSpace::sample`](super::ActionSpace::sample) and
+    /// [`ActionSpace::choose_best`](super::ActionSpace::choose_best) turn a row into an action.
     ///
     /// # Panics
     /// If a slice has a different length.
@@ -151,7 +153,7 @@ impl PolicySnapshot {
     /// The policies of an arena, from a training run with this `seed`, after this many `updates`.
     ///
     /// # Errors
-    /// [`PolicyError::Slots`] unless the policies play each slot from 0 up exactly once.
+    /// [`PolicyError::Slots`] if the policies do not play each slot from 0 up exactly once.
     pub fn new(version: u64, updates: u64, seed: u64, policies: Vec<Policy>) -> Result<Self, PolicyError> {
         let mut slots: Vec<(usize, &AgentSpec)> = policies
             .iter()
@@ -170,7 +172,7 @@ impl PolicySnapshot {
         self.version
     }
 
-    /// Number of learner updates behind these policies.
+    /// Number of learner updates that produced these policies.
     pub fn updates(&self) -> u64 {
         self.updates
     }
@@ -180,13 +182,14 @@ impl PolicySnapshot {
         self.seed
     }
 
-    /// The time from one decision to the next in the game that trained these policies, in seconds of that game. `None` if it was not noted,
-    /// or not always the same.
+    /// The time from one decision to the next in the game that trained these policies, in seconds of that game. `None` if it was not
+    /// stored, or if it was not always the same.
     pub fn decision_seconds(&self) -> Option<f64> {
         self.decision_seconds
     }
 
-    /// Notes the time from one decision to the next, in seconds of the game, so that a game that decides more or less often can tell.
+    /// Stores the time from one decision to the next, in seconds of the game, so that a game that decides more or less often can
+    /// notice the difference.
     #[must_use]
     pub fn with_decision_seconds(self, decision_seconds: Option<f64>) -> Self {
         Self { decision_seconds, ..self }
@@ -197,11 +200,11 @@ impl PolicySnapshot {
         &self.policies
     }
 
-    /// Policies whose numbers are always zero and whose choices are all as likely, for example to start a game before
-    /// anything has been trained.
+    /// Policies whose numbers are always zero and whose choices all have the same probability. Use them, for example,
+    /// to start a game before anything has been trained.
     ///
     /// # Errors
-    /// [`PolicyError::Slots`] unless the groups contain each slot from 0 up exactly once.
+    /// [`PolicyError::Slots`] if the groups do not contain each slot from 0 up exactly once.
     pub fn zeros(groups: &[PolicyGroup]) -> Result<Self, PolicyError> {
         let policies = groups.iter().map(|group| {
             let observation_size = group.agent.observation_size;

@@ -4,22 +4,22 @@ use serde::{Deserialize, Serialize};
 
 use super::{ActionSpace, ImageSpec};
 
-/// What one agent observes and what it can do: the contract between a game and its policies.
+/// What one agent observes and what it can do. A game and its policies must agree on this.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Record", into = "Record")]
 pub struct AgentSpec {
     /// Name of the behavior. Agents of the same behavior share one policy, unless sharing is turned off.
     pub behavior: String,
-    /// Numbers in an observation, including stacked frames.
+    /// How many numbers an observation has, with all frames if frames are stacked.
     pub observation_size: usize,
-    /// Numbers of the observation that the learner does not normalize, because they are in a fixed range already, which must be within
-    /// -5 to 5: numbers beyond are clipped, as normalized ones are.
+    /// Ranges of the observation that the learner does not normalize, because their numbers are already in a fixed range. Numbers
+    /// outside -5 to 5 are clipped, as normalized ones are.
     pub raw: Vec<Range<usize>>,
     /// The names of the numbers of one frame; empty if the game gave none.
     pub observation_names: Vec<String>,
     /// The part of the observation that is an image, if there is one. The learner does not normalize its pixels.
     pub image: Option<ImageSpec>,
-    /// What it can do.
+    /// What the agent can do.
     pub action: ActionSpace,
 }
 
@@ -93,7 +93,7 @@ impl AgentSpec {
         }
     }
 
-    /// Makes a part of the observation an image.
+    /// Declares a part of the observation to be an image.
     #[must_use]
     pub fn with_image(mut self, image: ImageSpec) -> Self {
         self.image = Some(image);
@@ -107,13 +107,13 @@ impl AgentSpec {
         self
     }
 
-    /// Length of its action as a vector.
+    /// Length of the agent's action as a vector.
     pub fn action_size(&self) -> usize {
         self.action.size()
     }
 
-    /// How it differs from `other`: for example "4 observed numbers instead of 3". `None` if a policy for one can act for
-    /// the other. Names are compared only if both have them.
+    /// How this agent differs from `other`, for example "4 observed numbers instead of 3". `None` if a policy for one of
+    /// them can act for the other. Names are compared only if both have them.
     pub fn difference(&self, other: &Self) -> Option<String> {
         if self.observation_size != other.observation_size {
             let (ours, theirs) = (self.observation_size, other.observation_size);
@@ -137,7 +137,7 @@ impl AgentSpec {
         Some(format!("an action of {}", self.action.difference(&other.action)?))
     }
 
-    /// As [`difference`](Self::difference), also in what only matters to a learner.
+    /// As [`difference`](Self::difference), but also compares what matters only to a learner.
     fn difference_in_training(&self, other: &Self) -> Option<String> {
         self.difference(other).or_else(|| {
             let (ours, theirs) = (&self.raw, &other.raw);
@@ -246,8 +246,8 @@ impl fmt::Display for ArenaSpec {
 }
 
 impl ArenaSpec {
-    /// How it differs from `other`, for example "slot 1 has 4 observed numbers instead of 3". `None` if what was learned in one can be
-    /// used in the other. Names are compared only if both have them.
+    /// How this arena differs from `other`, for example "slot 1 has 4 observed numbers instead of 3". `None` if what was learned in
+    /// one of them can be used in the other. Names are compared only if both have them.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         self.difference_by(other, AgentSpec::difference_in_training)
     }
@@ -287,8 +287,9 @@ impl ArenaSpec {
         ))
     }
 
-    /// The slots with which a training continues that was made with the agents of `earlier`: those of `earlier`, if there is one for each
-    /// of these agents. The agents may then be fewer than before, and in another order. `None` if there is not.
+    /// Whether a training that was made with the arena `earlier` can continue with the agents of this arena: it can if each of these
+    /// agents fits into a slot of `earlier` of its own. There may be fewer agents than before, in another order. Returns the slots with
+    /// which the training continues, which are those of `earlier`; `None` if it cannot continue.
     ///
     /// ```
     /// use maddpg::policy::{AgentSpec, ArenaSpec};
@@ -313,7 +314,7 @@ impl ArenaSpec {
             if let Some(own) = like().find(|own| !is_used[*own]) {
                 is_used[own] = true;
             }
-            // The names of what is observed may be new.
+            // The names of the observed numbers may have changed.
             like().next().map_or_else(|| saved.clone(), |own| self.slots[own].clone())
         });
         let slots = slots.collect();
@@ -332,12 +333,12 @@ impl ArenaSpec {
         self.slots.len()
     }
 
-    /// Numbers in the joint observation.
+    /// How many numbers the joint observation has.
     pub fn joint_observation_size(&self) -> usize {
         self.observation_offset(self.slots.len())
     }
 
-    /// Numbers in the joint action.
+    /// How many numbers the joint action has as a vector.
     pub fn joint_action_size(&self) -> usize {
         self.action_offset(self.slots.len())
     }
@@ -370,7 +371,7 @@ impl ArenaSpec {
         self.teams.get(slot).unwrap_or(&self.slots[slot].behavior)
     }
 
-    /// Checks that some agent has this behavior.
+    /// Checks that at least one agent has this behavior.
     ///
     /// # Errors
     /// If no agent has it; the error lists the existing behaviors.
@@ -390,8 +391,8 @@ impl ArenaSpec {
     /// The slots grouped by policy: one policy per behavior if `share`, otherwise one policy per slot.
     ///
     /// # Errors
-    /// If there are no agents, the agents of one behavior have different sizes, a size is zero, or an action has a branch without
-    /// choices.
+    /// If there are no agents, agents of one behavior observe or act differently, a size is zero, or an action has a branch
+    /// without choices.
     pub fn groups(&self, share: bool) -> Result<Vec<PolicyGroup>, SpecError> {
         if self.slots.is_empty() {
             return Err(SpecError::Empty { slot: 0, missing: "agent" });

@@ -13,14 +13,15 @@ use serde::de::DeserializeOwned;
 
 use super::{Checksum, ENVELOPE, Envelope, FileError, Kind, NUMBER, PART, Tensor, Tensors};
 
-/// The content of a file. The header is still text, so that it is parsed when the bytes of the file are gone.
+/// The content of a file. The header is still text, so that it is parsed only after the bytes of the file have been
+/// freed.
 #[derive(Debug)]
 pub(crate) struct Content {
     /// One of the formats that were expected.
     pub(crate) format: &'static str,
     header: String,
     pub(crate) tensors: Tensors,
-    /// Tensors of bytes, whose shapes do not matter.
+    /// Tensors of bytes. Their shapes do not matter.
     #[cfg_attr(not(feature = "learner"), expect(dead_code, reason = "only checkpoints have bytes"))]
     pub(crate) bytes: BTreeMap<String, Vec<u8>>,
     /// Size of the file in bytes.
@@ -97,8 +98,8 @@ struct Head {
     size: usize,
 }
 
-/// Reads a file of `size` bytes. Nothing is allocated for sizes that the file only claims: JSON is not parsed before
-/// [`check_entries`] allows it, and tensors have the sizes of bytes that are there.
+/// Reads a file of `size` bytes. No memory is allocated for sizes that the file only claims: JSON is parsed only after
+/// [`check_entries`] has accepted it, and a tensor is as large as the bytes that the file has for it.
 fn read_from(file: &mut (impl Read + Seek), size: u64, kind: &Kind) -> Result<Content, Failure> {
     let Head { format, header, crc32, metadata, start, size } = read_head(file, size, kind)?;
     let infos: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
@@ -123,7 +124,7 @@ fn read_from(file: &mut (impl Read + Seek), size: u64, kind: &Kind) -> Result<Co
         }
     }
     let expected = checksum.text();
-    // A fuzzer would not get past this.
+    // A fuzzer could not guess the checksum.
     if crc32 != expected && !cfg!(fuzzing) {
         return Err(format!(
             "its checksum is {crc32}, but its content gives {expected}: it was damaged after it was written; use an \
@@ -180,7 +181,7 @@ fn read_head(file: &mut impl Read, size: u64, kind: &Kind) -> Result<Head, Failu
     Ok(Head { format, header, crc32, start: 8 + length, size, metadata })
 }
 
-/// Reads the numbers of a tensor, which begin here.
+/// Reads the numbers of a tensor, which begin at the file's current position.
 fn read_numbers(
     file: &mut impl Read,
     info: &TensorInfo,
@@ -200,7 +201,7 @@ fn read_numbers(
     Ok(numbers)
 }
 
-/// Reads a tensor of bytes, which begins here.
+/// Reads a tensor of bytes, which begins at the file's current position.
 fn read_bytes(file: &mut impl Read, info: &TensorInfo, checksum: &mut Checksum) -> Result<Vec<u8>, Failure> {
     let (start, end) = info.data_offsets;
     let mut bytes = room_for(end - start)?;
@@ -210,7 +211,7 @@ fn read_bytes(file: &mut impl Read, info: &TensorInfo, checksum: &mut Checksum) 
     Ok(bytes)
 }
 
-/// An empty vector that can hold `count` items; an error where there is no memory for them.
+/// An empty vector that can hold `count` items; an error if there is not enough memory.
 fn room_for<T>(count: usize) -> io::Result<Vec<T>> {
     let mut room = Vec::new();
     match room.try_reserve_exact(count) {
@@ -244,7 +245,7 @@ fn parse_header<H: DeserializeOwned>(header: &str, size: usize) -> Result<H, Str
         .map_err(|error| format!("its header cannot be parsed: {}", shortened(&error)))
 }
 
-/// The message of a parser, without most of a long text that it quotes.
+/// The message of a parser. If it quotes a long text, most of that text is left out.
 fn shortened(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.char_indices().nth(300) {
@@ -253,18 +254,18 @@ fn shortened(error: &serde_json::Error) -> String {
     }
 }
 
-/// Bytes that one entry of a list or an object takes at most when a safetensors header is parsed: the safetensors library
-/// first keeps every entry in a general form, in vectors that double when they are full.
+/// The most bytes that one entry of a list or an object takes when a safetensors header is parsed. The safetensors
+/// library first keeps every entry in a general form, in vectors whose capacity doubles when they are full.
 const TENSOR_ENTRY: usize = 128;
 
-/// The same for a header, which is parsed into its types.
+/// The same for our own header, which is parsed directly into its types.
 const HEADER_ENTRY: usize = 72;
 
-/// Bytes that one byte of a text takes at most where a parser's error quotes it: what is not printable is escaped, in a
-/// string that doubles when it is full.
+/// The most bytes that one byte of a text takes in a parser's error that quotes the text. Characters that are not
+/// printable are escaped, in a string whose capacity doubles when it is full.
 const ESCAPED: usize = 12;
 
-/// What a file of a few bytes may take in memory, in addition to what is proportional to its size.
+/// Bytes of memory that every file may take, in addition to memory in proportion to its size.
 pub(crate) const SLACK: usize = 512 * 1024;
 
 /// Refuses JSON that could take much more memory than the file, of `size` bytes, has.

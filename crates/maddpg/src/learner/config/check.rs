@@ -1,4 +1,4 @@
-//! The range of every number of the settings, and the settings that contradict each other.
+//! Checks the range of every number in the settings, and that settings do not contradict each other.
 
 use super::{
     ConfigError, LearnerConfig, TrainingConfig, invalid,
@@ -6,13 +6,13 @@ use super::{
 };
 use crate::exploration::{ExplorationConfig, Noise};
 
-/// A share of a distance.
+/// A fraction of a distance.
 const SHARE: Range = Range::above_zero(1.0);
 
 /// A learning rate of Adam, which is about the most that a parameter changes in one update.
 const RATE: Range = Range::above_zero(10.0);
 
-/// The weight of a part of a loss, next to a critic's value of about 1.
+/// The weight of a part of a loss. For comparison, a critic's value is about 1.
 const WEIGHT: Range = Range::from(0.0, 1000.0);
 
 /// An amount of noise in units of the action, which reaches from -1 to 1.
@@ -25,7 +25,7 @@ const MOST_LAYERS: usize = 64;
 /// Filters of a convolution, their width and height, and their stride.
 const CONVOLUTION: Range = Range::whole(1, 1 << 16);
 
-/// A count of decisions, transitions or updates: at most what is a whole number in a checkpoint.
+/// A count of decisions, transitions or updates: at most the largest count that a checkpoint can contain exactly.
 const COUNT: Range = Range::whole(0, 1 << 53);
 const POSITIVE_COUNT: Range = Range::whole(1, 1 << 53);
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// The numbers that a setting may have. Everything outside is refused, also infinity and NaN.
+/// The numbers that a setting may have. All other numbers are refused, as are infinity and NaN.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
     least: f64,

@@ -12,8 +12,8 @@ use crate::{
 /// How long updates are timed, after one warm-up round.
 const TIMED: Duration = Duration::from_millis(100);
 
-/// The time of one update on `device`: the mean over the fastest round, since disturbances only make a timing longer. A
-/// round has `policy_delay` updates, so that it includes one update of the actors.
+/// The time of one update on `device`: the mean over the fastest round, since other programs can only make a round
+/// slower. A round has `policy_delay` updates, so that it includes one update of the actors.
 pub(super) fn update_time(
     device: &Device,
     config: &LearnerConfig,

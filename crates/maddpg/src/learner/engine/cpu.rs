@@ -29,9 +29,10 @@ use crate::{
     policy::PackedNetwork,
 };
 
-/// Rows of a lane, unless there are more rows than for [`MOST_LANES`].
+/// Number of rows of a lane, unless this would give more than [`MOST_LANES`] lanes.
 const LANE_ROWS: usize = 256;
-/// Every lane's gradients are added up, which costs more than further threads gain if there are too many lanes.
+/// Maximum number of lanes. The gradients of all lanes are added up; with more lanes, this would take more time than
+/// further threads save.
 const MOST_LANES: usize = 8;
 
 /// How many lanes divide a minibatch of this many rows: at least two, so that two threads can share the smallest ones.
@@ -66,7 +67,7 @@ struct Networks {
     critics: Vec<PackedNetwork>,
     critics_backward: Vec<PackedBackward>,
     critics_target: Vec<PackedNetwork>,
-    /// The gradient over all lanes, of the critics or of the actor.
+    /// The gradient of the critics or of the actor, summed over all lanes.
     gradient: Vec<f32>,
     /// Norm of the critics' last gradient, and of the actor's, before clipping.
     critic_norm: f64,
@@ -121,7 +122,7 @@ impl Networks {
         }
     }
 
-    /// Takes one Adam step for the critics against the sum of the lanes' gradients.
+    /// Takes one Adam step for the critics, with the sum of the lanes' gradients.
     fn step_critics<'a>(
         &mut self,
         setup: &GroupSetup,
@@ -134,7 +135,7 @@ impl Networks {
         self.pack_critics(setup);
     }
 
-    /// Takes one Adam step for the actor against the sum of the lanes' gradients, then moves the policy's average and the
+    /// Takes one Adam step for the actor, with the sum of the lanes' gradients. Then moves the policy's average and the
     /// targets.
     fn step_actor<'a>(
         &mut self,

@@ -1,6 +1,6 @@
 //! Updates on a GPU, built from candle's operations, without its autograd.
 //!
-//! Many small operations are slow on a GPU, so the engine avoids what makes them slower:
+//! On a GPU, each small operation takes a fixed time. The engine therefore avoids additional operations and transfers:
 //!
 //! - All operands are contiguous. A broadcast operand uploads its strides each time, so biases, means and factors are
 //!   expanded by matrix products with ones.

@@ -311,7 +311,7 @@ impl Reference<'_> {
                         value_of(self.played(group, view.slot, &output, &drawn, None, learned))
                     });
                     let values = Tensor::cat(&values.collect::<Vec<_>>(), 1).unwrap();
-                    // The numbers of each choice that is possible are learned there.
+                    // The numbers of each possible choice are learned when that choice is evaluated.
                     let of_numbers =
                         (&values * self.mask(view.slot, branch, masks)).unwrap().sum_keepdim(1).unwrap();
                     loss = (loss - of_numbers).unwrap();
@@ -326,12 +326,12 @@ impl Reference<'_> {
     }
 }
 
-/// Which numbers the gradient passes to.
+/// Which numbers of an action get a gradient.
 #[derive(Clone, Copy)]
 enum Learned {
-    /// Those that are learned where actions are drawn.
+    /// The numbers that are learned for the drawn action.
     Drawn,
-    /// Those that belong to this choice, a column of the action.
+    /// The numbers that belong to this choice, a column of the action.
     OfChoice(usize),
 }
 
@@ -397,7 +397,7 @@ impl Whole {
             actions: draw(rows * spec.joint_action_size()),
             rewards: draw(rows * spec.agents()),
             next_observations: draw(rows * spec.joint_observation_size()),
-            // Those of the ends of episodes, of several decisions, and of one.
+            // These are the discounts of ends of episodes, of several decisions, and of one decision.
             discounts: (0..rows).map(|row| [0.0, 1.0, 0.9, 1.0, 1.0][row % 5]).collect(),
             slots,
             masks,
@@ -536,7 +536,7 @@ fn setup(
     (Arc::new(setup), weights)
 }
 
-/// Uses that Adam's first moment after its first step is the gradient times 1 - beta1.
+/// Compares gradients. After Adam's first step, its first moment is the gradient times 1 - beta1.
 fn assert_gradient(name: &str, first_moment: &[f32], expected: &[f32]) {
     assert_eq!(first_moment.len(), expected.len());
     let largest = expected.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));

@@ -18,14 +18,14 @@ pub(super) fn available() -> Option<u64> {
     limits.into_iter().flatten().min()
 }
 
-/// A number of kilobytes, in a text with one field a line, in bytes.
+/// Reads a number of kilobytes from a text with one field per line, and converts it to bytes.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     kilobytes.checked_mul(1024)
 }
 
-/// What the soft limit on the address space (`ulimit -v`) leaves.
+/// Bytes that the soft limit on the address space (`ulimit -v`) leaves.
 fn left_of_address_space(limits: &str, status: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
     let limit: u64 = line.split_whitespace().next()?.parse().ok()?;
@@ -50,7 +50,7 @@ fn group_folder(line: &str) -> Option<(&'static Path, PathBuf, Names)> {
     Some((Path::new(root), Path::new(root).join(group.trim_start_matches('/')), names))
 }
 
-/// What the limits of a control group and of those that contain it leave.
+/// Bytes that the limits of a control group, and of the groups that contain it, leave.
 fn left_in_groups((root, group, names): (&'static Path, PathBuf, Names)) -> Vec<u64> {
     let above = group.ancestors().take_while(|folder| folder.starts_with(root));
     above.filter_map(|folder| left_in_group(folder, names)).collect()

@@ -13,7 +13,7 @@ pub(in crate::learner) struct FrameStore {
     /// Numbers in a frame.
     size: usize,
     pixels: Vec<u8>,
-    /// How many places in the replay buffer hold each frame; 0 for those that can be overwritten.
+    /// How many places in the replay buffer use each frame; 0 if the frame can be overwritten.
     uses: Vec<u32>,
     unused: Vec<u32>,
     by_hash: HashMap<u64, Vec<u32>>,
@@ -63,7 +63,7 @@ impl FrameStore {
         number as f32
     }
 
-    /// One place less holds the frame.
+    /// Notes that one place less uses the frame.
     fn release(&mut self, number: f32) {
         let number = number as u32;
         self.uses[number as usize] -= 1;
@@ -104,14 +104,14 @@ pub(in crate::learner) struct StoredImages {
 struct Part {
     /// Where it is in the joint observation.
     range: Range<usize>,
-    /// Where what stands for it starts.
+    /// Where it starts in the stored observation.
     place: usize,
-    /// The index of its store, if it is a frame. Other numbers stand for themselves.
+    /// The index of its store, if it is a frame. Other numbers are stored as they are.
     store: Option<usize>,
 }
 
 impl Part {
-    /// Where what stands for it is.
+    /// Where it is in the stored observation.
     fn stored(&self) -> Range<usize> {
         let size = if self.store.is_some() { 1 } else { self.range.len() };
         self.place..self.place + size
@@ -146,20 +146,21 @@ impl StoredImages {
         (!stores.is_empty()).then_some(Self { parts, stores })
     }
 
-    /// Numbers that stand for a joint observation.
+    /// How many numbers a joint observation has as it is stored.
     pub(in crate::learner) fn stored_size(&self) -> usize {
         self.parts.last().map_or(0, |part| part.stored().end)
     }
 
-    /// Bytes of the frames that one more transition brings: the newest frame of each image, and what the store keeps about it.
+    /// Bytes of the frames that each further transition adds: the newest frame of each image, and what the store keeps about
+    /// that frame.
     pub(in crate::learner) fn bytes_per_transition(spec: &ArenaSpec) -> usize {
-        /// A counter, a place in the table of hashes, and the list there.
+        /// Bytes for a counter, an entry in the table of hashes, and the list in that entry.
         const BOOKKEEPING: usize = 64;
         let images = spec.slots.iter().filter_map(|agent| agent.image);
         images.map(|image| image.frame_size() + BOOKKEEPING).sum()
     }
 
-    /// Stores a joint observation and writes what stands for it.
+    /// Stores the frames of a joint observation, and writes the observation in its stored form to `stored`.
     pub(super) fn add(&mut self, observation: &[f32], stored: &mut [f32]) {
         for part in &self.parts {
             let numbers = &observation[part.range.clone()];
@@ -170,7 +171,7 @@ impl StoredImages {
         }
     }
 
-    /// Forgets an observation, given what stands for it.
+    /// Releases the frames of an observation, which is given in its stored form.
     pub(super) fn release(&mut self, stored: &[f32]) {
         for part in &self.parts {
             if let Some(store) = part.store {
@@ -179,7 +180,7 @@ impl StoredImages {
         }
     }
 
-    /// Appends the joint observation for which `stored` stands.
+    /// Appends the joint observation that has the stored form `stored`.
     pub(super) fn read(&self, stored: &[f32], out: &mut Vec<f32>) {
         for part in &self.parts {
             match part.store {
@@ -199,7 +200,8 @@ impl StoredImages {
         self.stores.len()
     }
 
-    /// Replaces the frames, which [`pixels`](Self::pixels) returned. `stored` is everything that stands for an observation.
+    /// Replaces the frames by those that [`pixels`](Self::pixels) returned. `stored` contains all observations in their
+    /// stored form.
     pub(super) fn restore<'a>(
         &mut self,
         pixels: Vec<Vec<u8>>,

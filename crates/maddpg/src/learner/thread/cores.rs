@@ -3,8 +3,8 @@ use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
 };
 
-/// How many learners may compute at the same time. Learners that share it take turns, so that several of them leave the
-/// game its core.
+/// How many learners may compute at the same time. Learners that share a `Cores` take turns. Use it if several learners
+/// run beside a game, so that they leave one core to the game.
 #[derive(Debug, Clone)]
 pub struct Cores(Arc<Shared>);
 
@@ -14,26 +14,26 @@ struct Shared {
     freed: Condvar,
 }
 
-/// Learners may compute in the order in which they asked, so that a busy one does not always come first.
+/// Learners compute in the order in which they asked, so that a busy learner does not always come first.
 #[derive(Debug)]
 struct Queue {
     free: usize,
-    /// The numbers of those that wait, oldest first.
+    /// The numbers of the learners that wait, oldest first.
     waiting: VecDeque<u64>,
     next: u64,
 }
 
-/// The right to compute. Dropping it lets the next learner go on.
+/// The right to compute. Dropping it lets the next learner compute.
 pub(super) struct Permit<'a>(&'a Shared);
 
 impl Cores {
-    /// At most `learners` at the same time, at least 1.
+    /// At most `learners` learners compute at the same time; 0 counts as 1.
     pub fn new(learners: usize) -> Self {
         let queue = Queue { free: learners.max(1), waiting: VecDeque::new(), next: 0 };
         Self(Arc::new(Shared { queue: Mutex::new(queue), freed: Condvar::new() }))
     }
 
-    /// As many learners as the machine has cores, less the game's one.
+    /// One learner fewer than the machine has cores, because the game needs one core; at least 1.
     pub fn all_but_one() -> Self {
         Self::new(std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1))
     }
@@ -98,7 +98,7 @@ mod tests {
                 std::thread::yield_now();
             }
             drop(first);
-            // It comes after the one that waits already.
+            // This one comes after the one that already waits.
             let _again = cores.wait();
             assert_eq!(cores.0.queue.lock().unwrap().next, 3);
             other.join().unwrap();

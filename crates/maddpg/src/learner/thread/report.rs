@@ -10,7 +10,8 @@ pub(super) struct Report {
     measured: f32,
     actors_measured: f32,
     sums: UpdateStatistics,
-    /// The last measured update skipped the actors: measure the following ones until one includes them.
+    /// Whether the last measured update skipped the actors. Then the next updates are measured until one includes the
+    /// actors.
     pub(super) wants_actors: bool,
 }
 
@@ -28,7 +29,7 @@ impl Report {
         }
     }
 
-    /// Counts an update, with its `measures` if it was measured.
+    /// Counts an update. `measures` are its statistics, if it was measured.
     pub(super) fn add(&mut self, measures: Option<&UpdateStatistics>) {
         self.updates += 1;
         let Some(measures) = measures else { return };

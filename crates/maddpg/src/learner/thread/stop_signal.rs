@@ -3,10 +3,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// Tells learners to stop between two updates. It can be cloned and used from any thread, such as that of a signal handler.
+/// Tells learners to stop between two updates. It can be cloned and used from any thread, for example one that handles
+/// Ctrl-C.
 ///
-/// From then on, learners make no more updates: not those that are due, and not even in lockstep. They still store what they
-/// receive, so that a game that waits for a learner goes on at once.
+/// After [`stop`](Self::stop), learners make no more updates, not even those that are due, and not even in lockstep. They
+/// still store the transitions that they receive, so that a game that waits for a learner goes on at once.
 #[derive(Debug, Clone, Default)]
 pub struct StopSignal(Arc<AtomicBool>);
 

@@ -12,22 +12,23 @@ use crate::{
     transition::TransitionBlock,
 };
 
-/// Updates per record.
+/// Number of updates per record.
 const UPDATES_PER_RECORD: u64 = 100;
 
 /// One in this many updates is measured.
 const UPDATES_PER_MEASURE: u64 = 10;
 
-/// Maximum updates from one published policy to the next while the learner has time to spare or the game runs free.
+/// Maximum number of updates from one published policy to the next, while the learner has time to spare or the game
+/// never waits.
 const UPDATES_PER_POLICY: u64 = 16;
 
 /// How long an idle learner sleeps if the game does not wait.
 const NAP: Duration = Duration::from_millis(2);
 
-/// Maximum updates that the learner may be behind if the game does not wait; any further ones are skipped.
+/// Maximum number of updates that the learner may be behind if the game does not wait. Further ones are skipped.
 const BACKLOG: f64 = 256.0;
 
-/// The learner's side of the channels, with the learner itself.
+/// The learner, and its ends of the channels.
 pub(super) struct Worker {
     pub(super) learner: Learner,
     pub(super) receiver: Receiver<TransitionBlock>,
@@ -41,7 +42,8 @@ pub(super) struct Worker {
     pub(super) pace: Pace,
     pub(super) cores: Cores,
     pub(super) stop: StopSignal,
-    /// Updates due for the received transitions. `spare_owed` counts the optional ones on top, `spare` per transition.
+    /// Number of updates that are due for the received transitions. `spare_owed` is the number of optional updates in
+    /// addition, of which each transition adds `spare`.
     pub(super) owed: f64,
     pub(super) spare: f64,
     pub(super) spare_owed: f64,
@@ -140,8 +142,8 @@ impl Worker {
         self.save_all(Vec::new());
     }
 
-    /// Writes the checkpoints that are requested: `first` and those that wait. Those for the same file are written once, with everything that
-    /// was asked for.
+    /// Writes the requested checkpoints: `first` and those that are still in the channel. If there are several requests for the same
+    /// file, it is written once, with everything that was asked for.
     fn save_all(&mut self, first: Vec<CheckpointRequest>) {
         let mut requests = first;
         requests.extend(self.checkpoints.try_iter());
@@ -176,11 +178,11 @@ impl Worker {
             }
         }
         block.clear();
-        // If the channel is full, enough blocks are already waiting to be reused.
+        // If the channel is full, there are already enough blocks to reuse.
         let _ = self.used.try_send(block);
     }
 
-    /// Writes a checkpoint. Returns why it could not, if so.
+    /// Writes a checkpoint. Returns the reason if that failed.
     fn save(
         &mut self,
         CheckpointRequest { path, with_replay, note, policy }: CheckpointRequest,
@@ -200,8 +202,8 @@ impl Worker {
     fn update_as_owed(&mut self) -> Result<(), LearnerError> {
         let mut updates = self.owed.floor();
         if self.pace == Pace::FreeRunning {
-            // Return to the channel after a few updates. Skip a backlog that cannot be worked off, since the game does
-            // not slow down.
+            // Return to the channel after a few updates. If the backlog is too large, skip a part of it, since the game
+            // does not slow down.
             self.owed = self.owed.min(BACKLOG);
             updates = updates.min(UPDATES_PER_POLICY as f64);
         }
@@ -229,7 +231,7 @@ impl Worker {
         }
         drop(permit);
         if self.pace == Pace::Lockstep {
-            // Sending fails only if the game has gone.
+            // Sending fails only if the game's handle no longer exists.
             let _ = self.acknowledge.send(());
         }
         Ok(())

@@ -5,10 +5,10 @@ use crate::{
     policy::{AgentSpec, Normalizer},
 };
 
-/// How observations of the agents of one policy are scaled. Pixels stay as they are, so there are no statistics of them.
+/// How observations of the agents of one policy are scaled. Pixels are not scaled, so there are no statistics of them.
 #[derive(Debug)]
 pub(in crate::learner) struct Scaling {
-    /// Of the numbers that are not pixels.
+    /// The statistics of the numbers that are not pixels.
     pub(in crate::learner) statistics: RunningStatistics,
     pub(super) normalizer: Normalizer,
     /// Where these numbers are in an observation with an image, and memory to gather them; empty without an image.
@@ -43,7 +43,7 @@ impl Scaling {
         self.statistics.push(&self.numbers);
     }
 
-    /// Follows the statistics, except for numbers that stay as they are.
+    /// Computes the normalizer anew from the statistics, except for numbers that are not scaled.
     pub(super) fn refresh(&mut self, agent: &AgentSpec) {
         let followed = self.statistics.normalizer();
         if agent.image.is_none() {

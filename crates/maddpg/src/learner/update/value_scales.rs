@@ -1,11 +1,11 @@
-//! How the scales of the policies' values begin and follow, update by update.
+//! How the scales of the policies' values begin and change, update by update.
 
 use super::{Learner, LearnerError};
 use crate::learner::engine::Setup;
 
 impl Learner {
-    /// Guesses the value scales that have not been, if there are rewards to guess them from. Outputs stay: as long as all
-    /// rewards are 0, they are noise around 0 in any scale.
+    /// Makes a first guess of the value scales that have none yet, if there are rewards to guess from. The critics'
+    /// outputs are not adjusted: as long as all rewards are 0, they are only noise around 0 in any scale.
     pub(super) fn guess_values(&mut self) {
         let Setup { config, groups, fates, .. } = &*self.setup;
         if !config.normalize_values {
@@ -18,20 +18,20 @@ impl Learner {
         }
     }
 
-    /// Moves the running means of each policy's values towards the targets of the last critic update, which stand for those
-    /// since the update that was measured before.
+    /// Moves the running means of each policy's values towards the targets of the last critic update. These targets also
+    /// stand for those of the updates since the previous measurement.
     pub(super) fn follow_values(&mut self) {
         let updates = self.updates - self.followed;
         self.followed = self.updates;
         for ((values, measures), total) in self.values.iter_mut().zip(&self.measures).zip(&self.totals) {
-            // A minibatch without any of its decisions says nothing of its values.
+            // A minibatch without any decision of this policy says nothing about its values.
             if values.is_guessed && !total.is_empty && measures.target_square.is_finite() {
                 values.follow(measures.target_mean, measures.target_square, updates);
             }
         }
     }
 
-    /// Makes each policy's running means its value scale.
+    /// Sets each policy's value scale to its running means.
     pub(super) fn rescale_values(&mut self) -> Result<(), LearnerError> {
         for (index, values) in self.values.iter_mut().enumerate() {
             if values.is_guessed {

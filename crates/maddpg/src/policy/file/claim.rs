@@ -1,4 +1,4 @@
-//! What the header of a policy file claims, compared with the tensors that are there before memory is allocated for it.
+//! Compares what the header of a policy file claims with the tensors in the file, before memory is allocated.
 
 use std::iter;
 
@@ -15,7 +15,7 @@ pub(super) struct PolicyHeader {
     pub(super) name: String,
     pub(super) slots: Vec<usize>,
     pub(super) agent: AgentSpec,
-    /// The convolutions through which it sees an image.
+    /// The convolutions that process the policy's image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) convolutions: Vec<Convolution>,
     pub(super) hidden: Vec<usize>,
@@ -30,7 +30,7 @@ fn scaled() -> Option<f32> {
     Some(Normalizer::CLIP)
 }
 
-/// A policy whose tensors are there, with the sizes that its header claims.
+/// A policy whose tensors are in the file, with the sizes that its header claims.
 pub(super) struct Claim {
     pub(super) header: PolicyHeader,
     encoder: Option<Encoder>,
@@ -53,7 +53,7 @@ impl Claim {
         Self { header, encoder }
     }
 
-    /// Adds the tensors of the policy whose claim it is.
+    /// Adds the tensors of the policy that this claim was made of.
     pub(super) fn put(&self, policy: &Policy, tensors: &mut Tensors) {
         let mut parameters = &policy.network().parameters[..];
         for (key, shape) in self.layer_tensors() {
@@ -70,12 +70,13 @@ impl Claim {
     /// Compares the sizes in a header, which may be damaged or crafted, with the tensors that are there.
     pub(super) fn check(header: PolicyHeader, tensors: &Tensors) -> Result<Self, String> {
         let PolicyHeader { name, agent, convolutions, .. } = &header;
-        // The size of the observation first: an image may claim to have as many frames.
+        // The size of the observation is checked first, because an image may claim to have as many frames as the
+        // observation has numbers.
         check_tensors(normalizer_tensors(&header), tensors)?;
         if agent.image.is_none() && !convolutions.is_empty() {
             return Err(format!("its policy `{name}` has convolutions, but its agent observes no image"));
         }
-        // Policies of zeros have no convolutions, and take an image for numbers.
+        // Policies of zeros have no convolutions. They read the pixels like other numbers.
         let encoder = match agent.image {
             Some(image) if convolutions.is_empty() => image.check(agent.observation_size).map(|()| None),
             _ => Encoder::new(agent, 0, convolutions),
@@ -93,7 +94,7 @@ impl Claim {
         Ok(claim)
     }
 
-    /// Makes the policy of its tensors.
+    /// Builds the policy from its tensors.
     pub(super) fn take(self, tensors: &mut Tensors) -> Result<Policy, String> {
         let mut take = |(key, _)| match tensors.remove(&key) {
             Some(tensor) => Ok(tensor.data),
@@ -113,7 +114,7 @@ impl Claim {
         Policy::new(group, normalizer, Network { shape, parameters }).map_err(|error| error.to_string())
     }
 
-    /// Sizes of the inputs of its linear layers, and of its action.
+    /// Number of inputs of each linear layer of the policy, then the size of its action.
     fn sizes(&self) -> Vec<usize> {
         let PolicyHeader { agent, hidden, .. } = &self.header;
         let inputs = self.encoder.as_ref().map_or(agent.observation_size, Encoder::outputs);
@@ -143,7 +144,7 @@ impl Claim {
         convolutions.chain(linear)
     }
 
-    /// Bytes that the columns take which pad the weights of its layers.
+    /// Bytes of the columns with which the weights of the layers are padded.
     fn padding(&self) -> usize {
         let convolutions = self.encoder.iter().flat_map(Encoder::layers);
         let convolutions = convolutions.map(|layer| [layer.patch(), layer.filters]);
@@ -157,11 +158,12 @@ impl Claim {
     }
 }
 
-/// Columns to which the widest vector registers pad the weights of a layer.
+/// The weights of a layer are padded to a multiple of at most this many columns, which depends on the width of the
+/// vector registers.
 const PADDING: usize = 32;
 
-/// Refuses policies that would take much more memory than their file, of `size` bytes, has: because many slots have copies
-/// of many names, or because layers with many inputs have so few outputs that their weights are mostly padding.
+/// Refuses policies that would take much more memory than the size of their file, `size` bytes. This happens if many slots
+/// have copies of many names, or if layers with many inputs have so few outputs that their weights are mostly padding.
 pub(super) fn check_memory(claims: &[Claim], size: usize) -> Result<(), String> {
     let most = size / 2 + 3 * SLACK / 2;
     let mut total = 0usize;

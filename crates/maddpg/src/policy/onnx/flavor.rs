@@ -5,8 +5,8 @@ use super::super::AgentSpec;
 /// The name of the input that says which choices are possible.
 pub(super) const MASKS: &str = "action_masks";
 
-/// What will read an exported policy. The flavors compute the same actions; they differ in the names and shapes of their
-/// inputs and outputs.
+/// The program that will read an exported policy. All flavors compute the same actions, but the names and shapes of
+/// their inputs and outputs differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnnxFlavor {
@@ -17,9 +17,9 @@ pub enum OnnxFlavor {
     /// stochastic and deterministic actions; both are the action that [`Policy::act`](crate::policy::Policy::act)
     /// computes.
     MlAgents,
-    /// Godot, with the plugin Godot RL Agents. It passes no masks, so all choices count as possible. It takes the largest
-    /// number of a branch as the choice, and skips as many numbers after the continuous ones as there are of them if
-    /// there are also branches; the numbers therefore appear twice then.
+    /// Godot, with the plugin Godot RL Agents. It passes no masks, so all choices count as possible. In each branch, it
+    /// makes the choice with the largest number. If an action has both numbers and branches, it skips as many values
+    /// after the numbers as there are numbers; the model therefore writes the numbers twice.
     GodotRl,
 }
 

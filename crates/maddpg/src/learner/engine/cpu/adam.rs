@@ -5,7 +5,7 @@ use crate::{
     learner::engine::{AdamFactors, BETA1, BETA2, EPSILON, Moments, StepSettings},
 };
 
-/// Takes one step of Adam against the sum of `gradients`, which is written to `sum`. Returns the norm of the sum, before clipping.
+/// Takes one step of Adam with the sum of `gradients`, and writes this sum to `sum`. Returns the norm of the sum, before clipping.
 pub(super) fn step<'a>(
     parameters: &mut [f32],
     moments: &mut Moments,
@@ -41,7 +41,7 @@ fn add_decay(gradient: &mut [f32], clip: f64, parameters: &[f32], share: f64) {
     }
 }
 
-/// Takes one step of some parameters against `clip` times their gradient.
+/// Takes one step of some parameters, with `clip` times their gradient.
 fn step_part(
     parameters: &mut [f32],
     (first, second): (&mut [f32], &mut [f32]),
@@ -68,9 +68,9 @@ fn step_part(
     );
 }
 
-/// The number, or 0 if it is smaller than `least`. It keeps subnormal numbers out of a step: where gradients vanish, their squares would
-/// be subnormal, and moments would stay at the smallest subnormal number, which times 0.9 rounds to itself. Processors are many times
-/// slower with such numbers.
+/// The number, or 0 if it is smaller than `least`. This keeps subnormal numbers, with which processors are many times slower, out of a
+/// step. Where gradients vanish, their squares would be subnormal. Moments would stay at the smallest subnormal number, because 0.9
+/// times this number rounds to the number itself.
 #[inline(always)]
 fn or_zero(number: f32, least: f32) -> f32 {
     if number.abs() < least { 0.0 } else { number }
@@ -78,7 +78,7 @@ fn or_zero(number: f32, least: f32) -> f32 {
 
 /// Writes the sum of `gradients` to `sum`, in their order, and returns the square of its norm.
 fn add<'a>(sum: &mut [f32], gradients: impl Iterator<Item = &'a [f32]> + Clone) -> f64 {
-    /// A block is small enough to stay in the nearest cache until it is squared.
+    /// Numbers in a block, few enough that the block stays in the nearest cache until it is squared.
     const BLOCK: usize = 4096;
     let blocks = sum.chunks_mut(BLOCK).zip((0..).step_by(BLOCK));
     let squares = blocks.map(|(sum, start)| {

@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct PackedBackward {
     /// The transposed weights of each layer except the first.
     layers: Vec<PackedMatrix>,
-    /// The transposed weights of some inputs of the first layer.
+    /// The transposed weights of those inputs of the first layer whose gradient is needed.
     columns: PackedMatrix,
     convolutions: PackedConvolutions,
 }
@@ -282,7 +282,7 @@ mod tests {
                 checked += 1;
                 check(analytic, case.loss(&plus, &case.inputs), case.loss(&minus, &case.inputs), step)?;
             }
-            // A case at a kink, where most differences cross it, tests nothing, so another case is drawn instead.
+            // If most differences cross a kink, the case tests nothing, so another case is drawn instead.
             prop_assume!(checked * 2 > parameters.len());
             for (index, &analytic) in columns.iter().enumerate() {
                 let moved = |by: f32| {

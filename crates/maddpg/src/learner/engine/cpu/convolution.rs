@@ -6,12 +6,12 @@ use crate::{
     policy::{Activations, Encoder, Layer},
 };
 
-/// The transposed weights that lead back into and through the convolutions.
+/// The transposed weights with which gradients pass back into and through the convolutions.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PackedConvolutions {
-    /// Those of the features in the first linear layer.
+    /// The weights of the features in the first linear layer.
     features: PackedMatrix,
-    /// Those of each convolution except the first, whose inputs need no gradient.
+    /// The weights of each convolution except the first, whose inputs need no gradient.
     layers: Vec<PackedMatrix>,
 }
 
@@ -31,9 +31,9 @@ impl PackedConvolutions {
 /// Reusable buffers of [`backward_convolutions`].
 #[derive(Debug, Default)]
 pub(super) struct ConvolutionDeltas {
-    /// With respect to the features of all rows.
+    /// The gradient with respect to the features of all rows.
     features: Vec<f32>,
-    /// With respect to the outputs of a convolution, and of the one below, of one row.
+    /// The gradients with respect to the outputs of a convolution, and of the one below it, for one row.
     above: Vec<f32>,
     below: Vec<f32>,
     patches: Vec<f32>,

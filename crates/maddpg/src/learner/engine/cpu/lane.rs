@@ -18,7 +18,7 @@ use crate::{
 /// Rows that are processed together through all layers, few enough that their activations fit the nearest caches.
 const CHUNK_ROWS: usize = 128;
 
-/// Computes the gradients over a part of a minibatch. Holds these gradients, measurements and reusable buffers.
+/// Computes the gradients over a part of a minibatch. Contains these gradients, the measurements and reusable buffers.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     /// Gradients of each policy's critics and actor, over this lane's rows.
@@ -42,7 +42,7 @@ pub(super) struct Lane {
     open_numbers: Vec<f32>,
     /// The critic's values of all choices, `[choices, rows]`.
     choice_values: Vec<f32>,
-    /// The gradient with respect to the action where a choice with numbers is evaluated, `[rows, action_size]`.
+    /// When a choice with numbers is evaluated: the gradient with respect to the action, `[rows, action_size]`.
     gate_gradient: Vec<f32>,
     spare: Vec<f32>,
     output_gradient: Vec<f32>,

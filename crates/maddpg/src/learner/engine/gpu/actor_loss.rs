@@ -15,7 +15,8 @@ use crate::learner::{
     engine::GroupSetup,
 };
 
-/// The loss of an actor: what its first critic thinks of its actions, the penalties on its outputs, and the entropy of its choices.
+/// The loss of an actor: the value that its first critic gives to its actions, the penalties on its outputs, and the entropy of its
+/// choices.
 pub(super) struct ActorLoss<'a> {
     pub(super) config: &'a LearnerConfig,
     pub(super) choices: &'a Choices,
@@ -29,7 +30,8 @@ pub(super) struct ActorLoss<'a> {
     pub(super) total: f32,
 }
 
-/// An actor's first critic, which values its action beside what the others did, for the rows of a minibatch.
+/// An actor's first critic, which estimates the value of the actor's action together with the others' replayed actions,
+/// for the rows of a minibatch.
 pub(super) struct FirstCritic<'a> {
     network: &'a DeviceNetwork,
     parameters: Tensor,
@@ -42,13 +44,14 @@ pub(super) struct FirstCritic<'a> {
 
 /// What is measured of a loss, as tensors that have not been read back.
 pub(super) struct Measured {
-    /// What the actor climbs, `[rows, 1]` each.
+    /// What the actor maximizes, `[rows, 1]` each.
     climbed: Vec<Tensor>,
     /// The squared numbers before tanh and whether they are saturated, weighted.
     numbers: Option<[Tensor; 2]>,
 }
 
-/// The gradient where a choice that has numbers of its own is made: the choice's column, its mask, and the gradient.
+/// The gradient for a choice that has numbers of its own, if this choice is made: the choice's column, its mask, and
+/// the gradient.
 type OfChoice = (usize, Tensor, Tensor);
 
 impl<'a> FirstCritic<'a> {
@@ -122,8 +125,8 @@ impl ActorLoss<'_> {
         Ok((Tensor::cat(&gradient, 1)?, measured))
     }
 
-    /// The gradient with respect to the logits of a branch. For an exact branch, every choice is tried, and `of_choices` gets the
-    /// gradients of those that have numbers.
+    /// The gradient with respect to the logits of a branch. For an exact branch, every choice is evaluated, and the gradients of
+    /// choices that have numbers are added to `of_choices`.
     fn of_branch(
         &self,
         number: usize,

@@ -11,7 +11,8 @@ pub(super) struct Adam {
 }
 
 impl Adam {
-    /// Takes one step against `gradient`. Returns its norm before clipping, `[1, 1]`, without waiting for the device.
+    /// Takes one step with `gradient`. Returns the norm of `gradient` before clipping, `[1, 1]`, without waiting for
+    /// the device.
     pub(super) fn step(
         &mut self,
         parameters: &mut Tensor,

@@ -38,9 +38,9 @@ impl Parts {
         Tensor::cat(&parts, 1)
     }
 
-    /// The gradient of the numbers, `[rows, numbers]`: that of the drawn action, times the gates, or, for the numbers of an
-    /// exact choice, that of the choice. `of_choices` has one entry for each such choice: its column, its mask and the
-    /// gradient there.
+    /// The gradient with respect to the numbers, `[rows, numbers]`. For the numbers of an exact choice, it is the gradient
+    /// for that choice, from `of_choices`, which has one entry for each such choice: its column, its mask and its gradient.
+    /// For the other numbers, it is the gradient with respect to the drawn action, times the gates.
     pub(super) fn through_gates(
         &self,
         gradient: Option<&Tensor>,
@@ -112,14 +112,15 @@ fn entropy(probabilities: &Tensor) -> Result<(Tensor, Tensor)> {
 }
 
 /// The gradient of the actor's loss with respect to the logits of a branch, `[rows, choices]`, and what each row of the
-/// branch contributes to the value that the actor climbs, `[rows, 1]`: expected value, and entropy times its weight.
+/// branch contributes to what the actor maximizes, `[rows, 1]`: the expected value, and the entropy times its weight.
 pub(super) struct Gradient {
     pub(super) logits: Tensor,
     pub(super) value: Option<Tensor>,
     pub(super) entropy: Tensor,
 }
 
-/// Of the exact expectation. `values` are the critic's values of the choices, `[rows, choices]`; `weights` is `[rows, 1]`.
+/// The gradient of the exact expectation. `values` are the critic's values of the choices, `[rows, choices]`; `weights` is
+/// `[rows, 1]`.
 pub(super) fn exact(
     branch: &Branch,
     outputs: &Tensor,
@@ -138,7 +139,8 @@ pub(super) fn exact(
     Ok(Gradient { logits: gradient, value: Some(expected), entropy: (entropy * alpha)? })
 }
 
-/// Of the gapped straight-through estimator. `slopes` is the gradient of the loss with respect to the one-hot vector.
+/// The gradient by the gapped straight-through estimator. `slopes` is the gradient of the loss with respect to the
+/// one-hot vector.
 pub(super) fn straight_through(
     branch: &Branch,
     outputs: &Tensor,

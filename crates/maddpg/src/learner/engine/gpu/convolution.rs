@@ -5,8 +5,8 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::network::{linear_gradients, matrix, spread};
 use crate::{kernels::Window, policy::Encoder};
 
-/// An encoder on the device. A convolution is a matrix product with the patches under its filters. Which numbers the patches consist
-/// of is uploaded once.
+/// An encoder on the device. A convolution is a matrix product with the patches under its filters. The indices of the numbers in the
+/// patches are uploaded once.
 #[derive(Debug)]
 pub(super) struct Convolutions {
     encoder: Encoder,
@@ -19,9 +19,10 @@ pub(super) struct Convolutions {
 /// Where each number of an image is in the patches.
 #[derive(Debug)]
 struct Overlap {
-    /// `most` indices for each number. Those of numbers that are in fewer patches begin with the index behind the patches.
+    /// `most` indices for each number. If a number is in fewer patches, its indices begin with the index just after the
+    /// patches, where [`sum`](Self::sum) puts a zero.
     places: Tensor,
-    /// The most patches that a number is in.
+    /// The largest number of patches that contain the same number.
     most: usize,
 }
 
@@ -39,8 +40,8 @@ impl Overlap {
         Ok(Self { places: Tensor::from_iter(padded, device)?, most })
     }
 
-    /// For each number of each row's image, the sum over the patches, `[rows, image]`. A sum of selections takes much less time on a GPU
-    /// than adding one patch after another.
+    /// For each number of each row's image, the sum over the patches that contain it, `[rows, image]`. To select numbers and sum them
+    /// takes much less time on a GPU than to add one patch after another.
     fn sum(&self, patches: &Tensor, rows: usize) -> Result<Tensor> {
         let zeros = Tensor::zeros((rows, 1), DType::F32, patches.device())?;
         let summands =

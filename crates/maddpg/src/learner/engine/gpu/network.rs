@@ -15,9 +15,9 @@ pub(super) struct DeviceNetwork {
 /// What a forward pass keeps for the backward pass: each layer's output and, if the layer is normalized, the normalized
 /// rows before gain and shift and one over each row's deviation, repeated over the row.
 pub(super) struct Kept {
-    /// What each convolution gave.
+    /// The output of each convolution.
     convolved: Vec<Tensor>,
-    /// What the first linear layer read, if it was not the inputs.
+    /// The input of the first linear layer, if it differs from the network's inputs.
     encoded: Option<Tensor>,
     outputs: Vec<Tensor>,
     normalized: Vec<Option<[Tensor; 2]>>,

@@ -58,7 +58,7 @@ impl Networks {
         })
     }
 
-    /// Lets the averages follow the actor and the critics.
+    /// Moves the policy's average and the targets towards the actor and the critics.
     pub(super) fn follow(&mut self, config: &LearnerConfig) -> Result<()> {
         polyak(&mut self.actor_target, &self.actor, config.tau)?;
         if config.policy_average < 1.0 {

@@ -18,7 +18,7 @@ use crate::{
     policy::{Activations, forward},
 };
 
-/// The first critic of a policy, which values what its actor does.
+/// The first critic of a policy, which estimates the value of what the policy's actor does.
 #[derive(Clone, Copy)]
 struct FirstCritic<'a> {
     group: &'a GroupSetup,
@@ -36,7 +36,8 @@ impl<'a> FirstCritic<'a> {
         forward(&group.critic, self.parameters(), &networks.critics[0], inputs, rows, activations);
     }
 
-    /// Computes the gradient with respect to the actor's own action, `[rows, action_size]`, from that of the values.
+    /// Computes the gradient with respect to the actor's own action, `[rows, action_size]`, from the gradient with
+    /// respect to the values.
     fn action_gradient(
         self,
         activations: &Activations,
@@ -229,7 +230,7 @@ impl Lane {
             for gate in choices.gates.iter().filter(|gate| gate.choice == choice) {
                 let numbers = (gate.number..count * size).step_by(size);
                 for (row, number) in numbers.enumerate() {
-                    // What a number would be worth with a choice that is not possible is not known.
+                    // With a choice that is not possible, the value of a number is unknown.
                     let is_possible = self.masks[row * masks + place] != 0.0;
                     self.action_gradient[number] = if is_possible { self.gate_gradient[number] } else { 0.0 };
                 }
