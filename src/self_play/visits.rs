@@ -86,11 +86,14 @@ fn wait(despawned: On<Despawn, Visitors>, arenas: Query<&Visitors>, mut play: Re
     }
 }
 
+/// What [`note_persons`] reads of an agent that something else than its policy plays.
+type TakenOver = (Has<Untrained>, Option<&'static PlayedByRival>);
+
 /// Finds the rated games in which a person plays. A person has taken over an agent that would learn otherwise. If the game itself has
 /// excluded an agent from training, a script of the game may play the agent, so it does not count.
 fn note_persons(
     mut arenas: Query<(&mut Visitors, &ArenaAgents)>,
-    agents: Query<(Has<Untrained>, Option<&PlayedByRival>), (With<ActionOverride>, Without<PlayedBy>)>,
+    agents: Query<TakenOver, (With<ActionOverride>, Without<PlayedBy>)>,
 ) {
     for (mut visitors, members) in arenas.iter_mut().filter(|(visitors, _)| visitors.is_rated) {
         let mut taken_over = members.iter().filter_map(|agent| agents.get(agent).ok());
