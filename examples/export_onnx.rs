@@ -138,7 +138,7 @@ fn cases(file: PathBuf, policy: &Policy, flavor: OnnxFlavor, random: &mut Random
         for count in branches.iter().cycle().take(CASES * branches.len()) {
             let possible = random.random_range(0..*count);
             let mask = |choice| choice == possible || random.random::<bool>();
-            masks.extend((0..*count).map(mask).map(|possible| f32::from(possible)));
+            masks.extend((0..*count).map(mask).map(f32::from));
         }
     }
     let mut actions = vec![0.0; CASES * agent.action_size()];
