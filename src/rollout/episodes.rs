@@ -63,18 +63,13 @@ pub(super) fn end_without_agents(
     }
     *generation = arenas.generation;
     for entry in arenas.entries() {
-        let mut ends: Vec<Option<LifeEnd>> = lives.iter_many(entry.present()).map(Life::end).collect();
-        if ends.is_empty() {
-            let parts = entry.place.map_or(&[][..], |place| experience.parts(place));
-            ends.extend(parts.iter().filter_map(|part| part.last_left).map(|left| left.end));
-        }
-        if ends.is_empty() || ends.contains(&None) {
-            continue;
-        }
+        let ends = lives.iter_many(entry.present()).map(Life::end).collect();
+        let parts = entry.place.map_or(&[][..], |place| experience.parts(place));
+        let Some(end) = end_of_all(ends, parts) else { continue };
         let left = entry.place.map_or(&[][..], |place| experience.left(place));
         let is_cut_off = left.iter().flatten().any(|left| left.end.is_none());
         if let Ok(mut episode) = episodes.get_mut(entry.arena) {
-            if is_cut_off || ends.contains(&Some(LifeEnd::Truncated)) {
+            if is_cut_off || end == LifeEnd::Truncated {
                 episode.truncate();
             } else {
                 episode.terminate();
@@ -198,8 +193,11 @@ pub(super) fn finish_despawned(
                 (slot, known.unwrap_or_default())
             })
             .collect();
-        if episode.is_running() {
-            end_with_its_agents(&mut episode, &departures, experience.parts(place));
+        let ends = departures.iter().map(|(_, left)| left.end).collect();
+        match end_of_all(ends, experience.parts(place)) {
+            Some(LifeEnd::Truncated) => episode.truncate(),
+            Some(LifeEnd::Terminated) => episode.terminate(),
+            None => {}
         }
         let is_terminated = episode.status() == EpisodeStatus::Terminated;
         for (slot, mut departure) in departures {
@@ -224,20 +222,17 @@ pub(super) fn finish_despawned(
     }
 }
 
-/// Ends the last episode of an arena that was despawned if the parts of all its agents were over.
-fn end_with_its_agents(episode: &mut Episode, departures: &[(usize, Departure)], parts: &[SlotPart]) {
-    let mut ends: Vec<Option<LifeEnd>> = departures.iter().map(|(_, left)| left.end).collect();
+/// How an episode ends because the parts of all its agents are over. `None` if some part is not. `ends` has the ends of the parts of the
+/// agents that are there. If nobody is, the parts of those that were there last count.
+fn end_of_all(mut ends: Vec<Option<LifeEnd>>, parts: &[SlotPart]) -> Option<LifeEnd> {
     if ends.is_empty() {
         ends.extend(parts.iter().filter_map(|part| part.last_left).map(|left| left.end));
     }
     if ends.is_empty() || ends.contains(&None) {
-        return;
+        return None;
     }
-    if ends.contains(&Some(LifeEnd::Truncated)) {
-        episode.truncate();
-    } else {
-        episode.terminate();
-    }
+    let is_truncated = ends.contains(&Some(LifeEnd::Truncated));
+    Some(if is_truncated { LifeEnd::Truncated } else { LifeEnd::Terminated })
 }
 
 /// Lets the game set up the arenas that are new or whose episode has ended, and starts their next episodes.

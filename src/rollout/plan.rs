@@ -152,8 +152,7 @@ fn others(
         let Ok((agent, own, is_taken_over)) = agents.get(other.entity) else { continue };
         let spec = agent.spec();
         let found = match own {
-            Some(PolicyOverride(snapshot)) => policy::find(snapshot, other.slot, &spec)
-                .unwrap_or_else(|| Err(policy::no_policy(snapshot.policies().iter())))
+            Some(PolicyOverride(snapshot)) => policy::find_in(snapshot, other.slot, &spec)
                 .map(|policy| (Origin::Own(snapshot.clone()), policy)),
             None => {
                 acting.find(None, other.slot, &spec).map(|(source, policy)| (Origin::Acting(source), policy))

@@ -224,7 +224,7 @@ impl ActingPolicy {
 }
 
 /// Why an agent has no policy, if none of these policies is for its behavior.
-pub(super) fn no_policy<'a>(policies: impl Iterator<Item = &'a Policy>) -> String {
+fn no_policy<'a>(policies: impl Iterator<Item = &'a Policy>) -> String {
     let mut known: Vec<_> = policies.map(|policy| policy.group().agent.behavior.as_str()).collect();
     known.dedup();
     format!(
@@ -235,11 +235,7 @@ pub(super) fn no_policy<'a>(policies: impl Iterator<Item = &'a Policy>) -> Strin
 
 /// The index of the snapshot's policy for an agent. `None` if it has no policy for the behavior, an error if that policy
 /// does not fit.
-pub(super) fn find(
-    snapshot: &PolicySnapshot,
-    slot: usize,
-    agent: &AgentSpec,
-) -> Option<Result<usize, String>> {
+fn find(snapshot: &PolicySnapshot, slot: usize, agent: &AgentSpec) -> Option<Result<usize, String>> {
     let groups = || snapshot.policies().iter().map(|policy| policy.group()).enumerate();
     let of_behavior = || groups().filter(|(_, group)| group.agent.behavior == agent.behavior);
     // If each slot has its own policy, takes that of the agent's slot, otherwise the first one of the behavior.
@@ -257,10 +253,12 @@ pub(super) fn find(
 /// Why a snapshot cannot play all agents of a team.
 pub(crate) fn why_unfit(snapshot: &PolicySnapshot, agents: &ArenaSpec, team: &str) -> Option<String> {
     let mut of_team = agents.slots.iter().enumerate().filter(|(slot, _)| agents.team(*slot) == team);
-    of_team.find_map(|(slot, agent)| match find(snapshot, slot, agent) {
-        Some(found) => found.err(),
-        None => Some(no_policy(snapshot.policies().iter())),
-    })
+    of_team.find_map(|(slot, agent)| find_in(snapshot, slot, agent).err())
+}
+
+/// The index of the snapshot's policy for an agent, or why it has none.
+pub(super) fn find_in(snapshot: &PolicySnapshot, slot: usize, agent: &AgentSpec) -> Result<usize, String> {
+    find(snapshot, slot, agent).unwrap_or_else(|| Err(no_policy(snapshot.policies().iter())))
 }
 
 /// Takes the newest snapshots for the decision that follows. Refuses policies that were just set or added if they do not fit.
